@@ -1,0 +1,21 @@
+"""Decisions from little data, at scale: pretrain, then finetune."""
+
+from sklearn_pttf._checkpoint import Checkpoint
+from sklearn_pttf._estimator import PretrainedDecisionTransformer
+from sklearn_pttf._laws import PredictiveDistribution
+from sklearn_pttf._portfolio import Portfolio
+from sklearn_pttf._pretrain import pretrain
+from sklearn_pttf._prior import SyntheticPrior
+from sklearn_pttf._validation import Column
+from sklearn_pttf._version import __version__
+
+__all__ = [
+    "Checkpoint",
+    "Column",
+    "Portfolio",
+    "PredictiveDistribution",
+    "PretrainedDecisionTransformer",
+    "SyntheticPrior",
+    "__version__",
+    "pretrain",
+]

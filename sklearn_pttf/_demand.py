@@ -1,0 +1,245 @@
+"""Random demand portfolios, drawn on the device that trains on them.
+
+A portfolio is drawn in three steps: its hyperparameters (by `SyntheticPrior`), the
+parameters of its instances, and their outcomes. Observations and later outcomes of an
+instance are independent draws of the same law: that is what "exchangeable" means here.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+
+SPREAD_FAMILIES = ("lognormal", "gamma", "segments", "heavy_tailed")
+NOISE_FAMILIES = (
+    "poisson",
+    "negative_binomial",
+    "gamma",
+    "lognormal",
+    "normal",
+    "compound_poisson",
+)
+COUNT_FAMILIES = ("poisson", "negative_binomial")
+MAX_MEAN = 1e9
+
+
+class Draw(NamedTuple):
+    """``B`` portfolios of ``N`` instances; float tensors unless said otherwise."""
+
+    observations: torch.Tensor  # (B, N, n), NaN = not observed
+    outcomes: torch.Tensor  # (B, N, m), never missing
+    whole: torch.Tensor  # (B,), 1 where outcomes are whole numbers
+    parameters: dict  # name -> (B, N) parameters of the instances
+
+
+class _Random:
+    """The few samplers used here, all fed by one generator."""
+
+    def __init__(self, generator):
+        self.generator = generator
+        self.device = generator.device
+
+    def uniform(self, *shape):
+        return torch.rand(shape, generator=self.generator, device=self.device)
+
+    def normal(self, *shape):
+        return torch.randn(shape, generator=self.generator, device=self.device)
+
+    def exponential(self, *shape):
+        return -torch.log1p(-self.uniform(*shape))
+
+    def gamma(self, shape_parameter):
+        draws = torch._standard_gamma(shape_parameter.double(), generator=self.generator)
+        return draws.float().clamp_min(1e-30)
+
+    def poisson(self, rate):
+        return torch.poisson(rate.clamp(0, MAX_MEAN).double(), generator=self.generator).float()
+
+
+def _column(x):
+    return x.unsqueeze(-1)
+
+
+# ------------------------------------------------------------------ means of the instances
+
+
+def _lognormal_means(random, spread, n):
+    return (spread * random.normal(len(spread), n)).exp()
+
+
+def _gamma_means(random, spread, n):
+    shape = (1 / torch.expm1(spread**2)).clamp(0.15, 1e4)
+    return random.gamma(shape.expand(-1, n)) / shape
+
+
+def _segment_means(random, spread, n):
+    """Two to five segments, each with a common level and a little spread within."""
+    size = len(spread)
+    n_segments = 2 + (random.uniform(size, 1) * 4).floor()
+    weights = random.exponential(size, 5) * (torch.arange(5, device=random.device) < n_segments)
+    centres = 1.3 * spread * random.normal(size, 5)
+    segment = torch.multinomial(weights, n, replacement=True, generator=random.generator)
+    within = 0.25 * spread * random.uniform(size, 1) * random.normal(size, n)
+    return (centres.gather(-1, segment) + within).exp()
+
+
+def _heavy_tailed_means(random, spread, n):
+    """Pareto upper tail in one half of the portfolios, Student log means in the other."""
+    size = len(spread)
+    pareto = spread * random.exponential(size, n)
+    chi_square = 2 * random.gamma(torch.full((size, n), 1.5, device=random.device))
+    student = spread * random.normal(size, n) * (3 / chi_square).sqrt() / math.sqrt(3)
+    log_means = torch.where(random.uniform(size, 1) < 0.5, pareto, student)
+    return log_means.clamp(-8, 8).exp()
+
+
+_MEANS = {
+    "lognormal": _lognormal_means,
+    "gamma": _gamma_means,
+    "segments": _segment_means,
+    "heavy_tailed": _heavy_tailed_means,
+}
+
+# ------------------------------------------------------------------ outcomes of an instance
+# Each takes means (B, N, 1), noise levels (B, N, 1), the hyperparameters and the number of
+# draws, and gives (B, N, m) with those means.
+
+
+def _poisson(random, mean, noise, hyper, m):
+    return random.poisson(mean.expand(*mean.shape[:2], m))
+
+
+def _negative_binomial(random, mean, noise, hyper, m):
+    return random.poisson(_gamma(random, mean, noise, hyper, m))
+
+
+def _gamma(random, mean, noise, hyper, m):
+    shape = (noise**-2).clamp(0.05, 1e5)
+    return mean * random.gamma(shape.expand(*mean.shape[:2], m)) / shape
+
+
+def _lognormal(random, mean, noise, hyper, m):
+    variance = torch.log1p(noise**2)
+    return mean * (variance.sqrt() * random.normal(*mean.shape[:2], m) - variance / 2).exp()
+
+
+def _normal(random, mean, noise, hyper, m):
+    """Normal, truncated at zero."""
+    noise = noise.clamp_max(1.0)
+    low = torch.special.ndtr(-1 / noise)
+    u = low + (1 - low) * random.uniform(*mean.shape[:2], m)
+    return mean * (1 + noise * torch.special.ndtri(u.clamp(1e-7, 1 - 1e-7))).clamp_min(0)
+
+
+def _compound_poisson(random, mean, noise, hyper, m):
+    """A Poisson number of orders, each of gamma-distributed size."""
+    rate = hyper["order_rate"][:, None, None] * (0.3 * noise / noise.mean()).exp()
+    orders = random.poisson(rate.expand(*mean.shape[:2], m))
+    shape = (hyper["order_dispersion"][:, None, None] ** -2).expand_as(orders)
+    sizes = random.gamma((shape * orders).clamp_min(1e-3)) / shape
+    return mean / rate * sizes * (orders > 0)
+
+
+_NOISE = {
+    "poisson": _poisson,
+    "negative_binomial": _negative_binomial,
+    "gamma": _gamma,
+    "lognormal": _lognormal,
+    "normal": _normal,
+    "compound_poisson": _compound_poisson,
+}
+
+
+def _by_family(families, codes, n_last, like, draw):
+    """Fill ``(B, N, n_last)``, drawing each family's portfolios together."""
+    out = like.new_empty(*like.shape[:2], n_last)
+    for code, family in enumerate(families):
+        index = (codes == code).nonzero().squeeze(-1)
+        if len(index):
+            out[index] = draw(family, index)
+    return out
+
+
+def draw_portfolios(hyper, n_instances, n_observations, n_outcomes, generator):
+    """Draw instances and outcomes given each portfolio's hyperparameters.
+
+    Parameters
+    ----------
+    hyper : dict of str to Tensor of shape (B,)
+        What `SyntheticPrior` draws a portfolio: ``level``, ``spread``,
+        ``spread_family``, ``noise``, ``noise_spread``, ``noise_family``, ``whole``,
+        ``intermittent``, ``zero_rate``, ``zero_concentration``, ``bulk``, ``bulk_rate``,
+        ``bulk_size``, ``order_rate``, ``order_dispersion``, ``missing``.
+
+    n_instances, n_observations, n_outcomes : int
+        Rows, observation cells and later outcomes a row.
+
+    generator : torch.Generator
+        Source of all randomness; its device is where the draws are made.
+
+    Returns
+    -------
+    Draw
+    """
+    random = _Random(generator)
+    hyper = {name: value.to(random.device) for name, value in hyper.items()}
+    size, n_cells = len(hyper["level"]), n_observations + n_outcomes
+    like = random.uniform(size, n_instances)
+
+    def means_of(family, index):
+        return _column(_MEANS[family](random, _column(hyper["spread"][index]), n_instances))
+
+    mean = _by_family(SPREAD_FAMILIES, hyper["spread_family"], 1, like, means_of)
+    mean = (mean * hyper["level"][:, None, None]).clamp(1e-6, MAX_MEAN)
+    noise_z = random.normal(size, n_instances, 1)
+    noise = hyper["noise"][:, None, None] * (hyper["noise_spread"][:, None, None] * noise_z).exp()
+    noise = noise.clamp(0.01, 4.0)
+
+    def outcomes_of(family, index):
+        chosen = {name: value[index] for name, value in hyper.items()}
+        return _NOISE[family](random, mean[index], noise[index], chosen, n_cells)
+
+    cells = _by_family(NOISE_FAMILIES, hyper["noise_family"], n_cells, like, outcomes_of)
+    cells = cells + _bulk_orders(random, hyper, mean, n_cells)
+    zero_rate = _zero_rates(random, hyper, n_instances)
+    cells = cells * (random.uniform(size, n_instances, n_cells) >= zero_rate)
+    whole = hyper["whole"][:, None, None]
+    cells = torch.where(whole > 0, cells.round(), cells).clamp_max(10 * MAX_MEAN)
+    observations = _hide(random, hyper["missing"], cells[..., :n_observations])
+    return Draw(
+        observations,
+        cells[..., n_observations:],
+        hyper["whole"].float(),
+        {
+            "mean": mean.squeeze(-1),
+            "noise": noise.squeeze(-1),
+            "zero_rate": zero_rate.squeeze(-1),
+        },
+    )
+
+
+def _zero_rates(random, hyper, n_instances):
+    """Share of periods without any demand, of each instance; ``(B, N, 1)``."""
+    rate = hyper["zero_rate"][:, None].expand(-1, n_instances)
+    concentration = hyper["zero_concentration"][:, None]
+    a = random.gamma((rate * concentration).clamp_min(1e-2))
+    b = random.gamma(((1 - rate) * concentration).clamp_min(1e-2))
+    return (hyper["intermittent"][:, None] * a / (a + b)).unsqueeze(-1)
+
+
+def _bulk_orders(random, hyper, mean, n_cells):
+    """Rare additional orders, several times an instance's mean; ``(B, N, n_cells)``."""
+    shape = (*mean.shape[:2], n_cells)
+    happens = random.uniform(*shape) < (hyper["bulk"] * hyper["bulk_rate"])[:, None, None]
+    size = hyper["bulk_size"][:, None, None] * (0.5 * random.normal(*shape)).exp()
+    return happens * size * mean
+
+
+def _hide(random, missing, observations):
+    """Make histories ragged: each row keeps a share of its own, at least one cell in row 0."""
+    size, n_instances, n = observations.shape
+    share = missing[:, None, None] * 2 * random.uniform(size, n_instances, 1)
+    hidden = random.uniform(size, n_instances, n) < share.clamp_max(1.0)
+    if n:
+        hidden[:, 0, 0] = False
+    return observations.masked_fill(hidden, torch.nan)

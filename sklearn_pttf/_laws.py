@@ -1,0 +1,373 @@
+"""Predictive distributions: the law of every instance's next outcome."""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+EXACT_TERMS = 16  # whole numbers summed one by one, between two integrals
+FIRST_LEVEL = 1e-4  # of the quantile where the sum one by one begins
+N_POOLED_ATOMS = 1000
+
+
+class PredictiveDistribution(ABC):
+    """One law a row: what the next outcome of every instance may be.
+
+    ``x`` and ``tau`` are scalars, one value a row ``(n,)``, or several a row ``(n, k)`` or
+    ``(1, k)``; the result is ``(n,)`` for the first two and ``(n, k)`` for the last.
+    """
+
+    @abstractmethod
+    def __len__(self):
+        """Number of rows."""
+
+    @abstractmethod
+    def take(self, rows):
+        """The laws of some rows."""
+
+    @classmethod
+    @abstractmethod
+    def concatenate(cls, laws):
+        """The laws of several batches of rows as one."""
+
+    @abstractmethod
+    def cdf(self, x):
+        """Probability that the outcome is at most ``x``."""
+
+    @abstractmethod
+    def quantile(self, tau):
+        """Smallest outcome whose cdf reaches ``tau``."""
+
+    @abstractmethod
+    def excess(self, x):
+        """Expected excess over ``x``, ``E[(outcome - x)+]``, in units of the outcome."""
+
+    @abstractmethod
+    def nodes(self):
+        """Outcomes and weights of shape ``(n, q)`` that stand for the law in a mean."""
+
+    @abstractmethod
+    def mean(self):
+        """Expected outcome; ndarray of shape (n,)."""
+
+    def expected(self, cost):
+        """Expected cost of every row.
+
+        Parameters
+        ----------
+        cost : callable
+            Maps outcomes of shape ``(n, q)`` to costs of that shape.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+        """
+        outcomes, weights = self.nodes()
+        return (cost(outcomes) * weights).sum(axis=1)
+
+    def _columns(self, x):
+        """``x`` as ``(n, k)``, and whether to give the answer back as ``(n,)``."""
+        x = np.asarray(x, dtype=float)
+        if x.ndim > 2:
+            raise ValueError(f"expected a scalar, (n,) or (n, k); got {x.ndim} dimensions.")
+        flat = x.ndim < 2
+        x = np.broadcast_to(x, len(self))[:, None] if flat else x
+        return np.broadcast_to(x, (len(self), x.shape[1])), flat
+
+
+def check_levels(tau):
+    """Levels as floats, refused outside (0, 1)."""
+    tau = np.asarray(tau, dtype=float)
+    if not np.all((tau > 0) & (tau < 1)):
+        bad = tau[~((tau > 0) & (tau < 1))].flat[0]
+        raise ValueError(f"quantile levels must lie strictly between 0 and 1; got {bad!r}.")
+    return tau
+
+
+def _negative_entropy(level):
+    """Antiderivative of logit: ``t log t + (1 - t) log(1 - t)``, 0 at both ends."""
+    inside = (level > 0) & (level < 1)
+    t = np.where(inside, level, 0.5)
+    return np.where(inside, t * np.log(t) + (1 - t) * np.log1p(-t), 0.0)
+
+
+class QuantileGrid(PredictiveDistribution):
+    """Quantile functions that are linear in ``logit(tau)`` between shared knots.
+
+    Beyond the outer knots the last slopes go on (logistic tails), so that every moment
+    has a closed form. Outcomes are not negative: the part of the function below 0 is mass
+    at 0.
+
+    For whole numbers the function is that of a continuous variable whose value rounded *up*
+    is the outcome: ``P(outcome <= k)`` is its cdf at ``k``, so its quantile rounded up is the
+    whole number with the least expected newsvendor cost, not a rounded optimum.
+
+    Parameters
+    ----------
+    quantiles : ndarray of shape (n, K)
+        Values at the knots, not decreasing along a row, in units of the outcome.
+
+    levels : ndarray of shape (K,)
+        Levels of the knots, increasing, inside (0, 1).
+
+    integer : bool, default=False
+        Whether outcomes are whole numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_pttf._laws import QuantileGrid
+    >>> law = QuantileGrid(np.array([[1.0, 2.0, 3.0]]), [0.1, 0.5, 0.9])
+    >>> law.quantile(0.5), law.cdf(2.0), law.mean()
+    (array([2.]), array([0.5]), array([2.00...]))
+    """
+
+    def __init__(self, quantiles, levels, integer=False):
+        self.quantiles = np.asarray(quantiles, dtype=float)
+        self.levels = np.asarray(levels, dtype=float)
+        self.integer = integer
+        if self.quantiles.ndim != 2 or self.quantiles.shape[1] != len(self.levels):
+            raise ValueError(
+                f"quantiles must have one column a level; got shapes {self.quantiles.shape} and "
+                f"{self.levels.shape}."
+            )
+        if len(self.levels) < 2 or not np.all(np.diff(check_levels(self.levels)) > 0):
+            raise ValueError(f"levels must be at least two and increasing; got {levels!r}.")
+        if np.any(np.diff(self.quantiles, axis=1) < 0):
+            raise ValueError("quantiles must not decrease along a row.")
+        self._logits = np.log(self.levels) - np.log1p(-self.levels)
+
+    def __len__(self):
+        return len(self.quantiles)
+
+    def take(self, rows):
+        return QuantileGrid(self.quantiles[rows], self.levels, self.integer)
+
+    @classmethod
+    def concatenate(cls, laws):
+        first = laws[0]
+        return cls(np.concatenate([law.quantiles for law in laws]), first.levels, first.integer)
+
+    # -- the continuous function behind the law
+
+    def _smooth_quantile(self, tau):
+        """Of levels ``(n, k)``."""
+        logit = np.log(tau) - np.log1p(-tau)
+        segment = np.clip(
+            np.searchsorted(self._logits, logit, side="right") - 1, 0, len(self.levels) - 2
+        )
+        low = np.take_along_axis(self.quantiles, segment, axis=1)
+        high = np.take_along_axis(self.quantiles, segment + 1, axis=1)
+        start = self._logits[segment]
+        share = (logit - start) / (self._logits[segment + 1] - start)
+        return low + share * (high - low)
+
+    def _smooth_cdf(self, x):
+        """Of values ``(n, k)``."""
+        below = np.stack(
+            [(self.quantiles <= column[:, None]).sum(axis=1) for column in x.T], axis=1
+        )
+        segment = np.clip(below - 1, 0, len(self.levels) - 2)
+        low = np.take_along_axis(self.quantiles, segment, axis=1)
+        width = np.take_along_axis(self.quantiles, segment + 1, axis=1) - low
+        start = self._logits[segment]
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            share = np.where(width > 0, (x - low) / width, np.where(x >= low, np.inf, -np.inf))
+            logit = start + share * (self._logits[segment + 1] - start)
+            return 1 / (1 + np.exp(-logit))
+
+    def _smooth_excess(self, x):
+        """``E[(J - x)+]`` of the continuous variable ``J``, for values ``(n, k)``."""
+        start = self._smooth_cdf(x)
+        widths = np.diff(self._logits)
+        slopes = np.diff(self.quantiles, axis=1) / widths
+        # the tails are two more segments, with the slopes of their neighbours
+        slopes = np.concatenate([slopes[:, :1], slopes, slopes[:, -1:]], axis=1)
+        anchors = np.concatenate([self.quantiles[:, :1], self.quantiles], axis=1)
+        constants = anchors - slopes * np.concatenate([self._logits[:1], self._logits])
+        edges = np.concatenate([[0.0], self.levels, [1.0]])
+        out = np.empty(x.shape)
+        for k in range(x.shape[1]):
+            from_, to = np.maximum(edges[:-1], start[:, k : k + 1]), edges[1:]
+            inside = from_ < to
+            area = constants * (to - from_)
+            area = area + slopes * (_negative_entropy(to) - _negative_entropy(from_))
+            out[:, k] = np.where(inside, area, 0.0).sum(axis=1)
+        return np.maximum(out - x * (1 - start), 0.0)
+
+    # -- the law
+
+    def cdf(self, x):
+        x, flat = self._columns(x)
+        out = np.where(x < 0, 0.0, self._smooth_cdf(np.floor(x) if self.integer else x))
+        return out[:, 0] if flat else out
+
+    def quantile(self, tau):
+        tau, flat = self._columns(check_levels(tau))
+        out = self._smooth_quantile(tau)
+        # + 0.0 turns the -0.0 of ceil into 0.0
+        out = np.maximum(np.ceil(out) if self.integer else out, 0.0) + 0.0
+        return out[:, 0] if flat else out
+
+    def excess(self, x):
+        x, flat = self._columns(x)
+        positive = np.maximum(x, 0.0)
+        out = self._whole_excess(positive) if self.integer else self._smooth_excess(positive)
+        out = out + (positive - x)
+        return out[:, 0] if flat else out
+
+    def _whole_excess(self, x):
+        """A sum over whole numbers above ``x``, one by one from where the law begins.
+
+        Before and after, the midpoint rule: a law narrower than a whole number is summed
+        exactly, a wide one is smooth from each whole number to the next.
+        """
+        first = np.ceil(x)
+        total = (first - x) * (1 - self._smooth_cdf(np.floor(x)))
+        begin = np.floor(self._smooth_quantile(np.full((len(self), 1), FIRST_LEVEL)))
+        begin = np.maximum(first, begin)
+        total += self._smooth_excess(first - 0.5) - self._smooth_excess(begin - 0.5)
+        for k in range(EXACT_TERMS):
+            total += 1 - self._smooth_cdf(begin + k)
+        return total + self._smooth_excess(begin + (EXACT_TERMS - 0.5))
+
+    def mean(self):
+        return self.excess(0.0)
+
+    def nodes(self):
+        """Gauss-Legendre nodes in each of the segments of ``tau``."""
+        points, weights = np.polynomial.legendre.leggauss(4)
+        edges = np.concatenate([[0.0], self.levels, [1.0]])
+        half = np.diff(edges)[:, None] / 2
+        tau = (edges[:-1, None] + half * (points + 1)).ravel()
+        weights = (half * weights).ravel()
+        return self.quantile(tau[None, :]), np.broadcast_to(weights, (len(self), len(weights)))
+
+
+class WeightedAtoms(PredictiveDistribution):
+    """Exact discrete laws: atoms with weights, a row each.
+
+    Parameters
+    ----------
+    atoms : ndarray of shape (n, m)
+        Possible outcomes. NaN marks an absent atom; a row has at least one that is present.
+
+    weights : ndarray of shape (n, m), default=None
+        Non-negative weights, scaled to sum to one a row. None: equal weights.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_pttf._laws import WeightedAtoms
+    >>> law = WeightedAtoms(np.array([[5.0, 1.0, 3.0, np.nan]]))
+    >>> law.quantile(0.5), law.cdf(3.0), law.mean(), law.excess(2.0)
+    (array([3.]), array([0.66666667]), array([3.]), array([1.33333333]))
+    """
+
+    def __init__(self, atoms, weights=None):
+        atoms = np.asarray(atoms, dtype=float)
+        if atoms.ndim != 2:
+            raise ValueError(f"atoms must be 2-D, one row a law; got {atoms.ndim}-D.")
+        weights = np.ones_like(atoms) if weights is None else np.asarray(weights, dtype=float)
+        if weights.shape != atoms.shape or not np.all(weights >= 0):
+            raise ValueError("weights must be non-negative and of the same shape as atoms.")
+        weights = np.where(np.isnan(atoms), 0.0, weights)
+        total = weights.sum(axis=1, keepdims=True)
+        if not np.all(total > 0):
+            row = int(np.flatnonzero(total[:, 0] <= 0)[0])
+            raise ValueError(f"every row needs an atom of positive weight; row {row} has none.")
+        order = np.argsort(atoms, axis=1, kind="stable")
+        atoms = np.take_along_axis(atoms, order, axis=1)
+        # an absent atom repeats the smallest, so that a cost of it is one that can be
+        self.atoms = np.where(np.isnan(atoms), atoms[:, :1], atoms)
+        self.weights = np.take_along_axis(weights / total, order, axis=1)
+
+    def __len__(self):
+        return len(self.atoms)
+
+    def take(self, rows):
+        return WeightedAtoms(self.atoms[rows], self.weights[rows])
+
+    @classmethod
+    def concatenate(cls, laws):
+        width = max(law.atoms.shape[1] for law in laws)
+
+        def widened(x, fill):
+            return np.pad(x, ((0, 0), (0, width - x.shape[1])), constant_values=fill)
+
+        return cls(
+            np.concatenate([widened(law.atoms, np.nan) for law in laws]),
+            np.concatenate([widened(law.weights, 0.0) for law in laws]),
+        )
+
+    def cdf(self, x):
+        x, flat = self._columns(x)
+        out = np.stack(
+            [((self.atoms <= column[:, None]) * self.weights).sum(axis=1) for column in x.T], axis=1
+        )
+        return out[:, 0] if flat else out
+
+    def quantile(self, tau):
+        tau, flat = self._columns(check_levels(tau))
+        reached = np.cumsum(self.weights, axis=1)
+        # a level that a sum of weights misses by rounding only is reached, but not by no weight
+        needed = np.maximum(tau - 1e-9, np.finfo(float).tiny)
+        index = np.stack([(reached < c[:, None]).sum(axis=1) for c in needed.T], axis=1)
+        out = np.take_along_axis(self.atoms, np.minimum(index, self.atoms.shape[1] - 1), axis=1)
+        return out[:, 0] if flat else out
+
+    def excess(self, x):
+        x, flat = self._columns(x)
+        out = np.stack(
+            [(np.maximum(self.atoms - c[:, None], 0.0) * self.weights).sum(axis=1) for c in x.T],
+            axis=1,
+        )
+        return out[:, 0] if flat else out
+
+    def mean(self):
+        return (self.atoms * self.weights).sum(axis=1)
+
+    def nodes(self):
+        return self.atoms, self.weights
+
+
+def pooled_atoms(observations):
+    """All observations of a context as at most 1,000 equally likely atoms; 1-D ndarray.
+
+    Raises
+    ------
+    ValueError
+        If there is no observation at all.
+    """
+    values = np.sort(observations[~np.isnan(observations)])
+    if len(values) == 0:
+        raise ValueError("there is no observation at all.")
+    if len(values) > N_POOLED_ATOMS:
+        levels = (np.arange(N_POOLED_ATOMS) + 0.5) / N_POOLED_ATOMS
+        values = values[(levels * len(values)).astype(int)]
+    return values
+
+
+def sample_average_law(portfolio, pooled):
+    """Each instance's own empirical law; the pooled one where it has no observation.
+
+    Deciding on this law is sample average approximation (SAA): the reference of `score`.
+
+    Parameters
+    ----------
+    portfolio : Portfolio
+        Instances to give a law.
+
+    pooled : ndarray of shape (m,)
+        Atoms for an instance without observations, see `pooled_atoms`.
+
+    Returns
+    -------
+    WeightedAtoms
+    """
+    atoms = portfolio.observations
+    empty = portfolio.counts == 0
+    if empty.any():
+        width = max(atoms.shape[1], len(pooled))
+        atoms = np.pad(atoms, ((0, 0), (0, width - atoms.shape[1])), constant_values=np.nan)
+        atoms[empty, : len(pooled)] = pooled
+    return WeightedAtoms(atoms)

@@ -1,0 +1,230 @@
+"""What every estimator that decides has in common: decide, predict, score."""
+
+import numpy as np
+from sklearn.utils import Bunch, check_array, check_consistent_length
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_pttf._laws import check_levels, pooled_atoms, sample_average_law
+from sklearn_pttf._validation import check_table
+from sklearn_pttf.problems import DecisionProblem, Newsvendor
+
+CHUNK_ROWS = 16_384
+
+
+class DecisionMixin:
+    """`decide`, `predict`, `predict_quantiles`, `predict_distribution` and `score`.
+
+    A subclass has a ``problem`` parameter, calls `_read_to_fit` in ``fit`` and gives
+    ``_predict_law(portfolio)``, the predictive distribution of every row.
+    """
+
+    def _read_to_fit(self, X):
+        """Validate X, settle what the columns mean, and give its `Portfolio`."""
+        self.problem_ = self._check_problem(self.problem)
+        X = check_table(self, X, reset=True)
+        names = getattr(self, "feature_names_in_", None)
+        self.observation_columns_ = np.array(
+            self.problem_.observation_positions(names, self.n_features_in_)
+        )
+        portfolio = self.problem_.read(X, names, self.observation_columns_)
+        if not portfolio.counts.any():
+            raise ValueError(
+                "X has no observation at all: every observation is missing. At least one row "
+                "needs one."
+            )
+        self.integer_ = portfolio.integer
+        self._pooled = pooled_atoms(portfolio.observations)
+        return portfolio
+
+    @staticmethod
+    def _check_problem(problem):
+        if problem is None:
+            return Newsvendor()
+        if not isinstance(problem, DecisionProblem):
+            raise ValueError(
+                f"problem must be a DecisionProblem such as Newsvendor(), or None; got {problem!r}."
+            )
+        return problem
+
+    def _read(self, X, problem=None):
+        """The portfolio of later rows, with the observation columns of `fit`."""
+        check_is_fitted(self)
+        problem = self.problem_ if problem is None else problem
+        X = check_table(self, X, reset=False)
+        names = getattr(self, "feature_names_in_", None)
+        return problem.read(X, names, self.observation_columns_, self.integer_)
+
+    def _laws(self, portfolio):
+        """Predictive distributions in pieces of bounded size, with their portfolios."""
+        for start in range(0, len(portfolio), CHUNK_ROWS):
+            piece = portfolio.take(slice(start, start + CHUNK_ROWS))
+            yield self._predict_law(piece), piece
+
+    def decide(self, X, *, problem=None, return_info=False):
+        """Best decision for every row.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_instances, n_features_in_)
+            The instances, with the columns that `fit` saw. A row without any observation is
+            decided from the context alone.
+
+        problem : DecisionProblem, default=None
+            Another problem to decide, without a refit: other costs, say. Observation columns
+            stay as fitted. None: the problem of `fit`.
+
+        return_info : bool, default=False
+            Whether to give also what the decisions are expected to cost.
+
+        Returns
+        -------
+        decisions : ndarray of shape (n_instances,)
+            In units of the outcome.
+
+        info : Bunch
+            Only if ``return_info``. ``expected_cost``: ndarray of shape (n_instances,), in
+            money; ``mean``: ndarray of shape (n_instances,), the expected outcome.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If `fit` has not been called.
+
+        ValueError
+            If X has other columns than at `fit`, or values that cannot be.
+        """
+        problem = self._check_problem(problem) if problem is not None else None
+        portfolio = self._read(X, problem)
+        problem = self.problem_ if problem is None else problem
+        parts = []
+        for law, piece in self._laws(portfolio):
+            decisions = problem.solve(law, piece)
+            extra = (
+                (problem.expected_cost(decisions, law, piece), law.mean()) if return_info else ()
+            )
+            parts.append((decisions, *extra))
+        columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
+        if not return_info:
+            return columns[0]
+        return columns[0], Bunch(expected_cost=columns[1], mean=columns[2])
+
+    def predict(self, X):
+        """Expected next outcome of every row.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_instances, n_features_in_)
+
+        Returns
+        -------
+        ndarray of shape (n_instances,)
+            In units of the outcome.
+        """
+        return np.concatenate([law.mean() for law, _ in self._laws(self._read(X))])
+
+    def predict_quantiles(self, X, quantiles):
+        """Quantiles of the next outcome of every row.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_instances, n_features_in_)
+
+        quantiles : float or array-like of shape (n_quantiles,)
+            Levels, strictly between 0 and 1.
+
+        Returns
+        -------
+        ndarray of shape (n_instances, n_quantiles)
+            In units of the outcome. They do not cross.
+        """
+        tau = np.atleast_1d(check_levels(quantiles))
+        if tau.ndim != 1:
+            raise ValueError(f"quantiles must be a number or 1-D; got {tau.ndim} dimensions.")
+        laws = self._laws(self._read(X))
+        return np.concatenate([law.quantile(tau[None, :]) for law, _ in laws])
+
+    def predict_distribution(self, X):
+        """Law of the next outcome of every row.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_instances, n_features_in_)
+
+        Returns
+        -------
+        PredictiveDistribution
+            One law a row, with ``cdf``, ``quantile``, ``mean`` and ``expected``.
+        """
+        laws = [law for law, _ in self._laws(self._read(X))]
+        return type(laws[0]).concatenate(laws)
+
+    def score(self, X, y=None):
+        """Saving over sample average approximation (SAA), as a share of SAA's cost.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_instances, n_features_in_)
+
+        y : array-like of shape (n_instances,) or (n_instances, n_outcomes), default=None
+            Outcomes that decisions did not see; NaN = not observed. None: leave-one-out on
+            X, each observation charged on the decision made from the row's others.
+
+        Returns
+        -------
+        float
+            ``(C_SAA - C) / |C_SAA|``, with the costs summed over rows: positive means cheaper
+            than SAA on the same rows, 0 where both cost nothing, minus infinity where only
+            SAA does.
+        """
+        portfolio = self._read(X)
+        if y is None:
+            costs = [
+                self._held_out_costs(portfolio, k) for k in range(len(self.observation_columns_))
+            ]
+            mine, reference = np.nansum(costs, axis=(0, 2))
+        else:
+            outcomes = self._check_outcomes(X, y)
+            mine, reference = np.nansum(self._row_costs(portfolio, outcomes), axis=1)
+        if reference == 0:
+            return 0.0 if mine == 0 else -np.inf
+        return float((reference - mine) / abs(reference))
+
+    def _check_outcomes(self, X, y):
+        y = check_array(
+            y, dtype=np.float64, ensure_2d=False, ensure_all_finite="allow-nan", input_name="y"
+        )
+        check_consistent_length(X, y)
+        y = y.reshape(len(y), -1)
+        self.problem_.check_outcomes(y, "y")
+        return y
+
+    def _row_costs(self, portfolio, outcomes):
+        """Mean cost of every row, own and SAA's, on outcomes; ``(2, n)``, NaN without one."""
+        parts, start = [], 0
+        for law, piece in self._laws(portfolio):
+            seen = outcomes[start : start + len(piece)]
+            start += len(piece)
+            laws = (law, sample_average_law(piece, self._pooled))
+            parts.append(
+                [
+                    self.problem_.hindsight_cost(
+                        self.problem_.solve(each, piece), seen, piece.costs
+                    )
+                    for each in laws
+                ]
+            )
+        return np.concatenate(parts, axis=1)
+
+    def _held_out_costs(self, portfolio, k):
+        """`_row_costs` on observation k, which decisions do not see."""
+        observations = portfolio.observations.copy()
+        outcomes = observations[:, [k]].copy()
+        observations[:, k] = np.nan
+        return self._row_costs(portfolio.with_observations(observations), outcomes)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.positive_only = True
+        tags.target_tags.required = False
+        return tags

@@ -1,0 +1,541 @@
+"""The decision network: rows attend to their portfolio through a few tokens.
+
+Plain torch, one idea a class. Shapes are written ``(B, N, n)``: ``B`` portfolios of
+``N`` rows with ``n`` observation cells each; ``T`` is the number of tokens, ``K`` the
+number of knots of the quantile function and ``d`` the width of the network.
+
+The road of a row::
+
+    observations --standardise--> features --RowEncoder--> row state
+    tokens  <--gather--  row states of the context     } once a layer: the tokens of all
+    row state <--read--  tokens                        } layers are the whole context
+    row state --QuantileHead--> quantiles, in units of the portfolio
+
+What holds exactly, by construction: the order of observations, of rows and of context
+rows does not matter; quantiles never cross; continuous outcomes are scale-equivariant.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
+
+import torch
+from torch import nn
+from torch.nn.functional import pad, scaled_dot_product_attention, softplus
+
+LEVEL_WEIGHT = 0.25  # pseudo-observations of the portfolio's unit in a row's level
+NOISE_RANGE = (0.02, 2.0)  # bounds of a portfolio's relative noise
+N_CONTEXT_SEEN = 500  # rows beyond this number say nothing new about "how many rows"
+N_ORDER_STATISTICS = 8
+MAX_LOG_COUNT = 12.0  # whole numbers above e^12 look continuous
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Size of a `DecisionNetwork`.
+
+    Parameters
+    ----------
+    width : int, default=64
+        Width of the row and token states; a multiple of ``n_heads``.
+
+    n_layers : int, default=4
+        Number of rounds of gathering from, and reading by, the rows.
+
+    n_tokens : int, default=16
+        Number of inducing tokens that carry the portfolio's structure.
+
+    n_heads : int, default=4
+        Number of attention heads.
+
+    observation_width : int, default=48
+        Width of the encoder of a single observation.
+
+    n_knots : int, default=33
+        Number of knots of the quantile function; odd, so that one is the median.
+
+    tail : float, default=0.001
+        Level of the lowest knot; the highest is at one minus this.
+    """
+
+    width: int = 64
+    n_layers: int = 4
+    n_tokens: int = 16
+    n_heads: int = 4
+    observation_width: int = 48
+    n_knots: int = 33
+    tail: float = 0.001
+
+    def __post_init__(self):
+        for name in ("width", "n_layers", "n_tokens", "n_heads", "observation_width"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be a whole number of at least 1; got {value!r}.")
+        if self.width % self.n_heads:
+            raise ValueError(
+                f"width must be a multiple of n_heads; got width={self.width} and "
+                f"n_heads={self.n_heads}."
+            )
+        if not isinstance(self.n_knots, int) or self.n_knots < 3 or self.n_knots % 2 == 0:
+            raise ValueError(
+                f"n_knots must be an odd whole number of at least 3; got {self.n_knots!r}."
+            )
+        if not 0 < self.tail < 0.5:
+            raise ValueError(f"tail must lie between 0 and 0.5; got {self.tail!r}.")
+
+    @property
+    def levels(self):
+        """Levels of the knots, equally spaced on the logit scale; tuple of floats."""
+        end = math.log(1 / self.tail - 1)
+        step = 2 * end / (self.n_knots - 1)
+        return tuple(1 / (1 + math.exp(end - step * k)) for k in range(self.n_knots))
+
+    def to_dict(self):
+        return asdict(self)
+
+
+class PortfolioUnits(NamedTuple):
+    """What the context rows say about scale; each of shape ``(B, 1)``."""
+
+    scale: torch.Tensor  # geometric mean of the positive observations
+    noise: torch.Tensor  # relative noise of an observation around its row's level
+    unevenness: torch.Tensor  # log of how much the rows' relative variances differ
+    slope: torch.Tensor  # whether rows of high level are noisier (> 0) or quieter (< 0)
+    spread: torch.Tensor  # standard deviation of the rows' log levels
+    centre: torch.Tensor  # mean of the rows' log levels
+    zero_share: torch.Tensor
+    log_rows: torch.Tensor
+    log_depth: torch.Tensor  # log of one plus the mean number of observations a row
+    whole: torch.Tensor  # 1 for whole-number outcomes, else 0
+
+
+class Context(NamedTuple):
+    """All that later rows need to know about the portfolio."""
+
+    units: PortfolioUnits
+    tokens: tuple  # one tensor (B, T, d) a layer
+
+
+class NetworkOutput(NamedTuple):
+    """Quantiles in the portfolio's unit, with what turns them into outcomes."""
+
+    quantiles: torch.Tensor  # (B, N, K), increasing in K, in units of `scale`
+    scale: torch.Tensor  # (B, 1): multiply by it to get outcomes
+    grain: torch.Tensor  # (B, 1): width of a whole number in units of scale; 0 if none
+    typical: torch.Tensor  # (B, N): size of a row's uncertainty, from evidence only
+
+
+class _Rows(NamedTuple):
+    """Observations of rows, with missing cells filled and marked."""
+
+    values: torch.Tensor  # (B, N, n), sorted, 0 where missing
+    seen: torch.Tensor  # (B, N, n) float, 1 where observed
+    count: torch.Tensor  # (B, N)
+
+
+def _as_rows(observations):
+    """Sort each row's observations, so that their order cannot matter, to `_Rows`."""
+    missing = observations.isnan()
+    values = torch.where(missing, torch.inf, observations).sort(dim=-1).values
+    seen = (values < torch.inf).to(values.dtype)
+    return _Rows(values.masked_fill(values == torch.inf, 0.0), seen, seen.sum(-1))
+
+
+def _log_scale_sums(rows, context):
+    """Sum over context rows of the mean log positive observation, and their number."""
+    positive = (rows.values > 0).to(rows.values.dtype)
+    n_positive = positive.sum(-1)
+    logs = torch.where(rows.values > 0, rows.values, 1.0).log()
+    mean_log = (logs * positive).sum(-1) / n_positive.clamp_min(1)
+    has = (n_positive > 0).to(mean_log.dtype) * context
+    return (mean_log * has).sum(-1, keepdim=True), has.sum(-1, keepdim=True)
+
+
+def _level(rows, scale):
+    """A row's mean in units of scale, pulled a little towards 1; ``(B, N)``."""
+    total = rows.values.sum(-1) / scale
+    return (total + LEVEL_WEIGHT) / (rows.count + LEVEL_WEIGHT)
+
+
+def _relative_squares(rows, scale, level):
+    """Sum of squared relative deviations of each row from its own mean; ``(B, N)``."""
+    y = rows.values / scale.unsqueeze(-1)
+    mean = y.sum(-1) / rows.count.clamp_min(1)
+    squares = ((y - mean.unsqueeze(-1)) ** 2 * rows.seen).sum(-1)
+    return squares / level**2
+
+
+def _moment_sums(rows, scale, context):
+    """Sums over context rows from which `PortfolioUnits` are made; ``(B, 10)``."""
+    level = _level(rows, scale)
+    degrees = (rows.count - 1).clamp_min(0)
+    squares = torch.minimum(_relative_squares(rows, scale, level), 4 * degrees)
+    used = context * (rows.count > 0)
+    log_level = level.log()
+    zeros = ((rows.values == 0) * rows.seen).sum(-1)
+    columns = (
+        used,
+        log_level * used,
+        log_level**2 * used,
+        squares * context,
+        squares**2 / degrees.clamp_min(1) * context,
+        squares * log_level * context,
+        degrees * context,
+        zeros * context,
+        rows.count * context,
+        context,
+    )
+    return torch.stack([column.sum(-1) for column in columns], dim=-1)
+
+
+def _portfolio_units(pieces, weights, whole):
+    """`PortfolioUnits` of the context rows, given in pieces ``(B, N_c, n)``."""
+    logs = [_log_scale_sums(_as_rows(x), w) for x, w in zip(pieces, weights, strict=True)]
+    log_sum, log_count = (sum(column) for column in zip(*logs, strict=True))
+    scale = (log_sum / log_count.clamp_min(1)).exp()
+    moment_sums = sum(
+        _moment_sums(_as_rows(x), scale, w) for x, w in zip(pieces, weights, strict=True)
+    )
+    columns = moment_sums.unsqueeze(-2).unbind(-1)
+    used, total, total_square, squares, fourth, tilted, degrees, zeros, cells, n_rows = columns
+    centre = total / used.clamp_min(1)
+    variance = (total_square / used.clamp_min(1) - centre**2).clamp_min(0)
+    noise = ((squares + 0.02 * (variance + 0.25)) / (degrees + 0.02)).sqrt()
+    return PortfolioUnits(
+        scale=scale,
+        noise=noise.clamp(*NOISE_RANGE),
+        unevenness=((fourth * degrees + 1e-6) / (squares**2 + 1e-6)).log(),
+        slope=(tilted / (squares + 1e-6) - centre) * (degrees > 0),
+        spread=(variance + 1e-4).sqrt(),
+        centre=centre,
+        zero_share=zeros / cells.clamp_min(1),
+        log_rows=used.clamp(1, N_CONTEXT_SEEN).log(),
+        log_depth=(cells / n_rows.clamp_min(1)).log1p(),
+        whole=whole,
+    )
+
+
+def _portfolio_features(units):
+    """Features that all rows of a portfolio share, ``(B, 1, 9)``."""
+    return torch.stack(
+        [
+            units.noise.log(),
+            units.unevenness,
+            torch.asinh(units.slope),
+            units.spread.log(),
+            units.zero_share,
+            units.log_rows / 3,
+            units.log_depth / 2,
+            units.whole,
+            units.whole * units.scale.log().clamp(-4, MAX_LOG_COUNT) / 4,
+        ],
+        dim=-1,
+    )
+
+
+N_PORTFOLIO_FEATURES = 9
+N_CELL_FEATURES = 7
+N_ROW_FEATURES = 9 + N_ORDER_STATISTICS
+
+
+def _cell_features(rows, units, level):
+    """Features of every observation, ``(B, N, n, 7)``.
+
+    Each is set against its row's level, and against the level of the row's *other*
+    observations: that is how far a next outcome may lie from what is known.
+    """
+    y = rows.values / units.scale.unsqueeze(-1)
+    level = level.unsqueeze(-1)
+    others = (y.sum(-1, keepdim=True) - y + LEVEL_WEIGHT) / (
+        rows.count.unsqueeze(-1) - 1 + LEVEL_WEIGHT
+    ).clamp_min(LEVEL_WEIGHT)
+    noise = units.noise.unsqueeze(-1)
+    whole = units.whole.unsqueeze(-1)
+    return torch.stack(
+        [
+            torch.asinh((y / level - 1) / noise),
+            (y / level + 0.02).log(),
+            torch.asinh((y / others - 1) / noise),
+            (y / others + 0.02).log(),
+            (rows.values == 0).to(y.dtype),
+            (y + 0.05).log(),
+            whole * torch.asinh(rows.values).clamp_max(MAX_LOG_COUNT) / 4,
+        ],
+        dim=-1,
+    )
+
+
+def _order_statistics(rows, units, level):
+    """Standardised order statistics of each row, ``(B, N, 8)``; 0 for an empty row."""
+    last = (rows.count - 1).clamp_min(0).unsqueeze(-1)
+    fractions = torch.linspace(
+        0, 1, N_ORDER_STATISTICS, dtype=rows.values.dtype, device=rows.values.device
+    )
+    position = last * fractions
+    lower = position.floor()
+    share = position - lower
+    upper = torch.minimum(lower + 1, last)
+    values = rows.values / units.scale.unsqueeze(-1)
+    at = torch.lerp(values.gather(-1, lower.long()), values.gather(-1, upper.long()), share)
+    standard = torch.asinh((at / level.unsqueeze(-1) - 1) / units.noise.unsqueeze(-1))
+    return standard * (rows.count > 0).unsqueeze(-1)
+
+
+def _row_features(rows, units, level):
+    """Summaries of every row, ``(B, N, 17)``."""
+    log_level = level.log()
+    degrees = (rows.count - 1).clamp_min(0)
+    variance = _relative_squares(rows, units.scale, level) / degrees.clamp_min(1)
+    relative_noise = 0.5 * ((variance + 0.01 * units.noise**2) / units.noise**2).log()
+    zeros = ((rows.values == 0) * rows.seen).sum(-1)
+    count_level = (log_level + units.scale.log()).clamp(-5, MAX_LOG_COUNT)
+    summaries = torch.stack(
+        [
+            log_level,
+            (log_level - units.centre) / units.spread,
+            torch.asinh((log_level - units.centre) / units.noise),
+            rows.count.log1p(),
+            (rows.count == 0).to(level.dtype),
+            1 / (rows.count + 0.5),
+            zeros / rows.count.clamp_min(1),
+            relative_noise * (degrees > 0),
+            units.whole * count_level / 4,
+        ],
+        dim=-1,
+    )
+    return torch.cat([summaries, _order_statistics(rows, units, level)], dim=-1)
+
+
+def _mlp(n_in, hidden, n_out):
+    return nn.Sequential(nn.Linear(n_in, hidden), nn.GELU(), nn.Linear(hidden, n_out))
+
+
+class RowEncoder(nn.Module):
+    """From a row's observations to its first state: learned means and fixed summaries."""
+
+    def __init__(self, config):
+        super().__init__()
+        width = config.observation_width
+        self.cell = nn.Sequential(nn.Linear(N_CELL_FEATURES, width), nn.GELU())
+        self.cell_out = nn.Linear(width, width)
+        self.mix = _mlp(
+            width + N_ROW_FEATURES + N_PORTFOLIO_FEATURES, 2 * config.width, config.width
+        )
+
+    def forward(self, rows, units, level):
+        # (B, N, n, 7) -> (B, N, w): the mean over observations is permutation-invariant
+        cells = self.cell(_cell_features(rows, units, level))
+        pooled = (rows.seen.unsqueeze(-2) @ cells).squeeze(-2)
+        pooled = self.cell_out(pooled / rows.count.clamp_min(1).unsqueeze(-1))
+        features = _row_features(rows, units, level)
+        portfolio = _portfolio_features(units).expand(*features.shape[:-1], -1)
+        return self.mix(torch.cat([pooled, features, portfolio], dim=-1))
+
+
+class Attention(nn.Module):
+    """Multi-head attention whose sums over keys can be made piece by piece."""
+
+    def __init__(self, width, n_heads):
+        super().__init__()
+        self.n_heads = n_heads
+        self.queries = nn.Linear(width, width)
+        self.keys_values = nn.Linear(width, 2 * width)
+        self.out = nn.Linear(width, width)
+
+    def _split(self, x):
+        # (B, N, d) -> (B, heads, N, d / heads)
+        return x.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
+
+    def partial(self, query_states, key_states, mask=None):
+        """Largest logit, sum of weights and weighted sum of values, over these keys."""
+        q = self._split(self.queries(query_states))
+        keys, values = self.keys_values(key_states).chunk(2, dim=-1)
+        logits = q @ self._split(keys).transpose(-1, -2) / math.sqrt(q.shape[-1])
+        if mask is not None:
+            logits = logits.masked_fill(~mask[:, None, None, :], -1e30)
+        top = logits.amax(-1, keepdim=True)
+        weights = (logits - top).exp()
+        return top, weights.sum(-1, keepdim=True), weights @ self._split(values)
+
+    @staticmethod
+    def merge(left, right):
+        """The partial sums over two disjoint sets of keys, as one."""
+        top = torch.maximum(left[0], right[0])
+        a, b = (left[0] - top).exp(), (right[0] - top).exp()
+        return top, a * left[1] + b * right[1], a * left[2] + b * right[2]
+
+    def finish(self, partial):
+        _, total, summed = partial
+        return self.out((summed / total).transpose(1, 2).flatten(-2))
+
+    def forward(self, query_states, key_states):
+        # (B, Q, d), (B, T, d) -> (B, Q, d)
+        q = self._split(self.queries(query_states))
+        keys, values = self.keys_values(key_states).chunk(2, dim=-1)
+        mixed = scaled_dot_product_attention(q, self._split(keys), self._split(values))
+        return self.out(mixed.transpose(1, 2).flatten(-2))
+
+
+class Layer(nn.Module):
+    """Tokens gather from the context rows, think, and are read by the rows."""
+
+    def __init__(self, width, n_heads):
+        super().__init__()
+        self.gather = Attention(width, n_heads)
+        self.think = Attention(width, n_heads)
+        self.read = Attention(width, n_heads)
+        self.token_mlp = _mlp(width, 2 * width, width)
+        self.row_mlp = _mlp(width, 2 * width, width)
+        self.gather_tokens, self.gather_rows = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.think_norm, self.token_norm = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.read_rows, self.read_tokens = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.row_norm = nn.LayerNorm(width)
+
+    def gather_partial(self, tokens, states, mask=None):
+        return self.gather.partial(self.gather_tokens(tokens), self.gather_rows(states), mask)
+
+    def update_tokens(self, tokens, partial):
+        tokens = tokens + self.gather.finish(partial)
+        normed = self.think_norm(tokens)
+        tokens = tokens + self.think(normed, normed)
+        return tokens + self.token_mlp(self.token_norm(tokens))
+
+    def update_rows(self, states, tokens):
+        states = states + self.read(self.read_rows(states), self.read_tokens(tokens))
+        return states + self.row_mlp(self.row_norm(states))
+
+
+class QuantileHead(nn.Module):
+    """A location and positive increments around it: quantiles that cannot cross."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.n_knots = config.n_knots
+        self.norm = nn.LayerNorm(config.width)
+        self.mlp = _mlp(config.width, 2 * config.width, config.n_knots + 1)
+        last = self.mlp[-1]
+        nn.init.normal_(last.weight, std=0.01)
+        nn.init.zeros_(last.bias)
+        with torch.no_grad():
+            last.bias[2:] = -1.0
+
+    def forward(self, states, level, noise):
+        shift, base, steps = self.mlp(self.norm(states)).split((1, 1, self.n_knots - 1), dim=-1)
+        rise = softplus(steps).cumsum(-1)
+        rise = pad(rise, (1, 0))
+        middle = rise[..., self.n_knots // 2].unsqueeze(-1)
+        noise = noise.unsqueeze(-1)
+        location = level.unsqueeze(-1) * (noise * shift).clamp(-8, 8).exp()
+        return location * (1 + noise * (base + rise - middle))  # (B, N, K)
+
+
+class DecisionNetwork(nn.Module):
+    """From portfolios of short histories to a predictive quantile function a row.
+
+    Parameters
+    ----------
+    config : NetworkConfig
+        Size of the network.
+    """
+
+    def __init__(self, config=None):
+        super().__init__()
+        self.config = config = config or NetworkConfig()
+        self.encoder = RowEncoder(config)
+        self.tokens = nn.Parameter(torch.randn(config.n_tokens, config.width) * 0.5)
+        self.portfolio = nn.Linear(N_PORTFOLIO_FEATURES, config.width)
+        self.layers = nn.ModuleList(
+            [Layer(config.width, config.n_heads) for _ in range(config.n_layers)]
+        )
+        self.head = QuantileHead(config)
+
+    def forward(self, observations, whole, in_context=None):
+        """Predict every row, with the rows ``in_context`` (default: all) as context.
+
+        Parameters
+        ----------
+        observations : Tensor of shape (B, N, n)
+            NaN marks a missing observation.
+
+        whole : Tensor of shape (B,)
+            1 where a portfolio's outcomes are whole numbers, else 0.
+
+        in_context : bool Tensor of shape (B, N), default=None
+
+        Returns
+        -------
+        NetworkOutput
+        """
+        rows = _as_rows(observations)
+        if in_context is None:
+            in_context = torch.ones_like(rows.count, dtype=torch.bool)
+        units = _portfolio_units(
+            [observations], [in_context.to(observations.dtype)], whole[:, None]
+        )
+        states = self._encode(rows, units)
+        tokens = self._first_tokens(units)
+        for layer in self.layers:
+            tokens = layer.update_tokens(tokens, layer.gather_partial(tokens, states, in_context))
+            states = layer.update_rows(states, tokens)
+        return self._output(states, rows, units)
+
+    def encode_context(self, chunks, whole):
+        """The context of one portfolio, from its rows in pieces of bounded size.
+
+        Parameters
+        ----------
+        chunks : list of Tensor of shape (N_c, n)
+            The observations of the context rows.
+
+        whole : bool
+            Whether outcomes are whole numbers.
+
+        Returns
+        -------
+        Context
+        """
+        chunks = [chunk.unsqueeze(0) for chunk in chunks]
+        like = chunks[0]
+        units = _portfolio_units(
+            chunks,
+            [like.new_ones(chunk.shape[:2]) for chunk in chunks],
+            like.new_full((1, 1), float(whole)),
+        )
+        states = [self._encode(_as_rows(chunk), units) for chunk in chunks]
+        tokens, kept = self._first_tokens(units), []
+        for layer in self.layers:
+            partial = None
+            for piece in states:
+                new = layer.gather_partial(tokens, piece)
+                partial = new if partial is None else Attention.merge(partial, new)
+            tokens = layer.update_tokens(tokens, partial)
+            kept.append(tokens)
+            if layer is not self.layers[-1]:
+                for k, piece in enumerate(states):
+                    states[k] = layer.update_rows(piece, tokens)
+        return Context(units, tuple(kept))
+
+    def predict_rows(self, observations, context):
+        """Predict rows of shape (N, n) given a `Context`; each row on its own."""
+        rows = _as_rows(observations.unsqueeze(0))
+        states = self._encode(rows, context.units)
+        for layer, tokens in zip(self.layers, context.tokens, strict=True):
+            states = layer.update_rows(states, tokens)
+        return self._output(states, rows, context.units)
+
+    def _encode(self, rows, units):
+        return self.encoder(rows, units, _level(rows, units.scale))
+
+    def _first_tokens(self, units):
+        # (B, 1, 9) -> (B, T, d)
+        return self.tokens + self.portfolio(_portfolio_features(units))
+
+    def _output(self, states, rows, units):
+        level = _level(rows, units.scale)
+        grain = units.whole / units.scale
+        return NetworkOutput(
+            quantiles=self.head(states, level, units.noise),
+            scale=units.scale,
+            grain=grain,
+            typical=units.noise * (level + 0.1) + 0.3 * grain,
+        )

@@ -1,0 +1,69 @@
+"""Reading a pretrained network: whole portfolios in, predictive distributions out.
+
+Networks compute in float64 here: sums over rows then agree to far more digits than anyone
+compares, whatever the order of rows and the size of chunks.
+"""
+
+import contextlib
+
+import numpy as np
+import torch
+
+from sklearn_pttf._laws import QuantileGrid
+from sklearn_pttf._network import Context, PortfolioUnits
+
+CHUNK_CELLS = 100_000  # cells of X that are computed on at a time
+SMALL_CELLS = 20_000  # so few are computed by one thread: several would wait for each other
+
+
+@contextlib.contextmanager
+def _threads_for(observations):
+    """One thread for a small table, torch's own number for a large one."""
+    before = torch.get_num_threads()
+    try:
+        if observations.size < SMALL_CELLS:
+            torch.set_num_threads(1)
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _chunks(observations, device):
+    """The observations as float64 tensors of bounded size."""
+    size = max(1, CHUNK_CELLS // max(10, observations.shape[1]))
+    for start in range(0, len(observations), size):
+        yield torch.tensor(observations[start : start + size], dtype=torch.float64, device=device)
+
+
+@torch.inference_mode()
+def encode_context(network, observations, integer):
+    """What later rows need to know about a portfolio; a `Context` of float64 tensors."""
+    device = next(network.parameters()).device
+    with _threads_for(observations):
+        return network.encode_context(list(_chunks(observations, device)), integer)
+
+
+@torch.inference_mode()
+def predict_law(network, context, observations):
+    """The predictive distribution of every row; `QuantileGrid`."""
+    device = next(network.parameters()).device
+    whole = bool(context.units.whole.item())
+    quantiles = []
+    with _threads_for(observations):
+        for chunk in _chunks(observations, device):
+            output = network.predict_rows(chunk, context)
+            quantiles.append((output.quantiles * output.scale.unsqueeze(-1))[0].cpu().numpy())
+    # cumulated sums of positive steps may still repeat or, by rounding, step back
+    quantiles = np.maximum.accumulate(np.concatenate(quantiles), axis=1)
+    return QuantileGrid(quantiles, network.config.levels, whole)
+
+
+def context_arrays(context):
+    """A `Context` as plain CPU arrays, for a pickle."""
+    return [x.cpu().numpy() for x in context.units], [x.cpu().numpy() for x in context.tokens]
+
+
+def context_from_arrays(arrays, device):
+    """The inverse of `context_arrays`."""
+    units, tokens = ([torch.from_numpy(x).to(device) for x in group] for group in arrays)
+    return Context(PortfolioUnits(*units), tuple(tokens))

@@ -1,0 +1,460 @@
+"""Pretraining: a network learns to decide synthetic portfolios, streamed by skorch."""
+
+import json
+import platform
+import time
+from numbers import Integral, Real
+from pathlib import Path
+
+import numpy as np
+import sklearn
+import skorch
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback, GradientNormClipping
+from skorch.helper import predefined_split
+from torch import nn
+from torch.utils.data import IterableDataset
+from tqdm import tqdm
+
+from sklearn_pttf._checkpoint import Checkpoint
+from sklearn_pttf._device import check_device
+from sklearn_pttf._files import written_whole
+from sklearn_pttf._hyperprior import canonical, canonical_key
+from sklearn_pttf._network import DecisionNetwork, NetworkConfig
+from sklearn_pttf._prior import SyntheticPrior
+from sklearn_pttf._version import __version__
+from sklearn_pttf.problems import DecisionProblem, Newsvendor
+
+N_VALIDATION_STEPS = 40
+VALIDATION_SEED_OFFSET = 1_000_003
+LATER_ROWS_SHARE = 0.3  # of the batches have rows that are not in the context
+FAR = 50.0  # times a row's typical uncertainty
+
+
+class PortfolioStream(IterableDataset):
+    """Ready batches of synthetic portfolios; batch k depends on the seed and k alone.
+
+    Parameters
+    ----------
+    prior : SyntheticPrior
+        Where portfolios come from.
+
+    steps : iterable of int
+        Numbers of the batches to give.
+
+    rows : int
+        About how many rows a batch has.
+
+    n_outcomes : int
+        Later outcomes a row.
+
+    seed : int
+        Seed of the stream.
+
+    device : str
+        Where batches are drawn.
+    """
+
+    def __init__(self, prior, steps, rows, n_outcomes, seed, device):
+        self.prior = prior
+        self.steps = steps
+        self.rows = rows
+        self.n_outcomes = n_outcomes
+        self.seed = seed
+        self.device = device
+
+    def __iter__(self):
+        return map(self.batch, self.steps)
+
+    def batch(self, step):
+        """Inputs of the network, and later outcomes of shape (B, N, m)."""
+        state = np.random.SeedSequence([self.seed, step]).generate_state(2)
+        rng = np.random.RandomState(state[0])
+        n_instances, n_observations = self.prior.hyperprior().draw_shape(rng)
+        n_portfolios = max(1, self.rows // n_instances)
+        generator = torch.Generator(self.device).manual_seed(int(state[1]))
+        draw = self.prior.draw(
+            n_portfolios, n_instances, n_observations, self.n_outcomes, generator
+        )
+        in_context = torch.ones(n_portfolios, n_instances, dtype=torch.bool, device=self.device)
+        if rng.uniform() < LATER_ROWS_SHARE:
+            in_context[:, rng.randint(1, n_instances + 1) :] = False
+        inputs = {"observations": draw.observations, "whole": draw.whole, "in_context": in_context}
+        return inputs, draw.outcomes
+
+
+class _KeptBatches(IterableDataset):
+    """Batches that are drawn once and kept, for validation."""
+
+    def __init__(self, stream):
+        self.batches = list(stream)
+
+    def __iter__(self):
+        return iter(self.batches)
+
+
+class PortfolioLoss(nn.Module):
+    """A problem's training loss, weighted so that quiet and noisy rows count alike.
+
+    Weights depend on evidence only: a weight that knew the true parameters would move the
+    optimum away from the Bayes decision.
+
+    Parameters
+    ----------
+    problem : DecisionProblem
+        Gives the loss of every row and level.
+
+    levels : tuple of float
+        Levels of the quantiles.
+    """
+
+    def __init__(self, problem, levels):
+        super().__init__()
+        self.problem = problem
+        self.register_buffer("levels", torch.tensor(levels))
+
+    def forward(self, output, outcomes):
+        # an outcome far beyond every quantile pulls on them alike, however far it is
+        limit = (FAR * output.typical * output.scale).unsqueeze(-1)
+        outcomes = torch.minimum(outcomes, limit)
+        loss = self.problem.training_loss(output, outcomes, self.levels)  # (B, N, K)
+        by_row = (loss / (self.levels * (1 - self.levels)).sqrt()).mean(-1)  # (B, N)
+        own, common = output.typical, output.typical.mean(-1, keepdim=True)
+        return (0.5 * by_row * (1 / own + 1 / common)).mean()
+
+
+class _Schedule(Callback):
+    """Learning rate: linear warm-up, constant, linear cool-down to zero."""
+
+    def __init__(self, lr, n_steps, warmup, cooldown, first_step):
+        self.lr = lr
+        self.n_steps = n_steps
+        self.warmup = warmup
+        self.cooldown = cooldown
+        self.step = first_step
+
+    def on_batch_begin(self, net, batch=None, training=None, **kwargs):
+        if not training:
+            return
+        up = (self.step + 1) / max(1, self.warmup * self.n_steps)
+        down = (self.n_steps - self.step) / max(1, self.cooldown * self.n_steps)
+        for group in net.optimizer_.param_groups:
+            group["lr"] = self.lr * min(1.0, up, down)
+        self.step += 1
+
+
+class _Progress(Callback):
+    """A bar with the loss and the rows per second."""
+
+    def __init__(self, n_steps, first_step, verbose):
+        self.n_steps = n_steps
+        self.first_step = first_step
+        self.verbose = verbose
+
+    def on_train_begin(self, net, **kwargs):
+        self.bar_ = tqdm(
+            total=self.n_steps,
+            initial=self.first_step,
+            disable=not self.verbose,
+            unit="step",
+            mininterval=1.0,
+        )
+        self.rows_, self.start_, self.loss_ = 0, time.perf_counter(), None
+
+    def on_batch_end(self, net, batch=None, training=None, loss=None, **kwargs):
+        if not training:
+            return
+        value = loss.item()
+        self.loss_ = value if self.loss_ is None else 0.99 * self.loss_ + 0.01 * value
+        self.rows_ += batch[1].shape[0] * batch[1].shape[1]
+        speed = self.rows_ / (time.perf_counter() - self.start_)
+        self.bar_.set_postfix_str(f"loss {self.loss_:.4f}, {speed:,.0f} rows/s", refresh=False)
+        self.bar_.update()
+
+    def on_epoch_end(self, net, **kwargs):
+        if self.verbose:
+            row = net.history[-1]
+            self.bar_.write(
+                f"step {self.bar_.n:>7,}  training loss {row['train_loss']:.5f}  "
+                f"validation loss {row['valid_loss']:.5f}"
+            )
+
+    def on_train_end(self, net, **kwargs):
+        self.bar_.close()
+
+
+class _StateSaver(Callback):
+    """After every round, all that is needed to go on, in one file."""
+
+    def __init__(self, path, key, rounds):
+        self.path = path
+        self.key = key
+        self.rounds = rounds
+
+    def on_epoch_end(self, net, **kwargs):
+        state = {
+            "key": self.key,
+            "module": net.module_.state_dict(),
+            "optimizer": net.optimizer_.state_dict(),
+            "rounds": json.dumps(self.rounds + _round_losses(net)),
+        }
+        with written_whole(self.path) as temporary:
+            torch.save(state, temporary)
+
+
+def _round_losses(net):
+    """Training and validation loss of the rounds of this process."""
+    return [
+        {name: float(row[name]) for name in ("train_loss", "valid_loss")} for row in net.history
+    ]
+
+
+def _load_state(path, key):
+    """The saved state of an interrupted run, or None where there is none yet."""
+    if path is None or not Path(path).exists():
+        return None
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        saved_key = state["key"]
+    except Exception as error:
+        raise ValueError(
+            f"resume={str(path)!r} is no saved state of pretraining: {error}"
+        ) from None
+    if saved_key != key:
+        raise ValueError(
+            f"resume={str(path)!r} was saved by a run with other settings: {saved_key}, where "
+            f"these are {key}. Remove the file to start anew."
+        )
+    return state
+
+
+def _check_numbers(**values):
+    """Refuse settings of training that make no sense; each is (value, kind, low, high)."""
+    for name, (value, kind, low, high) in values.items():
+        good = isinstance(value, kind) and not isinstance(value, bool) and low <= value <= high
+        if not good:
+            noun = "a whole number" if kind is Integral else "a number"
+            raise ValueError(f"{name} must be {noun} in [{low:g}, {high:g}]; got {value!r}.")
+
+
+def pretrain(
+    prior=None,
+    problem=None,
+    *,
+    network=None,
+    checkpoint=None,
+    n_steps=2000,
+    rows=1000,
+    n_outcomes=8,
+    lr=1e-3,
+    weight_decay=0.01,
+    warmup=0.02,
+    cooldown=0.5,
+    clip=1.0,
+    round_steps=500,
+    resume=None,
+    device="auto",
+    random_state=0,
+    verbose=1,
+    name="own",
+):
+    """Pretrain a network to decide portfolios of a prior.
+
+    Batches are drawn on the device and never repeat. The loss is the cost of the decision;
+    for the newsvendor that is the pinball loss at every level, so that one network serves
+    every cost ratio.
+
+    Parameters
+    ----------
+    prior : SyntheticPrior, default=None
+        Where portfolios come from. None: ``SyntheticPrior()``. Its parameters count, not
+        what it was fitted to: give ``prior.calibrated(X)`` to use real rows.
+
+    problem : DecisionProblem, default=None
+        What is decided. None: ``Newsvendor()``.
+
+    network : NetworkConfig, default=None
+        Size of the network. None: the default size.
+
+    checkpoint : str, Path or Checkpoint, default=None
+        Weights to go on from; they also fix the size of the network. None: random ones.
+
+    n_steps : int, default=2000
+        Number of batches.
+
+    rows : int, default=1000
+        About how many rows a batch has, over all its portfolios.
+
+    n_outcomes : int, default=8
+        Later outcomes that a row's decision is charged on.
+
+    lr : float, default=0.001
+        Highest learning rate (AdamW).
+
+    weight_decay : float, default=0.01
+        Weight decay.
+
+    warmup, cooldown : float, default=0.02 and 0.5
+        Shares of the steps over which the learning rate rises from, and falls to, zero.
+
+    clip : float, default=1.0
+        Largest norm of the gradient.
+
+    round_steps : int, default=500
+        Steps between validations, and between saved states.
+
+    resume : str or Path, default=None
+        File that the state is saved to after every round. If it exists, the run goes on from
+        it, to the same weights as a run that was never interrupted (on one machine).
+
+    device : str, default="auto"
+        ``"cpu"``, ``"cuda"``, ``"cuda:k"``, or ``"auto"``: CUDA where there is one.
+
+    random_state : int, default=0
+        Seed of weights and batches.
+
+    verbose : int, default=1
+        0: silent. 1: a progress bar with the loss and the rows per second.
+
+    name : str, default="own"
+        Name on the card.
+
+    Returns
+    -------
+    Checkpoint
+        Weights, and a card with prior, problem, settings, versions and validation loss.
+
+    Raises
+    ------
+    ValueError
+        If a setting or the prior makes no sense, or ``resume`` is of another run.
+
+    Examples
+    --------
+    >>> from sklearn_pttf import SyntheticPrior, pretrain
+    >>> prior = SyntheticPrior(level=(1.0, 20.0), noise_families=("poisson",))
+    >>> checkpoint = pretrain(prior, n_steps=2, rows=50, verbose=0)
+    >>> checkpoint.card["training"]["n_steps"]
+    2
+    """
+    prior = SyntheticPrior() if prior is None else prior
+    problem = Newsvendor() if problem is None else problem
+    if not isinstance(prior, SyntheticPrior):
+        raise ValueError(f"prior must be a SyntheticPrior or None; got {prior!r}.")
+    if not isinstance(problem, DecisionProblem):
+        raise ValueError(f"problem must be a DecisionProblem or None; got {problem!r}.")
+    if network is not None and not isinstance(network, NetworkConfig):
+        raise ValueError(f"network must be a NetworkConfig or None; got {network!r}.")
+    _check_numbers(
+        n_steps=(n_steps, Integral, 1, 1e9),
+        rows=(rows, Integral, 1, 1e7),
+        n_outcomes=(n_outcomes, Integral, 1, 1e4),
+        lr=(lr, Real, 1e-9, 1.0),
+        weight_decay=(weight_decay, Real, 0.0, 1.0),
+        warmup=(warmup, Real, 0.0, 1.0),
+        cooldown=(cooldown, Real, 0.0, 1.0),
+        clip=(clip, Real, 1e-9, 1e9),
+        round_steps=(round_steps, Integral, 1, 1e9),
+        random_state=(random_state, Integral, 0, 2**31 - 1),
+    )
+    prior.hyperprior()  # refuses reversed ranges before anything is built
+    device = check_device(device)
+    start = checkpoint
+    if start is not None and not isinstance(start, Checkpoint):
+        start = Checkpoint.load(start)
+    config = NetworkConfig(**start.card["network"]) if start else network or NetworkConfig()
+    training = {
+        "n_steps": n_steps,
+        "rows": rows,
+        "n_outcomes": n_outcomes,
+        "lr": lr,
+        "weight_decay": weight_decay,
+        "warmup": warmup,
+        "cooldown": cooldown,
+        "clip": clip,
+        "round_steps": round_steps,
+        "random_state": random_state,
+        "start": start.fingerprint() if start else None,
+    }
+    card = {
+        "name": name,
+        "licence": "BSD-3-Clause",
+        "problem": type(problem).__name__,
+        "prior": prior.describe(),
+        "network": config.to_dict(),
+        "training": canonical(training),
+    }
+    key = canonical_key({k: card[k] for k in ("problem", "prior", "network", "training")})
+    state = _load_state(resume, key)
+    began = time.perf_counter()
+    devices = [torch.device(device)] if device.startswith("cuda") else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(random_state)
+        net, rounds = _train(
+            prior, problem, config, training, start, state, resume, key, device, verbose
+        )
+    card["quality"] = {"validation_loss": rounds[-1]["valid_loss"]}
+    card["history"] = rounds
+    card["made_with"] = {
+        "sklearn_pttf": __version__,
+        "torch": torch.__version__,
+        "skorch": skorch.__version__,
+        "scikit-learn": sklearn.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "device": device,
+        "seconds_of_last_run": round(time.perf_counter() - began, 1),
+    }
+    return Checkpoint.from_network(net.module_, card)
+
+
+def _train(prior, problem, config, training, start, state, resume, key, device, verbose):
+    """Run the rounds that are left; the skorch net and the losses of all rounds."""
+    rounds = json.loads(state["rounds"]) if state else []
+    n_steps, round_steps = training["n_steps"], training["round_steps"]
+    first = min(len(rounds) * round_steps, n_steps)
+    draws = (training["rows"], training["n_outcomes"])
+    seed = training["random_state"]
+    stream = PortfolioStream(prior, (), *draws, seed, device)
+    fixed = PortfolioStream(
+        prior, range(N_VALIDATION_STEPS), *draws, seed + VALIDATION_SEED_OFFSET, device
+    )
+    schedule = _Schedule(training["lr"], n_steps, training["warmup"], training["cooldown"], first)
+    callbacks = [
+        ("schedule", schedule),
+        ("clip", GradientNormClipping(training["clip"])),
+        ("progress", _Progress(n_steps, first, verbose)),
+    ]
+    if resume is not None:
+        callbacks.append(("state", _StateSaver(resume, key, rounds)))
+    net = NeuralNet(
+        DecisionNetwork,
+        module__config=config,
+        criterion=PortfolioLoss,
+        criterion__problem=problem,
+        criterion__levels=config.levels,
+        optimizer=torch.optim.AdamW,
+        optimizer__weight_decay=training["weight_decay"],
+        optimizer__betas=(0.9, 0.98),
+        optimizer__fused=True,
+        lr=training["lr"],
+        iterator_train__batch_size=None,
+        iterator_valid__batch_size=None,
+        train_split=predefined_split(_KeptBatches(fixed)),
+        callbacks=callbacks,
+        callbacks__print_log=None,
+        device=device,
+        verbose=0,
+    ).initialize()
+    if start:
+        net.module_.load_state_dict(start.build_network(device).state_dict())
+    if state:
+        net.module_.load_state_dict(state["module"])
+        net.optimizer_.load_state_dict(state["optimizer"])
+    net.notify("on_train_begin", X=stream, y=None)
+    for step in range(first, n_steps, round_steps):
+        stream.steps = range(step, min(step + round_steps, n_steps))
+        net.fit_loop(stream, epochs=1)
+    net.notify("on_train_end", X=stream, y=None)
+    return net, rounds + _round_losses(net)

@@ -1,0 +1,168 @@
+"""Columns and numbers of X: naming them, finding them, refusing bad ones."""
+
+from dataclasses import dataclass
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils import _safe_indexing, check_array
+from sklearn.utils.validation import _num_features, validate_data
+
+
+@dataclass(frozen=True)
+class Column:
+    """The column of X at a position, where a parameter may also be a number.
+
+    Parameters
+    ----------
+    position : int
+        Position of the column, from 0.
+
+    Examples
+    --------
+    >>> from sklearn_pttf import Column
+    >>> from sklearn_pttf.problems import Newsvendor
+    >>> Newsvendor(underage=Column(0), overage=1.0)
+    Newsvendor(underage=Column(position=0))
+    """
+
+    position: int
+
+    def __post_init__(self):
+        if isinstance(self.position, bool) or not isinstance(self.position, Integral):
+            raise ValueError(f"Column takes a whole-number position; got {self.position!r}.")
+        if self.position < 0:
+            raise ValueError(f"Column takes a position of at least 0; got {self.position}.")
+
+
+@dataclass(frozen=True)
+class LinearCombination:
+    """A constant plus weighted columns of X, where a parameter may also be a column.
+
+    Parameters
+    ----------
+    constant : float
+        What is added for every row.
+
+    terms : tuple of (float, str or Column)
+        Weights and columns.
+
+    Examples
+    --------
+    >>> from sklearn_pttf._validation import LinearCombination
+    >>> LinearCombination.difference("price", 2.5)
+    LinearCombination(constant=-2.5, terms=((1.0, 'price'),))
+    """
+
+    constant: float = 0.0
+    terms: tuple = ()
+
+    @classmethod
+    def difference(cls, left, right):
+        """``left - right``, each a number or a column; a plain float if both are numbers."""
+        constant, terms = 0.0, []
+        for sign, value in ((1.0, left), (-1.0, right)):
+            if is_column(value):
+                terms.append((sign, value))
+            else:
+                constant += sign * value
+        return cls(constant, tuple(terms)) if terms else constant
+
+
+def is_column(value):
+    """Whether a parameter names a column rather than a number."""
+    return isinstance(value, (str, Column))
+
+
+def column_references(value):
+    """The columns that a parameter refers to; a tuple."""
+    if is_column(value):
+        return (value,)
+    if isinstance(value, LinearCombination):
+        return tuple(column for _, column in value.terms)
+    return ()
+
+
+def find_column(column, names, n_columns, parameter):
+    """Position of a column.
+
+    Raises
+    ------
+    ValueError
+        If X has no such column.
+    """
+    if isinstance(column, str):
+        if names is None:
+            raise ValueError(
+                f"{parameter}={column!r} is a column's name, but X has no column names. Pass a "
+                f"data frame, or give the position as Column(k)."
+            )
+        matches = np.flatnonzero(np.asarray(names, dtype=object) == column)
+        if len(matches) == 0:
+            shown = ", ".join(map(repr, list(names)[:10])) + (", ..." if len(names) > 10 else "")
+            raise ValueError(f"{parameter}={column!r} is no column of X; X has {shown}.")
+        return int(matches[0])
+    position = column.position if isinstance(column, Column) else column
+    if isinstance(position, bool) or not isinstance(position, Integral):
+        raise ValueError(f"{parameter} must be a column's name or position; got {position!r}.")
+    if not 0 <= position < n_columns:
+        raise ValueError(
+            f"{parameter} refers to column {position}, but X has {n_columns} columns, "
+            f"0 to {n_columns - 1}."
+        )
+    return int(position)
+
+
+def check_table(estimator, X, *, reset):
+    """X as a frame or a 2-D array, with its column names and number checked.
+
+    Cells are left as they are: text may ride along until columns are taken.
+    """
+    if not hasattr(X, "columns"):
+        X = check_array(X, dtype=None, ensure_all_finite=False, input_name="X")
+    elif len(X) == 0 or _num_features(X) == 0:
+        X = check_array(np.asarray(X), input_name="X")  # refuses it, in plain words
+    validate_data(estimator, X, skip_check_array=True, reset=reset)
+    return X
+
+
+def numeric_columns(X, positions, name="X"):
+    """Columns of a table as a float64 array, NaN where missing, infinities refused.
+
+    The array is not for writing: it may share memory with X.
+    """
+    if hasattr(X, "columns") or len(positions) != X.shape[1]:
+        X = _safe_indexing(X, [int(k) for k in positions], axis=1)
+    if hasattr(X, "notna") and (X.dtypes == object).any():
+        X = X.where(X.notna(), np.nan)  # pandas NA among Python objects is no number
+    return check_array(X, dtype=np.float64, ensure_all_finite="allow-nan", input_name=name)
+
+
+def row_values(value, X, names, parameter):
+    """A number-or-column parameter as one value a row; ``(n_rows,)`` float64.
+
+    Raises
+    ------
+    ValueError
+        If the parameter is neither, or names an unknown column.
+    """
+    n_rows, n_columns = X.shape
+    if isinstance(value, Real) and not isinstance(value, bool):
+        return np.full(n_rows, float(value))
+    if is_column(value):
+        position = find_column(value, names, n_columns, parameter)
+        return numeric_columns(X, [position], name=f"column {parameter}={value!r}")[:, 0]
+    if isinstance(value, LinearCombination):
+        out = np.full(n_rows, float(value.constant))
+        for weight, column in value.terms:
+            out += weight * row_values(column, X, names, parameter)
+        return out
+    raise ValueError(
+        f"{parameter} must be a number, a column's name or Column(position); got {value!r}."
+    )
+
+
+def describe_rows(bad, values, limit=5):
+    """``"row 3: nan, row 8: -1.0 (2 in all)"``, for messages about bad cells."""
+    rows = np.flatnonzero(bad)
+    shown = ", ".join(f"row {row}: {values[row]}" for row in rows[:limit])
+    return f"{shown}{', ...' if len(rows) > limit else ''} ({len(rows)} in all)"

@@ -1,0 +1,144 @@
+"""Pretraining from a recipe: the command that rebuilds the shipped weights.
+
+::
+
+    python -m sklearn_pttf.pretraining --recipe demand --out demand.safetensors
+
+A recipe is a TOML file with the tables ``[prior]`` (parameters of `SyntheticPrior`),
+``[network]`` (of `NetworkConfig`) and ``[training]`` (of `pretrain`), and a ``name``.
+"""
+
+import argparse
+import sys
+import tomllib
+from importlib import resources
+from pathlib import Path
+
+from sklearn_pttf._checkpoint import Checkpoint
+from sklearn_pttf._network import NetworkConfig
+from sklearn_pttf._pretrain import pretrain
+from sklearn_pttf._prior import SyntheticPrior
+from sklearn_pttf.problems import Newsvendor
+
+__all__ = ["load_recipe", "pretrain", "recipe_names"]
+
+_PROBLEMS = {"newsvendor": Newsvendor}
+_TABLES = {"name", "problem", "prior", "network", "training"}
+_RECIPES = resources.files("sklearn_pttf") / "recipes"
+
+
+def recipe_names():
+    """Names of the recipes that travel with the package; sorted list of str."""
+    return sorted(
+        path.name.removesuffix(".toml")
+        for path in _RECIPES.iterdir()
+        if path.name.endswith(".toml")
+    )
+
+
+def load_recipe(name_or_path):
+    """Arguments of `pretrain` from a recipe.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        Name of a recipe of the package, or the path of a TOML file.
+
+    Returns
+    -------
+    dict
+        Keyword arguments of `pretrain`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such recipe, or it is not one.
+
+    Examples
+    --------
+    >>> from sklearn_pttf.pretraining import load_recipe
+    >>> load_recipe("demand")["name"]
+    'demand'
+    """
+    known = str(name_or_path) in recipe_names()
+    path = _RECIPES / f"{name_or_path}.toml" if known else Path(name_or_path)
+    if not path.is_file():
+        raise ValueError(
+            f"recipe={str(name_or_path)!r} is neither one of {', '.join(recipe_names())} nor a "
+            "file."
+        )
+    try:
+        recipe = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"recipe {path} is no TOML file: {error}") from None
+    unknown = sorted(set(recipe) - _TABLES)
+    if unknown:
+        raise ValueError(f"recipe {path} has unknown entries: {', '.join(unknown)}.")
+    for name in ("prior", "network", "training"):
+        if not isinstance(recipe.get(name, {}), dict):
+            raise ValueError(f"recipe {path}: {name} must be a table; got {recipe[name]!r}.")
+    problem = recipe.get("problem", "newsvendor")
+    if problem not in _PROBLEMS:
+        raise ValueError(f"problem must be one of {', '.join(_PROBLEMS)}; got {problem!r}.")
+    try:
+        return {
+            "name": recipe.get("name", path.stem if isinstance(path, Path) else str(name_or_path)),
+            "problem": _PROBLEMS[problem](),
+            "prior": SyntheticPrior(**_pairs(recipe.get("prior", {}))),
+            "network": NetworkConfig(**recipe.get("network", {})),
+            **recipe.get("training", {}),
+        }
+    except TypeError as error:
+        raise ValueError(f"recipe {path} has an unknown setting: {error}") from None
+
+
+def _pairs(table):
+    """TOML's lists as the tuples that ranges are."""
+    return {key: tuple(v) if isinstance(v, list) else v for key, v in table.items()}
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="python -m sklearn_pttf.pretraining",
+        description="Pretrain a network from a recipe and save it as a checkpoint.",
+    )
+    parser.add_argument("--recipe", required=True, help="name of a recipe, or a TOML file")
+    parser.add_argument("--out", required=True, type=Path, help="file to write")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from the state beside --out that an interrupted run has left",
+    )
+    parser.add_argument("--steps", type=int, help="number of steps, other than the recipe's")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:k or auto")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    return parser
+
+
+def main(argv=None):
+    """Run the command; the exit status."""
+    options = _parser().parse_args(argv)
+    try:
+        arguments = load_recipe(options.recipe)
+        state = options.out.with_suffix(".state")
+        if not options.resume:
+            state.unlink(missing_ok=True)
+        if options.steps is not None:
+            arguments["n_steps"] = options.steps
+        checkpoint = pretrain(
+            **arguments, resume=state, device=options.device, verbose=int(not options.quiet)
+        )
+    except (ValueError, TypeError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"interrupted; go on with --resume ({state})", file=sys.stderr)
+        return 130
+    path = checkpoint.save(options.out)
+    state.unlink(missing_ok=True)
+    print(f"{Checkpoint.load(path)} saved to {path}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,12 @@
+"""Laws with exact Bayes decisions, and checks for estimators that decide."""
+
+from sklearn_pttf.testing._checks import check_decision_estimator, decision_checks
+from sklearn_pttf.testing._laws import GammaPoisson, LognormalNormal, PortfolioLaw
+
+__all__ = [
+    "GammaPoisson",
+    "LognormalNormal",
+    "PortfolioLaw",
+    "check_decision_estimator",
+    "decision_checks",
+]

@@ -1,0 +1,288 @@
+"""PretrainedDecisionTransformer as its users meet it."""
+
+import os
+import pickle
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.base import clone
+from sklearn.exceptions import InconsistentVersionWarning
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+
+from sklearn_pttf import Checkpoint, Column, PretrainedDecisionTransformer, _network_use
+from sklearn_pttf.baselines import SampleAverage
+from sklearn_pttf.datasets import load_horse_kicks
+from sklearn_pttf.problems import Newsvendor
+from sklearn_pttf.testing import GammaPoisson, LognormalNormal
+
+
+@pytest.fixture(scope="module")
+def X():
+    return GammaPoisson(2.0, 0.2).sample(60, 5, random_state=0).observations
+
+
+@pytest.fixture(scope="module")
+def fitted(X):
+    return PretrainedDecisionTransformer(Newsvendor(4.0, 1.0)).fit(X)
+
+
+def test_default_problem_is_the_median(X):
+    default = PretrainedDecisionTransformer().fit(X)
+    np.testing.assert_array_equal(default.decide(X), default.predict_quantiles(X, 0.5)[:, 0])
+
+
+def test_frames_and_arrays_agree(X, fitted):
+    names = [f"week{k}" for k in range(X.shape[1])]
+    for frame in (pd.DataFrame(X, columns=names), pl.DataFrame(X, schema=names)):
+        again = clone(fitted).fit(frame)
+        np.testing.assert_array_equal(again.decide(frame), fitted.decide(X))
+        assert list(again.feature_names_in_) == names
+        with pytest.raises(ValueError, match="feature names"):
+            again.decide(frame[names[::-1]])
+
+
+def test_columns_have_roles(X):
+    frame = pd.DataFrame(X, columns=[f"week{k}" for k in range(5)])
+    frame["sku"] = "text"
+    frame["short"] = np.linspace(1, 9, len(X))
+    weeks = [f"week{k}" for k in range(5)]
+    problem = Newsvendor(underage="short", overage=1.0, observations=weeks)
+    orders = PretrainedDecisionTransformer(problem).fit(frame).decide(frame)
+    table = np.column_stack([X, frame["short"]])
+    by_position = Newsvendor(underage=Column(5), overage=1.0)
+    np.testing.assert_array_equal(
+        PretrainedDecisionTransformer(by_position).fit(table).decide(table), orders
+    )
+    plain = PretrainedDecisionTransformer().fit(X)
+    for row in (0, 30, 59):
+        ratio = Newsvendor(frame["short"][row], 1.0)
+        assert plain.decide(X[[row]], problem=ratio)[0] == orders[row]
+
+
+def test_missing_values_of_frames(X):
+    holes = X.copy()
+    holes[0, :2], holes[3] = np.nan, np.nan
+    reference = PretrainedDecisionTransformer().fit(holes).decide(holes)
+    nullable = pd.DataFrame(holes).astype("Int64").set_axis(list("abcde"), axis=1)
+    polar = pl.DataFrame(holes, schema=list("abcde")).fill_nan(None)
+    for frame in (nullable, polar):
+        again = PretrainedDecisionTransformer().fit(frame).decide(frame)
+        np.testing.assert_array_equal(again, reference)
+
+
+def test_quantiles_distribution_and_mean_agree(X, fitted):
+    law = fitted.predict_distribution(X)
+    tau = [0.1, 0.5, 0.9]
+    np.testing.assert_array_equal(law.quantile(np.array([tau])), fitted.predict_quantiles(X, tau))
+    np.testing.assert_allclose(law.mean(), fitted.predict(X))
+    order, info = fitted.decide(X, return_info=True)
+    expected = 4 * law.excess(order) + (order - law.mean() + law.excess(order))
+    np.testing.assert_allclose(info.expected_cost, expected)
+
+
+@given(st.lists(st.floats(0.001, 0.999), min_size=2, max_size=6))
+@settings(max_examples=25, deadline=None)
+def test_orders_rise_with_the_ratio(fitted, X, ratios):
+    ratios = sorted(ratios)
+    orders = [fitted.decide(X, problem=Newsvendor.from_service_level(r)) for r in ratios]
+    assert (np.diff(orders, axis=0) >= 0).all()
+
+
+@given(st.data())
+@settings(max_examples=25, deadline=None)
+def test_any_subset_decides_alike(fitted, X, data):
+    rows = data.draw(st.lists(st.integers(0, len(X) - 1), min_size=1, max_size=20))
+    np.testing.assert_array_equal(fitted.decide(X[rows]), fitted.decide(X)[rows])
+
+
+def test_chunks_do_not_matter(X, fitted, monkeypatch):
+    law = fitted.predict_distribution(X)
+    monkeypatch.setattr(_network_use, "CHUNK_CELLS", 70)
+    again = clone(fitted).fit(X).predict_distribution(X)
+    np.testing.assert_allclose(again.quantiles, law.quantiles, rtol=1e-9)
+
+
+def test_cold_rows_are_decided_from_the_context(X, fitted):
+    cold = np.full((1, X.shape[1]), np.nan)
+    low = clone(fitted).fit(X[X.mean(axis=1) < 8]).decide(cold)
+    high = clone(fitted).fit(X[X.mean(axis=1) > 8]).decide(cold)
+    assert 0 < low < high
+
+
+def test_close_to_bayes_and_better_than_saa():
+    problem = Newsvendor.from_service_level(0.9)
+    for law in (GammaPoisson(2.0, 0.2), LognormalNormal(4.0, 0.3, 0.3)):
+        cost = np.zeros(3)
+        for seed in range(4):
+            portfolio = law.sample(250, 3, random_state=seed)
+            X = portfolio.observations
+            charged = portfolio.with_costs(problem.read_costs(X))
+            decisions = (
+                PretrainedDecisionTransformer(problem).fit(X).decide(X),
+                SampleAverage(problem).fit(X).decide(X),
+                problem.solve(law.predictive(portfolio), charged),
+            )
+            truth = law.truth(portfolio)
+            cost += [problem.expected_cost(d, truth, charged).sum() for d in decisions]
+        network, saa, bayes = cost
+        assert bayes < network < 1.12 * bayes
+        assert network < saa
+
+
+def test_score_is_the_saving(X, fitted):
+    y = np.array([12.0] * len(X))
+    y[:3] = np.nan
+    cost = [
+        np.nansum(Newsvendor(4.0, 1.0).cost(decider.decide(X), y))
+        for decider in (fitted, SampleAverage(Newsvendor(4.0, 1.0)).fit(X))
+    ]
+    assert fitted.score(X, y) == pytest.approx((cost[1] - cost[0]) / cost[1])
+    many = np.column_stack([y, y])
+    assert fitted.score(X, many) == pytest.approx(fitted.score(X, y))
+    assert SampleAverage().fit(X).score(X) == 0.0
+
+
+def test_score_leaves_one_out(X, fitted):
+    mine = reference = 0.0
+    saa = SampleAverage(Newsvendor(4.0, 1.0)).fit(X)
+    for k in range(X.shape[1]):
+        evidence = X.copy()
+        evidence[:, k] = np.nan
+        mine += Newsvendor(4.0, 1.0).cost(fitted.decide(evidence), X[:, k]).sum()
+        reference += Newsvendor(4.0, 1.0).cost(saa.decide(evidence), X[:, k]).sum()
+    assert fitted.score(X) == pytest.approx((reference - mine) / reference)
+
+
+def test_y_is_no_evidence(X, fitted):
+    np.testing.assert_array_equal(clone(fitted).fit(X, 100 * X[:, 0]).decide(X), fitted.decide(X))
+    with pytest.raises(ValueError, match="inconsistent"):
+        clone(fitted).fit(X, X[:-1, 0])
+    with pytest.raises(ValueError, match="y must be at least 0"):
+        clone(fitted).fit(X, -1 - X[:, 0])
+
+
+def test_pickles_are_small_and_decide_alike(X, fitted, tmp_path):
+    content = pickle.dumps(fitted)
+    assert len(content) < 3e6
+    again = pickle.loads(content)
+    np.testing.assert_array_equal(again.decide(X), fitted.decide(X))
+    assert len(pickle.dumps(clone(fitted).fit(np.tile(X, (50, 1))))) < len(content) + 30_000
+
+
+def test_pickle_of_a_gpu_model_loads_on_a_cpu(X, fitted, monkeypatch):
+    on_gpu = pickle.loads(pickle.dumps(fitted))
+    on_gpu.device_ = "cuda"
+    content = pickle.dumps(on_gpu)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    again = pickle.loads(content)
+    assert again.device_ == "cpu"
+    np.testing.assert_array_equal(again.decide(X), fitted.decide(X))
+
+
+def test_pickle_of_another_version_warns(fitted, monkeypatch):
+    from sklearn_pttf import _estimator
+
+    monkeypatch.setattr(_estimator, "__version__", "0.0.1")
+    content = pickle.dumps(fitted)
+    monkeypatch.undo()
+    with pytest.warns(InconsistentVersionWarning, match=r"0\.0\.1"):
+        pickle.loads(content)
+
+
+def test_in_pipelines_and_searches(X):
+    y = X[:, 0]
+    pipeline = make_pipeline(PretrainedDecisionTransformer())
+    assert np.isfinite(cross_val_score(pipeline, X, y, cv=3)).all()
+    problems = [Newsvendor(1.0, 1.0), Newsvendor(9.0, 1.0)]
+    search = GridSearchCV(PretrainedDecisionTransformer(), {"problem": problems}, cv=2, n_jobs=2)
+    assert search.fit(X, y).best_params_["problem"] in problems
+    nested = GridSearchCV(
+        PretrainedDecisionTransformer(Newsvendor()), {"problem__underage": [1.0, 9.0]}, cv=2
+    )
+    assert len(nested.fit(X).cv_results_["mean_test_score"]) == 2
+
+
+def test_verbose_says_what_was_done(X, capsys):
+    PretrainedDecisionTransformer(verbose=1).fit(X)
+    said = capsys.readouterr().out
+    assert "60 rows with 300 observations" in said
+    PretrainedDecisionTransformer().fit(X)
+    assert capsys.readouterr().out == ""
+
+
+def test_checkpoint_by_name_path_and_object(X, fitted, tmp_path):
+    loaded = Checkpoint.load("demand")
+    path = loaded.save(tmp_path / "mine")
+    for checkpoint in ("demand", loaded, path, str(path)):
+        again = clone(fitted).set_params(checkpoint=checkpoint).fit(X)
+        np.testing.assert_array_equal(again.decide(X), fitted.decide(X))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"checkpoint": "nothing"}, "neither a shipped checkpoint"),
+        ({"device": "abacus"}, "device must be"),
+        ({"device": "cuda:7"}, "not there"),
+        ({"problem": Newsvendor(underage="price")}, "no column names"),
+        ({"problem": Newsvendor(underage=Column(5))}, "0 to 4"),
+        ({"problem": Newsvendor(underage=0.0)}, "underage must be a positive"),
+        ({"problem": Newsvendor(underage=float("nan"))}, "underage must be a positive"),
+        ({"problem": Newsvendor(underage=1e6)}, r"in \[0.001, 0.999\]"),
+    ],
+)
+def test_refuses(X, changes, message):
+    with pytest.raises(ValueError, match=message):
+        PretrainedDecisionTransformer(**changes).fit(X)
+
+
+def test_decide_refuses_what_is_no_problem(X, fitted):
+    with pytest.raises(ValueError, match="problem must be a DecisionProblem"):
+        fitted.decide(X, problem=0.9)
+    with pytest.raises(ValueError, match="strictly between 0 and 1"):
+        fitted.predict_quantiles(X, [0.5, 1.0])
+
+
+def test_works_without_a_network():
+    """A fresh process in which every socket is refused."""
+    code = """
+        import socket
+        class Refused(socket.socket):
+            def __init__(self, *args, **kwargs):
+                raise OSError("no network here")
+        def refuse(*args, **kwargs):
+            raise OSError("no network here")
+        socket.socket = Refused
+        socket.create_connection = socket.getaddrinfo = refuse
+        from sklearn_pttf import PretrainedDecisionTransformer
+        from sklearn_pttf.datasets import load_horse_kicks
+        X = load_horse_kicks().data[:, :5]
+        print(PretrainedDecisionTransformer().fit(X).decide(X).sum())
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    X = load_horse_kicks().data[:, :5]
+    assert float(done.stdout) == PretrainedDecisionTransformer().fit(X).decide(X).sum()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_gpu_and_cpu_agree(X, fitted):
+    on_gpu = clone(fitted).set_params(device="cuda").fit(X)
+    np.testing.assert_allclose(
+        on_gpu.predict_quantiles(X, [0.1, 0.5, 0.9]), fitted.predict_quantiles(X, [0.1, 0.5, 0.9])
+    )

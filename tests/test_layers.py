@@ -1,0 +1,53 @@
+"""Imports go one way: estimator -> pretraining -> prior -> problems -> laws -> validation."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import sklearn_pttf
+
+PACKAGE = Path(sklearn_pttf.__file__).parent
+# a module may import from its own layer's package and from any layer above it in this list
+LAYERS = [
+    {"_version", "_files", "_device", "_validation"},
+    {"_portfolio", "_laws", "_summaries", "_network", "_demand", "datasets"},
+    {"problems", "_parametric", "_network_use", "_checkpoint", "_hyperprior"},
+    {"_prior", "_mixin"},
+    {"_pretrain", "baselines"},
+    {"_estimator", "pretraining", "testing"},
+]
+RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
+MODULES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")
+
+
+def _topic(path):
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def _imported(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            yield node.module or "", node.level
+        elif isinstance(node, ast.Import):
+            yield from ((alias.name, 0) for alias in node.names)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_go_down(path):
+    own = _topic(path)
+    for module, level in _imported(path):
+        assert level == 0, f"{path} imports relatively"
+        assert module != "sklearn_pttf", f"{path} imports the package root"
+        if module.startswith("sklearn_pttf."):
+            other = module.split(".")[1]
+            assert other == own or RANK[other] < RANK[own], f"{own} imports {other}"
+
+
+def test_every_module_has_a_layer():
+    assert {_topic(path) for path in MODULES} == set(RANK)
+
+
+def test_network_is_torch_only():
+    allowed = {"math", "dataclasses", "typing", "torch"}
+    assert {module.split(".")[0] for module, _ in _imported(PACKAGE / "_network.py")} <= allowed
