@@ -102,7 +102,7 @@ _MEANS = {
 
 # ------------------------------------------------------------------ outcomes of an instance
 # Each takes means (B, N, 1), noise levels (B, N, 1), the hyperparameters and the number of
-# draws, and gives (B, N, m) with those means.
+# draws, and gives (B, N, m) with those means (normal: before truncation).
 
 
 def _poisson(random, mean, noise, hyper, m):

@@ -47,7 +47,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         ``"cpu"``, ``"cuda"``, ``"cuda:k"``, or ``"auto"``: CUDA where there is one.
 
     verbose : int, default=0
-        1: `fit` prints a line about what it did.
+        1: `fit` prints a line about what it did, and many rows show their progress.
 
     Attributes
     ----------

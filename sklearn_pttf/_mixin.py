@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.utils import Bunch, check_array, check_consistent_length
 from sklearn.utils.validation import check_is_fitted
+from tqdm import tqdm
 
 from sklearn_pttf._laws import check_levels, pooled_atoms, sample_average_law
 from sklearn_pttf._validation import check_table
@@ -56,7 +57,9 @@ class DecisionMixin:
 
     def _laws(self, portfolio):
         """Predictive distributions in pieces of bounded size, with their portfolios."""
-        for start in range(0, len(portfolio), CHUNK_ROWS):
+        starts = range(0, len(portfolio), CHUNK_ROWS)
+        quiet = not getattr(self, "verbose", 0) or len(starts) == 1
+        for start in tqdm(starts, desc="rows", disable=quiet, unit_scale=CHUNK_ROWS, unit="row"):
             piece = portfolio.take(slice(start, start + CHUNK_ROWS))
             yield self._predict_law(piece), piece
 

@@ -9,8 +9,9 @@ import contextlib
 import numpy as np
 import torch
 
+from sklearn_pttf._features import PortfolioUnits
 from sklearn_pttf._laws import QuantileGrid
-from sklearn_pttf._network import Context, PortfolioUnits
+from sklearn_pttf._network import Context
 
 CHUNK_CELLS = 100_000  # cells of X that are computed on at a time
 SMALL_CELLS = 20_000  # so few are computed by one thread: several would wait for each other

@@ -3,6 +3,7 @@
 import json
 import platform
 import time
+import zipfile
 from numbers import Integral, Real
 from pathlib import Path
 
@@ -215,6 +216,10 @@ def _load_state(path, key):
     if path is None or not Path(path).exists():
         return None
     try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()  # torch does not look at the checksums
+        if damaged:
+            raise ValueError(f"{damaged} in it is damaged")
         state = torch.load(path, map_location="cpu", weights_only=True)
         saved_key = state["key"]
     except Exception as error:

@@ -264,8 +264,8 @@ class SyntheticPrior(TransformerMixin, BaseEstimator):
         -------
         list of Portfolio
             With ``outcomes`` of shape (n_instances, n_outcomes); ``parameters`` holds the
-            instances' own (``mean`` before zero periods and bulk orders, ``noise``,
-            ``zero_rate``) and the portfolio's.
+            instances' own (``mean`` before zero periods and bulk orders, and before normal
+            demand is truncated, ``noise``, ``zero_rate``) and the portfolio's.
 
         Raises
         ------
@@ -478,7 +478,7 @@ class SyntheticPrior(TransformerMixin, BaseEstimator):
             self.observation_columns_ = np.array(
                 problem.observation_positions(names, self.n_features_in_)
             )
-        return X, problem.read(X, names, self.observation_columns_.tolist())
+        return X, problem.read(X, names, self.observation_columns_)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -132,8 +132,9 @@ def numeric_columns(X, positions, name="X"):
     """
     if hasattr(X, "columns") or len(positions) != X.shape[1]:
         X = _safe_indexing(X, [int(k) for k in positions], axis=1)
-    if hasattr(X, "notna") and (X.dtypes == object).any():
-        X = X.where(X.notna(), np.nan)  # pandas NA among Python objects is no number
+    if hasattr(X, "notna") and "O" in {dtype.kind for dtype in X.dtypes}:
+        # pandas NA among Python objects is nothing that NumPy takes for a number
+        X = X.to_numpy(dtype=object, na_value=np.nan)
     return check_array(X, dtype=np.float64, ensure_all_finite="allow-nan", input_name=name)
 
 

@@ -69,7 +69,7 @@ def load_recipe(name_or_path):
         )
     try:
         recipe = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"recipe {path} is no TOML file: {error}") from None
     unknown = sorted(set(recipe) - _TABLES)
     if unknown:

@@ -134,6 +134,14 @@ def test_bulk_orders_are_as_rare_as_asked():
     assert high == pytest.approx(0.03, abs=0.002)
 
 
+def test_periods_without_orders():
+    """Compound Poisson demand is zero as often as its number of orders is."""
+    outcomes, _ = _arrays(_draw((50, 0, 4000), noise_family="compound_poisson", order_rate=0.7))
+    zero = math.exp(-0.7 * math.exp(0.3))
+    share = (outcomes == 0).mean()
+    assert share == pytest.approx(zero, abs=4 * math.sqrt(zero * (1 - zero) / outcomes.size))
+
+
 # ---------------------------------------------------------------- means of the instances
 
 
@@ -194,7 +202,7 @@ def test_segments_stand_apart():
 @pytest.mark.parametrize("family", NOISE_FAMILIES)
 def test_observations_and_outcomes_are_exchangeable(family):
     draw = _draw(
-        (4000, 2, 1), noise_family=family, spread=0.3, intermittent=1, zero_rate=0.2, bulk=1
+        (20_000, 2, 1), noise_family=family, spread=0.3, intermittent=1, zero_rate=0.2, bulk=1
     )
     first, second = draw.observations[0].numpy().T
     later = draw.outcomes[0, :, 0].numpy()
@@ -202,7 +210,7 @@ def test_observations_and_outcomes_are_exchangeable(family):
     assert stats.ks_2samp(second, later).pvalue > 1e-3
     ranks = stats.spearmanr(np.column_stack([first, second, later])).statistic
     within, across = ranks[0, 1], (ranks[0, 2] + ranks[1, 2]) / 2
-    assert within == pytest.approx(across, abs=0.06)  # standard error of a rank correlation 0.016
+    assert within == pytest.approx(across, abs=0.035)  # standard error of a correlation 0.007
     assert within > 0.05  # they share the instance's mean
 
 

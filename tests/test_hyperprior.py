@@ -1,6 +1,7 @@
 """Ranges, weights and shares: what is accepted, how it is drawn, how it is described."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -217,10 +218,12 @@ def test_small_shapes_are_drawn_more_often():
 
 def test_shapes_follow_distributions():
     rng = np.random.RandomState(0)
-    prior = _hyperprior(n_instances=stats.randint(3, 5), n_observations=stats.randint(2, 4))
-    shapes = [prior.draw_shape(rng) for _ in range(400)]
-    assert set(shapes) == {(3, 2), (3, 3), (4, 2), (4, 3)}
-    assert np.mean([rows == 3 for rows, _ in shapes]) == pytest.approx(0.5, abs=0.1)
+    prior = _hyperprior(n_instances=stats.binom(10, 0.7, loc=1), n_observations=stats.randint(2, 4))
+    rows, cells = np.array([prior.draw_shape(rng) for _ in range(1000)]).T
+    assert rows.mean() == pytest.approx(8, abs=0.2)  # standard error 0.05
+    assert rows.std() == pytest.approx(math.sqrt(2.1), rel=0.15)
+    assert set(cells) == {2, 3}
+    assert cells.mean() == pytest.approx(2.5, abs=0.07)
 
 
 def test_as_tensors():

@@ -10,7 +10,7 @@ import sklearn_pttf
 PACKAGE = Path(sklearn_pttf.__file__).parent
 # a module may import from its own layer's package and from any layer above it in this list
 LAYERS = [
-    {"_version", "_files", "_device", "_validation"},
+    {"_version", "_files", "_device", "_validation", "_features"},
     {"_portfolio", "_laws", "_summaries", "_network", "_demand", "datasets"},
     {"problems", "_parametric", "_network_use", "_checkpoint", "_hyperprior"},
     {"_prior", "_mixin"},
@@ -49,5 +49,9 @@ def test_every_module_has_a_layer():
 
 
 def test_network_is_torch_only():
-    allowed = {"math", "dataclasses", "typing", "torch"}
-    assert {module.split(".")[0] for module, _ in _imported(PACKAGE / "_network.py")} <= allowed
+    allowed = {"math", "dataclasses", "typing", "torch", "sklearn_pttf"}
+    imported = [
+        m for name in ("_network", "_features") for m, _ in _imported(PACKAGE / f"{name}.py")
+    ]
+    assert {module.split(".")[0] for module in imported} <= allowed
+    assert [m for m in imported if m.startswith("sklearn_pttf")] == ["sklearn_pttf._features"]

@@ -1,14 +1,11 @@
 """From a long sales file, one record a row, to one row an instance."""
 
-import re
-import sys
-from datetime import date, datetime
 from numbers import Integral
 
 import numpy as np
 
-SHOWN = 5  # offenders that an error message names
-YEAR_AND_MONTH = re.compile(r"\d{4}-\d{2}")
+from sklearn_pttf.datasets._frames import adapter
+from sklearn_pttf.datasets._periods import SHOWN, brief, place_in_order, place_in_time
 
 
 def from_long(
@@ -128,7 +125,7 @@ def from_long(
     tea        3.0    0.0    0.0    5.0
     """
     _check_options(time, fill, calendar, negatives, width)
-    source = _adapter(frame)
+    source = adapter(frame)
     source.check_columns(instance=instance, value=value, time=time)
     codes, labels = source.encode(instance)
     if np.any(codes < 0):
@@ -139,9 +136,9 @@ def from_long(
     refuse = _Refusal(lambda some: source.pick(labels, some))
     values = _read_values(source.numbers(value), codes, value, refuse)
     if time is None:
-        places, first, last = _place_in_order(codes)
+        places, first, last = place_in_order(codes)
     else:
-        places, first, last = _place_in_time(codes, source, time, calendar, refuse)
+        places, first, last = place_in_time(codes, source, time, calendar, refuse)
     codes, places, values = _add_up(codes, places, values)
     values = _settle_negatives(values, codes, value, negatives, refuse)
     table = _lay_out(codes, places, values, first, last, 0.0 if fill == "zero" else np.nan, width)
@@ -158,7 +155,7 @@ def _check_options(time, fill, calendar, negatives, width):
             raise ValueError(f"{name} must be one of {allowed}; got {chosen!r}.")
     if calendar is not None and time is None:
         raise ValueError(
-            f"calendar={_brief(calendar)} needs time=, the column of dates; got time=None. Without "
+            f"calendar={brief(calendar)} needs time=, the column of dates; got time=None. Without "
             f"dates, calendar must be None."
         )
     whole = isinstance(width, Integral) and not isinstance(width, bool)
@@ -266,167 +263,6 @@ def _settle_negatives(values, codes, value, negatives, refuse):
     return np.where(negative, 0.0 if negatives == "clip" else np.nan, values)
 
 
-# ---- periods
-
-
-def _place_in_order(codes):
-    """Number the records of every instance from 0, in the order of the file.
-
-    Returns
-    -------
-    places : ndarray of shape (n_records,)
-        Number of the period of every record.
-
-    first, last : ndarray of shape (n_instances,)
-        Numbers of the first and the last period of every instance.
-    """
-    counts = np.bincount(codes)
-    starts = np.cumsum(counts) - counts
-    places = np.empty(len(codes), dtype=np.int64)
-    places[np.argsort(codes, kind="stable")] = np.arange(len(codes)) - np.repeat(starts, counts)
-    return places, np.zeros_like(counts), counts - 1
-
-
-def _place_in_time(codes, source, time, calendar, refuse):
-    """Number the records by their period; returns as `_place_in_order` does."""
-    parameter = f"time={time!r}"
-    date_codes, labels = source.encode(time)
-    refuse(parameter, "missing dates", "Every record needs a date.", date_codes < 0, codes)
-    items = source.to_numpy(labels)
-    dates, readable = _read_dates(items, parameter)
-    refuse(
-        parameter,
-        "unreadable dates",
-        "Dates must be dates, datetimes, whole numbers, or ISO 8601 strings such as '2024-03-31'.",
-        ~readable[date_codes],
-        codes,
-        lambda cell: repr(items[date_codes[cell]]),
-    )
-    periods = _read_calendar(calendar, dates, parameter)
-    refuse(
-        parameter,
-        "dates outside the calendar",
-        f"Every date must be in calendar={_brief(calendar)}.",
-        ~np.isin(dates, periods)[date_codes],
-        codes,
-        lambda cell: _show_date(dates[date_codes[cell]]),
-    )
-    places = np.searchsorted(periods, dates)[date_codes]
-    if calendar is None or isinstance(calendar, str):
-        return places, *_span(codes, places, len(periods))
-    first = np.zeros(codes.max() + 1, dtype=np.int64)
-    return places, first, first + len(periods) - 1
-
-
-def _span(codes, places, n_periods):
-    """First and last period of every instance that has a record; two ``(n_instances,)``."""
-    first = np.full(codes.max() + 1, n_periods - 1)
-    last = np.zeros_like(first)
-    np.minimum.at(first, codes, places)
-    np.maximum.at(last, codes, places)
-    return first, last
-
-
-def _read_calendar(calendar, dates, parameter):
-    """The periods that there are, in order; ``(n_periods,)``."""
-    if calendar is None:
-        return np.unique(dates)
-    if isinstance(calendar, str):
-        return _regular_dates(calendar, dates, parameter)
-    try:
-        items = np.asarray(list(calendar))
-        if items.ndim != 1 or len(items) == 0:
-            raise ValueError
-    except (TypeError, ValueError):
-        raise ValueError(
-            "calendar must be None, a pandas frequency such as 'D', or a sequence of at least one "
-            f"date; got {calendar!r}."
-        ) from None
-    periods, readable = _read_dates(items, "calendar")
-    if not np.all(readable):
-        bad = items[~readable]
-        raise ValueError(
-            f"calendar has {len(bad)} unreadable dates among {len(items)}: "
-            f"{', '.join(map(repr, bad[:SHOWN].tolist()))}{', ...' if len(bad) > SHOWN else ''}."
-        )
-    if periods.dtype != dates.dtype:
-        kinds = {"i": "whole numbers", "M": "dates"}
-        raise ValueError(
-            f"calendar must hold {kinds[dates.dtype.kind]}, as {parameter} does; got "
-            f"{kinds[periods.dtype.kind]}."
-        )
-    return np.unique(periods)
-
-
-def _regular_dates(frequency, dates, parameter):
-    """All periods of a pandas frequency, from the first date to the last."""
-    if dates.dtype.kind != "M":
-        raise ValueError(
-            f"calendar={frequency!r} is a frequency, but {parameter} holds whole numbers; the "
-            f"calendar must then be a sequence of whole numbers, or None."
-        )
-    try:
-        import pandas as pd
-    except ImportError:
-        raise ImportError(
-            f"calendar={frequency!r} is a frequency, which needs pandas; install it, or give the "
-            f"dates of the calendar."
-        ) from None
-    try:
-        periods = pd.date_range(dates.min(), dates.max(), freq=frequency)
-    except ValueError as error:
-        raise ValueError(
-            f"calendar must be None, a pandas frequency such as 'D', or a sequence of dates; got "
-            f"{frequency!r} ({error})."
-        ) from None
-    return periods.to_numpy().astype("datetime64[us]")
-
-
-def _read_dates(items, parameter):
-    """Dates as int64 or datetime64[us], and which of them could be read."""
-    kind = items.dtype.kind
-    if kind == "M":
-        return items.astype("datetime64[us]"), ~np.isnat(items)
-    if kind in "iu":
-        return items.astype(np.int64), np.ones(len(items), dtype=bool)
-    if kind == "f":
-        whole = np.isfinite(items) & (items == np.rint(items))
-        return np.where(whole, items, 0).astype(np.int64), whole
-    if kind in "OUT":
-        dates = np.array([_read_date(item) for item in items], dtype="datetime64[us]")
-        return dates, ~np.isnat(dates)
-    raise ValueError(
-        f"{parameter} must hold dates, datetimes, whole numbers or ISO 8601 strings; got values of "
-        f"type {items.dtype}."
-    )
-
-
-def _read_date(item):
-    """A date or a string as datetime64[us] in local time, NaT if it cannot be read."""
-    if hasattr(item, "to_timestamp"):  # a pandas Period: its first moment
-        item = item.to_timestamp()
-    if isinstance(item, str):
-        text = f"{item}-01" if YEAR_AND_MONTH.fullmatch(item) else item
-        try:
-            item = datetime.fromisoformat(text)
-        except ValueError:
-            return np.datetime64("NaT", "us")
-    if isinstance(item, datetime):
-        item = item.replace(tzinfo=None)
-    if isinstance(item, (date, np.datetime64)):
-        return np.datetime64(item, "us")
-    return np.datetime64("NaT", "us")
-
-
-def _show_date(moment):
-    """``2024-03-31``, with the time of day unless it is midnight; whole numbers as they are."""
-    return str(moment).removesuffix("T00:00:00.000000")
-
-
-def _brief(calendar):
-    return repr(calendar) if isinstance(calendar, str) else f"<{type(calendar).__name__}>"
-
-
 # ---- the table
 
 
@@ -455,131 +291,3 @@ def _lay_out(codes, places, values, first, last, blank, width):
     kept = back < width
     table[codes[kept], width - 1 - back[kept]] = values[kept]
     return table
-
-
-# ---- frames
-
-
-def _adapter(frame):
-    """The frame behind the few methods that `from_long` needs of it."""
-    pandas, polars = sys.modules.get("pandas"), sys.modules.get("polars")
-    if pandas is not None and isinstance(frame, pandas.DataFrame):
-        source = _PandasSource(frame)
-    elif polars is not None and isinstance(frame, polars.DataFrame):
-        source = _PolarsSource(frame)
-    else:
-        raise ValueError(
-            f"frame must be a pandas or polars DataFrame; got {type(frame).__module__}."
-            f"{type(frame).__name__}."
-        )
-    if len(frame) == 0:
-        raise ValueError("frame is empty; it must have at least one record.")
-    return source
-
-
-class _Source:
-    """A data frame, read column by column.
-
-    A subclass gives
-
-    - ``encode(name)``: codes ``(n_records,)`` of the labels in a column, -1 where missing, and
-      the labels in sorted order;
-    - ``pick(labels, codes)`` and ``to_numpy(labels)``: some labels as a list, all as an array;
-    - ``numbers(name)``: a column as float64, or as objects with None for missing if it does
-      not hold numbers;
-    - ``build(instance, labels, table, lags)``: the result.
-    """
-
-    def __init__(self, frame):
-        self.frame = frame
-
-    def check_columns(self, **parameters):
-        """Refuse columns that the frame lacks, or has twice."""
-        columns = list(self.frame.columns)
-        for parameter, name in parameters.items():
-            if columns.count(name) != 1 and not (parameter == "time" and name is None):
-                raise ValueError(
-                    f"{parameter}={name!r} is the name of {columns.count(name)} columns of the "
-                    f"frame; it must be the name of one of {', '.join(map(repr, columns))}."
-                )
-
-
-class _PandasSource(_Source):
-    def encode(self, name):
-        import pandas as pd
-
-        codes, labels = pd.factorize(self.frame[name])
-        try:
-            order = labels.argsort()
-        except TypeError:  # labels that cannot be compared
-            return codes, labels
-        ranks = np.empty(len(order) + 1, dtype=np.int64)
-        ranks[order], ranks[-1] = np.arange(len(order)), -1
-        return ranks[codes], labels.take(order)
-
-    def pick(self, labels, codes):
-        return labels.take(codes).tolist()
-
-    def to_numpy(self, labels):
-        return np.asarray(labels.infer_objects())
-
-    def numbers(self, name):
-        from pandas.api.types import is_complex_dtype, is_numeric_dtype
-
-        column = self.frame[name]
-        if is_numeric_dtype(column) and not is_complex_dtype(column):
-            return column.to_numpy(dtype=np.float64, na_value=np.nan)
-        return column.to_numpy(dtype=object, na_value=None)
-
-    def build(self, instance, labels, table, lags):
-        import pandas as pd
-
-        return pd.DataFrame(table, index=labels.rename(instance), columns=lags)
-
-
-class _PolarsSource(_Source):
-    def encode(self, name):
-        import polars as pl
-
-        column = self.frame[name]
-        if column.dtype == pl.Object:
-            raise ValueError(
-                f"column {name!r} has the polars dtype Object, which cannot be sorted; labels and "
-                f"dates must have another dtype, such as String, an integer or Date."
-            )
-        if column.dtype.is_float():
-            column = column.fill_nan(None)
-        order = column.arg_sort(nulls_last=True).to_numpy()
-        ordered = column.gather(order)
-        runs = ordered.rle_id().to_numpy().astype(np.int64)
-        starts = np.flatnonzero(np.diff(runs, prepend=-1))
-        codes = np.empty(len(runs), dtype=np.int64)
-        codes[order] = np.where(ordered.is_null().to_numpy(), -1, runs)
-        return codes, ordered.gather(starts).drop_nulls()
-
-    def pick(self, labels, codes):
-        return labels.gather(codes).to_list()
-
-    def to_numpy(self, labels):
-        if getattr(labels.dtype, "time_zone", None) is not None:
-            labels = labels.dt.replace_time_zone(None)
-        return labels.to_numpy()
-
-    def numbers(self, name):
-        import polars as pl
-
-        column = self.frame[name]
-        if column.dtype.is_numeric():
-            return column.cast(pl.Float64).to_numpy()
-        return np.fromiter(column.to_list(), dtype=object, count=len(column))
-
-    def build(self, instance, labels, table, lags):
-        import polars as pl
-
-        if instance in lags:
-            raise ValueError(
-                f"instance={instance!r} is also the name of a column of the result; it must not be "
-                f"one of lag_1 to {lags[0]}."
-            )
-        columns = {lag: table[:, k] for k, lag in enumerate(lags)}
-        return pl.DataFrame({instance: labels, **columns})

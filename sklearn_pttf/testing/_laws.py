@@ -57,7 +57,7 @@ class GammaPoisson(PortfolioLaw):
     >>> law = GammaPoisson(2.0, 0.2)
     >>> portfolio = law.sample(3, 5, random_state=0)
     >>> law.predictive(portfolio).quantile(0.9)
-    array([18., 12.,  8.])
+    array([33., 19., 36.])
     """
 
     def __init__(self, shape, rate):

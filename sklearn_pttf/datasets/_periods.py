@@ -1,0 +1,167 @@
+"""The periods of a long sales file: reading dates, numbering the records."""
+
+import re
+from datetime import date, datetime
+
+import numpy as np
+
+SHOWN = 5  # offenders that an error message names
+YEAR_AND_MONTH = re.compile(r"\d{4}-\d{2}")
+
+
+def place_in_order(codes):
+    """Number the records of every instance from 0, in the order of the file.
+
+    Returns
+    -------
+    places : ndarray of shape (n_records,)
+        Number of the period of every record.
+
+    first, last : ndarray of shape (n_instances,)
+        Numbers of the first and the last period of every instance.
+    """
+    counts = np.bincount(codes)
+    starts = np.cumsum(counts) - counts
+    places = np.empty(len(codes), dtype=np.int64)
+    places[np.argsort(codes, kind="stable")] = np.arange(len(codes)) - np.repeat(starts, counts)
+    return places, np.zeros_like(counts), counts - 1
+
+
+def place_in_time(codes, source, time, calendar, refuse):
+    """Number the records by their period; returns as `place_in_order` does."""
+    parameter = f"time={time!r}"
+    date_codes, labels = source.encode(time)
+    refuse(parameter, "missing dates", "Every record needs a date.", date_codes < 0, codes)
+    items = source.to_numpy(labels)
+    dates, readable = _read_dates(items, parameter)
+    refuse(
+        parameter,
+        "unreadable dates",
+        "Dates must be dates, datetimes, whole numbers, or ISO 8601 strings such as '2024-03-31'.",
+        ~readable[date_codes],
+        codes,
+        lambda cell: repr(items[date_codes[cell]]),
+    )
+    periods = _read_calendar(calendar, dates, parameter)
+    refuse(
+        parameter,
+        "dates outside the calendar",
+        f"Every date must be in calendar={brief(calendar)}.",
+        ~np.isin(dates, periods)[date_codes],
+        codes,
+        lambda cell: _show_date(dates[date_codes[cell]]),
+    )
+    places = np.searchsorted(periods, dates)[date_codes]
+    if calendar is None or isinstance(calendar, str):
+        return places, *_span(codes, places, len(periods))
+    first = np.zeros(codes.max() + 1, dtype=np.int64)
+    return places, first, first + len(periods) - 1
+
+
+def _span(codes, places, n_periods):
+    """First and last period of every instance that has a record; two ``(n_instances,)``."""
+    first = np.full(codes.max() + 1, n_periods - 1)
+    last = np.zeros_like(first)
+    np.minimum.at(first, codes, places)
+    np.maximum.at(last, codes, places)
+    return first, last
+
+
+def _read_calendar(calendar, dates, parameter):
+    """The periods that there are, in order; ``(n_periods,)``."""
+    if calendar is None:
+        return np.unique(dates)
+    if isinstance(calendar, str):
+        return _regular_dates(calendar, dates, parameter)
+    try:
+        items = np.asarray(list(calendar))
+        if items.ndim != 1 or len(items) == 0:
+            raise ValueError
+    except (TypeError, ValueError):
+        raise ValueError(
+            "calendar must be None, a pandas frequency such as 'D', or a sequence of at least one "
+            f"date; got {calendar!r}."
+        ) from None
+    periods, readable = _read_dates(items, "calendar")
+    if not np.all(readable):
+        bad = items[~readable]
+        raise ValueError(
+            f"calendar has {len(bad)} unreadable dates among {len(items)}: "
+            f"{', '.join(map(repr, bad[:SHOWN].tolist()))}{', ...' if len(bad) > SHOWN else ''}."
+        )
+    if periods.dtype != dates.dtype:
+        kinds = {"i": "whole numbers", "M": "dates"}
+        raise ValueError(
+            f"calendar must hold {kinds[dates.dtype.kind]}, as {parameter} does; got "
+            f"{kinds[periods.dtype.kind]}."
+        )
+    return np.unique(periods)
+
+
+def _regular_dates(frequency, dates, parameter):
+    """All periods of a pandas frequency, from the first date to the last."""
+    if dates.dtype.kind != "M":
+        raise ValueError(
+            f"calendar={frequency!r} is a frequency, but {parameter} holds whole numbers; the "
+            f"calendar must then be a sequence of whole numbers, or None."
+        )
+    try:
+        import pandas as pd
+    except ImportError:
+        raise ImportError(
+            f"calendar={frequency!r} is a frequency, which needs pandas; install it, or give the "
+            f"dates of the calendar."
+        ) from None
+    try:
+        periods = pd.date_range(dates.min(), dates.max(), freq=frequency)
+    except ValueError as error:
+        raise ValueError(
+            f"calendar must be None, a pandas frequency such as 'D', or a sequence of dates; got "
+            f"{frequency!r} ({error})."
+        ) from None
+    return periods.to_numpy().astype("datetime64[us]")
+
+
+def _read_dates(items, parameter):
+    """Dates as int64 or datetime64[us], and which of them could be read."""
+    kind = items.dtype.kind
+    if kind == "M":
+        return items.astype("datetime64[us]"), ~np.isnat(items)
+    if kind in "iu":
+        return items.astype(np.int64), np.ones(len(items), dtype=bool)
+    if kind == "f":
+        whole = np.isfinite(items) & (items == np.rint(items))
+        return np.where(whole, items, 0).astype(np.int64), whole
+    if kind in "OUT":
+        dates = np.array([_read_date(item) for item in items], dtype="datetime64[us]")
+        return dates, ~np.isnat(dates)
+    raise ValueError(
+        f"{parameter} must hold dates, datetimes, whole numbers or ISO 8601 strings; got values of "
+        f"type {items.dtype}."
+    )
+
+
+def _read_date(item):
+    """A date or a string as datetime64[us] in local time, NaT if it cannot be read."""
+    if hasattr(item, "to_timestamp"):  # a pandas Period: its first moment
+        item = item.to_timestamp()
+    if isinstance(item, str):
+        text = f"{item}-01" if YEAR_AND_MONTH.fullmatch(item) else item
+        try:
+            item = datetime.fromisoformat(text)
+        except ValueError:
+            return np.datetime64("NaT", "us")
+    if isinstance(item, datetime):
+        item = item.replace(tzinfo=None)
+    if isinstance(item, (date, np.datetime64)):
+        return np.datetime64(item, "us")
+    return np.datetime64("NaT", "us")
+
+
+def _show_date(moment):
+    """``2024-03-31``, with the time of day unless it is midnight; whole numbers as they are."""
+    return str(moment).removesuffix("T00:00:00.000000")
+
+
+def brief(calendar):
+    return repr(calendar) if isinstance(calendar, str) else f"<{type(calendar).__name__}>"

@@ -1,0 +1,465 @@
+"""Pretraining: the same seed gives the same weights, however often the run is interrupted."""
+
+import json
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from sklearn_pttf import Checkpoint, SyntheticPrior, __version__, pretrain
+from sklearn_pttf._network import DecisionNetwork, NetworkConfig
+from sklearn_pttf._pretrain import PortfolioLoss, PortfolioStream, _Schedule
+from sklearn_pttf.problems import Newsvendor
+
+TINY = NetworkConfig(width=16, n_layers=1, n_tokens=4, n_heads=2, observation_width=8)
+PRIOR = SyntheticPrior(level=(1.0, 20.0), noise_families=("poisson",))
+SMALL = {"network": TINY, "rows": 50, "verbose": 0}
+ROUNDS = {**SMALL, "n_steps": 11, "round_steps": 4}  # the last round is shorter
+
+
+def _equal(a, b):
+    return a.weights.keys() == b.weights.keys() and all(
+        np.array_equal(a.weights[name], b.weights[name]) for name in a.weights
+    )
+
+
+@pytest.fixture(scope="module")
+def whole_run():
+    return pretrain(PRIOR, **ROUNDS)
+
+
+# ---------------------------------------------------------------- the stream of batches
+
+
+def _stream(**changes):
+    arguments = {"steps": (), "rows": 60, "n_outcomes": 3, "seed": 5, "device": "cpu", **changes}
+    return PortfolioStream(PRIOR, **arguments)
+
+
+def _assert_same_batch(a, b):
+    assert a[0].keys() == b[0].keys()
+    for left, right in zip([*a[0].values(), a[1]], [*b[0].values(), b[1]], strict=True):
+        torch.testing.assert_close(left, right, rtol=0, atol=0, equal_nan=True)
+
+
+def test_a_batch_depends_on_seed_and_step_alone():
+    in_order = list(_stream(steps=range(4)))
+    backwards = list(_stream(steps=[3, 1]))
+    _assert_same_batch(in_order[3], backwards[0])
+    _assert_same_batch(in_order[1], backwards[1])
+    torch.manual_seed(99)
+    _assert_same_batch(in_order[2], _stream(steps=[100]).batch(2))
+
+
+def test_batches_differ_by_step_and_seed():
+    one, other_step, other_seed = (
+        stream.batch(step)
+        for stream, step in ((_stream(), 0), (_stream(), 1), (_stream(seed=6), 0))
+    )
+    for other in (other_step, other_seed):
+        assert one[1].shape != other[1].shape or not torch.equal(one[1], other[1])
+
+
+def test_shapes_of_batches():
+    for inputs, outcomes in _stream(steps=range(30)):
+        size, rows, cells = inputs["observations"].shape
+        assert outcomes.shape == (size, rows, 3)
+        assert inputs["whole"].shape == (size,)
+        assert size == max(1, 60 // rows)
+        assert 2 <= rows <= 500
+        assert 1 <= cells <= 30
+        in_context = inputs["in_context"]
+        assert in_context.shape == (size, rows)
+        assert in_context[:, 0].all()
+        assert (in_context == in_context.sort(dim=1, descending=True).values).all()
+
+
+def test_some_batches_have_later_rows():
+    shares = [bool(inputs["in_context"].all()) for inputs, _ in _stream(steps=range(200))]
+    # 0.3 of the batches, less those that leave out no row
+    assert 0.6 < np.mean(shares) < 0.9
+
+
+# ---------------------------------------------------------------- loss and learning rate
+
+
+def test_loss_by_hand():
+    loss = PortfolioLoss(Newsvendor(), (0.25, 0.5, 0.75))
+    output = SimpleNamespace(
+        quantiles=torch.tensor([[[1.0, 2.0, 3.0]]]),
+        scale=torch.tensor([[10.0]]),
+        grain=torch.tensor([[0.0]]),
+        typical=torch.tensor([[0.5]]),
+    )
+    # an outcome of 4 units: pinball losses 0.25 * 3, 0.5 * 2 and 0.75 * 1, each over the
+    # root of level * (1 - level), averaged, over the row's and the portfolio's size 0.5
+    by_level = [0.75 / math.sqrt(3 / 16), 1.0 / 0.5, 0.75 / math.sqrt(3 / 16)]
+    expected = np.mean(by_level) / 0.5
+    assert loss(output, torch.tensor([[[40.0]]])).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_far_outcomes_pull_alike():
+    loss = PortfolioLoss(Newsvendor(), (0.25, 0.5, 0.75))
+    quantiles = torch.tensor([[[1.0, 2.0, 3.0]]], requires_grad=True)
+    values, gradients = [], []
+    for outcome in (251.0, 1e9):  # beyond 50 times the typical size, 0.5 units of 10
+        output = SimpleNamespace(
+            quantiles=quantiles,
+            scale=torch.tensor([[10.0]]),
+            grain=torch.tensor([[0.0]]),
+            typical=torch.tensor([[0.5]]),
+        )
+        value = loss(output, torch.tensor([[[outcome]]]))
+        values.append(value.item())
+        gradients.append(torch.autograd.grad(value, quantiles)[0])
+    # 25 units, at distances 24, 23 and 22 from the quantiles
+    by_level = [0.25 * 24 / math.sqrt(3 / 16), 0.5 * 23 / 0.5, 0.75 * 22 / math.sqrt(3 / 16)]
+    assert values == pytest.approx([np.mean(by_level) / 0.5] * 2, rel=1e-5)
+    torch.testing.assert_close(*gradients)
+
+
+def _rates(n_steps, warmup, cooldown, first=0):
+    schedule = _Schedule(0.5, n_steps, warmup, cooldown, first)
+    net = SimpleNamespace(optimizer_=SimpleNamespace(param_groups=[{"lr": None}, {"lr": None}]))
+    rates = []
+    for _ in range(first, n_steps):
+        schedule.on_batch_begin(net, training=True)
+        schedule.on_batch_begin(net, training=False)  # validation does not count
+        assert net.optimizer_.param_groups[0] == net.optimizer_.param_groups[1]
+        rates.append(net.optimizer_.param_groups[0]["lr"])
+    return np.array(rates)
+
+
+def test_learning_rate_rises_stays_and_falls():
+    rates = _rates(100, warmup=0.1, cooldown=0.5)
+    np.testing.assert_allclose(rates[:10], 0.5 * np.arange(1, 11) / 10)
+    np.testing.assert_array_equal(rates[9:51], 0.5)
+    np.testing.assert_allclose(rates[50:], 0.5 * np.arange(50, 0, -1) / 50)
+    assert rates[-1] == 0.5 / 50
+    assert _rates(10_000, 0.02, 0.5)[-1] == 0.5 / 5000
+
+
+def test_learning_rate_goes_on_where_it_was():
+    np.testing.assert_array_equal(_rates(100, 0.1, 0.5, first=37), _rates(100, 0.1, 0.5)[37:])
+
+
+def test_learning_rate_may_be_constant():
+    np.testing.assert_array_equal(_rates(20, 0.0, 0.0), 0.5)
+
+
+def test_the_schedule_is_used():
+    """A step at a rate of next to nothing changes next to nothing."""
+    start = pretrain(PRIOR, n_steps=1, lr=1e-9, **SMALL)
+    moved = pretrain(PRIOR, n_steps=1, lr=1e-2, **SMALL)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        fresh = Checkpoint.from_network(DecisionNetwork(TINY), {})
+    for name, value in fresh.weights.items():
+        np.testing.assert_allclose(start.weights[name], value, rtol=0, atol=1e-7)
+    assert max(np.abs(moved.weights[k] - fresh.weights[k]).max() for k in fresh.weights) > 1e-3
+
+
+# ---------------------------------------------------------------- what a run gives
+
+
+def test_checkpoint_and_card(whole_run, tmp_path):
+    assert isinstance(whole_run, Checkpoint)
+    card = whole_run.card
+    assert card["name"] == "own"
+    assert card["problem"] == "Newsvendor"
+    assert card["prior"] == PRIOR.describe()
+    assert card["network"] == TINY.to_dict()
+    expected = {"n_steps": 11, "rows": 50, "round_steps": 4, "lr": 1e-3, "random_state": 0}
+    assert expected.items() <= card["training"].items()
+    assert card["training"]["start"] is None
+    assert card["made_with"]["sklearn_pttf"] == __version__
+    assert card["made_with"]["torch"] == torch.__version__
+    assert card["made_with"]["numpy"] == np.__version__
+    assert len(card["history"]) == 3
+    assert card["quality"]["validation_loss"] == card["history"][-1]["valid_loss"]
+    assert 0 < card["quality"]["validation_loss"] < 10
+    assert json.loads(json.dumps(card, allow_nan=False)) == card
+    assert _equal(Checkpoint.load(whole_run.save(tmp_path / "own")), whole_run)
+    assert all(np.isfinite(value).all() for value in whole_run.weights.values())
+
+
+def test_defaults_of_prior_and_problem():
+    card = pretrain(n_steps=1, name="plain", **SMALL).card
+    assert card["name"] == "plain"
+    assert card["prior"] == SyntheticPrior().describe()
+    assert card["problem"] == "Newsvendor"
+    assert card["training"]["rows"] == 50
+
+
+def test_validation_loss_can_be_recomputed(whole_run):
+    """The mean over the rows of 40 fixed batches of other seeds than those of training."""
+    network = whole_run.build_network()
+    loss = PortfolioLoss(Newsvendor(), TINY.levels)
+    batches = list(PortfolioStream(PRIOR, range(40), 50, 8, 1_000_003, "cpu"))
+    with torch.no_grad():
+        losses = [loss(network(**inputs), outcomes).item() for inputs, outcomes in batches]
+    sizes = [len(outcomes) for _, outcomes in batches]
+    expected = np.average(losses, weights=sizes)
+    assert whole_run.card["quality"]["validation_loss"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_equal_seeds_give_equal_weights(whole_run):
+    torch.manual_seed(123)
+    again = pretrain(PRIOR, **ROUNDS)
+    assert _equal(again, whole_run)
+    assert again.card["history"] == whole_run.card["history"]
+    assert again.card["training"] == whole_run.card["training"]
+    assert not _equal(pretrain(PRIOR, **ROUNDS, random_state=1), whole_run)
+
+
+def test_another_prior_gives_other_weights(whole_run):
+    other = SyntheticPrior(level=(1.0, 21.0), noise_families=("poisson",))
+    assert not _equal(pretrain(other, **ROUNDS), whole_run)
+
+
+def test_what_the_prior_was_fitted_to_does_not_count(whole_run):
+    fitted = SyntheticPrior(**PRIOR.get_params(deep=False)).set_params(n_simulations=100)
+    fitted.fit(np.array([[3.0, 4.0], [9.0, 1.0]]))
+    assert _equal(pretrain(fitted, **ROUNDS), whole_run)
+
+
+def test_rounds_do_not_change_the_weights(whole_run):
+    assert _equal(pretrain(PRIOR, **{**ROUNDS, "round_steps": 500}), whole_run)
+
+
+def test_global_randomness_is_left_alone():
+    torch.manual_seed(7)
+    np.random.seed(7)  # noqa: NPY002
+    before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    pretrain(PRIOR, n_steps=1, **SMALL)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    np.testing.assert_array_equal(np.random.get_state()[1], before[1])  # noqa: NPY002
+
+
+def test_training_lowers_the_loss():
+    first, last = (
+        pretrain(PRIOR, n_steps=n, lr=1e-2, **SMALL).card["quality"]["validation_loss"]
+        for n in (1, 60)
+    )
+    assert last < 0.95 * first
+
+
+def test_numpy_numbers_are_numbers(tmp_path):
+    settings = {"n_steps": np.int64(1), "lr": np.float32(0.5), "random_state": np.int32(3)}
+    checkpoint = pretrain(PRIOR, **settings, **SMALL)
+    checkpoint.save(tmp_path / "x")
+    assert _equal(checkpoint, pretrain(PRIOR, n_steps=1, lr=0.5, random_state=3, **SMALL))
+
+
+# ---------------------------------------------------------------- going on from weights
+
+
+def test_goes_on_from_a_checkpoint(whole_run, tmp_path):
+    settings = {"rows": 50, "verbose": 0, "n_steps": 1, "lr": 1e-9}
+    further = pretrain(PRIOR, checkpoint=whole_run, **settings)
+    assert further.card["network"] == TINY.to_dict()  # not the default size
+    assert further.card["training"]["start"] == whole_run.fingerprint()
+    for name, value in whole_run.weights.items():
+        np.testing.assert_allclose(further.weights[name], value, rtol=0, atol=1e-7)
+    path = whole_run.save(tmp_path / "start")
+    assert _equal(pretrain(PRIOR, checkpoint=path, **settings), further)
+    assert _equal(pretrain(PRIOR, checkpoint=str(path), **settings), further)
+
+
+# ---------------------------------------------------------------- interruption
+
+
+def _interrupt_at(monkeypatch, step, seed=0):
+    """Raise KeyboardInterrupt when a batch of training is drawn."""
+    batch = PortfolioStream.batch
+
+    def interrupted(self, k):
+        if self.seed == seed and k == step:
+            raise KeyboardInterrupt
+        return batch(self, k)
+
+    monkeypatch.setattr(PortfolioStream, "batch", interrupted)
+
+
+@pytest.mark.parametrize("step", [1, 4, 6, 10])
+def test_resumed_run_gives_the_same_weights(step, whole_run, tmp_path, monkeypatch):
+    state = tmp_path / "run.state"
+    with monkeypatch.context() as context:
+        _interrupt_at(context, step)
+        with pytest.raises(KeyboardInterrupt):
+            pretrain(PRIOR, **ROUNDS, resume=state)
+    assert state.exists() == (step >= 4)  # there is a state after the first round
+    drawn = []
+    with monkeypatch.context() as context:
+        batch = PortfolioStream.batch
+        context.setattr(
+            PortfolioStream,
+            "batch",
+            lambda self, k: (drawn.append(k) if self.seed == 0 else None, batch(self, k))[1],
+        )
+        resumed = pretrain(PRIOR, **ROUNDS, resume=state)
+    assert drawn == list(range(4 * (step // 4), 11))
+    assert _equal(resumed, whole_run)
+    assert resumed.card["history"] == whole_run.card["history"]
+    assert resumed.card["quality"] == whole_run.card["quality"]
+    assert [path.name for path in tmp_path.iterdir()] == ["run.state"]
+
+
+def test_interrupted_again_and_again(whole_run, tmp_path, monkeypatch):
+    state = str(tmp_path / "run.state")
+    for step in (5, 9):
+        with monkeypatch.context() as context:
+            _interrupt_at(context, step)
+            with pytest.raises(KeyboardInterrupt):
+                pretrain(PRIOR, **ROUNDS, resume=state)
+    resumed = pretrain(PRIOR, **ROUNDS, resume=state)
+    assert _equal(resumed, whole_run)
+    finished = pretrain(PRIOR, **ROUNDS, resume=state)  # nothing is left to do
+    assert _equal(finished, whole_run)
+    assert finished.card["history"] == whole_run.card["history"]
+
+
+def test_interrupted_run_restores_the_global_generator(monkeypatch):
+    before = torch.get_rng_state()
+    _interrupt_at(monkeypatch, 0)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(PRIOR, **ROUNDS)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.fixture(scope="module")
+def state_content(tmp_path_factory):
+    path = tmp_path_factory.mktemp("states") / "run.state"
+    pretrain(PRIOR, n_steps=2, resume=path, **SMALL)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"n_steps": 3},
+        {"lr": 1e-4},
+        {"rows": 51},
+        {"random_state": 1},
+        {"network": NetworkConfig(width=16, n_layers=2, n_tokens=4, n_heads=2)},
+        {"prior": SyntheticPrior(level=(1.0, 21.0), noise_families=("poisson",))},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_resume_refuses_other_settings(changes, state_content, tmp_path):
+    state = tmp_path / "run.state"
+    state.write_bytes(state_content)
+    with pytest.raises(ValueError, match=r"resume='.*run\.state' was saved by a run with other"):
+        pretrain(**{"prior": PRIOR, "n_steps": 2, "resume": state, **SMALL, **changes})
+    assert state.read_bytes() == state_content
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"",
+        lambda content: b"no state",
+        lambda content: content[:-100],
+        lambda content: content[: len(content) // 2],
+    ],
+    ids=["empty", "text", "truncated", "half"],
+)
+def test_resume_refuses_a_damaged_state(damage, state_content, tmp_path):
+    state = tmp_path / "run.state"
+    state.write_bytes(damage(state_content))
+    with pytest.raises(ValueError, match=r"resume='.*run\.state' is no saved state of pretraining"):
+        pretrain(PRIOR, n_steps=2, resume=state, **SMALL)
+
+
+def test_resume_refuses_a_flipped_bit(state_content, tmp_path):
+    state = tmp_path / "run.state"
+    state.write_bytes(state_content)
+    tokens = torch.load(state, weights_only=True)["module"]["tokens"].numpy().tobytes()
+    content = bytearray(state_content)
+    content[state_content.index(tokens) + len(tokens) // 2] ^= 1
+    state.write_bytes(content)
+    with pytest.raises(ValueError, match=r"is no saved state of pretraining: .* is damaged"):
+        pretrain(PRIOR, n_steps=2, resume=state, **SMALL)
+
+
+class _Trap:
+    def __reduce__(self):
+        return print, ("sprung",)
+
+
+@pytest.mark.parametrize("content", [{"key": _Trap()}, {"weights": torch.ones(2)}, 5])
+def test_resume_runs_no_foreign_code(content, tmp_path, capsys):
+    state = tmp_path / "run.state"
+    torch.save(content, state)
+    with pytest.raises(ValueError, match="is no saved state of pretraining"):
+        pretrain(PRIOR, n_steps=2, resume=state, **SMALL)
+    assert capsys.readouterr().out == ""
+
+
+# ---------------------------------------------------------------- what it says and refuses
+
+
+def test_silent(capfd):
+    pretrain(PRIOR, n_steps=2, **SMALL)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_progress(capfd):
+    pretrain(PRIOR, **{**ROUNDS, "verbose": 1})
+    out, err = capfd.readouterr()
+    assert "11/11" in err
+    assert "rows/s" in err
+    assert "loss " in err
+    assert (out + err).count("validation loss") == 3  # one line a round
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("n_steps", 0),
+        ("n_steps", 1.5),
+        ("n_steps", True),
+        ("n_steps", None),
+        ("rows", 1.5),
+        ("rows", 0),
+        ("n_outcomes", 0),
+        ("lr", -1),
+        ("lr", 0),
+        ("lr", math.nan),
+        ("lr", "fast"),
+        ("weight_decay", -0.1),
+        ("warmup", 1.1),
+        ("cooldown", -0.1),
+        ("clip", 0),
+        ("round_steps", 0),
+        ("random_state", None),
+        ("random_state", -1),
+        ("random_state", np.random.RandomState(0)),
+        ("prior", "x"),
+        ("problem", "newsvendor"),
+        ("network", "large"),
+        ("checkpoint", 5),
+        ("checkpoint", "no such checkpoint"),
+        ("device", "abc"),
+        ("device", "cuda:99"),
+    ],
+)
+def test_bad_settings(setting, value, tmp_path):
+    state = tmp_path / "run.state"
+    with pytest.raises(ValueError, match=rf"{setting}(=| must be)"):
+        pretrain(**{"prior": PRIOR, "n_steps": 1, "resume": state, **SMALL, setting: value})
+    assert not state.exists()
+
+
+def test_bad_prior():
+    with pytest.raises(ValueError, match=r"level must be .*reversed range \(5\.0, 1\.0\)"):
+        pretrain(SyntheticPrior(level=(5.0, 1.0)), n_steps=1, **SMALL)
+
+
+def test_bad_settings_name_value_and_bounds():
+    with pytest.raises(ValueError, match=r"n_steps must be a whole number in \[1, 1e\+09\]; got 0"):
+        pretrain(PRIOR, n_steps=0)
+    with pytest.raises(ValueError, match=r"lr must be a number in \[1e-09, 1\]; got -1"):
+        pretrain(PRIOR, lr=-1)
