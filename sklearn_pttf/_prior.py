@@ -9,6 +9,14 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
+from sklearn_pttf._calibration import (
+    MAX_CELLS,
+    narrowed,
+    near_level,
+    part_of,
+    reference_table,
+    seeded_generator,
+)
 from sklearn_pttf._demand import NOISE_FAMILIES, SPREAD_FAMILIES, draw_portfolios
 from sklearn_pttf._hyperprior import (
     FAMILIES,
@@ -23,11 +31,7 @@ from sklearn_pttf._summaries import SUMMARIES, mid_ranks, portfolio_summaries, r
 from sklearn_pttf._validation import check_table
 from sklearn_pttf.problems import Newsvendor
 
-MAX_ROWS = 100  # rows of X, and of each simulated portfolio, that calibration looks at
-MAX_CELLS = 30
 ACCEPTED_SHARE = 0.05
-REFERENCE_ROWS = 1000
-LEVEL_WINDOW = 4.0  # calibration looks for levels within this factor of the rows' own
 
 _RANGE = [tuple, list, Real, HasMethods(["rvs", "ppf"])]
 _SHARE = [Interval(Real, 0, 1, closed="both")]
@@ -285,7 +289,7 @@ class SyntheticPrior(TransformerMixin, BaseEstimator):
             cells = cells if n_observations is None else n_observations
             hyper = hyperprior.draw(1, rng)
             draw = draw_portfolios(
-                as_tensors(hyper), rows, cells, n_outcomes, _generator(rng, device)
+                as_tensors(hyper), rows, cells, n_outcomes, seeded_generator(rng, device)
             )
             portfolios.append(_as_portfolio(draw, hyper))
         return portfolios
@@ -315,7 +319,7 @@ class SyntheticPrior(TransformerMixin, BaseEstimator):
         hyper["whole"] = np.array([real.integer])
         hyper["missing"] = np.zeros(1)
         n_rows, n_cells = real.observations.shape
-        draw = draw_portfolios(as_tensors(hyper), n_rows, 0, n_cells, _generator(rng, "cpu"))
+        draw = draw_portfolios(as_tensors(hyper), n_rows, 0, n_cells, seeded_generator(rng, "cpu"))
         twin = draw.outcomes[0].numpy().astype(float)
         twin[np.isnan(real.observations)] = np.nan
         return _with_columns(X, reader.observation_columns_, twin)
@@ -373,10 +377,10 @@ class SyntheticPrior(TransformerMixin, BaseEstimator):
         _, portfolio = self._read(X, reset=True)
         if not portfolio.counts.any():
             raise ValueError("X has no observation at all: every observation is missing.")
-        observations = _part_of(portfolio.observations, rng)
+        observations = part_of(portfolio.observations, rng)
         self.calibrated_params_ = self._calibrate(observations, portfolio.integer, rng)
         self._references = [
-            _reference_table(prior.hyperprior(), rng) for prior in (self._current(), self)
+            reference_table(prior.hyperprior(), rng) for prior in (self._current(), self)
         ]
         return self
 
@@ -397,12 +401,12 @@ class SyntheticPrior(TransformerMixin, BaseEstimator):
     def _calibrate(self, observations, integer, rng):
         """Approximate Bayesian computation: parameters of the simulations nearest to X."""
         hyperprior = self.hyperprior()
-        near = _near_level(hyperprior, observations)
+        near = near_level(hyperprior, observations)
         hyper = near.draw(self.n_simulations, rng)
         hyper["whole"] = hyper["whole"] | integer
         hyper["missing"] = np.zeros(self.n_simulations)
         n_rows, n_cells = observations.shape
-        draw = draw_portfolios(as_tensors(hyper), n_rows, 0, n_cells, _generator(rng, "cpu"))
+        draw = draw_portfolios(as_tensors(hyper), n_rows, 0, n_cells, seeded_generator(rng, "cpu"))
         simulated = draw.outcomes.numpy().astype(float)
         simulated[:, np.isnan(observations)] = np.nan
         simulated = portfolio_summaries(simulated)
@@ -410,7 +414,7 @@ class SyntheticPrior(TransformerMixin, BaseEstimator):
         distance = (distance / (simulated.std(axis=0) + 1e-9)).sum(axis=1)
         n_accepted = max(20, int(ACCEPTED_SHARE * self.n_simulations))
         accepted = np.argsort(distance, kind="stable")[:n_accepted]
-        return _narrowed(hyperprior, {name: value[accepted] for name, value in hyper.items()})
+        return narrowed(hyperprior, {name: value[accepted] for name, value in hyper.items()})
 
     def transform(self, X):
         """Place every row in the prior, so that impossible ones show at once.
@@ -492,10 +496,6 @@ def _check_size(name, value, lowest):
         raise ValueError(f"{name} must be a whole number of at least {lowest}; got {value!r}.")
 
 
-def _generator(rng, device):
-    return torch.Generator(device).manual_seed(int(rng.randint(2**31 - 1)))
-
-
 def _as_portfolio(draw, hyper):
     """The first portfolio of a draw, as plain arrays."""
     own = {name: value[0].cpu().numpy().astype(float) for name, value in draw.parameters.items()}
@@ -526,55 +526,3 @@ def _with_columns(X, positions, values):
     for name, column in columns.items():
         out[name] = column
     return out
-
-
-def _part_of(observations, rng):
-    """At most 100 rows with an observation, and 30 cells of each, observed ones first."""
-    rows = np.flatnonzero((~np.isnan(observations)).any(axis=1))
-    rows = np.sort(rng.permutation(rows)[:MAX_ROWS])
-    part = observations[rows]
-    order = rng.permutation(part.shape[1])
-    cells = np.argsort(np.where(np.isnan(part), np.inf, order), axis=1)[:, :MAX_CELLS]
-    return np.take_along_axis(part, np.sort(cells, axis=1), axis=1)
-
-
-def _near_level(hyperprior, observations):
-    """The hyperprior with levels near those of real rows, where it has such levels."""
-    low, high = hyperprior.bounds("level")
-    mean = np.nanmean(observations)
-    positive = observations[observations > 0]
-    if len(positive) == 0:
-        return hyperprior
-    near = (max(low, mean / LEVEL_WINDOW), min(high, positive.mean() * LEVEL_WINDOW))
-    if near[0] >= near[1]:
-        return hyperprior
-    return HyperPrior({**hyperprior.ranges, "level": near}, hyperprior.families, hyperprior.shares)
-
-
-def _narrowed(hyperprior, accepted):
-    """Parameters of a prior that covers 90 % of the accepted hyperparameters."""
-    params = {}
-    for name, rule in RANGES.items():
-        if rule.whole or name == "missing":
-            continue
-        ends = np.quantile(accepted[name], [0.05, 0.95])
-        low, high = np.clip(ends, *hyperprior.bounds(name))  # exp(log(x)) may lie beyond x
-        params[name] = (float(low), float(high))
-    for name, known in FAMILIES.items():
-        codes = accepted[name.replace("families", "family")]
-        weights = np.bincount(codes, minlength=len(known))
-        params[name] = {family: float(w) for family, w in zip(known, weights, strict=True) if w}
-    for name, happened in (("intermittent_share", "intermittent"), ("bulk_share", "bulk")):
-        params[name] = float(np.mean(accepted[happened]))
-    return params
-
-
-def _reference_table(hyperprior, rng):
-    """Sorted summaries of synthetic rows by number of observations; ``(30, 4, n_rows)``."""
-    n_portfolios = REFERENCE_ROWS // 4
-    hyper = hyperprior.draw(n_portfolios, rng)
-    hyper["missing"] = np.zeros(n_portfolios)
-    draw = draw_portfolios(as_tensors(hyper), 4, 0, MAX_CELLS, _generator(rng, "cpu"))
-    cells = draw.outcomes.numpy().astype(float).reshape(-1, MAX_CELLS)
-    tables = [row_summaries(cells[:, :n]).T for n in range(1, MAX_CELLS + 1)]
-    return np.sort(np.array(tables), axis=-1)

@@ -13,7 +13,8 @@ LAYERS = [
     {"_version", "_files", "_device", "_validation", "_features"},
     {"_portfolio", "_laws", "_summaries", "_network", "_demand", "datasets"},
     {"problems", "_parametric", "_network_use", "_checkpoint", "_hyperprior"},
-    {"_prior", "_mixin"},
+    {"_calibration", "_mixin"},
+    {"_prior"},
     {"_pretrain", "baselines"},
     {"_estimator", "pretraining", "testing"},
 ]

@@ -201,9 +201,11 @@ def test_ratios_outside_are_refused(underage, overage):
         Newsvendor(underage, overage).read(ONE)
 
 
-@pytest.mark.parametrize("level", [0.0, 0.0009, 0.9991, 1.0, 95, -0.5, NAN, True])
+@pytest.mark.parametrize("level", [0.0, 0.0009, 0.9991, 1.0, 95, -0.5, NAN, True, None])
 def test_service_levels_outside_are_refused(level):
-    with pytest.raises(ValueError, match=r"level must be in \[0.001, 0.999\]; got "):
+    with pytest.raises(
+        ValueError, match=r"level must be a number in \[0.001, 0.999\] or a column; "
+    ):
         Newsvendor.from_service_level(level)
 
 
@@ -502,3 +504,10 @@ def test_linear_combinations_are_parameters():
     problem = Newsvendor(LinearCombination(1.0, ((2.0, "w1"),)), 1.0, observations=["w2"])
     costs = problem.read_costs(FRAME[:2], NAMES)
     assert_array_equal(costs["underage"], [7.0, 11.0])
+
+
+def test_cost_of_columns_needs_numbers():
+    problem = Newsvendor(underage="margin", overage=1.0)
+    with pytest.raises(ValueError, match="underage='margin' is a column"):
+        problem.cost(3.0, 5.0)
+    assert problem.cost(3.0, 5.0, underage=4.0) == 8.0

@@ -1,6 +1,7 @@
 """The newsvendor: how much to stock before demand is known."""
 
 from itertools import pairwise
+from numbers import Real
 
 import numpy as np
 
@@ -73,8 +74,11 @@ class Newsvendor(DecisionProblem):
         -------
         Newsvendor
         """
-        if not is_column(level) and not RATIO_RANGE[0] <= level <= RATIO_RANGE[1]:
-            raise ValueError(f"level must be in {list(RATIO_RANGE)}; got {level!r}.")
+        served = isinstance(level, Real) and RATIO_RANGE[0] <= level <= RATIO_RANGE[1]
+        if not is_column(level) and not served:
+            raise ValueError(
+                f"level must be a number in {list(RATIO_RANGE)} or a column; got {level!r}."
+            )
         return cls(level, LinearCombination.difference(1.0, level), observations=observations)
 
     @classmethod
@@ -142,11 +146,32 @@ class Newsvendor(DecisionProblem):
         return (underage / largest) / (underage / largest + overage / largest)
 
     def cost(self, decision, outcome, underage=None, overage=None):
-        """Cost of orders on demands; arrays or tensors that broadcast together."""
-        underage = self.underage if underage is None else underage
-        overage = self.overage if overage is None else overage
+        """Cost of orders on demands.
+
+        Parameters
+        ----------
+        decision, outcome : float, ndarray or Tensor
+            Orders and demands, which broadcast together.
+
+        underage, overage : float, ndarray or Tensor, default=None
+            Costs a unit. None: those of the problem, where they are numbers.
+
+        Returns
+        -------
+        float, ndarray or Tensor
+        """
+        underage = self._number("underage") if underage is None else underage
+        overage = self._number("overage") if overage is None else overage
         short = outcome - decision
         return underage * short * (short > 0) - overage * short * (short < 0)
+
+    def _number(self, name):
+        value = getattr(self, name)
+        if not isinstance(value, Real):
+            raise ValueError(
+                f"{name}={value!r} is a column: give {name}= as a number or array to charge a cost."
+            )
+        return value
 
     def solve(self, law, portfolio):
         ratio = self.critical_ratio(**portfolio.costs)
