@@ -1,7 +1,5 @@
 """Sphinx configuration: ``python -m sphinx doc doc/_build``."""
 
-from sphinx_gallery.sorting import FileNameSortKey
-
 import sklearn_pttf
 
 project = "sklearn_pttf"
@@ -24,7 +22,7 @@ html_title = f"{project} {version}"
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
-    "within_subsection_order": FileNameSortKey,
+    "within_subsection_order": "FileNameSortKey",
     "download_all_examples": False,
     "doc_module": "sklearn_pttf",
     "backreferences_dir": "generated",

@@ -69,7 +69,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
     n_features_in_ : int
         Number of columns seen during `fit`.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns seen during `fit`, where they are all strings.
 
     See Also

@@ -69,7 +69,7 @@ orders = pd.DataFrame(
 )
 orders.to_csv(folder / "orders.csv", index=False)
 print(orders.head().to_string(index=False))
-print(f"{len(orders):,} orders written")
+print(f"{len(orders):,} orders written to {folder / 'orders.csv'}")
 
 # %%
 # Was it worth it?
