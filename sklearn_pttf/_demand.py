@@ -133,7 +133,8 @@ def _normal(random, mean, noise, hyper, m):
 
 def _compound_poisson(random, mean, noise, hyper, m):
     """A Poisson number of orders, each of gamma-distributed size."""
-    rate = hyper["order_rate"][:, None, None] * (0.3 * noise / noise.mean()).exp()
+    rate = hyper["order_rate"][:, None, None] * (hyper["noise"][:, None, None] / noise) ** 2
+    rate = rate.clamp(0.02, 100.0)
     orders = random.poisson(rate.expand(*mean.shape[:2], m))
     shape = (hyper["order_dispersion"][:, None, None] ** -2).expand_as(orders)
     sizes = random.gamma((shape * orders).clamp_min(1e-3)) / shape

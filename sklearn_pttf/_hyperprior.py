@@ -179,15 +179,11 @@ class HyperPrior:
     def draw_shape(self, rng):
         """Numbers of instances and of observation cells of one batch, small ones more often.
 
-        The logarithm of the number of instances is uniform, and so is the cube root of the
-        number of cells.
+        The logarithms of the number of instances, and of two plus the number of cells, are
+        uniform.
         """
-        n_instances = self._draw_count(
-            "n_instances", rng, lambda low, high, u: low * (high / low) ** u
-        )
-        n_cells = self._draw_count(
-            "n_observations", rng, lambda low, high, u: low + (high - low) * u**3
-        )
+        n_instances = self._draw_count("n_instances", rng, 0)
+        n_cells = self._draw_count("n_observations", rng, 2)
         return max(1, n_instances), max(1, n_cells)
 
     def bounds(self, name):
@@ -195,13 +191,13 @@ class HyperPrior:
         value = self.ranges[name]
         return value.support() if is_distribution(value) else value
 
-    def _draw_count(self, name, rng, at):
-        """A whole number from a range, at ``at(low, high, u)`` for uniform ``u``."""
+    def _draw_count(self, name, rng, offset):
+        """A whole number from a range; the logarithm of it plus ``offset`` is uniform."""
         value = self.ranges[name]
         if is_distribution(value):
             return int(value.rvs(random_state=rng))
-        low, high = value
-        return int(at(max(low, 1), high + 1, rng.uniform()))
+        low, high = max(value[0], 1) + offset, value[1] + 1 + offset
+        return int(low * (high / low) ** rng.uniform() - offset)
 
 
 def as_tensors(hyper):

@@ -30,10 +30,14 @@ from sklearn_pttf._features import (
     PortfolioUnits,
     as_rows,
     cell_features,
+    excess_log_noise,
+    level_credibility,
+    noise_credibility,
     portfolio_features,
     portfolio_units,
     row_features,
     row_level,
+    row_noise,
 )
 
 
@@ -217,27 +221,41 @@ class Layer(nn.Module):
 
 
 class QuantileHead(nn.Module):
-    """A location and positive increments around it: quantiles that cannot cross."""
+    """A location, a width and positive increments: quantiles that cannot cross.
+
+    Location and width start from classical credibility: a row's own level and noise are
+    believed as far as moments of the portfolio say. The network learns what to change.
+    """
 
     def __init__(self, config):
         super().__init__()
         self.n_knots = config.n_knots
         self.norm = nn.LayerNorm(config.width)
-        self.mlp = _mlp(config.width, 2 * config.width, config.n_knots + 1)
+        self.mlp = _mlp(config.width, 2 * config.width, 5 + config.n_knots - 1)
         last = self.mlp[-1]
         nn.init.normal_(last.weight, std=0.01)
-        nn.init.zeros_(last.bias)
         with torch.no_grad():
-            last.bias[2:] = -1.0
+            last.bias.zero_()
+            last.bias[5:] = -1.0
 
-    def forward(self, states, level, noise):
-        shift, base, steps = self.mlp(self.norm(states)).split((1, 1, self.n_knots - 1), dim=-1)
-        rise = softplus(steps).cumsum(-1)
-        rise = pad(rise, (1, 0))
-        middle = rise[..., self.n_knots // 2].unsqueeze(-1)
-        noise = noise.unsqueeze(-1)
-        location = level.unsqueeze(-1) * (noise * shift).clamp(-8, 8).exp()
-        return location * (1 + noise * (base + rise - middle))  # (B, N, K)
+    def forward(self, states, rows, units):
+        numbers = self.mlp(self.norm(states))  # (B, N, 5 + K - 1)
+        trust_level, trust_noise, shift, stretch, base = numbers[..., :5].unbind(-1)
+        level = row_level(rows, units.scale)
+
+        trust = (level_credibility(rows, units, level).logit() + trust_level).sigmoid()
+        log_location = units.centre + trust * (level.log() - units.centre)
+        location = (log_location + (units.noise * shift).clamp(-8, 8)).exp()
+
+        trust = (noise_credibility(rows, units).logit() + trust_noise).sigmoid()
+        own_noise = excess_log_noise(rows, units, level) - units.noise_centre * (rows.count > 1)
+        width = (stretch + trust * own_noise).clamp(-4, 4).exp()
+
+        rise = pad(softplus(numbers[..., 5:]).cumsum(-1), (1, 0))
+        rise = rise - rise[..., self.n_knots // 2].unsqueeze(-1)
+        standard = base.unsqueeze(-1) + width.unsqueeze(-1) * rise
+        unit = location * row_noise(units, location)
+        return location.unsqueeze(-1) + unit.unsqueeze(-1) * standard  # (B, N, K)
 
 
 class DecisionNetwork(nn.Module):
@@ -336,14 +354,14 @@ class DecisionNetwork(nn.Module):
         return self.encoder(rows, units, row_level(rows, units.scale))
 
     def _first_tokens(self, units):
-        # (B, 1, 9) -> (B, T, d)
+        # (B, 1, 13) -> (B, T, d)
         return self.tokens + self.portfolio(portfolio_features(units))
 
     def _output(self, states, rows, units):
         level = row_level(rows, units.scale)
         grain = units.whole / units.scale
         return NetworkOutput(
-            quantiles=self.head(states, level, units.noise),
+            quantiles=self.head(states, rows, units),
             scale=units.scale,
             grain=grain,
             typical=units.noise * (level + 0.1) + 0.3 * grain,
