@@ -79,19 +79,25 @@ class Checkpoint:
         ValueError
             If the weights are not those of the network that the card describes.
         """
-        state = {name: torch.from_numpy(value.copy()) for name, value in self.weights.items()}
+        name = self.card.get("name", "unnamed")
+        state = {key: torch.from_numpy(value.copy()) for key, value in self.weights.items()}
         try:
             network = DecisionNetwork(NetworkConfig(**self.card["network"]))
             network.load_state_dict(state)
-        except (RuntimeError, TypeError) as error:
+        except (KeyError, RuntimeError, TypeError) as error:
             raise ValueError(
-                f"the weights of checkpoint {self.card.get('name', 'unnamed')!r} do not fit the "
-                f"network that its card describes: {error}"
+                f"the weights of checkpoint {name!r} do not fit the network that its card "
+                f"describes: {error}"
             ) from None
+        if not all(value.isfinite().all() for value in state.values()):
+            raise ValueError(f"checkpoint {name!r} has weights that are not finite.")
         return network.to(device=device, dtype=dtype).eval()
 
     def save(self, path):
-        """Write ``path`` (safetensors) and the card beside it (``.json``), whole or not at all.
+        """Write ``path`` (safetensors) and the card beside it (``.json``).
+
+        Each of the two is written whole or not at all; a pair that does not belong together is
+        refused by `load`.
 
         Parameters
         ----------
@@ -167,6 +173,8 @@ class Checkpoint:
 
 def _weights_path(path):
     path = Path(path)
+    if not path.name:
+        raise ValueError(f"a checkpoint needs a file name; got {str(path)!r}.")
     return path if path.suffix == ".safetensors" else path.with_name(path.name + ".safetensors")
 
 

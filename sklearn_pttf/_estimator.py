@@ -8,7 +8,7 @@ import torch
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.exceptions import InconsistentVersionWarning
 
-from sklearn_pttf._checkpoint import Checkpoint
+from sklearn_pttf._checkpoint import Checkpoint, shipped_names
 from sklearn_pttf._device import check_device
 from sklearn_pttf._mixin import DecisionMixin
 from sklearn_pttf._network_use import (
@@ -158,6 +158,11 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         if isinstance(self.checkpoint, Checkpoint):
             return self.checkpoint
         name = self.problem_.default_checkpoint if self.checkpoint == "auto" else self.checkpoint
+        if name is None:
+            raise ValueError(
+                f"checkpoint='auto', but no shipped checkpoint was made for {self.problem_!r}: "
+                f"give checkpoint= a name ({', '.join(shipped_names())}), a path or a Checkpoint."
+            )
         return Checkpoint.load(name)
 
     def _predict_law(self, portfolio):
@@ -185,7 +190,9 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
                 ),
                 stacklevel=2,
             )
-        if self.device_ != "cpu" and not torch.cuda.is_available():
+        try:
+            check_device(self.device_)
+        except ValueError:  # fitted on a machine with other devices
             self.device_ = "cpu"
         self._network = self.checkpoint_.build_network(self.device_, torch.float64)
         self._context = context_from_arrays(self._context, self.device_)

@@ -55,7 +55,8 @@ def check_range(name, value, low, high, whole=False):
         distribution, is reversed, or leaves ``[low, high]``.
     """
     allowed = (
-        "a number, a pair (lowest, highest) or a frozen scipy.stats distribution, within "
+        "a number, a pair (lowest, highest) or a frozen scipy.stats distribution of bounded "
+        "support, within "
         f"[{low:g}, {high:g}]"
     )
     if is_distribution(value):

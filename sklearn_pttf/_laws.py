@@ -340,11 +340,73 @@ def pooled_atoms(observations):
     """
     values = np.sort(observations[~np.isnan(observations)])
     if len(values) == 0:
-        raise ValueError("there is no observation at all.")
+        raise ValueError("X has no observation at all: at least one row needs one.")
     if len(values) > N_POOLED_ATOMS:
         levels = (np.arange(N_POOLED_ATOMS) + 0.5) / N_POOLED_ATOMS
         values = values[(levels * len(values)).astype(int)]
     return values
+
+
+class SampleAverageLaw(PredictiveDistribution):
+    """Each instance's own empirical law, and one pooled law for those without observations.
+
+    Parameters
+    ----------
+    observations : ndarray of shape (n, m)
+        NaN = not observed.
+
+    pooled : ndarray of shape (k,)
+        Equally likely atoms of an instance without observations.
+    """
+
+    def __init__(self, observations, pooled):
+        self.observations = observations
+        self.pooled = pooled
+        self._cold = np.isnan(observations).all(axis=1)
+        # cold rows need some atom of their own, which is never looked at
+        self._own = WeightedAtoms(np.where(self._cold[:, None], 0.0, observations))
+        self._pool = WeightedAtoms(pooled[None, :])
+
+    def __len__(self):
+        return len(self.observations)
+
+    def take(self, rows):
+        return SampleAverageLaw(self.observations[rows], self.pooled)
+
+    @classmethod
+    def concatenate(cls, laws):
+        return cls(np.concatenate([law.observations for law in laws]), laws[0].pooled)
+
+    def _of_rows(self, method, x):
+        """``method`` of every row's law at ``x``, cold rows by the pooled law."""
+        x, flat = self._columns(x)
+        out = getattr(self._own, method)(x)
+        if self._cold.any():
+            at = x[self._cold]
+            out[self._cold] = getattr(self._pool, method)(at.reshape(1, -1)).reshape(at.shape)
+        return out[:, 0] if flat else out
+
+    def cdf(self, x):
+        return self._of_rows("cdf", x)
+
+    def quantile(self, tau):
+        return self._of_rows("quantile", check_levels(tau))
+
+    def excess(self, x):
+        return self._of_rows("excess", x)
+
+    def mean(self):
+        return np.where(self._cold, self._pool.mean(), self._own.mean())
+
+    def nodes(self):
+        """Atoms of all rows, as wide as the pooled law where there is a cold row."""
+        if not self._cold.any():
+            return self._own.nodes()
+        n_own, n_pooled = self.observations.shape[1], len(self.pooled)
+        atoms = np.full((len(self), max(n_own, n_pooled)), np.nan)
+        atoms[:, :n_own] = self.observations
+        atoms[self._cold, :n_pooled] = self.pooled
+        return WeightedAtoms(atoms).nodes()
 
 
 def sample_average_law(portfolio, pooled):
@@ -362,12 +424,6 @@ def sample_average_law(portfolio, pooled):
 
     Returns
     -------
-    WeightedAtoms
+    SampleAverageLaw
     """
-    atoms = portfolio.observations
-    empty = portfolio.counts == 0
-    if empty.any():
-        width = max(atoms.shape[1], len(pooled))
-        atoms = np.pad(atoms, ((0, 0), (0, width - atoms.shape[1])), constant_values=np.nan)
-        atoms[empty, : len(pooled)] = pooled
-    return WeightedAtoms(atoms)
+    return SampleAverageLaw(portfolio.observations, pooled)

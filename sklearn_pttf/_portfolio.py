@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Portfolio:
     """Evidence and cost parameters of N instances.
 
@@ -43,7 +43,7 @@ class Portfolio:
     parameters: dict = field(default_factory=dict)
 
     def __post_init__(self):
-        observations = np.asarray(self.observations)
+        observations = np.asarray(self.observations, dtype=float)
         if observations.ndim != 2:
             raise ValueError(
                 f"observations must be 2-D, one row an instance; got {observations.ndim}-D."
@@ -51,6 +51,11 @@ class Portfolio:
         object.__setattr__(self, "observations", observations)
         if self.integer is None:
             object.__setattr__(self, "integer", are_whole(observations))
+
+    def __repr__(self):
+        n_rows, n_cells = self.observations.shape
+        kind = "whole-number" if self.integer else "continuous"
+        return f"Portfolio({n_rows} instances, {n_cells} observation cells, {kind} outcomes)"
 
     def __len__(self):
         return len(self.observations)

@@ -4,7 +4,6 @@ import json
 import platform
 import time
 import zipfile
-from numbers import Integral, Real
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from sklearn_pttf._files import written_whole
 from sklearn_pttf._hyperprior import canonical, canonical_key
 from sklearn_pttf._network import DecisionNetwork, NetworkConfig
 from sklearn_pttf._prior import SyntheticPrior
+from sklearn_pttf._validation import check_real, check_whole
 from sklearn_pttf._version import __version__
 from sklearn_pttf.problems import DecisionProblem, Newsvendor
 
@@ -227,20 +227,13 @@ def _load_state(path, key):
             f"resume={str(path)!r} is no saved state of pretraining: {error}"
         ) from None
     if saved_key != key:
+        saved, wanted = json.loads(saved_key), json.loads(key)
+        other = [name for name in wanted if saved.get(name) != wanted[name]]
         raise ValueError(
-            f"resume={str(path)!r} was saved by a run with other settings: {saved_key}, where "
-            f"these are {key}. Remove the file to start anew."
+            f"resume={str(path)!r} was saved by a run with other settings: {', '.join(other)} "
+            "differ. Remove the file to start anew."
         )
     return state
-
-
-def _check_numbers(**values):
-    """Refuse settings of training that make no sense; each is (value, kind, low, high)."""
-    for name, (value, kind, low, high) in values.items():
-        good = isinstance(value, kind) and not isinstance(value, bool) and low <= value <= high
-        if not good:
-            noun = "a whole number" if kind is Integral else "a number"
-            raise ValueError(f"{name} must be {noun} in [{low:g}, {high:g}]; got {value!r}.")
 
 
 def pretrain(
@@ -351,18 +344,22 @@ def pretrain(
         raise ValueError(f"problem must be a DecisionProblem or None; got {problem!r}.")
     if network is not None and not isinstance(network, NetworkConfig):
         raise ValueError(f"network must be a NetworkConfig or None; got {network!r}.")
-    _check_numbers(
-        n_steps=(n_steps, Integral, 1, 1e9),
-        rows=(rows, Integral, 1, 1e7),
-        n_outcomes=(n_outcomes, Integral, 1, 1e4),
-        lr=(lr, Real, 1e-9, 1.0),
-        weight_decay=(weight_decay, Real, 0.0, 1.0),
-        warmup=(warmup, Real, 0.0, 1.0),
-        cooldown=(cooldown, Real, 0.0, 1.0),
-        clip=(clip, Real, 1e-9, 1e9),
-        round_steps=(round_steps, Integral, 1, 1e9),
-        random_state=(random_state, Integral, 0, 2**31 - 1),
-    )
+    for setting, value, low, high in (
+        ("n_steps", n_steps, 1, 10**9),
+        ("rows", rows, 1, 10**7),
+        ("n_outcomes", n_outcomes, 1, 10**4),
+        ("round_steps", round_steps, 1, 10**9),
+        ("random_state", random_state, 0, 2**31 - 1),
+    ):
+        check_whole(setting, value, low, high)
+    for setting, value, low, high in (
+        ("lr", lr, 1e-9, 1.0),
+        ("weight_decay", weight_decay, 0.0, 1.0),
+        ("warmup", warmup, 0.0, 1.0),
+        ("cooldown", cooldown, 0.0, 1.0),
+        ("clip", clip, 1e-9, 1e9),
+    ):
+        check_real(setting, value, low, high)
     prior.hyperprior()  # refuses reversed ranges before anything is built
     device = check_device(device)
     start = checkpoint
@@ -461,5 +458,9 @@ def _train(prior, problem, config, training, start, state, resume, key, device, 
     for step in range(first, n_steps, round_steps):
         stream.steps = range(step, min(step + round_steps, n_steps))
         net.fit_loop(stream, epochs=1)
+        if not np.isfinite(net.history[-1]["train_loss"]):
+            raise ValueError(
+                f"training diverged before step {stream.steps.stop}; try a smaller lr."
+            )
     net.notify("on_train_end", X=stream, y=None)
     return net, rounds + _round_losses(net)

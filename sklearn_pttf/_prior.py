@@ -18,6 +18,7 @@ from sklearn_pttf._calibration import (
     seeded_generator,
 )
 from sklearn_pttf._demand import NOISE_FAMILIES, SPREAD_FAMILIES, draw_portfolios
+from sklearn_pttf._device import check_device
 from sklearn_pttf._hyperprior import (
     FAMILIES,
     RANGES,
@@ -28,7 +29,7 @@ from sklearn_pttf._hyperprior import (
 )
 from sklearn_pttf._portfolio import Portfolio
 from sklearn_pttf._summaries import SUMMARIES, mid_ranks, portfolio_summaries, row_summaries
-from sklearn_pttf._validation import check_table
+from sklearn_pttf._validation import check_table, check_whole
 from sklearn_pttf.problems import Newsvendor
 
 ACCEPTED_SHARE = 0.05
@@ -45,7 +46,8 @@ class SyntheticPrior(TransformerMixin, BaseEstimator):
     outcomes, independently of each other.
 
     A range is a number, a pair ``(lowest, highest)`` or a frozen `scipy.stats`
-    distribution. Pairs are drawn uniformly, those marked *log* uniformly on the log scale.
+    distribution of bounded support. Pairs are drawn uniformly, those marked *log* uniformly
+    on the log scale.
 
     Parameters
     ----------
@@ -103,7 +105,8 @@ class SyntheticPrior(TransformerMixin, BaseEstimator):
         Instances of a portfolio; log.
 
     n_observations : range, default=(0, 30)
-        Observation cells of a portfolio.
+        Observation cells of a portfolio, log of two plus this number; at least one is drawn, and
+        rows without observations come from ``missing``.
 
     ragged_share : float, default=0.4
         Share of the portfolios with missing observations.
@@ -276,10 +279,13 @@ class SyntheticPrior(TransformerMixin, BaseEstimator):
         ValueError
             If a size is no whole number or too small, or a range makes no sense.
         """
-        _check_size("n_portfolios", n_portfolios, 0)
-        _check_size("n_instances", 1 if n_instances is None else n_instances, 1)
-        _check_size("n_observations", 0 if n_observations is None else n_observations, 0)
-        _check_size("n_outcomes", n_outcomes, 0)
+        check_whole("n_portfolios", n_portfolios, 0)
+        check_whole("n_outcomes", n_outcomes, 0)
+        if n_instances is not None:
+            check_whole("n_instances", n_instances, 1)
+        if n_observations is not None:
+            check_whole("n_observations", n_observations, 0)
+        device = check_device(device)
         rng = self._rng(random_state)
         hyperprior = self._current().hyperprior()
         portfolios = []
@@ -489,11 +495,6 @@ class SyntheticPrior(TransformerMixin, BaseEstimator):
         tags.input_tags.allow_nan = True
         tags.input_tags.positive_only = True
         return tags
-
-
-def _check_size(name, value, lowest):
-    if not isinstance(value, Integral) or value < lowest:
-        raise ValueError(f"{name} must be a whole number of at least {lowest}; got {value!r}.")
 
 
 def _as_portfolio(draw, hyper):

@@ -56,6 +56,10 @@ class LinearCombination:
     constant: float = 0.0
     terms: tuple = ()
 
+    def __str__(self):
+        parts = [f"{weight:+g} * {column!r}" for weight, column in self.terms]
+        return " ".join(([f"{self.constant:g}"] if self.constant else []) + parts)
+
     @classmethod
     def difference(cls, left, right):
         """``left - right``, each a number or a column; a plain float if both are numbers."""
@@ -71,6 +75,11 @@ class LinearCombination:
 def is_column(value):
     """Whether a parameter names a column rather than a number."""
     return isinstance(value, (str, Column))
+
+
+def is_combination(value):
+    """Whether a parameter is made of columns."""
+    return isinstance(value, LinearCombination)
 
 
 def column_references(value):
@@ -107,7 +116,7 @@ def find_column(column, names, n_columns, parameter):
     if not 0 <= position < n_columns:
         raise ValueError(
             f"{parameter} refers to column {position}, but X has {n_columns} columns, "
-            f"0 to {n_columns - 1}."
+            f"0 to {n_columns - 1} (whole numbers are positions, not names)."
         )
     return int(position)
 
@@ -117,6 +126,10 @@ def check_table(estimator, X, *, reset):
 
     Cells are left as they are: text may ride along until columns are taken.
     """
+    if hasattr(X, "collect"):
+        raise ValueError(
+            "X must be a data frame or an array; got a lazy frame: collect() it first."
+        )
     if not hasattr(X, "columns"):
         X = check_array(X, dtype=None, ensure_all_finite=False, input_name="X")
     elif len(X) == 0 or _num_features(X) == 0:
@@ -130,12 +143,33 @@ def numeric_columns(X, positions, name="X"):
 
     The array is not for writing: it may share memory with X.
     """
+    if hasattr(X, "columns"):
+        _refuse_text(X, positions, name)
     if hasattr(X, "columns") or len(positions) != X.shape[1]:
         X = _safe_indexing(X, [int(k) for k in positions], axis=1)
     if hasattr(X, "notna") and "O" in {dtype.kind for dtype in X.dtypes}:
         # pandas NA among Python objects is nothing that NumPy takes for a number
         X = X.to_numpy(dtype=object, na_value=np.nan)
     return check_array(X, dtype=np.float64, ensure_all_finite="allow-nan", input_name=name)
+
+
+def _refuse_text(X, positions, name):
+    """Refuse columns of a frame that hold text or dates, digits in quotes included."""
+    for k in positions:
+        column = X.iloc[:, int(k)] if hasattr(X, "iloc") else X[:, int(k)]
+        numeric = getattr(column.dtype, "is_numeric", None)
+        if numeric() if numeric else getattr(column.dtype, "kind", "O") in "iufb":
+            continue
+        cells = np.asarray(column)
+        dated = cells.dtype.kind in "mM"
+        texts = () if dated else (row for row, c in enumerate(cells) if isinstance(c, str))
+        row = 0 if dated else next(iter(texts), None)
+        if row is not None:
+            raise ValueError(
+                f"column {X.columns[int(k)]!r} of {name} holds {'dates' if dated else 'text'} "
+                f"(row {row}: {str(cells[row])!r}) where numbers are needed. If it is no column of "
+                f"observations, name those that are with observations=[...] of the problem."
+            )
 
 
 def row_values(value, X, names, parameter):
@@ -160,6 +194,20 @@ def row_values(value, X, names, parameter):
     raise ValueError(
         f"{parameter} must be a number, a column's name or Column(position); got {value!r}."
     )
+
+
+def check_whole(name, value, low, high=np.inf):
+    """Refuse what is no whole number in [low, high]."""
+    good = isinstance(value, Integral) and not isinstance(value, bool) and low <= value <= high
+    if not good:
+        limits = f"of at least {low}" if high == np.inf else f"in [{low}, {high}]"
+        raise ValueError(f"{name} must be a whole number {limits}; got {value!r}.")
+
+
+def check_real(name, value, low, high):
+    """Refuse what is no number in [low, high]."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not low <= value <= high:
+        raise ValueError(f"{name} must be a number in [{low:g}, {high:g}]; got {value!r}.")
 
 
 def describe_rows(bad, values, limit=5):

@@ -24,6 +24,18 @@ __all__ = ["load_recipe", "pretrain", "recipe_names"]
 
 _PROBLEMS = {"newsvendor": Newsvendor}
 _TABLES = {"name", "problem", "prior", "network", "training"}
+_TRAINING = {
+    "n_steps",
+    "rows",
+    "n_outcomes",
+    "lr",
+    "weight_decay",
+    "warmup",
+    "cooldown",
+    "clip",
+    "round_steps",
+    "random_state",
+}
 _RECIPES = resources.files("sklearn_pttf") / "recipes"
 
 
@@ -77,8 +89,11 @@ def load_recipe(name_or_path):
     for name in ("prior", "network", "training"):
         if not isinstance(recipe.get(name, {}), dict):
             raise ValueError(f"recipe {path}: {name} must be a table; got {recipe[name]!r}.")
+    foreign = sorted(set(recipe.get("training", {})) - _TRAINING)
+    if foreign:
+        raise ValueError(f"recipe {path} has unknown settings of training: {', '.join(foreign)}.")
     problem = recipe.get("problem", "newsvendor")
-    if problem not in _PROBLEMS:
+    if not isinstance(problem, str) or problem not in _PROBLEMS:
         raise ValueError(f"problem must be one of {', '.join(_PROBLEMS)}; got {problem!r}.")
     try:
         return {
@@ -118,26 +133,36 @@ def _parser():
 def main(argv=None):
     """Run the command; the exit status."""
     options = _parser().parse_args(argv)
+    state = options.out.parent / (options.out.name.removesuffix(".safetensors") + ".state")
     try:
-        arguments = load_recipe(options.recipe)
-        state = options.out.with_suffix(".state")
-        if not options.resume:
-            state.unlink(missing_ok=True)
-        if options.steps is not None:
-            arguments["n_steps"] = options.steps
-        checkpoint = pretrain(
-            **arguments, resume=state, device=options.device, verbose=int(not options.quiet)
-        )
-    except (ValueError, TypeError) as error:
+        path = _pretrain_to(options, state)
+    except (ValueError, TypeError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"interrupted; go on with --resume ({state})", file=sys.stderr)
         return 130
-    path = checkpoint.save(options.out)
-    state.unlink(missing_ok=True)
     print(f"{Checkpoint.load(path)} saved to {path}")
     return 0
+
+
+def _pretrain_to(options, state):
+    """Pretrain as the options say; the path of the finished weights."""
+    arguments = load_recipe(options.recipe)
+    if options.steps is not None:
+        arguments["n_steps"] = options.steps
+    if state.exists() and not options.resume:
+        raise ValueError(
+            f"an interrupted run has left its state in {state}: go on with --resume, or remove it."
+        )
+    if options.resume and not state.exists():
+        print(f"there is no state in {state}: starting from the first step", file=sys.stderr)
+    checkpoint = pretrain(
+        **arguments, resume=state, device=options.device, verbose=int(not options.quiet)
+    )
+    path = checkpoint.save(options.out)
+    state.unlink(missing_ok=True)
+    return path
 
 
 if __name__ == "__main__":

@@ -365,9 +365,9 @@ DAYS = [dt.date(2024, 3, 4), dt.date(2024, 3, 2), dt.date(2024, 3, 1), dt.date(2
         [4, 2, 1, 1],
         [4.0, 2.0, 1.0, 1.0],
         DAYS,
-        [dt.datetime(day.year, day.month, day.day, 9, 30) for day in DAYS],
+        [dt.datetime(day.year, day.month, day.day) for day in DAYS],
         [str(day) for day in DAYS],
-        [f"{day}T09:30:00+02:00" for day in DAYS],
+        [f"{day}T00:00:00+02:00" for day in DAYS],
         ["2024-04", "2024-02", "2024-01", "2024-01"],
         ["20240304", "2024-03-02", "2024-03-01", "20240301"],
     ],
@@ -755,9 +755,34 @@ def test_dates_outside_the_calendar():
     for source in (frame, to_polars(frame)):
         with pytest.raises(ValueError, match=message):
             from_long(source, **TIMED, calendar=["2024-03-01", "2024-03-02"])
-        message_of_weeks = r"has 4 dates .*: 'milk': 2024-03-02, 'tea': .*calendar='W-MON'\."
-        with pytest.raises(ValueError, match=message_of_weeks):
-            from_long(source, **TIMED, calendar="W-MON")
+
+
+def test_frequencies_are_periods():
+    # 2024-03-04 is a Monday
+    frame = sales(
+        product=["a", "a", "a", "a", "b"],
+        day=["2024-03-03", "2024-03-04", "2024-03-10", "2024-03-18", "2024-03-05"],
+        units=[1, 2, 3, 4, 9],
+    )
+    check_both(frame, ["a", "b"], [[1, 5, 0, 4], [NAN, NAN, NAN, 9]], **TIMED, calendar="W-MON")
+    check_both(frame, ["a", "b"], [[10], [9]], **TIMED, calendar="MS")
+    stamps = frame.assign(day=pd.to_datetime(frame["day"]) + pd.Timedelta("9h30min"))
+    for source, daily in ((frame, frame), (stamps, frame)):
+        check(
+            from_long(source, **TIMED, calendar="D"),
+            ["a", "b"],
+            from_long(daily, **TIMED, calendar="D").to_numpy(),
+        )
+    hours = sales(product=["a", "a"], day=[dt.datetime(2024, 3, 1, h, 30) for h in (9, 11)])
+    hours["units"] = [1, 2]
+    check_both(hours, ["a"], [[1, 0, 2]], **TIMED, calendar="h")
+
+
+def test_times_of_day_need_a_calendar():
+    frame = sales(product=["a"], day=[dt.datetime(2024, 3, 1, 10, 30)], units=[1])
+    for source in (frame, to_polars(frame)):
+        with pytest.raises(ValueError, match=r"'a': 2024-03-01T10:30.*give calendar='D'"):
+            from_long(source, **TIMED)
 
 
 def test_time_of_day_is_shown_and_counts():

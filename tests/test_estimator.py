@@ -252,6 +252,45 @@ def test_decide_refuses_what_is_no_problem(X, fitted):
         fitted.predict_quantiles(X, [0.5, 1.0])
 
 
+def test_another_problem_may_not_change_roles(X, fitted):
+    with pytest.raises(ValueError, match="column 0, which held observations"):
+        fitted.decide(X, problem=Newsvendor(Column(0), 1.0))
+    with pytest.raises(ValueError, match="other columns of observations"):
+        fitted.decide(X, problem=Newsvendor(observations=[0, 1]))
+    same = fitted.decide(X, problem=Newsvendor(4.0, 1.0, observations=[4, 3, 2, 1, 0]))
+    np.testing.assert_array_equal(same, fitted.decide(X))
+
+
+def test_score_needs_an_outcome(X, fitted):
+    with pytest.raises(ValueError, match="no outcome to charge"):
+        fitted.score(X, np.full(len(X), np.nan))
+    with pytest.raises(ValueError, match="no outcome to charge"):
+        fitted.score(np.full_like(X, np.nan))
+
+
+def test_broken_weights_are_refused(X):
+    broken = Checkpoint.load("demand")
+    broken.weights["tokens"] = np.full_like(broken.weights["tokens"], np.nan)
+    with pytest.raises(ValueError, match="weights that are not finite"):
+        PretrainedDecisionTransformer(checkpoint=broken).fit(X)
+
+
+def test_a_problem_of_ones_own_names_its_checkpoint(X):
+    class Halves(Newsvendor):
+        default_checkpoint = None
+
+    with pytest.raises(ValueError, match="no shipped checkpoint was made for Halves"):
+        PretrainedDecisionTransformer(Halves()).fit(X)
+    PretrainedDecisionTransformer(Halves(), checkpoint="demand").fit(X)
+
+
+def test_digit_text_is_no_demand(X):
+    frame = pd.DataFrame(X[:3]).set_axis(list("abcde"), axis=1)
+    frame["sku"] = ["000123", "000456", "000789"]
+    with pytest.raises(ValueError, match="column 'sku' of X holds text"):
+        PretrainedDecisionTransformer().fit(frame)
+
+
 def test_works_without_a_network():
     """A fresh process in which every socket is refused."""
     code = """

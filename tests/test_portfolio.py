@@ -109,3 +109,9 @@ def test_are_whole_of_any_values(values, n_missing):
     values = np.array(values + [NAN] * n_missing)
     assert are_whole(values) is all(v.is_integer() for v in values[:-n_missing].tolist())
     assert are_whole(np.floor(values)) is True
+
+
+def test_repr_is_one_line():
+    shown = repr(Portfolio(np.ones((500, 7))))
+    assert shown == "Portfolio(500 instances, 7 observation cells, whole-number outcomes)"
+    assert Portfolio([[1, None]]).counts.tolist() == [1]

@@ -248,13 +248,30 @@ def test_interrupt_and_resume(recipe, folder, capsys, monkeypatch):
     assert _equal(Checkpoint.load(out), whole)
 
 
-def test_without_resume_it_starts_anew(recipe, folder):
-    out = folder / "own.safetensors"
-    out.with_suffix(".state").write_bytes(b"an old state")
-    options = ["--recipe", str(recipe), "--out", str(out), "--steps", "2", "--quiet"]
+def test_saved_state_is_never_thrown_away(recipe, folder, capsys):
+    out = folder / "own"
+    state = out.with_suffix(".state")
+    state.write_bytes(b"an old state")
+    options = ["--recipe", str(recipe), "--out", str(out), "--quiet"]
+    assert main(options) == 2
+    assert "go on with --resume, or remove it" in capsys.readouterr().err
     assert main([*options, "--resume"]) == 2
-    assert main(options) == 0
-    assert _names(folder) == ["own.json", "own.safetensors"]
+    assert state.read_bytes() == b"an old state"
+
+
+def test_resume_without_a_state_says_so(recipe, folder, capsys):
+    out = folder / "own"
+    options = ["--recipe", str(recipe), "--out", str(out), "--quiet", "--steps", "1"]
+    assert main([*options, "--resume"]) == 0
+    assert "starting from the first step" in capsys.readouterr().err
+
+
+def test_unwritable_output_is_an_error(recipe, folder, capsys):
+    (folder / "file").write_text("no folder")
+    options = ["--recipe", str(recipe), "--quiet", "--steps", "1"]
+    assert main([*options, "--out", str(folder / "file" / "own")]) == 2
+    assert main([*options, "--out", "."]) == 2
+    assert capsys.readouterr().err.count("error: ") == 2
 
 
 def test_killed_and_resumed(recipe, folder):

@@ -56,11 +56,12 @@ def from_long(
     calendar : str or sequence of dates, default=None
         The periods that there are.
 
-        - None: the dates that occur anywhere in the file. An instance has those from its
-          first to its last date.
-        - A pandas frequency such as ``"D"`` or ``"W-MON"``: all periods of that frequency,
-          counted from the first date in the file. An instance has those from its first to its
-          last date. Needs pandas.
+        - None: the dates that occur anywhere in the file, which must be without a time of day.
+          An instance has those from its first to its last date.
+        - A pandas frequency such as ``"D"``, ``"W-MON"`` or ``"MS"``: periods that begin at
+          every date of that frequency (every day, Monday, first of a month). A record belongs to
+          the period that it falls into. An instance has the periods from its first to its last
+          record. Needs pandas.
         - A sequence of dates (whole numbers, if `time` holds these): every instance has
           every date of the calendar.
 

@@ -42,16 +42,26 @@ def place_in_time(codes, source, time, calendar, refuse):
         codes,
         lambda cell: repr(items[date_codes[cell]]),
     )
+    refuse(
+        parameter,
+        "dates with a time of day",
+        "Without a calendar every moment would be a period of its own: give calendar='D' for a "
+        "period a day, or another frequency.",
+        _has_time_of_day(dates)[date_codes] & (calendar is None),
+        codes,
+        lambda cell: _show_date(dates[date_codes[cell]]),
+    )
     periods = _read_calendar(calendar, dates, parameter)
+    regular = isinstance(calendar, str)
     refuse(
         parameter,
         "dates outside the calendar",
         f"Every date must be in calendar={brief(calendar)}.",
-        ~np.isin(dates, periods)[date_codes],
+        ~(np.isin(dates, periods) | regular)[date_codes],
         codes,
         lambda cell: _show_date(dates[date_codes[cell]]),
     )
-    places = np.searchsorted(periods, dates)[date_codes]
+    places = (np.searchsorted(periods, dates, side="right") - 1)[date_codes]
     if calendar is None or isinstance(calendar, str):
         return places, *_span(codes, places, len(periods))
     first = np.zeros(codes.max() + 1, dtype=np.int64)
@@ -99,7 +109,7 @@ def _read_calendar(calendar, dates, parameter):
 
 
 def _regular_dates(frequency, dates, parameter):
-    """All periods of a pandas frequency, from the first date to the last."""
+    """Beginnings of the periods of a pandas frequency, from the first date to the last."""
     if dates.dtype.kind != "M":
         raise ValueError(
             f"calendar={frequency!r} is a frequency, but {parameter} holds whole numbers; the "
@@ -113,13 +123,29 @@ def _regular_dates(frequency, dates, parameter):
             f"dates of the calendar."
         ) from None
     try:
-        periods = pd.date_range(dates.min(), dates.max(), freq=frequency)
+        offset = pd.tseries.frequencies.to_offset(frequency)
+        first = offset.rollback(pd.Timestamp(dates.min()).floor(_unit_of(offset)))
+        periods = pd.date_range(first, dates.max(), freq=offset)
     except ValueError as error:
         raise ValueError(
             f"calendar must be None, a pandas frequency such as 'D', or a sequence of dates; got "
             f"{frequency!r} ({error})."
         ) from None
     return periods.to_numpy().astype("datetime64[us]")
+
+
+def _unit_of(offset):
+    """What the first period begins on: a day, or less if the frequency is finer."""
+    try:
+        return offset if offset.nanos < 24 * 3600 * 10**9 else "D"
+    except ValueError:  # a day, week, month or year has no fixed length
+        return "D"
+
+
+def _has_time_of_day(dates):
+    if dates.dtype.kind != "M":
+        return np.zeros(len(dates), dtype=bool)
+    return dates != dates.astype("datetime64[D]")
 
 
 def _read_dates(items, parameter):

@@ -16,10 +16,14 @@ class DecisionProblem(BaseEstimator, ABC):
     predictive law. It has parameters (`get_params`, `set_params`, `clone`) but is never
     fitted.
 
-    Subclasses name the parameters that may be columns in ``cost_parameters``.
+    Subclasses name the parameters that may be columns in ``cost_parameters``, the shipped
+    checkpoint that was made for them in ``default_checkpoint``, if there is one, and have a
+    parameter ``observations`` if columns can be named.
     """
 
     cost_parameters = ()
+    default_checkpoint = None
+    observations = None
 
     def observation_positions(self, names, n_columns):
         """Positions of the columns that hold observations.
@@ -41,11 +45,7 @@ class DecisionProblem(BaseEstimator, ABC):
         ValueError
             If a column is unknown, plays two roles, or none is left for observations.
         """
-        taken = {
-            find_column(column, names, n_columns, parameter)
-            for parameter in self.cost_parameters
-            for column in column_references(getattr(self, parameter))
-        }
+        taken = self._cost_positions(names, n_columns)
         chosen = self.observations
         if chosen is None:
             positions = [k for k in range(n_columns) if k not in taken]
@@ -54,10 +54,8 @@ class DecisionProblem(BaseEstimator, ABC):
                 chosen = [chosen]
             positions = [find_column(c, names, n_columns, "observations") for c in chosen]
         if not positions:
-            raise ValueError(
-                f"X has no observation column: observations={self.observations!r} and the other "
-                f"parameters take all {n_columns} columns."
-            )
+            reason = "observations=[] names none" if chosen is not None else "all have other roles"
+            raise ValueError(f"X has no observation column among its {n_columns}: {reason}.")
         twice = sorted(taken.intersection(positions)) or [
             k for k in positions if positions.count(k) > 1
         ]
@@ -67,6 +65,35 @@ class DecisionProblem(BaseEstimator, ABC):
                 "another role or is listed twice."
             )
         return positions
+
+    def _cost_positions(self, names, n_columns):
+        return {
+            find_column(column, names, n_columns, parameter)
+            for parameter in self.cost_parameters
+            for column in column_references(getattr(self, parameter))
+        }
+
+    def check_roles(self, names, n_columns, positions):
+        """Refuse to decide rows whose observations, as fitted, play another role here.
+
+        Raises
+        ------
+        ValueError
+            If a cost column is one of ``positions``, or ``observations`` names others.
+        """
+        clash = sorted(self._cost_positions(names, n_columns).intersection(positions))
+        if clash:
+            raise ValueError(
+                f"problem={self!r} takes its costs from column {clash[0]}, which held observations "
+                "at fit."
+            )
+        if self.observations is not None:
+            own = self.observation_positions(names, n_columns)
+            if set(own) != set(positions):
+                raise ValueError(
+                    f"problem={self!r} names other columns of observations than fit did. "
+                    "Observation columns stay as fitted: leave observations=None."
+                )
 
     def read(self, X, names=None, positions=None, integer=None):
         """The portfolio that a table of instances describes.

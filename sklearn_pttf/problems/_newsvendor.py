@@ -5,7 +5,12 @@ from numbers import Real
 
 import numpy as np
 
-from sklearn_pttf._validation import LinearCombination, describe_rows, is_column
+from sklearn_pttf._validation import (
+    LinearCombination,
+    describe_rows,
+    is_column,
+    is_combination,
+)
 from sklearn_pttf.problems._base import DecisionProblem
 
 RATIO_RANGE = (0.001, 0.999)
@@ -98,6 +103,9 @@ class Newsvendor(DecisionProblem):
         Newsvendor
             With ``underage = price - cost`` and ``overage = cost - salvage``.
         """
+        for name, value in (("price", price), ("cost", cost), ("salvage", salvage)):
+            if not is_column(value) and not isinstance(value, Real):
+                raise ValueError(f"{name} must be a number or a column; got {value!r}.")
         numbers = [value for value in (salvage, cost, price) if not is_column(value)]
         if not all(low < high for low, high in pairwise(numbers)):
             raise ValueError(
@@ -111,23 +119,22 @@ class Newsvendor(DecisionProblem):
         )
 
     def check_outcomes(self, outcomes, name):
-        negative = (outcomes < 0).any(axis=1)
-        if negative.any():
-            least = np.nanmin(np.where(outcomes < 0, outcomes, np.nan)[negative], axis=1)
-            lowest = np.zeros(len(outcomes))
-            lowest[negative] = least
+        lowest = np.where(outcomes < 0, outcomes, 0.0).min(axis=1)
+        if (lowest < 0).any():
             raise ValueError(
                 f"Negative values in data: demand in {name} must be at least 0; got "
-                f"{describe_rows(negative, lowest)}."
+                f"{describe_rows(lowest < 0, lowest)}."
             )
 
     def check_costs(self, costs):
         for name, value in costs.items():
             bad = ~(np.isfinite(value) & (value > 0))
             if bad.any():
+                parameter = getattr(self, name)
+                made_of = f" (made of columns: {parameter})" if is_combination(parameter) else ""
                 raise ValueError(
                     f"{name} must be a positive finite cost a unit; got "
-                    f"{describe_rows(bad, value)}."
+                    f"{describe_rows(bad, value)}{made_of}."
                 )
         ratio = self.critical_ratio(**costs)
         low, high = RATIO_RANGE
@@ -162,7 +169,7 @@ class Newsvendor(DecisionProblem):
         """
         underage = self._number("underage") if underage is None else underage
         overage = self._number("overage") if overage is None else overage
-        short = outcome - decision
+        short = 1.0 * outcome - decision  # unsigned numbers would wrap around
         return underage * short * (short > 0) - overage * short * (short < 0)
 
     def _number(self, name):
