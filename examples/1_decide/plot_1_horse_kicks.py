@@ -59,7 +59,7 @@ table.loc["all"] = table.sum()
 table.loc["all", "mean of 5 years"] = seen.to_numpy().mean()
 print(table.to_string(float_format="{:.2f}".format))
 saving = 1 - costs["pretrained"].sum() / costs["SAA"].sum()
-print(f"\nThe pretrained network's decisions cost {saving:.0%} less than SAA's.")
+print(f"\nSaving of the pretrained network's decisions over SAA's: {saving:.0%}")
 
 # %%
 # The picture

@@ -82,7 +82,8 @@ def from_long(
     pandas or polars DataFrame of shape (n_instances, width)
         Float64 columns ``lag_{width}``, ..., ``lag_2``, ``lag_1``, in units a period. pandas:
         the index holds the instances' labels and is named after their column. polars: the
-        labels are the first column, under their own name, and missing values are NaN. The
+        labels are the first column, under their own name (so name the others as the
+        observations of a problem: ``observations=X.columns[1:]``), and missing values are NaN. The
         labels keep their dtype.
 
     Raises
