@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sklearn_pttf import PretrainedDecisionTransformer
+from sklearn_pttf import Checkpoint, PretrainedDecisionTransformer
 from sklearn_pttf.baselines import SampleAverage
 from sklearn_pttf.problems import Newsvendor
 from sklearn_pttf.testing import GammaPoisson, LognormalNormal
@@ -170,6 +170,7 @@ def main():
     parser.add_argument("--real", help="CSV of real outcomes, one row an instance")
     parser.add_argument("--card", help="card of the checkpoint, to write the summary into")
     options = parser.parse_args()
+    options.checkpoint = Checkpoint.load(options.checkpoint)
     if options.sizes:
         sizes_table(options.checkpoint, options.taus)
     if options.real:

@@ -34,7 +34,7 @@ def _name(value):
     return value.__name__ if inspect.isfunction(value) else type(value).__name__
 
 
-@parametrize_with_checks(DECIDERS + TRANSFORMERS, xfail_strict=True)
+@parametrize_with_checks(DECIDERS + TRANSFORMERS)
 def test_sklearn_check(estimator, check):
     check(estimator)
 
