@@ -133,7 +133,7 @@ def check_table(estimator, X, *, reset):
     if not hasattr(X, "columns"):
         X = check_array(X, dtype=None, ensure_all_finite=False, input_name="X")
     elif len(X) == 0 or _num_features(X) == 0:
-        X = check_array(np.asarray(X), input_name="X")  # refuses it, in plain words
+        check_array(np.empty((len(X), _num_features(X))), input_name="X")  # refuses it
     validate_data(estimator, X, skip_check_array=True, reset=reset)
     return X
 
