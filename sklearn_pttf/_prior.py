@@ -96,7 +96,8 @@ class SyntheticPrior(TransformerMixin, BaseEstimator):
         Median size of a bulk order, in multiples of the instance's mean; log.
 
     order_rate : range, default=(0.2, 5.0)
-        Orders a period in compound Poisson demand; log.
+        Orders a period of a typical instance in compound Poisson demand, fewer of a noisier one;
+        log.
 
     order_dispersion : range, default=(0.3, 1.5)
         Coefficient of variation of the size of these orders; log.
