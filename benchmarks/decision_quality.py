@@ -142,7 +142,11 @@ def saving(X, y, tau, checkpoint):
 
 
 def real_table(path, checkpoint, taus, n_draws=5):
-    """Hindsight cost against SAA's on drawn observations of a real table."""
+    """Hindsight cost against SAA's on a real table.
+
+    Every instance's observations are drawn on their own, so that they are exchangeable; the
+    cost is charged on all its other outcomes.
+    """
     table = np.genfromtxt(path, delimiter=",", skip_header=1)
     print(f"\n{Path(path).name}: saving over SAA, % (95 % interval over {n_draws} draws)")
     print(f"{'':14}" + "".join(f"   tau={tau:<11g}" for tau in taus))
@@ -151,10 +155,9 @@ def real_table(path, checkpoint, taus, n_draws=5):
             savings = []
             for draw in range(n_draws):
                 rng = np.random.RandomState(draw)
-                rows = rng.permutation(len(table))[:n_instances]
-                columns = rng.permutation(table.shape[1])
-                X = table[rows][:, columns[:n_observations]]
-                y = table[rows][:, columns[n_observations:]]
+                rows = table[rng.permutation(len(table))[:n_instances]]
+                shuffled = np.random.default_rng(draw).permuted(rows, axis=1)
+                X, y = shuffled[:, :n_observations], shuffled[:, n_observations:]
                 savings.append([100 * saving(X, y, tau, checkpoint) for tau in taus])
             mean = np.mean(savings, axis=0)
             width = 1.96 * np.std(savings, axis=0, ddof=1) / np.sqrt(n_draws)

@@ -5,6 +5,7 @@ compares, whatever the order of rows and the size of chunks.
 """
 
 import contextlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -13,18 +14,20 @@ from sklearn_pttf._features import PortfolioUnits
 from sklearn_pttf._laws import QuantileGrid
 from sklearn_pttf._network import Context
 
-CHUNK_CELLS = 100_000  # cells of X that are computed on at a time
-SMALL_CELLS = 20_000  # so few are computed by one thread: several would wait for each other
+CHUNK_CELLS = 50_000  # cells of X that are computed on at a time
 
 
 @contextlib.contextmanager
-def _threads_for(observations):
-    """One thread for a small table, torch's own number for a large one."""
+def _single_threaded():
+    """One thread an operation: these are small, and several would mostly wait for each other.
+
+    The number is that of the process, so operations that other threads begin meanwhile have
+    one thread too; results do not depend on it.
+    """
     before = torch.get_num_threads()
+    torch.set_num_threads(1)
     try:
-        if observations.size < SMALL_CELLS:
-            torch.set_num_threads(1)
-        yield
+        yield before
     finally:
         torch.set_num_threads(before)
 
@@ -40,20 +43,27 @@ def _chunks(observations, device):
 def encode_context(network, observations, integer):
     """What later rows need to know about a portfolio; a `Context` of float64 tensors."""
     device = next(network.parameters()).device
-    with _threads_for(observations):
+    with _single_threaded():
         return network.encode_context(list(_chunks(observations, device)), integer)
 
 
-@torch.inference_mode()
 def predict_law(network, context, observations):
     """The predictive distribution of every row; `QuantileGrid`."""
     device = next(network.parameters()).device
     whole = bool(context.units.whole.item())
-    quantiles = []
-    with _threads_for(observations):
-        for chunk in _chunks(observations, device):
-            output = network.predict_rows(chunk, context)
-            quantiles.append((output.quantiles * output.scale.unsqueeze(-1))[0].cpu().numpy())
+
+    @torch.inference_mode()
+    def quantiles_of(chunk):
+        output = network.predict_rows(chunk, context)
+        return (output.quantiles * output.scale.unsqueeze(-1))[0].cpu().numpy()
+
+    chunks = list(_chunks(observations, device))
+    with _single_threaded() as n_threads:
+        if len(chunks) == 1:
+            quantiles = [quantiles_of(chunks[0])]
+        else:
+            with ThreadPoolExecutor(n_threads) as pool:
+                quantiles = list(pool.map(quantiles_of, chunks))
     # cumulated sums of positive steps may still repeat or, by rounding, step back
     quantiles = np.maximum.accumulate(np.concatenate(quantiles), axis=1)
     return QuantileGrid(quantiles, network.config.levels, whole)
