@@ -3,9 +3,14 @@
 from abc import abstractmethod
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
-from sklearn_pttf._laws import PredictiveDistribution, check_levels
+from sklearn_pttf._laws import (
+    EXACT_TERMS,
+    FIRST_LEVEL,
+    PredictiveDistribution,
+    check_levels,
+)
 
 
 class ParametricLaw(PredictiveDistribution):
@@ -102,3 +107,133 @@ class LognormalLaw(ParametricLaw):
         with np.errstate(divide="ignore"):
             z = (np.log(np.maximum(x, 0.0)) - mu) / sigma
         return mean * stats.norm.cdf(sigma - z) - x * stats.norm.sf(z)
+
+
+class ZeroInflatedLognormalLaw(ParametricLaw):
+    """Zero with the given share, else lognormal; in the parameters of `LognormalLaw`."""
+
+    def cdf(self, x):
+        x, flat = self._columns(x)
+        mu, sigma, share = (p[:, None] for p in self.parameters)
+        positive = LognormalLaw.family(mu, sigma).cdf(np.maximum(x, 0.0))
+        out = np.where(x < 0, 0.0, share + (1 - share) * positive)
+        return out[:, 0] if flat else out
+
+    def quantile(self, tau):
+        tau, flat = self._columns(check_levels(tau))
+        mu, sigma, share = (p[:, None] for p in self.parameters)
+        inside = tau > share
+        level = np.where(inside, (tau - share) / np.where(share < 1, 1 - share, 1.0), 0.5)
+        out = np.where(inside, np.exp(mu + sigma * special.ndtri(level)), 0.0)
+        return out[:, 0] if flat else out
+
+    def mean(self):
+        mu, sigma, share = self.parameters
+        return (1 - share) * np.exp(mu + sigma**2 / 2)
+
+    def nodes(self):
+        mu, sigma, share = self.parameters
+        outcomes, weights = LognormalLaw(mu, sigma).nodes()
+        weights = np.column_stack([share, (1 - share)[:, None] * weights])
+        return np.column_stack([np.zeros(len(self)), outcomes]), weights
+
+    def _excess(self, x, mu, sigma, share):
+        positive = np.maximum(x, 0.0)
+        above = LognormalLaw(mu[:, 0], sigma[:, 0]).excess(positive)
+        return (1 - share) * above + (positive - x)
+
+    def log_density(self, x):
+        """Logarithm of the density at ``x > 0``, and of the mass at 0; x of shape (n,)."""
+        mu, sigma, share = self.parameters
+        with np.errstate(divide="ignore"):
+            logs = np.log(np.where(x > 0, x, 1.0))
+            positive = np.log1p(-share) + stats.norm.logpdf(logs, mu, sigma) - logs
+            return np.where(x > 0, positive, np.log(share))
+
+
+class RectifiedNormalLaw(ParametricLaw):
+    """Normal laws with the given mean and standard deviation, what is below 0 being mass at 0."""
+
+    def cdf(self, x):
+        x, flat = self._columns(x)
+        mu, sigma = (p[:, None] for p in self.parameters)
+        out = np.where(x < 0, 0.0, special.ndtr((x - mu) / sigma))
+        return out[:, 0] if flat else out
+
+    def quantile(self, tau):
+        tau, flat = self._columns(check_levels(tau))
+        mu, sigma = (p[:, None] for p in self.parameters)
+        out = np.maximum(mu + sigma * special.ndtri(tau), 0.0)
+        return out[:, 0] if flat else out
+
+    def mean(self):
+        return self.excess(0.0)
+
+    def _excess(self, x, mu, sigma):
+        positive = np.maximum(x, 0.0)
+        z = (positive - mu) / sigma
+        # of 0 and more, which the difference of two close numbers may miss
+        above = np.maximum(sigma * stats.norm.pdf(z) - (positive - mu) * special.ndtr(-z), 0.0)
+        return above + (positive - x)
+
+    def log_density(self, x):
+        """Logarithm of the density at ``x > 0``, and of the mass at 0; x of shape (n,)."""
+        mu, sigma = self.parameters
+        at_zero = special.log_ndtr(-mu / sigma)
+        return np.where(x > 0, stats.norm.logpdf(x, mu, sigma), at_zero)
+
+
+class RoundedLaw(PredictiveDistribution):
+    """Outcomes of a continuous law that is not negative, rounded to the nearest whole number.
+
+    Parameters
+    ----------
+    law : PredictiveDistribution
+    """
+
+    def __init__(self, law):
+        self.law = law
+
+    def __len__(self):
+        return len(self.law)
+
+    def take(self, rows):
+        return RoundedLaw(self.law.take(rows))
+
+    @classmethod
+    def concatenate(cls, laws):
+        return cls(type(laws[0].law).concatenate([law.law for law in laws]))
+
+    def cdf(self, x):
+        x = np.asarray(x, dtype=float)
+        return self.law.cdf(np.where(x < 0, -1.0, np.floor(x) + 0.5))
+
+    def quantile(self, tau):
+        return np.maximum(np.ceil(self.law.quantile(tau) - 0.5), 0.0) + 0.0
+
+    def excess(self, x):
+        """One by one from where the law begins; before and after by the midpoint rule."""
+        x, flat = self._columns(x)
+        positive = np.maximum(x, 0.0)
+        first = np.ceil(positive)
+        begin = np.floor(self.law.quantile(np.full((len(self), 1), FIRST_LEVEL)))
+        begin = np.maximum(first, begin)
+        out = (positive - x) + (first - positive) * (1 - self.cdf(np.floor(positive)))
+        out += self.law.excess(first) - self.law.excess(begin)
+        for k in range(EXACT_TERMS):
+            out += 1 - self.cdf(begin + k)
+        out += self.law.excess(begin + EXACT_TERMS)
+        return out[:, 0] if flat else out
+
+    def mean(self):
+        return self.excess(0.0)
+
+    def nodes(self):
+        outcomes, weights = self.law.nodes()
+        return np.maximum(np.ceil(outcomes - 0.5), 0.0) + 0.0, weights
+
+    def log_density(self, x):
+        """Logarithm of the mass at whole ``x`` of shape (n,); far out, of the density."""
+        mass = self.cdf(x) - self.cdf(x - 1)
+        with np.errstate(divide="ignore"):
+            return np.where(mass > 1e-9, np.log(np.maximum(mass, 1e-300)), self.law.log_density(x))

@@ -9,10 +9,25 @@ from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_pttf import PretrainedDecisionTransformer, SyntheticPrior
-from sklearn_pttf.baselines import SampleAverage
+from sklearn_pttf.baselines import (
+    NonparametricEmpiricalBayes,
+    ParametricEmpiricalBayes,
+    PooledRatio,
+    QuantileBoosting,
+    SampleAverage,
+    ShrunkenSampleAverage,
+)
 from sklearn_pttf.testing import decision_checks
 
-DECIDERS = [PretrainedDecisionTransformer(), SampleAverage()]
+DECIDERS = [
+    PretrainedDecisionTransformer(),
+    SampleAverage(),
+    ShrunkenSampleAverage(),
+    PooledRatio(),
+    ParametricEmpiricalBayes(),
+    NonparametricEmpiricalBayes(),
+    QuantileBoosting(),
+]
 TRANSFORMERS = [SyntheticPrior(n_simulations=100, random_state=0)]
 # part of scikit-learn's own test suite, but not of the list that it runs for others
 MORE_CHECKS = [

@@ -1,0 +1,418 @@
+"""Parametric empirical Bayes: conjugate families with fitted hyperparameters."""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+from scipy import optimize, special, stats
+from sklearn.base import BaseEstimator, _fit_context
+from sklearn.utils._param_validation import StrOptions
+
+from sklearn_pttf._mixin import DecisionMixin
+from sklearn_pttf._parametric import (
+    NegativeBinomialLaw,
+    RectifiedNormalLaw,
+    RoundedLaw,
+    ZeroInflatedLognormalLaw,
+)
+from sklearn_pttf.problems import DecisionProblem
+
+LARGEST_SHAPE = 1e6  # of a gamma or beta: no spread beyond
+LOG_RATIO_RANGE = (-14.0, 14.0)  # of the variance between rows over that within
+LOG_RATIO_PRIOR = 5.0  # standard deviation of its weak prior, which breaks ties
+LEAST_VARIANCE = 1e-10
+
+
+def beta_binomial(hits, counts):
+    """Maximum-likelihood beta distribution of the rows' probabilities.
+
+    Parameters
+    ----------
+    hits, counts : ndarray of shape (n,)
+        Number of successes and of trials of every row.
+
+    Returns
+    -------
+    a, b : float
+        Both parameters of the beta distribution; ``a`` is 0 where there is no success, ``b``
+        where there is nothing else.
+    """
+    if hits.sum() == 0 or hits.sum() == counts.sum():
+        return (0.0, 1.0) if hits.sum() == 0 else (1.0, 0.0)
+    (hits, counts), weights = np.unique([hits, counts], axis=1, return_counts=True)
+
+    def loss(parameters):
+        share, size = special.expit(parameters[0]), np.exp(parameters[1])
+        a, b = share * size, (1 - share) * size
+        fit = special.betaln(a + hits, b + counts - hits) - special.betaln(a, b)
+        return -np.sum(weights * fit)
+
+    share = (weights * hits).sum() / (weights * counts).sum()
+    bounds = [(-20.0, 20.0), (np.log(1e-3), np.log(LARGEST_SHAPE))]
+    best = _lowest(loss, special.logit(share), np.linspace(-2, 6, 9), bounds)
+    share, size = special.expit(best[0]), np.exp(best[1])
+    return float(share * size), float((1 - share) * size)
+
+
+def zero_share(n_zero, n_positive, a, b):
+    """Probability that the next outcome is zero, under a beta distribution of rows' shares.
+
+    Parameters
+    ----------
+    n_zero, n_positive : ndarray of shape (n,)
+        Number of zeros and of other observations of every row.
+
+    a, b : float
+        Of the beta distribution, as `beta_binomial` gives them.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+    """
+    if a == 0:  # no zero in fit; a later row's count against one more observation
+        return n_zero / (n_zero + n_positive + 1)
+    if b == 0:  # nothing but zeros in fit
+        return (1 + n_zero) / (1 + n_zero + n_positive)
+    return (a + n_zero) / (a + b + n_zero + n_positive)
+
+
+def gamma_poisson(sums, counts):
+    """Maximum-likelihood gamma distribution of the rows' Poisson means.
+
+    Parameters
+    ----------
+    sums, counts : ndarray of shape (n,)
+        Sum and number of the observations of every row; some sum is positive.
+
+    Returns
+    -------
+    shape, rate : float
+    """
+    (sums, counts), weights = np.unique([sums, counts], axis=1, return_counts=True)
+
+    def loss(parameters):
+        mean, shape = np.exp(parameters)
+        # by log1p of ratios, which are exact where the shape is large
+        fit = _log_rising(shape, sums) + sums * np.log(mean / shape)
+        fit = fit - (shape + sums) * np.log1p(counts * mean / shape)
+        return -np.sum(weights * fit)
+
+    mean = np.log((weights * sums).sum() / (weights * counts).sum())
+    bounds = [(mean - 5, mean + 5), (np.log(1e-3), np.log(LARGEST_SHAPE))]
+    mean, shape = np.exp(_lowest(loss, mean, np.linspace(-4, 10, 15), bounds))
+    return float(shape), float(shape / mean)
+
+
+def _log_rising(shape, sums):
+    """``log(gamma(shape + sums) / gamma(shape))``."""
+    return special.gammaln(shape + sums) - special.gammaln(shape)
+
+
+def _lowest(loss, first, seconds, bounds):
+    """Minimum over two parameters, from the best of some values of the second."""
+    start = min(([first, second] for second in seconds), key=loss)
+    found = optimize.minimize(loss, start, method="Nelder-Mead", bounds=bounds)
+    return found.x
+
+
+def variance_components(sums, squares, counts):
+    """Normal rows around normal means, by restricted maximum likelihood.
+
+    The variances' ratio has a weak log-normal prior, which decides where the data say
+    nothing, so that half of the variance is noise where every row has one observation.
+
+    Parameters
+    ----------
+    sums, squares, counts : ndarray of shape (n,)
+        Sum, sum of squared differences to the mean, and number of observations of every row;
+        of rows that have one.
+
+    Returns
+    -------
+    mean, spread, noise : float
+        Mean and standard deviation of the rows' means, and of an observation around them.
+    """
+    means = sums / counts
+    degrees = max(counts.sum() - 1, 1)
+
+    def profile(log_ratio):
+        weights = 1 / (np.exp(log_ratio) + 1 / counts)
+        mean = (weights * means).sum() / weights.sum()
+        total = squares.sum() + (weights * (means - mean) ** 2).sum()
+        return mean, max(total / degrees, LEAST_VARIANCE), weights
+
+    def loss(log_ratio):
+        _, variance, weights = profile(log_ratio)
+        fit = degrees * np.log(variance) + np.log(weights.sum())
+        fit += np.log1p(counts * np.exp(log_ratio)).sum()
+        return fit / 2 + (log_ratio / LOG_RATIO_PRIOR) ** 2 / 2
+
+    def slope(log_ratio):
+        mean, variance, weights = profile(log_ratio)
+        rise = weights.sum() - (weights**2).sum() / weights.sum()
+        if variance > LEAST_VARIANCE:
+            rise -= (weights**2 * (means - mean) ** 2).sum() / variance
+        return np.exp(log_ratio) * rise / 2 + log_ratio / LOG_RATIO_PRIOR**2
+
+    grid = np.linspace(*LOG_RATIO_RANGE, 57)
+    k = int(np.argmin([loss(value) for value in grid]))
+    low, high = grid[max(k - 1, 0)], grid[min(k + 1, len(grid) - 1)]
+    log_ratio = grid[k]
+    if slope(low) < 0 < slope(high):  # where a slope is 0 is known better than a minimum
+        log_ratio = optimize.brentq(slope, low, high, xtol=1e-12)
+    mean, variance, _ = profile(log_ratio)
+    return float(mean), float(np.sqrt(variance * np.exp(log_ratio))), float(np.sqrt(variance))
+
+
+class _Family(ABC):
+    """A conjugate family: summaries of rows, hyperparameters, and predictive laws."""
+
+    @abstractmethod
+    def cells(self, x):
+        """What each observation adds to its row's summaries; 0 where missing."""
+
+    def summaries(self, x):
+        return tuple(cell.sum(axis=1) for cell in self.cells(x))
+
+    @abstractmethod
+    def fit(self, x):
+        """Hyperparameters, as a dict, from observations of shape (n, m)."""
+
+    @abstractmethod
+    def law(self, hyperparameters, integer, *summaries):
+        """Predictive laws of rows with some summaries."""
+
+    def held_out_score(self, hyperparameters, integer, x):
+        """Mean log density of every observation given its row's others."""
+        seen = ~np.isnan(x)
+        cells = self.cells(x)
+        others = (np.sum(cell, axis=1, keepdims=True) - cell for cell in cells)
+        law = self.law(hyperparameters, integer, *(other[seen] for other in others))
+        scores = self.log_density(law, x[seen])
+        return np.maximum(scores, -1e6).mean()
+
+    def log_density(self, law, x):
+        return law.log_density(x)
+
+
+class _GammaPoisson(_Family):
+    def cells(self, x):
+        seen = ~np.isnan(x)
+        return seen.astype(float), np.where(seen, x, 0.0)
+
+    def fit(self, x):
+        counts, sums = self.summaries(x)
+        if sums.sum() == 0:  # as if half a unit had been sold
+            return {"shape": 0.5, "rate": float(counts.sum())}
+        shape, rate = gamma_poisson(sums[counts > 0], counts[counts > 0])
+        return {"shape": shape, "rate": rate}
+
+    def law(self, hyperparameters, integer, counts, sums):
+        rate = hyperparameters["rate"] + counts
+        return NegativeBinomialLaw(hyperparameters["shape"] + sums, rate / (rate + 1))
+
+    def log_density(self, law, x):
+        return stats.nbinom.logpmf(x, *law.parameters)
+
+
+class _Normal(_Family):
+    def cells(self, x):
+        seen = ~np.isnan(x)
+        return seen.astype(float), np.where(seen, x, 0.0)
+
+    def fit(self, x):
+        scale = float(np.nanmean(np.sort(x, axis=None))) or 1.0
+        mean, spread, noise = row_components(x / scale)
+        return {"mean": mean * scale, "spread": spread * scale, "noise": noise * scale}
+
+    def law(self, hyperparameters, integer, counts, sums):
+        law = RectifiedNormalLaw(*_normal_predictive(hyperparameters, counts, sums))
+        return RoundedLaw(law) if integer else law
+
+
+class _Lognormal(_Family):
+    def cells(self, x):
+        positive = np.nan_to_num(x) > 0
+        logs = np.log(np.where(positive, x, 1.0))
+        return positive.astype(float), logs, (x == 0).astype(float)
+
+    def fit(self, x):
+        n_positive, _, n_zero = self.summaries(x)
+        positive = np.nan_to_num(x) > 0
+        logs = np.log(np.where(positive, x, 1.0))
+        mean, spread, noise = row_components(np.where(positive, logs, np.nan))
+        counts = n_positive + n_zero
+        a, b = beta_binomial(n_zero[counts > 0], counts[counts > 0])
+        return {"mean": mean, "spread": spread, "noise": noise, "zeros": a, "others": b}
+
+    def law(self, hyperparameters, integer, n_positive, logs, n_zero):
+        a, b = hyperparameters["zeros"], hyperparameters["others"]
+        share = zero_share(n_zero, n_positive, a, b)
+        centre, width = _normal_predictive(hyperparameters, n_positive, logs)
+        law = ZeroInflatedLognormalLaw(centre, width, share)
+        return RoundedLaw(law) if integer else law
+
+
+def row_components(x):
+    """`variance_components` of rows with missing cells; all zero where nothing is there."""
+    counts = (~np.isnan(x)).sum(axis=1)
+    x, counts = x[counts > 0], counts[counts > 0]
+    if len(x) == 0:
+        return 0.0, 0.0, LEAST_VARIANCE**0.5
+    # around the middle of all, so that sums of close numbers keep their digits
+    middle = np.nanmean(np.sort(x, axis=None))
+    sums = np.nansum(x - middle, axis=1)
+    squares = np.nansum((x - middle - (sums / counts)[:, None]) ** 2, axis=1)
+    mean, spread, noise = variance_components(sums, squares, counts)
+    return float(mean + middle), spread, noise
+
+
+def _normal_predictive(hyperparameters, counts, sums):
+    """Mean and standard deviation of the next of normal outcomes."""
+    mean, spread, noise = (hyperparameters[name] for name in ("mean", "spread", "noise"))
+    gain = spread**2 / (noise**2 + counts * spread**2)
+    return mean + gain * (sums - counts * mean), noise * np.sqrt(1 + gain)
+
+
+_FAMILIES = {"gamma-poisson": _GammaPoisson, "lognormal": _Lognormal, "normal": _Normal}
+
+
+class ParametricEmpiricalBayes(DecisionMixin, BaseEstimator):
+    """Bayes' rule with a conjugate prior whose hyperparameters are fitted to all rows.
+
+    Each instance has its own level, and the levels of all instances follow one distribution,
+    which is fitted by the marginal likelihood of the observations. Given these
+    hyperparameters the law of an instance's next outcome is exact:
+
+    - ``"gamma-poisson"``: Poisson counts, gamma levels; negative binomial law;
+    - ``"lognormal"``: normal logarithms with a common variance, normal levels; lognormal law.
+      Zeros have a share of their own in each row, and the shares follow a beta distribution;
+    - ``"normal"``: normal outcomes with a common variance, normal levels; normal law, what of
+      it is negative being mass at 0.
+
+    Parameters
+    ----------
+    problem : DecisionProblem, default=None
+        What is decided. None: ``Newsvendor()``, at equal costs.
+
+    family : {"auto", "gamma-poisson", "lognormal", "normal"}, default="auto"
+        The family. "auto": the one that predicts best, see Notes. "gamma-poisson" needs whole
+        numbers; the laws of the others are rounded to the nearest where outcomes are whole.
+
+    Attributes
+    ----------
+    family_ : str
+        The family in use.
+
+    hyperparameters_ : dict of str to float
+        Of "gamma-poisson": ``shape`` and ``rate`` of the levels, per unit of the outcome. Of
+        "normal", in units of the outcome, and of "lognormal", in logarithms: ``mean`` and
+        ``spread``, mean and standard deviation of the levels, and ``noise``, standard
+        deviation of an outcome around its level; of "lognormal" too: ``zeros`` and
+        ``others``, the parameters of the beta distribution of the share of zeros.
+
+    scores_ : dict of str to float
+        Mean log density of held-out observations of each family that was tried; empty where
+        the family was given.
+
+    problem_ : DecisionProblem
+        The problem in use.
+
+    observation_columns_ : ndarray of int
+        Positions of the columns that hold observations.
+
+    integer_ : bool
+        Whether the outcomes are whole numbers.
+
+    n_features_in_ : int
+        Number of columns seen during `fit`.
+
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns seen during `fit`, where they are all strings.
+
+    See Also
+    --------
+    ShrunkenSampleAverage : Pools without a family.
+
+    Notes
+    -----
+    "auto" compares the log density of every observation under the law that its family gives
+    it from the row's other observations, averaged over all; hyperparameters are those of all
+    rows. The families stand on a common footing: probabilities of whole numbers where
+    outcomes are whole, else densities with a mass at 0.
+
+    Variances are fitted by restricted maximum likelihood [2]_. Where no row has two
+    observations, level and noise cannot be told apart, and half of the variance is taken
+    for noise. Where nothing was sold at all, every order is 0 or close to it.
+
+    References
+    ----------
+    .. [1] C. N. Morris, "Parametric empirical Bayes inference: theory and applications",
+       J. Amer. Statist. Assoc. 78 (1983), 47-55.
+
+    .. [2] H. D. Patterson, R. Thompson, "Recovery of inter-block information when block sizes
+       are unequal", Biometrika 58 (1971), 545-554.
+
+    Examples
+    --------
+    >>> from sklearn_pttf.baselines import ParametricEmpiricalBayes
+    >>> from sklearn_pttf.problems import Newsvendor
+    >>> X = [[3, 5, 4], [0, 1, 0], [2, 8, 1]]
+    >>> bayes = ParametricEmpiricalBayes(Newsvendor(underage=4.0, overage=1.0)).fit(X)
+    >>> bayes.family_, bayes.decide(X)
+    ('lognormal', array([6., 3., 5.]))
+    """
+
+    _parameter_constraints = {
+        "problem": [DecisionProblem, None],
+        "family": [StrOptions({"auto", *_FAMILIES})],
+    }
+
+    def __init__(self, problem=None, *, family="auto"):
+        self.problem = problem
+        self.family = family
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Fit the distribution of the instances' levels.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_instances, n_features)
+            One row an instance; NaN marks a missing observation.
+
+        y : Ignored
+            Present for API consistency.
+
+        Returns
+        -------
+        ParametricEmpiricalBayes
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If X has no observation, or values that cannot be, or amounts that are not whole
+            where the family is "gamma-poisson".
+        """
+        portfolio = self._read_to_fit(X)
+        x, integer = portfolio.observations, portfolio.integer
+        if self.family == "gamma-poisson" and not integer:
+            raise ValueError("family='gamma-poisson' needs whole numbers; X has others.")
+        names = [self.family]
+        if self.family == "auto":
+            names = [name for name in _FAMILIES if integer or name != "gamma-poisson"]
+        fitted = {name: _FAMILIES[name]().fit(x) for name in names}
+        self.scores_ = {}
+        self.family_ = names[0]
+        if len(names) > 1:
+            for name, found in fitted.items():
+                score = _FAMILIES[name]().held_out_score(found, integer, x)
+                self.scores_[name] = float(score)
+            self.family_ = max(self.scores_, key=self.scores_.get)
+        self.hyperparameters_ = fitted[self.family_]
+        return self
+
+    def _predict_law(self, portfolio):
+        family = _FAMILIES[self.family_]()
+        summaries = family.summaries(portfolio.observations)
+        return family.law(self.hyperparameters_, portfolio.integer, *summaries)
