@@ -6,6 +6,7 @@ from scipy import stats
 
 from sklearn_pttf.baselines import NonparametricEmpiricalBayes, ParametricEmpiricalBayes
 from sklearn_pttf.baselines._nonparametric_bayes import TabulatedMixture, mixing_weights
+from sklearn_pttf.baselines._parametric_bayes import zero_share
 from sklearn_pttf.problems import Newsvendor
 from sklearn_pttf.testing import GammaPoisson, LognormalNormal
 
@@ -85,7 +86,7 @@ def test_lognormal_law_is_the_mixture():
     law = bayes.predict_distribution(x)
     counts, sums, zeros = mixture._summaries(x)
     weights, centres, width = mixture.posterior(counts, sums)
-    share = mixture._share(counts, zeros)
+    share = zero_share(zeros, counts, *mixture.zeros)
     for tau in (0.2, 0.5, 0.9, 0.99):
         q = np.log(law.quantile(tau))[:, None]
         cdf = (weights * stats.norm.cdf(q, centres, width[:, None])).sum(axis=1)
