@@ -1,6 +1,7 @@
 """What every estimator that decides has in common: decide, predict, score."""
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.utils import Bunch, check_array, check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
@@ -21,7 +22,7 @@ class DecisionMixin:
 
     def _read_to_fit(self, X):
         """Validate X, settle what the columns mean, and give its `Portfolio`."""
-        self.problem_ = self._check_problem(self.problem)
+        self.problem_ = clone(self._check_problem(self.problem))
         X = check_table(self, X, reset=True)
         names = getattr(self, "feature_names_in_", None)
         self.observation_columns_ = np.array(
@@ -45,12 +46,10 @@ class DecisionMixin:
     def _read(self, X, problem=None):
         """The portfolio of later rows, with the observation columns of `fit`."""
         check_is_fitted(self)
+        problem = self.problem_ if problem is None else problem
         X = check_table(self, X, reset=False)
         names = getattr(self, "feature_names_in_", None)
-        if problem is None or problem is self.problem_:
-            problem = self.problem_
-        else:
-            problem.check_roles(names, self.n_features_in_, self.observation_columns_)
+        problem.check_roles(names, self.n_features_in_, self.observation_columns_)
         return problem.read(X, names, self.observation_columns_, self.integer_)
 
     def _laws(self, portfolio):

@@ -261,6 +261,14 @@ def test_another_problem_may_not_change_roles(X, fitted):
     np.testing.assert_array_equal(same, fitted.decide(X))
 
 
+def test_the_fitted_problem_stays_as_it_was(X):
+    problem = Newsvendor(4.0, 1.0)
+    fitted = PretrainedDecisionTransformer(problem).fit(X)
+    before = fitted.decide(X)
+    problem.set_params(underage=100.0)
+    np.testing.assert_array_equal(fitted.decide(X), before)
+
+
 def test_score_needs_an_outcome(X, fitted):
     with pytest.raises(ValueError, match="no outcome to charge"):
         fitted.score(X, np.full(len(X), np.nan))
