@@ -194,6 +194,8 @@ class _StateSaver(Callback):
         self.rounds = rounds
 
     def on_epoch_end(self, net, **kwargs):
+        if not np.isfinite(net.history[-1]["train_loss"]):
+            return  # a diverged round is nothing to go on from
         state = {
             "key": self.key,
             "module": net.module_.state_dict(),

@@ -463,3 +463,19 @@ def test_bad_settings_name_value_and_bounds():
         pretrain(PRIOR, n_steps=0)
     with pytest.raises(ValueError, match=r"lr must be a number in \[1e-09, 1\]; got -1"):
         pretrain(PRIOR, lr=-1)
+
+
+def test_a_diverged_run_stops_and_leaves_its_last_good_state(tmp_path, monkeypatch):
+    state = tmp_path / "run.state"
+    draw = PortfolioStream.batch
+
+    def broken(self, step):
+        inputs, outcomes = draw(self, step)
+        return inputs, outcomes * (float("nan") if self.steps == range(2, 4) else 1.0)
+
+    monkeypatch.setattr(PortfolioStream, "batch", broken)
+    with pytest.raises(ValueError, match="training diverged before step 4"):
+        pretrain(PRIOR, n_steps=4, resume=state, **{**SMALL, "round_steps": 2})
+    saved = torch.load(state, weights_only=True)
+    assert len(json.loads(saved["rounds"])) == 1
+    assert all(value.isfinite().all() for value in saved["module"].values())
