@@ -151,30 +151,44 @@ class ZeroInflatedLognormalLaw(ParametricLaw):
             return np.where(x > 0, positive, np.log(share))
 
 
-class RectifiedNormalLaw(ParametricLaw):
-    """Normal laws with the given mean and standard deviation, what is below 0 being mass at 0."""
+class NormalLaw(ParametricLaw):
+    """Normal laws with the given mean and standard deviation."""
 
     def cdf(self, x):
         x, flat = self._columns(x)
         mu, sigma = (p[:, None] for p in self.parameters)
-        out = np.where(x < 0, 0.0, special.ndtr((x - mu) / sigma))
+        out = special.ndtr((x - mu) / sigma)
         return out[:, 0] if flat else out
 
     def quantile(self, tau):
         tau, flat = self._columns(check_levels(tau))
         mu, sigma = (p[:, None] for p in self.parameters)
-        out = np.maximum(mu + sigma * special.ndtri(tau), 0.0)
+        out = mu + sigma * special.ndtri(tau)
         return out[:, 0] if flat else out
+
+    def mean(self):
+        return self.parameters[0].copy()
+
+    def _excess(self, x, mu, sigma):
+        z = (x - mu) / sigma
+        return sigma * stats.norm.pdf(z) - (x - mu) * special.ndtr(-z)
+
+
+class RectifiedNormalLaw(NormalLaw):
+    """Normal laws with the given mean and standard deviation, what is below 0 being mass at 0."""
+
+    def cdf(self, x):
+        return np.where(np.asarray(x) < 0, 0.0, super().cdf(x))
+
+    def quantile(self, tau):
+        return np.maximum(super().quantile(tau), 0.0)
 
     def mean(self):
         return self.excess(0.0)
 
     def _excess(self, x, mu, sigma):
         positive = np.maximum(x, 0.0)
-        z = (positive - mu) / sigma
-        # of 0 and more, which the difference of two close numbers may miss
-        above = np.maximum(sigma * stats.norm.pdf(z) - (positive - mu) * special.ndtr(-z), 0.0)
-        return above + (positive - x)
+        return super()._excess(positive, mu, sigma) + (positive - x)
 
     def log_density(self, x):
         """Logarithm of the density at ``x > 0``, and of the mass at 0; x of shape (n,)."""
@@ -237,3 +251,123 @@ class RoundedLaw(PredictiveDistribution):
         mass = self.cdf(x) - self.cdf(x - 1)
         with np.errstate(divide="ignore"):
             return np.where(mass > 1e-9, np.log(np.maximum(mass, 1e-300)), self.law.log_density(x))
+
+
+class MixtureLaw(PredictiveDistribution):
+    """Mixtures of laws: an outcome comes from a component that is drawn with the row's weights.
+
+    Parameters
+    ----------
+    components : list of PredictiveDistribution
+        Each with one law a row, of the same n rows.
+
+    weights : ndarray of shape (n, n_components)
+        Not negative; rows sum to 1.
+
+    integer : bool, default=False
+        Whether all outcomes are whole numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_pttf._parametric import MixtureLaw, PoissonLaw
+    >>> law = MixtureLaw([PoissonLaw(1.0), PoissonLaw(9.0)], np.array([[0.75, 0.25]]), True)
+    >>> law.mean(), law.quantile([[0.5, 0.9]])
+    (array([3.]), array([[ 1., 10.]]))
+    """
+
+    def __init__(self, components, weights, integer=False):
+        self.components = list(components)
+        self.weights = np.asarray(weights, dtype=float)
+        self.integer = integer
+        lengths = {len(law) for law in self.components}
+        if len(lengths) != 1:
+            raise ValueError(
+                f"components must be at least one, all of as many rows; got lengths {lengths}."
+            )
+        shape = (*lengths, len(self.components))
+        if self.weights.shape != shape:
+            raise ValueError(f"weights must be of shape {shape}; got {self.weights.shape}.")
+        good = np.all(self.weights >= 0, axis=1) & (np.abs(self.weights.sum(axis=1) - 1) < 1e-9)
+        if not np.all(good):
+            row = int(np.flatnonzero(~good)[0])
+            raise ValueError(
+                "weights must be non-negative and sum to 1 in every row; "
+                f"row {row} is {self.weights[row].tolist()}."
+            )
+
+    def __len__(self):
+        return len(self.weights)
+
+    def take(self, rows):
+        components = [law.take(rows) for law in self.components]
+        return MixtureLaw(components, self.weights[rows], self.integer)
+
+    @classmethod
+    def concatenate(cls, laws):
+        """Components are matched by position, and those that a law lacks have no weight."""
+        width = max(len(law.components) for law in laws)
+        parts, weights = [], []
+        for law in laws:
+            absent = width - len(law.components)
+            parts.append(law.components + law.components[-1:] * absent)
+            weights.append(np.pad(law.weights, ((0, 0), (0, absent))))
+        components = []
+        for k, matched in enumerate(zip(*parts, strict=True)):
+            names = sorted({type(law).__name__ for law in matched})
+            if len(names) > 1:
+                raise ValueError(f"components {k} must be of one type; got {', '.join(names)}.")
+            components.append(type(matched[0]).concatenate(matched))
+        return cls(components, np.concatenate(weights), laws[0].integer)
+
+    def _average(self, values):
+        """Weighted sum of one array a component, of shape (n,) or (n, k)."""
+        return sum((w * v.T).T for w, v in zip(self.weights.T, values, strict=True))
+
+    def cdf(self, x):
+        return np.minimum(self._average(law.cdf(x) for law in self.components), 1.0)
+
+    def quantile(self, tau):
+        """By bisection between the components' quantiles, to the last digit."""
+        tau, flat = self._columns(check_levels(tau))
+        encode, decode = _WHOLE_CODE if self.integer else _FLOAT_CODE
+        ends = np.stack([law.quantile(tau) for law in self.components])
+        low, high = encode(ends.min(axis=0)), encode(ends.max(axis=0))
+        # a level that a sum of weights misses by rounding only is reached
+        needed = tau * (1 - 1e-12)
+        while np.any(low < high):
+            middle = (low & high) + ((low ^ high) >> 1)  # their mean, which low + high overflows
+            reached = self.cdf(decode(middle)) >= needed
+            low, high = np.where(reached, low, middle + 1), np.where(reached, middle, high)
+        out = decode(high)
+        return out[:, 0] if flat else out
+
+    def excess(self, x):
+        return self._average(law.excess(x) for law in self.components)
+
+    def mean(self):
+        return self._average(law.mean() for law in self.components)
+
+    def expected(self, cost):
+        # as with all nodes at once, in less memory
+        return self._average(law.expected(cost) for law in self.components)
+
+    def nodes(self):
+        parts = [law.nodes() for law in self.components]
+        weights = [w[:, None] * part[1] for w, part in zip(self.weights.T, parts, strict=True)]
+        return np.concatenate([part[0] for part in parts], axis=1), np.concatenate(weights, axis=1)
+
+
+def _float_to_code(x):
+    """Whole numbers that count the floats from 0 on, in order."""
+    bits = np.abs(x).view(np.int64)
+    return np.where(x < 0, -bits, bits)
+
+
+def _code_to_float(code):
+    x = np.abs(code).view(np.float64)
+    return np.where(code < 0, -x, x)
+
+
+_FLOAT_CODE = (_float_to_code, _code_to_float)
+_WHOLE_CODE = (lambda x: np.rint(x).astype(np.int64), lambda code: code.astype(float))

@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import special, stats
 
-from sklearn_pttf._parametric import LognormalLaw, NegativeBinomialLaw, PoissonLaw
+from sklearn_pttf._laws import WeightedAtoms
+from sklearn_pttf._parametric import (
+    LognormalLaw,
+    MixtureLaw,
+    NegativeBinomialLaw,
+    NormalLaw,
+    PoissonLaw,
+    RectifiedNormalLaw,
+    ZeroInflatedLognormalLaw,
+)
 
 FEW = settings(max_examples=40, deadline=None)
 COUNTS = np.arange(0, 3000)
@@ -23,25 +32,43 @@ def _negative_binomial_pmf(size, p):
     return np.exp(log_ways + size * np.log(p) + COUNTS * np.log1p(-p))
 
 
-def _lognormal_mean_of(function, mu, sigma):
+def _normal_mean_of(function, mu, sigma):
     density = np.exp(-(Z**2) / 2) / np.sqrt(2 * np.pi)
-    return np.sum(function(np.exp(mu + sigma * Z)) * density) * STEP
+    return np.sum(function(mu + sigma * Z) * density) * STEP
+
+
+def _lognormal_mean_of(function, mu, sigma):
+    return _normal_mean_of(lambda logs: function(np.exp(logs)), mu, sigma)
 
 
 LAWS = {
     "poisson": PoissonLaw([0.05, 3.0, 60.0]),
     "negative binomial": NegativeBinomialLaw([0.3, 4.0, 50.0], [0.1, 0.5, 0.9]),
     "lognormal": LognormalLaw([0.0, 2.0, -1.0], [0.2, 1.0, 0.5]),
+    "normal": NormalLaw([0.5, 3.0, -2.0], [1.0, 0.2, 5.0]),
+}
+MEANS = {
+    PoissonLaw: lambda function, rate: np.sum(function(COUNTS) * _poisson_pmf(rate)),
+    NegativeBinomialLaw: lambda function, size, p: np.sum(
+        function(COUNTS) * _negative_binomial_pmf(size, p)
+    ),
+    LognormalLaw: _lognormal_mean_of,
+    NormalLaw: _normal_mean_of,
 }
 
 
+def _mean_of_row(law, row, function):
+    """``E[function(outcome)]`` of a row, from the pmf or density written out."""
+    if isinstance(law, MixtureLaw):
+        parts = [_mean_of_row(part, row, function) for part in law.components]
+        return law.weights[row] @ parts
+    if isinstance(law, WeightedAtoms):
+        return function(law.atoms[row]) @ law.weights[row]
+    return MEANS[type(law)](function, *(p[row] for p in law.parameters))
+
+
 def _mean_of(name, row, function):
-    """``E[function(outcome)]`` of a row of `LAWS`, from the pmf or density written out."""
-    parameters = [p[row] for p in LAWS[name].parameters]
-    if name == "lognormal":
-        return _lognormal_mean_of(function, *parameters)
-    pmf = _poisson_pmf if name == "poisson" else _negative_binomial_pmf
-    return np.sum(function(COUNTS) * pmf(*parameters))
+    return _mean_of_row(LAWS[name], row, function)
 
 
 @pytest.mark.parametrize("x", [-2.0, -0.5, 0.0, 0.3, 1.0, 3.0, 3.7, 60.0, 71.2])
@@ -52,11 +79,12 @@ def test_excess_against_sums_and_integrals(name, x):
 
 
 @pytest.mark.parametrize("name", LAWS)
-def test_mean_is_excess_over_zero_or_less(name):
+def test_mean_is_excess_over_the_least_outcome_or_less(name):
     law = LAWS[name]
     assert_allclose(law.mean(), [_mean_of(name, row, lambda d: d) for row in range(3)])
-    assert_allclose(law.excess(0.0), law.mean(), rtol=1e-12)
-    assert_allclose(law.excess(-7.25), law.mean() + 7.25, rtol=1e-12)
+    lowest = -100.0 if name == "normal" else 0.0
+    assert_allclose(law.excess(lowest), law.mean() - lowest, rtol=1e-12)
+    assert_allclose(law.excess(lowest - 7.25), law.mean() - lowest + 7.25, rtol=1e-12)
 
 
 @pytest.mark.parametrize("x", [-1.0, 0.0, 0.5, 1.0, 3.0, 3.999, 58.0])
@@ -64,7 +92,7 @@ def test_mean_is_excess_over_zero_or_less(name):
 def test_cdf_against_sums_and_integrals(name, x):
     exact = [_mean_of(name, row, lambda d: d <= x) for row in range(3)]
     # the sum on a grid misses at most one step where the indicator jumps
-    assert_allclose(LAWS[name].cdf(x), exact, atol=STEP if name == "lognormal" else 1e-11)
+    assert_allclose(LAWS[name].cdf(x), exact, atol=STEP if "normal" in name else 1e-11)
 
 
 @pytest.mark.parametrize("name", ["poisson", "negative binomial"])
@@ -107,6 +135,29 @@ def test_lognormal_excess_is_the_undiscounted_black_scholes_call():
     assert_allclose(call, 4.2920, atol=1e-4)
     law = LognormalLaw(np.log(forward) - sigma**2 / 2, sigma)
     assert_allclose(law.excess(strike), [call], rtol=1e-10)
+
+
+def test_normal_by_hand():
+    law = NormalLaw([0.0, 10.0], [1.0, 2.0])
+    phi = 1 / np.sqrt(2 * np.pi)
+    # E(Z)+ = phi(0), and in units of sigma at any mean
+    assert_allclose(law.excess([0.0, 10.0]), [phi, 2 * phi])
+    # E(Z - z)+ - E(-Z - z)+ = -z, and Z is symmetric
+    assert_allclose(law.excess(-1.5)[0] - law.excess(1.5)[0], 1.5)
+    assert_allclose(law.cdf([[-1.0, 12.0]]), [stats.norm.cdf([-1, 12]), stats.norm.cdf([-5.5, 1])])
+    assert_allclose(law.quantile(0.975), [1.959964, 10 + 2 * 1.959964], rtol=1e-6)
+    assert_array_equal(law.mean(), [0.0, 10.0])
+    assert np.all(law.excess(np.linspace(0, 100, 4001)[None]) >= 0)
+
+
+def test_normal_far_above_zero_is_its_rectified_law():
+    parameters = [40.0, 20.0], [2.0, 1.0]
+    law, rectified = NormalLaw(*parameters), RectifiedNormalLaw(*parameters)
+    x = np.array([[0.5, 18.0, 39.0, 45.0]])
+    for method in ("cdf", "excess"):
+        assert_array_equal(getattr(rectified, method)(x), getattr(law, method)(x))
+    assert_array_equal(rectified.quantile([[0.01, 0.9]]), law.quantile([[0.01, 0.9]]))
+    assert_allclose(rectified.mean(), law.mean())
 
 
 def test_a_rate_of_zero_is_a_sure_zero():
@@ -196,3 +247,208 @@ def test_shapes_of_arguments(name, method):
 def test_levels_outside_are_refused(name, tau):
     with pytest.raises(ValueError, match="strictly between 0 and 1"):
         LAWS[name].quantile(tau)
+
+
+# ---- mixtures
+
+
+ZERO = WeightedAtoms(np.zeros((3, 1)))
+WEIGHTS = np.array([[0.2, 0.5, 0.3], [0.0, 0.9, 0.1], [0.7, 0.1, 0.2]])
+MIXTURES = {
+    "counts": MixtureLaw([ZERO, LAWS["poisson"], LAWS["negative binomial"]], WEIGHTS, integer=True),
+    "amounts": MixtureLaw([ZERO, LAWS["lognormal"], LAWS["normal"]], WEIGHTS),
+}
+TAU = np.array([[0.001, 0.05, 0.2, 0.5, 0.7, 0.9, 0.999]])
+
+
+@pytest.mark.parametrize("x", [-2.0, -0.5, 0.0, 0.3, 1.0, 3.0, 3.7, 60.0, 71.2])
+@pytest.mark.parametrize("name", MIXTURES)
+def test_mixtures_against_sums_and_integrals(name, x):
+    law = MIXTURES[name]
+    excess = [_mean_of_row(law, row, lambda d: np.maximum(d - x, 0)) for row in range(3)]
+    assert_allclose(law.excess(x), excess, rtol=1e-6, atol=1e-11)
+    cdf = [_mean_of_row(law, row, lambda d: d <= x) for row in range(3)]
+    assert_allclose(law.cdf(x), cdf, atol=STEP if name == "amounts" else 1e-11)
+    assert_allclose(law.mean(), [_mean_of_row(law, row, lambda d: d) for row in range(3)])
+
+
+def test_mixture_by_hand():
+    # geometric laws: P(D <= k) = 1 - (1/2)^(k + 1) and 1 - (3/4)^(k + 1), means 1 and 3
+    geometric = [NegativeBinomialLaw(1.0, 0.5), NegativeBinomialLaw(1.0, 0.25)]
+    law = MixtureLaw(geometric, np.array([[0.5, 0.5]]), integer=True)
+    assert_allclose(law.cdf([[-1.0, 0.0, 1.0, 2.0]]), [[0, 3 / 8, 19 / 32, 93 / 128]])
+    assert_array_equal(law.quantile([[0.1, 0.375, 0.376, 19 / 32, 0.6]]), [[0, 0, 1, 1, 2]])
+    assert_allclose(law.mean(), [2.0])
+    assert_allclose(law.excess(1.0), [(1 * 1 / 2 + 3 * 3 / 4) / 2])
+
+
+def test_quantile_of_mixed_counts_against_their_cdf():
+    pmf = np.zeros((3, len(COUNTS)))
+    for row in range(3):
+        pmf[row, 0] = WEIGHTS[row, 0]
+        pmf[row] += WEIGHTS[row, 1] * _poisson_pmf(LAWS["poisson"].parameters[0][row])
+        size, p = (parameter[row] for parameter in LAWS["negative binomial"].parameters)
+        pmf[row] += WEIGHTS[row, 2] * _negative_binomial_pmf(size, p)
+    tau = np.linspace(0.0005, 0.9995, 1999)
+    expected = [(np.cumsum(row)[:, None] < tau).sum(axis=0) for row in pmf]
+    assert_array_equal(MIXTURES["counts"].quantile(tau[None]), expected)
+
+
+def test_share_of_zeros_and_lognormal():
+    mu, sigma = LAWS["lognormal"].parameters
+    share = np.array([0.0, 0.3, 0.9])
+    law = MixtureLaw([ZERO, LAWS["lognormal"]], np.column_stack([share, 1 - share]))
+    known = ZeroInflatedLognormalLaw(mu, sigma, share)
+    x = np.array([[-1.0, 0.0, 0.2, 1.0, 9.0]])
+    assert_allclose(law.cdf(x), known.cdf(x), rtol=1e-12)
+    assert_allclose(law.excess(x), known.excess(x), rtol=1e-12)
+    # 0.3 and 0.9 are the shares themselves
+    tau = np.array([[0.001, 0.2999, 0.3, 0.3001, 0.9, 0.9001, 0.999]])
+    assert_allclose(law.quantile(tau), known.quantile(tau), rtol=1e-8)
+    assert_array_equal(law.quantile(tau) == 0, known.quantile(tau) == 0)
+    for cost in (np.square, np.sqrt):
+        assert_allclose(law.expected(cost), known.expected(cost), rtol=1e-10)
+
+
+def test_levels_that_sums_of_weights_miss_by_rounding_are_reached():
+    assert 0.1 + 0.7 < 0.8
+    parts = [WeightedAtoms(np.array([[atom]])) for atom in (0.0, 1.0, 5.0)]
+    for integer in (False, True):
+        law = MixtureLaw(parts, np.array([[0.1, 0.7, 0.2]]), integer)
+        assert_array_equal(law.quantile([[0.1, 0.8, 0.8 + 1e-9]]), [[0.0, 1.0, 5.0]])
+
+
+def test_the_cdf_is_at_most_1_where_weights_sum_to_more_by_rounding():
+    weights = np.array([[1, 3, 3, 3, 3]]) / 13
+    assert sum(weights[0]) > 1
+    law = MixtureLaw([PoissonLaw(rate) for rate in range(5)], weights, integer=True)
+    assert_array_equal(law.cdf(1e6), [1.0])
+
+
+def test_mixture_of_equal_laws_is_the_law():
+    law = MixtureLaw([LAWS["normal"], LAWS["normal"]], np.full((3, 2), 0.5))
+    assert_array_equal(law.quantile(TAU), LAWS["normal"].quantile(TAU))
+    assert_array_equal(law.excess(TAU), LAWS["normal"].excess(TAU))
+
+
+def test_quantile_of_a_symmetric_mixture():
+    # of N(-3, 1) and N(3, 1); where it is 0 to the last digit one may lose digits
+    parts = [NormalLaw(-3.0, 1.0), NormalLaw(3.0, 1.0)]
+    law = MixtureLaw(parts, np.array([[0.5, 0.5]]))
+    assert_allclose(law.quantile(TAU), -law.quantile(1 - TAU), atol=1e-9)
+    assert_allclose(law.cdf(law.quantile(TAU)), TAU, rtol=1e-11)
+    assert_allclose(law.quantile(stats.norm.cdf(3.0) / 2 + stats.norm.cdf(-3.0) / 2), 0, atol=1e-9)
+    # one component has next to no mass where the other has its quartile
+    assert_allclose(law.quantile(0.25), -3.0, atol=1e-8)
+
+
+def _random_mixture(weights, name):
+    weights = np.array(weights, dtype=float) / sum(weights)
+    return MixtureLaw(MIXTURES[name].components, np.tile(weights, (3, 1)), name == "counts")
+
+
+MIXING = st.lists(st.integers(0, 9), min_size=3, max_size=3).filter(sum)
+
+
+@FEW
+@given(MIXING, st.floats(1e-4, 1 - 1e-4), st.integers(-3, 120))
+def test_quantile_and_cdf_of_mixed_counts_are_a_galois_connection(weights, tau, x):
+    law = _random_mixture(weights, "counts")
+    quantile = law.quantile(tau)
+    assert_array_equal(quantile, np.rint(quantile))
+    reached = law.cdf(float(x)) >= tau
+    sure = np.abs(law.cdf(float(x)) - tau) > 1e-11
+    assert_array_equal((quantile <= x)[sure], reached[sure])
+    # the level of an outcome is reached there, whatever the rounding of sums
+    level = law.cdf(float(abs(x)))
+    inside = level < 1 - 1e-9
+    level = np.where(inside, level, 0.5)
+    assert np.all(law.quantile(level)[inside] <= abs(x))
+
+
+@FEW
+@given(MIXING, st.floats(1e-4, 1 - 1e-4), st.floats(-20, 80))
+def test_quantile_and_cdf_of_mixed_amounts_are_a_galois_connection(weights, tau, x):
+    law = _random_mixture(weights, "amounts")
+    quantile, cdf = law.quantile(tau), law.cdf(x)
+    sure = np.abs(cdf - tau) > 1e-11
+    assert_array_equal((quantile <= x)[sure], (cdf >= tau)[sure])
+    assert np.all(law.cdf(quantile) >= tau * (1 - 1e-11))
+    assert np.all(law.cdf(quantile - 1e-6 * np.maximum(np.abs(quantile), 1.0)) < tau)
+
+
+@FEW
+@given(MIXING, st.sampled_from(sorted(MIXTURES)), st.floats(-5, 400), st.floats(0, 50))
+def test_excess_of_mixtures_falls_by_the_chance_to_exceed(weights, name, x, further):
+    law = _random_mixture(weights, name)
+    here, there = law.excess(x), law.excess(x + further)
+    slack = 1e-9 * (1 + np.abs(here))
+    assert np.all(here - there >= further * (1 - law.cdf(x + further)) - slack)
+    assert np.all(here - there <= further * (1 - law.cdf(x)) + slack)
+    assert np.all(law.cdf(x + further) >= law.cdf(x))
+    assert np.all(law.cdf(1e9) <= 1)
+
+
+@pytest.mark.parametrize("name", MIXTURES)
+def test_expected_of_mixtures(name):
+    law = MIXTURES[name]
+    outcomes, weights = law.nodes()
+    assert_allclose(weights.sum(axis=1), 1.0, rtol=1e-12)
+    for cost in (np.square, np.abs, np.ones_like):
+        assert_allclose(law.expected(cost), (cost(outcomes) * weights).sum(axis=1), rtol=1e-12)
+    second = [_mean_of_row(law, row, np.square) for row in range(3)]
+    assert_allclose(law.expected(np.square)[1:], second[1:], rtol=1e-2)
+
+
+@pytest.mark.parametrize("name", MIXTURES)
+def test_take_and_concatenate_mixtures(name):
+    law = MIXTURES[name]
+    back = MixtureLaw.concatenate([law.take([0]), law.take(slice(1, 3))])
+    assert len(back) == 3
+    assert back.integer is law.integer
+    assert_array_equal(back.excess([[0.5, 3.0]]), law.excess([[0.5, 3.0]]))
+    assert_array_equal(back.quantile(TAU), law.quantile(TAU))
+    assert_array_equal(law.take([2, 0]).quantile(0.7), law.quantile(0.7)[[2, 0]])
+
+
+def test_concatenate_mixtures_of_different_widths():
+    one, two, three = (PoissonLaw(rate) for rate in (1.0, 2.0, 3.0))
+    narrow = MixtureLaw([one], np.ones((1, 1)), integer=True)
+    wide = MixtureLaw([three, two, one], np.array([[0.2, 0.3, 0.5]]), integer=True)
+    law = MixtureLaw.concatenate([narrow, wide])
+    assert_allclose(law.mean(), [1.0, 0.2 * 3 + 0.3 * 2 + 0.5])
+    assert_array_equal(
+        law.cdf([[0.0, 4.0]]), np.concatenate([one.cdf([[0, 4]]), wide.cdf([[0, 4]])])
+    )
+    other = MixtureLaw([NegativeBinomialLaw(1.0, 0.5)], np.ones((1, 1)), integer=True)
+    with pytest.raises(ValueError, match="components 0 must be of one type; got Negative"):
+        MixtureLaw.concatenate([narrow, other])
+
+
+@pytest.mark.parametrize("method", ["cdf", "quantile", "excess"])
+@pytest.mark.parametrize("name", MIXTURES)
+def test_shapes_of_arguments_of_mixtures(name, method):
+    function = getattr(MIXTURES[name], method)
+    values = np.array([0.2, 0.5, 0.9])
+    by_row = function(np.tile(values, (3, 1)))
+    assert by_row.shape == (3, 3)
+    assert_array_equal(function(values[None]), by_row)
+    assert_array_equal(function(values), np.diag(by_row))
+    assert_array_equal(function(0.5), by_row[:, 1])
+    with pytest.raises(ValueError, match="3 dimensions"):
+        function(np.full((3, 1, 1), 0.5))
+
+
+def test_mixtures_that_cannot_be_are_refused():
+    two, three = PoissonLaw([1.0, 2.0]), LAWS["poisson"]
+    with pytest.raises(ValueError, match="components must be at least one"):
+        MixtureLaw([], np.ones((1, 0)))
+    with pytest.raises(ValueError, match="all of as many rows"):
+        MixtureLaw([two, three], np.full((2, 2), 0.5))
+    with pytest.raises(ValueError, match=r"weights must be of shape \(2, 1\); got \(1, 2\)"):
+        MixtureLaw([two], np.ones((1, 2)))
+    for bad in ([-0.5, 1.5], [0.5, 0.4], [np.nan, 1.0]):
+        with pytest.raises(ValueError, match="sum to 1 in every row; row 1 is"):
+            MixtureLaw([two, two], np.array([[0.5, 0.5], bad]))
+    with pytest.raises(ValueError, match="strictly between 0 and 1"):
+        MIXTURES["counts"].quantile(1.0)

@@ -1,12 +1,22 @@
 """Laws with exact Bayes decisions, and checks for estimators that decide."""
 
 from sklearn_pttf.testing._checks import check_decision_estimator, decision_checks
-from sklearn_pttf.testing._laws import GammaPoisson, LognormalNormal, PortfolioLaw
+from sklearn_pttf.testing._laws import (
+    GammaPoisson,
+    LognormalNormal,
+    NormalNormal,
+    PortfolioLaw,
+    Segments,
+    ZeroInflatedPoisson,
+)
 
 __all__ = [
     "GammaPoisson",
     "LognormalNormal",
+    "NormalNormal",
     "PortfolioLaw",
+    "Segments",
+    "ZeroInflatedPoisson",
     "check_decision_estimator",
     "decision_checks",
 ]
