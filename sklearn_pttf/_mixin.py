@@ -2,15 +2,26 @@
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils import Bunch, check_array, check_consistent_length
+from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
 from sklearn_pttf._laws import check_levels, pooled_atoms, sample_average_law
-from sklearn_pttf._validation import check_table
+from sklearn_pttf._validation import check_outcomes, check_table
 from sklearn_pttf.problems import DecisionProblem, Newsvendor
 
 CHUNK_ROWS = 16_384
+
+
+def check_problem(problem):
+    """The problem, or ``Newsvendor()`` for None; anything else is refused."""
+    if problem is None:
+        return Newsvendor()
+    if not isinstance(problem, DecisionProblem):
+        raise ValueError(
+            f"problem must be a DecisionProblem such as Newsvendor(), or None; got {problem!r}."
+        )
+    return problem
 
 
 class DecisionMixin:
@@ -22,7 +33,7 @@ class DecisionMixin:
 
     def _read_to_fit(self, X):
         """Validate X, settle what the columns mean, and give its `Portfolio`."""
-        self.problem_ = clone(self._check_problem(self.problem))
+        self.problem_ = clone(check_problem(self.problem))
         X = check_table(self, X, reset=True)
         names = getattr(self, "feature_names_in_", None)
         self.observation_columns_ = np.array(
@@ -32,16 +43,6 @@ class DecisionMixin:
         self.integer_ = portfolio.integer
         self._pooled = pooled_atoms(portfolio.observations)
         return portfolio
-
-    @staticmethod
-    def _check_problem(problem):
-        if problem is None:
-            return Newsvendor()
-        if not isinstance(problem, DecisionProblem):
-            raise ValueError(
-                f"problem must be a DecisionProblem such as Newsvendor(), or None; got {problem!r}."
-            )
-        return problem
 
     def _read(self, X, problem=None):
         """The portfolio of later rows, with the observation columns of `fit`."""
@@ -94,7 +95,7 @@ class DecisionMixin:
             If X has other columns than at `fit`, or values that cannot be.
         """
         check_is_fitted(self)
-        problem = self.problem_ if problem is None else self._check_problem(problem)
+        problem = self.problem_ if problem is None else check_problem(problem)
         decisions, costs, means = [], [], []
         for law, piece in self._laws(self._read(X, problem)):
             decisions.append(problem.solve(law, piece))
@@ -202,13 +203,7 @@ class DecisionMixin:
         return float((reference - mine) / abs(reference))
 
     def _check_outcomes(self, X, y):
-        y = check_array(
-            y, dtype=np.float64, ensure_2d=False, ensure_all_finite="allow-nan", input_name="y"
-        )
-        check_consistent_length(X, y)
-        y = y.reshape(len(y), -1)
-        self.problem_.check_outcomes(y, "y")
-        return y
+        return check_outcomes(y, X, self.problem_)
 
     def _row_costs(self, portfolio, outcomes):
         """Mean cost of every row, own and SAA's, on outcomes; ``(2, n)``, NaN without one."""

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.utils import _safe_indexing, check_array
-from sklearn.utils.validation import _num_features, validate_data
+from sklearn.utils import _safe_indexing, check_array, check_consistent_length
+from sklearn.utils.validation import _get_feature_names, _num_features, validate_data
 
 
 @dataclass(frozen=True)
@@ -121,8 +121,8 @@ def find_column(column, names, n_columns, parameter):
     return int(position)
 
 
-def check_table(estimator, X, *, reset):
-    """X as a frame or a 2-D array, with its column names and number checked.
+def as_table(X):
+    """X as a frame or a 2-D array.
 
     Cells are left as they are: text may ride along until columns are taken.
     """
@@ -134,8 +134,30 @@ def check_table(estimator, X, *, reset):
         X = check_array(X, dtype=None, ensure_all_finite=False, input_name="X")
     elif len(X) == 0 or _num_features(X) == 0:
         check_array(np.empty((len(X), _num_features(X))), input_name="X")  # refuses it
+    return X
+
+
+def column_names(X):
+    """Names of the columns of a table, where they are all strings; else None."""
+    return _get_feature_names(X)
+
+
+def check_table(estimator, X, *, reset):
+    """X as a table, with its column names and number checked against those of `fit`."""
+    X = as_table(X)
     validate_data(estimator, X, skip_check_array=True, reset=reset)
     return X
+
+
+def check_outcomes(y, X, problem):
+    """Later outcomes as ``(n, m)`` float64, a row for every row of X; NaN = not observed."""
+    y = check_array(
+        y, dtype=np.float64, ensure_2d=False, ensure_all_finite="allow-nan", input_name="y"
+    )
+    check_consistent_length(X, y)
+    y = y.reshape(len(y), -1)
+    problem.check_outcomes(y, "y")
+    return y
 
 
 def numeric_columns(X, positions, name="X"):

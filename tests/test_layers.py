@@ -14,9 +14,9 @@ LAYERS = [
     {"_portfolio", "_laws", "_summaries", "_network", "_demand", "datasets"},
     {"problems", "_parametric", "_network_use", "_checkpoint", "_hyperprior"},
     {"_calibration", "_mixin"},
-    {"_prior"},
+    {"_prior", "metrics"},
     {"_pretrain", "baselines"},
-    {"_estimator", "pretraining", "testing"},
+    {"_estimator", "pretraining", "testing", "inspection"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 MODULES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")
