@@ -21,6 +21,7 @@ NOISE_FAMILIES = (
 )
 COUNT_FAMILIES = ("poisson", "negative_binomial")
 MAX_MEAN = 1e9
+MAX_BULK_RATE = 0.5
 
 
 class Draw(NamedTuple):
@@ -194,7 +195,7 @@ def draw_portfolios(hyper, n_instances, n_observations, n_outcomes, generator):
     mean = (mean * hyper["level"][:, None, None]).clamp(1e-6, MAX_MEAN)
     noise_z = random.normal(size, n_instances, 1)
     noise = hyper["noise"][:, None, None] * (hyper["noise_spread"][:, None, None] * noise_z).exp()
-    noise = noise.clamp(0.01, 4.0)
+    noise = noise.clamp(0.01, 5.0)
 
     def outcomes_of(family, index):
         chosen = {name: value[index] for name, value in hyper.items()}
@@ -229,9 +230,14 @@ def _zero_rates(random, hyper, n_instances):
 
 
 def _bulk_orders(random, hyper, mean, n_cells):
-    """Rare additional orders, several times an instance's mean; ``(B, N, n_cells)``."""
+    """Additional orders, several times an instance's mean; ``(B, N, n_cells)``.
+
+    Some instances have many of them, others hardly any.
+    """
     shape = (*mean.shape[:2], n_cells)
-    happens = random.uniform(*shape) < (hyper["bulk"] * hyper["bulk_rate"])[:, None, None]
+    rate = (hyper["bulk"] * hyper["bulk_rate"])[:, None, None]
+    rate = (rate * random.exponential(*mean.shape)).clamp_max(MAX_BULK_RATE)
+    happens = random.uniform(*shape) < rate
     size = hyper["bulk_size"][:, None, None] * (0.5 * random.normal(*shape)).exp()
     return happens * size * mean
 

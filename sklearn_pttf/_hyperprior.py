@@ -17,14 +17,15 @@ class RangeRule(NamedTuple):
 
     low: float
     high: float
-    log: bool = False  # drawn log-uniformly
+    log: bool = False  # drawn on the log scale
+    peaked: bool = False  # from a triangular distribution, not uniformly
     whole: bool = False  # its ends are whole numbers
 
 
 RANGES = {
     "level": RangeRule(1e-3, 1e8, log=True),
-    "spread": RangeRule(1e-3, 4.0, log=True),
-    "noise": RangeRule(0.01, 3.0, log=True),
+    "spread": RangeRule(1e-3, 4.0, log=True, peaked=True),
+    "noise": RangeRule(0.01, 4.0, log=True, peaked=True),
     "noise_spread": RangeRule(0.0, 1.5),
     "zero_rate": RangeRule(0.0, 0.99),
     "zero_concentration": RangeRule(0.5, 1e4, log=True),
@@ -85,13 +86,15 @@ def check_range(name, value, low, high, whole=False):
     return first, last
 
 
-def draw_range(value, size, rng, log):
-    """``size`` draws from a checked hyperprior; uniform, or log-uniform where ``log``."""
+def draw_range(value, size, rng, rule):
+    """``size`` draws from a checked hyperprior, of the shape that its rule says."""
     if is_distribution(value):
         return np.asarray(value.rvs(size=size, random_state=rng), dtype=float)
     low, high = value
     u = rng.uniform(size=size)
-    if log and low > 0:
+    if rule.peaked:
+        u = (u + rng.uniform(size=size)) / 2
+    if rule.log and low > 0:
         return np.exp(np.log(low) + u * (np.log(high) - np.log(low)))
     return low + u * (high - low)
 
@@ -162,7 +165,7 @@ class HyperPrior:
     def draw(self, size, rng):
         """Hyperparameters of ``size`` portfolios; dict of ndarray of shape (size,)."""
         hyper = {
-            name: draw_range(self.ranges[name], size, rng, rule.log)
+            name: draw_range(self.ranges[name], size, rng, rule)
             for name, rule in RANGES.items()
             if not rule.whole
         }

@@ -27,18 +27,23 @@ from sklearn_pttf._features import (
     N_CELL_FEATURES,
     N_PORTFOLIO_FEATURES,
     N_ROW_FEATURES,
+    cell_features,
+    portfolio_features,
+    row_features,
+)
+from sklearn_pttf._units import (
     PortfolioUnits,
     as_rows,
-    cell_features,
     excess_log_noise,
     level_credibility,
     noise_credibility,
-    portfolio_features,
     portfolio_units,
-    row_features,
     row_level,
     row_noise,
+    zero_credibility,
 )
+
+ZERO_WIDTH = 0.5  # of a zero of continuous outcomes, in units of a row's uncertainty
 
 
 @dataclass(frozen=True)
@@ -119,6 +124,7 @@ class NetworkOutput(NamedTuple):
     scale: torch.Tensor  # (B, 1): multiply by it to get outcomes
     grain: torch.Tensor  # (B, 1): width of a whole number in units of scale; 0 if none
     typical: torch.Tensor  # (B, N): size of a row's uncertainty, from evidence only
+    zero_width: torch.Tensor  # (B, N): a zero stands for what is up to this much below 0
 
 
 def _mlp(n_in, hidden, n_out):
@@ -221,41 +227,80 @@ class Layer(nn.Module):
 
 
 class QuantileHead(nn.Module):
-    """A location, a width and positive increments: quantiles that cannot cross.
+    """A location, a width, positive increments and a share of zeros: quantiles that cannot cross.
 
-    Location and width start from classical credibility: a row's own level and noise are
-    believed as far as moments of the portfolio say. The network learns what to change.
+    All but the increments start from classical credibility: a row's own level, noise and zeros
+    are believed as far as moments of the portfolio say. The network learns what to change.
     """
+
+    N_NUMBERS = 7  # beside the increments
 
     def __init__(self, config):
         super().__init__()
         self.n_knots = config.n_knots
         self.norm = nn.LayerNorm(config.width)
-        self.mlp = _mlp(config.width, 2 * config.width, 5 + config.n_knots - 1)
+        self.mlp = _mlp(config.width, 2 * config.width, self.N_NUMBERS + config.n_knots - 1)
+        levels = torch.tensor(config.levels, dtype=torch.float64)
+        self.register_buffer("levels", levels, persistent=False)
         last = self.mlp[-1]
         nn.init.normal_(last.weight, std=0.01)
         with torch.no_grad():
             last.bias.zero_()
-            last.bias[5:] = -1.0
+            last.bias[5] = -1.0
+            last.bias[self.N_NUMBERS :] = -1.0
 
-    def forward(self, states, rows, units):
-        numbers = self.mlp(self.norm(states))  # (B, N, 5 + K - 1)
-        trust_level, trust_noise, shift, stretch, base = numbers[..., :5].unbind(-1)
-        level = row_level(rows, units.scale)
+    def forward(self, states, rows, units, zero_width):
+        numbers = self.mlp(self.norm(states))  # (B, N, 7 + K - 1)
+        own, rises = numbers.split([self.N_NUMBERS, self.n_knots - 1], dim=-1)
+        trust_level, trust_noise, shift, stretch, base, zeros, trust_zeros = own.unbind(-1)
+        share = self._zero_share(rows, units, zeros, trust_zeros)
+        location = self._location(rows, units, trust_level, shift) / (1 - share)
+        width = self._width(rows, units, trust_noise, stretch)
 
-        trust = (level_credibility(rows, units, level).logit() + trust_level).sigmoid()
-        log_location = units.centre + trust * (level.log() - units.centre)
-        location = (log_location + (units.noise * shift).clamp(-8, 8)).exp()
-
-        trust = (noise_credibility(rows, units).logit() + trust_noise).sigmoid()
-        own_noise = excess_log_noise(rows, units, level) - units.noise_centre * (rows.count > 1)
-        width = (stretch + trust * own_noise).clamp(-4, 4).exp()
-
-        rise = pad(softplus(numbers[..., 5:]).cumsum(-1), (1, 0))
+        rise = pad(softplus(rises).cumsum(-1), (1, 0))
         rise = rise - rise[..., self.n_knots // 2].unsqueeze(-1)
         standard = base.unsqueeze(-1) + width.unsqueeze(-1) * rise
         unit = location * row_noise(units, location)
-        return location.unsqueeze(-1) + unit.unsqueeze(-1) * standard  # (B, N, K)
+        quantiles = location.unsqueeze(-1) + unit.unsqueeze(-1) * standard  # (B, N, K)
+        return self._with_zeros(quantiles, share.unsqueeze(-1), zero_width.unsqueeze(-1))
+
+    @staticmethod
+    def _zero_share(rows, units, zeros, trust):
+        """Share of zeros beside those that the quantiles have by themselves; ``(B, N)``."""
+        logit = zeros + trust.clamp(-1, 1).exp() * zero_credibility(rows, units).logit()
+        return logit.clamp(-9, 5).sigmoid() * (units.zero_share > 0)
+
+    @staticmethod
+    def _location(rows, units, trust, shift):
+        """The row's level, between its own and the portfolio's; ``(B, N)``."""
+        level = row_level(rows, units.scale)
+        trust = (level_credibility(rows, units, level).logit() + trust).sigmoid()
+        log_location = units.centre + trust * (level.log() - units.centre)
+        return (log_location + (units.noise * shift).clamp(-8, 8)).exp()
+
+    @staticmethod
+    def _width(rows, units, trust, stretch):
+        """The row's noise, as a multiple of the expected one; ``(B, N)``."""
+        trust = (noise_credibility(rows, units).logit() + trust).sigmoid()
+        own_noise = excess_log_noise(rows, units, row_level(rows, units.scale))
+        own_noise = own_noise - units.noise_centre * (rows.count > 1)
+        return (stretch + trust * own_noise).clamp(-4, 4).exp()
+
+    def _with_zeros(self, quantiles, share, zero_width):
+        """Quantiles at the same levels, of the mixture with a share of zeros below all else.
+
+        Knots are equally spaced in logits, so that one finds its place among them at once.
+        """
+        levels = self.levels.to(quantiles.dtype)
+        first, last = levels[0].logit(), levels[-1].logit()
+        among_others = ((levels - share) / (1 - share)).clamp(levels[0], levels[-1])
+        position = (among_others.logit() - first) / ((last - first) / (self.n_knots - 1))
+        lower = position.detach().floor().clamp(0, self.n_knots - 2)
+        low = quantiles.gather(-1, lower.long())
+        high = quantiles.gather(-1, lower.long() + 1)
+        others = torch.lerp(low, high, position - lower)
+        below = quantiles[..., :1].clamp_max(0) - zero_width * (1 - levels / share.clamp_min(1e-6))
+        return torch.where(levels > share, others, below)
 
 
 class DecisionNetwork(nn.Module):
@@ -354,15 +399,18 @@ class DecisionNetwork(nn.Module):
         return self.encoder(rows, units, row_level(rows, units.scale))
 
     def _first_tokens(self, units):
-        # (B, 1, 13) -> (B, T, d)
+        # (B, 1, 16) -> (B, T, d)
         return self.tokens + self.portfolio(portfolio_features(units))
 
     def _output(self, states, rows, units):
         level = row_level(rows, units.scale)
         grain = units.whole / units.scale
+        typical = units.noise * (level + 0.1) + 0.3 * grain
+        zero_width = torch.where(grain > 0, grain, ZERO_WIDTH * typical)
         return NetworkOutput(
-            quantiles=self.head(states, rows, units),
+            quantiles=self.head(states, rows, units, zero_width),
             scale=units.scale,
             grain=grain,
-            typical=units.noise * (level + 0.1) + 0.3 * grain,
+            typical=typical,
+            zero_width=zero_width,
         )

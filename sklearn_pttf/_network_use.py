@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 
-from sklearn_pttf._features import PortfolioUnits
 from sklearn_pttf._laws import QuantileGrid
 from sklearn_pttf._network import Context
+from sklearn_pttf._units import PortfolioUnits
 
 CHUNK_CELLS = 50_000  # cells of X that are computed on at a time
 

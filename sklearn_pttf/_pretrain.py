@@ -13,7 +13,6 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, GradientNormClipping
 from skorch.helper import predefined_split
-from torch import nn
 from torch.utils.data import IterableDataset
 from tqdm import tqdm
 
@@ -21,7 +20,9 @@ from sklearn_pttf._checkpoint import Checkpoint
 from sklearn_pttf._device import check_device
 from sklearn_pttf._files import written_whole
 from sklearn_pttf._hyperprior import canonical, canonical_key
+from sklearn_pttf._loss import PortfolioLoss
 from sklearn_pttf._network import DecisionNetwork, NetworkConfig
+from sklearn_pttf._optimizer import MuonAdamW
 from sklearn_pttf._prior import SyntheticPrior
 from sklearn_pttf._validation import check_real, check_whole
 from sklearn_pttf._version import __version__
@@ -30,7 +31,7 @@ from sklearn_pttf.problems import DecisionProblem, Newsvendor
 N_VALIDATION_STEPS = 40
 VALIDATION_SEED_OFFSET = 1_000_003
 LATER_ROWS_SHARE = 0.3  # of the batches have rows that are not in the context
-FAR = 50.0  # times a row's typical uncertainty
+HIDDEN = ("layers.*", "encoder.mix.*", "encoder.cell_out.*", "head.mlp.0.*")
 
 
 class PortfolioStream(IterableDataset):
@@ -93,36 +94,6 @@ class _KeptBatches(IterableDataset):
 
     def __iter__(self):
         return iter(self.batches)
-
-
-class PortfolioLoss(nn.Module):
-    """A problem's training loss, weighted so that quiet and noisy rows count alike.
-
-    Weights depend on evidence only: a weight that knew the true parameters would move the
-    optimum away from the Bayes decision.
-
-    Parameters
-    ----------
-    problem : DecisionProblem
-        Gives the loss of every row and level.
-
-    levels : tuple of float
-        Levels of the quantiles.
-    """
-
-    def __init__(self, problem, levels):
-        super().__init__()
-        self.problem = problem
-        self.register_buffer("levels", torch.tensor(levels))
-
-    def forward(self, output, outcomes):
-        # an outcome far beyond every quantile pulls on them alike, however far it is
-        limit = (FAR * output.typical * output.scale).unsqueeze(-1)
-        outcomes = torch.minimum(outcomes, limit)
-        loss = self.problem.training_loss(output, outcomes, self.levels)  # (B, N, K)
-        by_row = (loss / (self.levels * (1 - self.levels)).sqrt()).mean(-1)  # (B, N)
-        own, common = output.typical, output.typical.mean(-1, keepdim=True)
-        return (0.5 * by_row * (1 / own + 1 / common)).mean()
 
 
 class _Schedule(Callback):
@@ -290,7 +261,7 @@ def pretrain(
         Later outcomes that a row's decision is charged on.
 
     lr : float, default=0.001
-        Highest learning rate (AdamW).
+        Highest learning rate: Muon for the matrices of hidden layers, AdamW for all else.
 
     weight_decay : float, default=0.01
         Weight decay.
@@ -438,10 +409,10 @@ def _train(prior, problem, config, training, start, state, resume, key, device, 
         criterion=PortfolioLoss,
         criterion__problem=problem,
         criterion__levels=config.levels,
-        optimizer=torch.optim.AdamW,
+        optimizer=MuonAdamW,
+        optimizer__param_groups=[(pattern, {"hidden": True}) for pattern in HIDDEN],
         optimizer__weight_decay=training["weight_decay"],
         optimizer__betas=(0.9, 0.98),
-        optimizer__fused=True,
         lr=training["lr"],
         iterator_train__batch_size=None,
         iterator_valid__batch_size=None,

@@ -47,25 +47,26 @@ class SyntheticPrior(TransformerMixin, BaseEstimator):
 
     A range is a number, a pair ``(lowest, highest)`` or a frozen `scipy.stats`
     distribution of bounded support. Pairs are drawn uniformly, those marked *log* uniformly
-    on the log scale.
+    on the log scale, those marked *log, peaked* from the triangular distribution on the log
+    scale, the middle likelier than the ends.
 
     Parameters
     ----------
     level : range, default=(0.05, 100000.0)
         Typical mean demand of a portfolio's instances, units a period; log.
 
-    spread : range, default=(0.05, 2.0)
-        Standard deviation of the instances' log means; log.
+    spread : range, default=(0.05, 2.5)
+        Standard deviation of the instances' log means; log, peaked.
 
     spread_families : tuple of str or dict, default=("lognormal", "gamma", "segments", \
             "heavy_tailed")
         Shapes of the distribution of means, equally likely or with weights.
 
-    noise : range, default=(0.05, 1.5)
-        Coefficient of variation of an instance's demand, typical of the portfolio; log.
+    noise : range, default=(0.05, 3.0)
+        Coefficient of variation of an instance's demand, typical of the portfolio; log, peaked.
         Poisson demand has its own. For negative binomial demand: that of its gamma part.
 
-    noise_spread : range, default=(0.0, 0.5)
+    noise_spread : range, default=(0.0, 0.7)
         Standard deviation of the instances' log noise levels.
 
     noise_families : tuple of str or dict, default=("poisson", "negative_binomial", "gamma", \
@@ -86,13 +87,14 @@ class SyntheticPrior(TransformerMixin, BaseEstimator):
     zero_concentration : range, default=(2.0, 50.0)
         The instances' zero rates are beta-distributed with this sum of parameters; log.
 
-    bulk_share : float, default=0.1
+    bulk_share : float, default=0.2
         Share of the portfolios with rare additional bulk orders.
 
     bulk_rate : range, default=(0.01, 0.2)
-        Share of periods with a bulk order, in such a portfolio; log.
+        Mean share of periods with a bulk order, in such a portfolio; log. The instances' shares
+        are exponentially distributed around it, up to one half.
 
-    bulk_size : range, default=(2.0, 20.0)
+    bulk_size : range, default=(1.0, 20.0)
         Median size of a bulk order, in multiples of the instance's mean; log.
 
     order_rate : range, default=(0.2, 5.0)
@@ -175,18 +177,18 @@ class SyntheticPrior(TransformerMixin, BaseEstimator):
         self,
         *,
         level=(0.05, 1e5),
-        spread=(0.05, 2.0),
+        spread=(0.05, 2.5),
         spread_families=SPREAD_FAMILIES,
-        noise=(0.05, 1.5),
-        noise_spread=(0.0, 0.5),
+        noise=(0.05, 3.0),
+        noise_spread=(0.0, 0.7),
         noise_families=NOISE_FAMILIES,
         whole_share=0.5,
         intermittent_share=0.25,
         zero_rate=(0.05, 0.95),
         zero_concentration=(2.0, 50.0),
-        bulk_share=0.1,
+        bulk_share=0.2,
         bulk_rate=(0.01, 0.2),
-        bulk_size=(2.0, 20.0),
+        bulk_size=(1.0, 20.0),
         order_rate=(0.2, 5.0),
         order_dispersion=(0.3, 1.5),
         n_instances=(2, 500),

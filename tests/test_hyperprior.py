@@ -12,6 +12,8 @@ from scipy import stats
 from sklearn_pttf import SyntheticPrior
 from sklearn_pttf._demand import COUNT_FAMILIES, NOISE_FAMILIES
 from sklearn_pttf._hyperprior import (
+    RANGES,
+    RangeRule,
     as_tensors,
     canonical,
     canonical_key,
@@ -79,17 +81,30 @@ def test_check_range_of_whole_numbers():
 # ---------------------------------------------------------------- draw_range
 
 
-@given(st.floats(1e-3, 1e6), st.floats(1.0, 1e4), st.booleans(), st.integers(0, 2**32 - 1))
+def _rule(log=False, peaked=False):
+    return RangeRule(0.0, 1e10, log=log, peaked=peaked)
+
+
+@given(
+    st.floats(1e-3, 1e6),
+    st.floats(1.0, 1e4),
+    st.booleans(),
+    st.booleans(),
+    st.integers(0, 2**32 - 1),
+)
 @settings(max_examples=30, deadline=None)
-def test_draws_lie_in_the_range(low, factor, log, seed):
-    draws = draw_range((low, low * factor), 20, np.random.RandomState(seed), log)
+def test_draws_lie_in_the_range(low, factor, log, peaked, seed):
+    rng = np.random.RandomState(seed)
+    draws = draw_range((low, low * factor), 20, rng, _rule(log, peaked))
     assert draws.shape == (20,)
     assert draws.min() >= low * (1 - 1e-12)
     assert draws.max() <= low * factor * (1 + 1e-12)
 
 
 def test_uniform_and_log_uniform_draws():
-    even, log = (draw_range((1, 10_000), 20_000, np.random.RandomState(0), log) for log in (0, 1))
+    even, log = (
+        draw_range((1, 10_000), 20_000, np.random.RandomState(0), _rule(log)) for log in (0, 1)
+    )
     # standard errors: 10,000 / sqrt(12 n) = 20 and ln(10,000) / sqrt(12 n) = 0.02
     assert even.mean() == pytest.approx(5000.5, abs=80)
     assert np.log(log).mean() == pytest.approx(np.log(100), abs=0.08)
@@ -97,15 +112,31 @@ def test_uniform_and_log_uniform_draws():
     assert (log < 100).mean() == pytest.approx(0.5, abs=0.015)
 
 
+def test_peaked_draws_are_triangular_on_their_scale():
+    even, log = (
+        draw_range((1, 10_000), 20_000, np.random.RandomState(0), _rule(log, peaked=True))
+        for log in (0, 1)
+    )
+    for place in ((even - 1) / 9999, np.log(log) / np.log(10_000)):
+        # the mean of two uniform draws: variance 1 / 24, standard error of the mean 0.0014
+        assert place.mean() == pytest.approx(0.5, abs=0.006)
+        assert place.var() == pytest.approx(1 / 24, rel=0.04)
+        assert (place < 0.25).mean() == pytest.approx(0.125, abs=0.01)
+        assert stats.kstest(place, stats.triang(0.5).cdf).statistic < 0.015
+        # the ends are rare, but reached: 2 * 0.02 ** 2 of the draws, 16, lie within 2 %
+        assert 0 < place.min() < 0.02
+        assert 0.98 < place.max() < 1
+
+
 def test_log_range_from_zero_is_uniform():
-    draws = draw_range((0.0, 2.0), 20_000, np.random.RandomState(0), True)
+    draws = draw_range((0.0, 2.0), 20_000, np.random.RandomState(0), _rule(log=True))
     assert draws.mean() == pytest.approx(1.0, abs=0.02)
     assert stats.kstest(draws / 2, "uniform").statistic < 0.015
 
 
 def test_distributions_are_drawn_from():
     law = stats.beta(2, 5)
-    draws = draw_range(law, 5000, np.random.RandomState(0), log=True)
+    draws = draw_range(law, 5000, np.random.RandomState(0), _rule(log=True, peaked=True))
     assert stats.kstest(draws, law.cdf).statistic < 0.025
     np.testing.assert_array_equal(draws, law.rvs(size=5000, random_state=0))
 
@@ -162,6 +193,41 @@ def test_check_share():
 
 def _hyperprior(**params):
     return SyntheticPrior(**params).hyperprior()
+
+
+UNIFORM, TRIANGULAR = stats.uniform(), stats.triang(0.5)
+SHAPES = {  # transformation and law of the place within the range
+    "level": (np.log, UNIFORM),
+    "spread": (np.log, TRIANGULAR),
+    "noise": (np.log, TRIANGULAR),
+    "noise_spread": (np.array, UNIFORM),
+    "zero_rate": (np.array, UNIFORM),
+    "zero_concentration": (np.log, UNIFORM),
+    "bulk_rate": (np.log, UNIFORM),
+    "bulk_size": (np.log, UNIFORM),
+    "order_rate": (np.log, UNIFORM),
+    "order_dispersion": (np.log, UNIFORM),
+    "missing": (np.array, UNIFORM),
+}
+
+
+def test_shapes_of_all_hyperpriors():
+    """Spread and noise are likelier in the middle, all others as likely everywhere."""
+    assert set(SHAPES) == {name for name, rule in RANGES.items() if not rule.whole}
+    prior = _hyperprior(ragged_share=1.0)
+    hyper = prior.draw(5000, np.random.RandomState(0))
+    for name, (scale, law) in SHAPES.items():
+        low, high = scale(prior.bounds(name))
+        place = (scale(hyper[name]) - low) / (high - low)
+        # 0.0275 is exceeded once in 1000; a uniform and a triangular law are 0.125 apart
+        assert stats.kstest(place, law.cdf).statistic < 0.0275, name
+
+
+def test_distributions_of_spread_and_noise_are_taken_as_they_are():
+    laws = {"spread": stats.uniform(0.5, 2.0), "noise": stats.loguniform(0.1, 2.0)}
+    hyper = _hyperprior(**laws).draw(5000, np.random.RandomState(0))
+    for name, law in laws.items():
+        assert stats.kstest(hyper[name], law.cdf).statistic < 0.0275
 
 
 def test_families_and_shares_are_drawn_as_often_as_asked():

@@ -10,9 +10,10 @@ import sklearn_pttf
 PACKAGE = Path(sklearn_pttf.__file__).parent
 # a module may import from its own layer's package and from any layer above it in this list
 LAYERS = [
-    {"_version", "_files", "_device", "_validation", "_features"},
+    {"_units"},
+    {"_version", "_files", "_device", "_optimizer", "_validation", "_features"},
     {"_portfolio", "_laws", "_summaries", "_network", "_demand", "datasets"},
-    {"problems", "_parametric", "_network_use", "_checkpoint", "_hyperprior"},
+    {"problems", "_parametric", "_network_use", "_checkpoint", "_hyperprior", "_loss"},
     {"_calibration", "_mixin"},
     {"_prior", "metrics"},
     {"_pretrain", "baselines"},
@@ -50,9 +51,12 @@ def test_every_module_has_a_layer():
 
 
 def test_network_is_torch_only():
-    allowed = {"math", "dataclasses", "typing", "torch", "sklearn_pttf"}
+    allowed = {"math", "dataclasses", "types", "typing", "torch", "sklearn_pttf"}
     imported = [
-        m for name in ("_network", "_features") for m, _ in _imported(PACKAGE / f"{name}.py")
+        m
+        for name in ("_network", "_features", "_units")
+        for m, _ in _imported(PACKAGE / f"{name}.py")
     ]
     assert {module.split(".")[0] for module in imported} <= allowed
-    assert [m for m in imported if m.startswith("sklearn_pttf")] == ["sklearn_pttf._features"]
+    own = {m for m in imported if m.startswith("sklearn_pttf")}
+    assert own == {"sklearn_pttf._features", "sklearn_pttf._units"}

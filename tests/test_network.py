@@ -1,14 +1,26 @@
 """What the network promises exactly, whatever its weights."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.special import expit, logit
 
-from sklearn_pttf._network import Attention, DecisionNetwork, NetworkConfig
+from sklearn_pttf._network import Attention, DecisionNetwork, NetworkConfig, QuantileHead
 from sklearn_pttf._network_use import encode_context, predict_law
+from sklearn_pttf._units import (
+    as_rows,
+    excess_log_noise,
+    level_credibility,
+    noise_credibility,
+    portfolio_units,
+    row_level,
+    zero_credibility,
+)
 
 SMALL = NetworkConfig(width=16, n_layers=2, n_tokens=4, n_heads=2, observation_width=8, n_knots=9)
 
@@ -33,7 +45,7 @@ def _observations(elements):
     return shapes.flatmap(lambda shape: arrays(np.float64, shape, elements=cells))
 
 
-AMOUNTS = _observations(st.floats(0.01, 1e6))
+AMOUNTS = _observations(st.one_of(st.floats(0.01, 1e6), st.just(0.0)))
 COUNTS = _observations(st.integers(0, 10_000).map(float))
 
 
@@ -53,10 +65,14 @@ def test_order_does_not_matter(X, random):
     np.testing.assert_allclose(shuffled, reference, rtol=1e-9, atol=1e-9)
 
 
-@given(COUNTS)
-@settings(max_examples=40, deadline=None)
-def test_quantiles_are_monotone(X):
-    assert (np.diff(_predict(X, True), axis=1) >= 0).all()
+@given(st.one_of(COUNTS, AMOUNTS), st.booleans())
+@settings(max_examples=80, deadline=None)
+def test_quantiles_are_monotone(X, whole):
+    observations = torch.tensor(X)[None]
+    with torch.no_grad():
+        quantiles = NETWORK(observations, torch.full((1,), float(whole))).quantiles
+    assert (quantiles.diff() >= -1e-9 * quantiles.abs().amax()).all()
+    assert (np.diff(_predict(X, whole), axis=1) >= 0).all()
 
 
 @given(AMOUNTS, st.floats(1e-6, 1e6))
@@ -96,7 +112,8 @@ def test_forward_agrees_with_encoding_and_reading():
         context = NETWORK.encode_context([X[b, :3], X[b, 3:7]], True)
         again = NETWORK.predict_rows(X[b], context)
         torch.testing.assert_close(again.quantiles[0], output.quantiles[b], rtol=1e-9, atol=1e-9)
-        torch.testing.assert_close(again.scale[0], output.scale[b])
+        for name in ("scale", "grain", "typical", "zero_width"):
+            torch.testing.assert_close(getattr(again, name)[0], getattr(output, name)[b])
 
 
 def test_attention_merges_its_parts():
@@ -107,6 +124,169 @@ def test_attention_merges_its_parts():
     parts = [attention.partial(queries, keys[:, :4]), attention.partial(queries, keys[:, 4:])]
     merged = attention.finish(Attention.merge(*parts))
     torch.testing.assert_close(merged, attention(queries, keys))
+
+
+# ---------------------------------------------------------------- the head
+
+
+def _context(X, whole=False):
+    """Rows and units of one portfolio."""
+    observations = torch.tensor(X, dtype=torch.float64)[None]
+    whole = torch.full((1, 1), float(whole), dtype=torch.float64)
+    units = portfolio_units([observations], [torch.ones_like(observations[..., 0])], whole)
+    return as_rows(observations), units
+
+
+HEAD = QuantileHead(SMALL)
+LEVELS = np.array(SMALL.levels)
+Z = torch.zeros(1, 4, dtype=torch.float64)
+TABLE = [[3.0, 0.0, 7.5], [0.0, 0.0, np.nan], [120.0, 60.0, 11.0], [np.nan] * 3]
+
+
+def _mixed(quantiles, share, zero_width, head=HEAD):
+    share, zero_width = (torch.as_tensor([[x]], dtype=quantiles.dtype) for x in (share, zero_width))
+    return head._with_zeros(quantiles[None], share, zero_width)[0]
+
+
+def test_the_start_is_credibility():
+    """Without what the network has learned, a row is believed as far as moments say."""
+    rows, units = _context(TABLE)
+    level = row_level(rows, units.scale)
+    trust = level_credibility(rows, units, level)
+    location = QuantileHead._location(rows, units, Z, Z)
+    blend = trust * level.log() + (1 - trust) * units.centre
+    torch.testing.assert_close(location, blend.exp())
+    width = QuantileHead._width(rows, units, Z, Z)
+    own_noise = excess_log_noise(rows, units, level) - units.noise_centre
+    own_noise[0, 3] = 0  # has no observation, and no noise of its own
+    torch.testing.assert_close(width, (noise_credibility(rows, units) * own_noise).exp())
+    share = QuantileHead._zero_share(rows, units, Z, Z)
+    torch.testing.assert_close(share, zero_credibility(rows, units))
+    assert share[0, 1] > share[0, 0] > share[0, 2] > 0
+
+
+def test_what_is_learned_moves_the_start():
+    rows, units = _context(TABLE)
+    level = row_level(rows, units.scale)
+    own, common = (QuantileHead._location(rows, units, Z + t, Z) for t in (50, -50))
+    torch.testing.assert_close(own, level)
+    torch.testing.assert_close(common, units.centre.exp().expand(1, 4))
+    shifted = QuantileHead._location(rows, units, Z, Z + 0.3)
+    torch.testing.assert_close(
+        shifted, QuantileHead._location(rows, units, Z, Z) * (0.3 * units.noise).exp()
+    )
+    wider = QuantileHead._width(rows, units, Z, Z + 0.5)
+    torch.testing.assert_close(wider, QuantileHead._width(rows, units, Z, Z) * math.exp(0.5))
+    share = zero_credibility(rows, units).logit()
+    more = QuantileHead._zero_share(rows, units, Z + 1, Z)
+    torch.testing.assert_close(more.logit(), share + 1)
+    bolder = QuantileHead._zero_share(rows, units, Z, Z + 0.5)
+    torch.testing.assert_close(bolder.logit(), share * math.exp(0.5))
+    assert QuantileHead._zero_share(rows, units, Z + 99, Z).max() == pytest.approx(expit(5))
+
+
+def test_no_zeros_where_none_were_seen():
+    rows, units = _context([[3.0, 1.0, 7.5], [2.0, 4.0, np.nan], [120.0, 60.0, 11.0], [np.nan] * 3])
+    assert not QuantileHead._zero_share(rows, units, Z + 99, Z).any()
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_width_of_zeros(whole):
+    """Of counts: one count. Of amounts: half the typical uncertainty of the row."""
+    observations = torch.tensor(TABLE, dtype=torch.float64)[None]
+    output = NETWORK(observations, torch.full((1,), float(whole), dtype=torch.float64))
+    assert output.zero_width.shape == output.typical.shape == (1, 4)
+    _, units = _context(TABLE, whole)
+    if whole:
+        torch.testing.assert_close(output.zero_width * output.scale, torch.ones_like(Z))
+    else:
+        torch.testing.assert_close(output.zero_width, output.typical / 2)
+        typical = units.noise * (row_level(as_rows(observations), units.scale) + 0.1)
+        torch.testing.assert_close(output.typical, typical)
+
+
+@pytest.mark.parametrize("n_knots", [9, 33])
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"),
+    [(torch.float64, 1e-11), (torch.float32, 2e-4)],
+    ids=["double", "single"],
+)
+def test_a_share_of_nothing_changes_nothing(n_knots, dtype, tolerance):
+    rng = np.random.RandomState(0)
+    head = QuantileHead(NetworkConfig(n_knots=n_knots))
+    for _ in range(20):
+        steps = rng.gamma(0.3, size=n_knots)
+        quantiles = torch.tensor(steps.cumsum() - 2, dtype=dtype)
+        same = _mixed(quantiles, 0.0, 0.4, head)
+        # by rounding, a knot is found a little beside itself, the more the nearer to 1
+        assert (same - quantiles).abs().max() <= tolerance * steps.max()
+
+
+@pytest.mark.parametrize("location", [-1.0, 0.0, 40.0])
+@pytest.mark.parametrize("share", [0.0005, 0.02, 0.3, 0.5, 0.77, 0.99])
+def test_quantiles_of_a_logistic_law_with_zeros(share, location):
+    """Such a law is exactly linear between knots."""
+    quantiles = torch.tensor(location + 0.7 * logit(LEVELS))
+    mixed = _mixed(quantiles, share, 0.4).numpy()
+    above = share < LEVELS
+    # the chance to be at or below a value is the share, and of the rest that of the law
+    among_others = (LEVELS[above] - share) / (1 - share)
+    expected = location + 0.7 * logit(np.maximum(among_others, LEVELS[0]))
+    np.testing.assert_allclose(mixed[above], expected, rtol=1e-11, atol=1e-12)
+    reached = among_others > LEVELS[0]
+    chance = share + (1 - share) * expit((mixed[above] - location) / 0.7)
+    np.testing.assert_allclose(chance[reached], LEVELS[above][reached], rtol=1e-11)
+    # zeros lie evenly in the width below the law, but not above 0
+    end = min(quantiles[0].item(), 0.0)
+    np.testing.assert_allclose(mixed[~above], end - 0.4 * (1 - LEVELS[~above] / share))
+    assert (mixed[~above] > end - 0.4).all()
+    assert (mixed[~above] <= end).all()
+    assert (np.diff(mixed) >= 0).all()
+
+
+STEPS = arrays(np.float64, len(LEVELS) - 1, elements=st.floats(0, 1e3))
+
+
+@given(STEPS, st.floats(-100, 100), st.floats(0, 0.9933), st.floats(1e-3, 10))
+@settings(max_examples=200, deadline=None)
+def test_quantiles_with_zeros_are_those_of_the_mixture(steps, lowest, share, width):
+    quantiles = np.append(lowest, lowest + steps.cumsum())
+    mixed = _mixed(torch.tensor(quantiles), share, width).numpy()
+    size = np.abs(quantiles).max() + width
+    assert (np.diff(mixed) >= -1e-11 * size).all()
+    above = share < LEVELS
+    among_others = np.maximum((LEVELS[above] - share) / (1 - share), LEVELS[0])
+    expected = np.interp(logit(among_others), logit(LEVELS), quantiles)
+    np.testing.assert_allclose(mixed[above], expected, rtol=1e-9, atol=1e-9 * size)
+    assert (mixed[~above] <= min(lowest, 0) + 1e-12 * size).all()
+    assert (mixed[~above] >= min(lowest, 0) - width).all()
+    assert (np.diff(mixed[~above]) > 0).all()
+
+
+@pytest.mark.parametrize("lowest", [-0.3, 0.2])
+@pytest.mark.parametrize("share", [0.07, 0.33, 0.86])
+def test_gradients_with_zeros(share, lowest):
+    """Against finite differences, away from the knots."""
+    steps = torch.tensor([0.1, 0.4, 0.2, 0.9, 0.3, 0.5, 1.1, 2.0], dtype=torch.float64)
+    quantiles = lowest + torch.cat([torch.zeros(1), steps.cumsum(0)]).double()
+    inputs = [quantiles[None], torch.tensor([[share]]), torch.tensor([[0.4]])]
+    inputs = [x.double().requires_grad_() for x in inputs]
+    assert torch.autograd.gradcheck(HEAD._with_zeros, inputs)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_gradients_with_zeros_are_finite(dtype):
+    shares = np.concatenate([np.linspace(0, 0.99, 100), LEVELS[:-1], np.nextafter(LEVELS[:-1], 0)])
+    shares = torch.tensor(shares, dtype=dtype)[:, None].requires_grad_()
+    widths = torch.full_like(shares, 0.3).detach().requires_grad_()
+    quantiles = torch.linspace(-1, 4, len(LEVELS), dtype=dtype).repeat(len(shares), 1)
+    quantiles.requires_grad_()
+    mixed = HEAD._with_zeros(quantiles, shares, widths)
+    mixed.square().sum().backward()
+    for x in (mixed, quantiles.grad, shares.grad, widths.grad):
+        assert x.isfinite().all()
+    assert (quantiles.grad != 0).any(dim=0).all()
+    assert (shares.grad[1:100] != 0).all()
 
 
 def test_levels_are_equally_spaced_in_logit():

@@ -4,6 +4,7 @@ from itertools import pairwise
 from numbers import Real
 
 import numpy as np
+import torch
 
 from sklearn_pttf._validation import (
     LinearCombination,
@@ -194,11 +195,14 @@ class Newsvendor(DecisionProblem):
 
         A whole-number outcome ``k`` stands for a uniform draw from ``(k - 1, k]``, over which
         the loss is averaged exactly. The best quantile function is then smooth, and rounded
-        up it gives the best whole-number order.
+        up it gives the best whole-number order. A zero among continuous outcomes likewise stands
+        for what is a little below 0: the part of the function below 0 is the share of zeros.
         """
-        grain = output.grain[..., None, None]  # (B, 1, 1, 1)
-        middle = (outcomes / output.scale.unsqueeze(-1)).unsqueeze(-1) - grain / 2
-        short = middle - output.quantiles.unsqueeze(2)  # (B, N, m, K)
-        loss = short * (levels - (short < 0).to(short.dtype))
+        outcomes = outcomes / output.scale.unsqueeze(-1)
+        grain = torch.where(
+            outcomes > 0, output.grain.unsqueeze(-1), output.zero_width.unsqueeze(-1)
+        ).unsqueeze(-1)  # (B, N, m, 1)
+        short = outcomes.unsqueeze(-1) - grain / 2 - output.quantiles.unsqueeze(2)
+        loss = short * (levels - (short < 0).to(short.dtype))  # (B, N, m, K)
         inside = (0.5 - short.abs() / grain.clamp_min(1e-30)).clamp_min(0)
         return (loss + grain / 2 * inside**2).mean(2)

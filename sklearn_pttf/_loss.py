@@ -1,0 +1,55 @@
+"""Losses of decisions, weighted so that quiet and noisy rows count alike."""
+
+import torch
+from torch import nn
+
+TAIL_POWER = -0.6  # of level * (1 - level), in the weight of a level
+FAR = 50.0  # times a row's typical uncertainty
+
+
+class PortfolioLoss(nn.Module):
+    """A problem's training loss over what rows expect it to be.
+
+    The weights of rows depend on evidence only: one that knew the true parameters would move
+    the optimum away from the Bayes decision.
+
+    Parameters
+    ----------
+    problem : DecisionProblem
+        Gives the loss of every row and level.
+
+    levels : tuple of float
+        Levels of the quantiles.
+    """
+
+    def __init__(self, problem, levels):
+        super().__init__()
+        self.problem = problem
+        self.register_buffer("levels", torch.tensor(levels))
+
+    def forward(self, output, outcomes):
+        weights = self.level_weights()
+        by_row = (self.losses(output, outcomes) * weights).mean(-1)  # (B, N)
+        own = self._expected(output.quantiles.detach(), weights)
+        own = own.clamp(0.1 * output.typical, 10 * output.typical)
+        common = own.mean(-1, keepdim=True)
+        return (0.5 * by_row * (1 / own + 1 / common)).mean()
+
+    def level_weights(self):
+        """Weights of the levels, larger in the tails; ``(K,)``."""
+        return (self.levels * (1 - self.levels)) ** TAIL_POWER
+
+    def losses(self, output, outcomes):
+        """Loss of every row and level, in units of the portfolio; ``(B, N, K)``."""
+        # an outcome far beyond every quantile pulls on them alike, however far it is
+        limit = (FAR * output.typical * output.scale).unsqueeze(-1)
+        return self.problem.training_loss(output, torch.minimum(outcomes, limit), self.levels)
+
+    def _expected(self, quantiles, weights):
+        """What a row expects its loss to be, if its own quantiles are right; ``(B, N)``."""
+        between = (self.levels[1:] + self.levels[:-1]) / 2
+        edges = torch.cat([between.new_zeros(1), between, between.new_ones(1)])
+        parts = quantiles * edges.diff()
+        below = parts.cumsum(-1) - 0.5 * parts
+        cost = self.levels * parts.sum(-1, keepdim=True) - below
+        return (cost * weights).mean(-1)

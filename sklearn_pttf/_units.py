@@ -1,0 +1,353 @@
+"""What a portfolio's context says about scale, noise and zeros: moments over its rows.
+
+Plain torch functions. Shapes are written ``(B, N, n)``: ``B`` portfolios of ``N`` rows with
+``n`` observation cells each. Nothing here depends on the order of observations or of rows.
+"""
+
+from types import SimpleNamespace
+from typing import NamedTuple
+
+import torch
+
+LEVEL_WEIGHT = 0.25  # pseudo-observations of the portfolio's unit in a row's level
+NOISE_RANGE = (0.02, 3.0)  # bounds of a portfolio's relative noise
+N_CONTEXT_SEEN = 500  # rows beyond this number say nothing new about "how many rows"
+SMALL_COUNT = 5.0  # below about this, zeros are what counts have anyway
+
+
+class PortfolioUnits(NamedTuple):
+    """What the context rows say; each of shape ``(B, 1)``."""
+
+    scale: torch.Tensor  # geometric mean of the positive observations
+    whole: torch.Tensor  # 1 for whole-number outcomes, else 0
+    # levels
+    centre: torch.Tensor  # mean of the rows' log levels
+    spread: torch.Tensor  # standard deviation of the rows' log levels
+    level_variance: torch.Tensor  # variance between rows of log level, beyond chance
+    # noise
+    noise: torch.Tensor  # relative noise of an observation around its row's level
+    extra_noise: torch.Tensor  # what of it is not that of counts
+    count_share: torch.Tensor  # share of Poisson noise that there is, 1 unless quieter
+    unevenness: torch.Tensor  # log of how much the rows' relative variances differ
+    slope: torch.Tensor  # whether rows of high level are noisier (> 0) or quieter (< 0)
+    noise_centre: torch.Tensor  # mean of the rows' log noise against the expected one
+    noise_variance: torch.Tensor  # variance between rows of log noise, beyond chance
+    # zeros
+    zero_share: torch.Tensor
+    extra_zeros: torch.Tensor  # share of zeros in rows whose positives are no small counts
+    zero_spread: torch.Tensor  # how much those rows' shares of zeros differ; 1 if by chance
+    zero_trust: torch.Tensor  # correlation of two zeros of a row: 0 if shares do not differ
+    positive_noise: torch.Tensor  # relative noise of the positive observations of a row
+    # size
+    log_rows: torch.Tensor
+    log_depth: torch.Tensor  # log of one plus the mean number of observations a row
+
+
+class Rows(NamedTuple):
+    """Observations of rows, with missing cells filled and marked."""
+
+    values: torch.Tensor  # (B, N, n), sorted, 0 where missing
+    seen: torch.Tensor  # (B, N, n) float, 1 where observed
+    count: torch.Tensor  # (B, N)
+
+
+def as_rows(observations):
+    """Sort each row's observations, so that their order cannot matter, to `Rows`."""
+    missing = observations.isnan()
+    values = torch.where(missing, torch.inf, observations).sort(dim=-1).values
+    seen = (values < torch.inf).to(values.dtype)
+    return Rows(values.masked_fill(values == torch.inf, 0.0), seen, seen.sum(-1))
+
+
+# ------------------------------------------------------------------ a row on its own
+
+
+def row_level(rows, scale):
+    """A row's mean in units of scale, pulled a little towards 1; ``(B, N)``."""
+    total = rows.values.sum(-1) / scale
+    return (total + LEVEL_WEIGHT) / (rows.count + LEVEL_WEIGHT)
+
+
+def _degrees(count):
+    return (count - 1).clamp_min(0)
+
+
+def _relative_squares(rows, scale, level):
+    """Sum of squared relative deviations of each row from its own mean; ``(B, N)``."""
+    y = rows.values / scale.unsqueeze(-1)
+    mean = y.sum(-1) / rows.count.clamp_min(1)
+    squares = ((y - mean.unsqueeze(-1)) ** 2 * rows.seen).sum(-1)
+    return squares / level**2
+
+
+def n_zeros(rows):
+    """Number of zeros of each row; ``(B, N)``."""
+    return ((rows.values == 0) * rows.seen).sum(-1)
+
+
+class PositivePart(NamedTuple):
+    """A row's positive observations; each of shape ``(B, N)``."""
+
+    count: torch.Tensor
+    level: torch.Tensor  # their mean in units of scale, pulled a little towards 1
+    squares: torch.Tensor  # sum of their squared relative deviations from their mean
+
+
+def positive_part(rows, scale):
+    """`PositivePart` of each row."""
+    positive = (rows.values > 0).to(rows.values.dtype)
+    y = rows.values / scale.unsqueeze(-1)
+    count = positive.sum(-1)
+    level = (y.sum(-1) + LEVEL_WEIGHT) / (count + LEVEL_WEIGHT)
+    mean = (y.sum(-1) / count.clamp_min(1)).unsqueeze(-1)
+    return PositivePart(count, level, ((y - mean) ** 2 * positive).sum(-1) / level**2)
+
+
+def _worth_of_zeros(part, scale, whole):
+    """Whether a zero is more than a small count: 1 for continuous outcomes; ``(B, N)``."""
+    large = (part.count > 0) / (1 + (SMALL_COUNT / (part.level * scale)) ** 4)
+    return torch.where(whole > 0, large, 1.0)
+
+
+# ------------------------------------------------------------------ a row in its portfolio
+
+
+def row_noise(units, level):
+    """Relative noise that a row of some level is expected to have; as ``level``.
+
+    Counts are noisier, relative to their level, the smaller they are: what Poisson noise
+    explains of the portfolio's noise is taken to be that.
+    """
+    grain = units.whole / units.scale
+    return (units.extra_noise**2 + units.count_share * grain / level).sqrt()
+
+
+def excess_log_noise(rows, units, level):
+    """Log of a row's own noise against the expected one; 0 where it has none; ``(B, N)``."""
+    degrees = _degrees(rows.count)
+    variance = _relative_squares(rows, units.scale, level) / degrees.clamp_min(1)
+    expected = row_noise(units, level) ** 2
+    return 0.5 * ((variance + 0.05 * expected) / expected).log() * (degrees > 0)
+
+
+def _chance_of_log_noise(rows, units, level):
+    """Variance of a row's log noise by chance: if its noise is normal, and of few counts."""
+    normal = torch.special.polygamma(1, (rows.count - 1).clamp_min(1) / 2) / 4
+    counted = rows.count * level  # in grains: the sum of the counts
+    return normal, normal + 0.25 * units.whole / units.scale / counted.clamp_min(1e-6)
+
+
+def _chance_of_log_level(rows, units, level):
+    """Variance of a row's log level by chance alone."""
+    return row_noise(units, level) ** 2 / rows.count.clamp_min(0.1)
+
+
+def level_credibility(rows, units, level):
+    """How far a row's own level is to be believed, by moments (Buhlmann); ``(B, N)``."""
+    chance = _chance_of_log_level(rows, units, level)
+    return (units.level_variance / (units.level_variance + chance)).clamp(0.002, 0.998)
+
+
+def noise_credibility(rows, units):
+    """How far a row's own noise is to be believed, by moments; ``(B, N)``."""
+    _, chance = _chance_of_log_noise(rows, units, row_level(rows, units.scale))
+    return (units.noise_variance / (units.noise_variance + chance)).clamp(0.002, 0.998)
+
+
+def zero_credibility(rows, units):
+    """A row's share of zeros, pulled to the portfolio's (beta-binomial moments); ``(B, N)``."""
+    worth = _worth_of_zeros(positive_part(rows, units.scale), units.scale, units.whole)
+    pseudo = 1 / units.zero_trust - 1
+    share = (n_zeros(rows) * worth + pseudo * units.extra_zeros) / (rows.count + pseudo)
+    return share.clamp(1e-4, 0.998)
+
+
+# ------------------------------------------------------------------ sums over rows
+
+
+def _sums(pieces, weights, columns):
+    """Sums over context rows of what ``columns(rows)`` gives a row, by name; ``(B, 1)`` each.
+
+    The rows come in pieces ``(B, N_c, n)``; a weight ``(B, N_c)`` is 1 for a row of the context.
+    """
+    parts = [
+        {
+            name: (column * weight).sum(-1, keepdim=True)
+            for name, column in columns(as_rows(piece)).items()
+        }
+        for piece, weight in zip(pieces, weights, strict=True)
+    ]
+    return SimpleNamespace(**{name: sum(part[name] for part in parts) for name in parts[0]})
+
+
+def _log_positives(rows):
+    """What is summed for the scale."""
+    positive = (rows.values > 0).to(rows.values.dtype)
+    n_positive = positive.sum(-1)
+    logs = torch.where(rows.values > 0, rows.values, 1.0).log()
+    mean_log = (logs * positive).sum(-1) / n_positive.clamp_min(1)
+    has = (n_positive > 0).to(mean_log.dtype)
+    return {"total": mean_log * has, "rows": has}
+
+
+def _moments(rows, scale, whole):
+    """What is summed for `_plain_units`."""
+    level = row_level(rows, scale)
+    log_level = level.log()
+    degrees = _degrees(rows.count)
+    squares = torch.minimum(_relative_squares(rows, scale, level), 4 * degrees)
+    used = (rows.count > 0).to(level.dtype)
+    zeros = n_zeros(rows)
+    part = positive_part(rows, scale)
+    worth = _worth_of_zeros(part, scale, whole) * used
+    return {
+        "rows": torch.ones_like(level),
+        "used": used,
+        "cells": rows.count,
+        "log_level": log_level * used,
+        "log_level_square": log_level**2 * used,
+        "degrees": degrees,
+        "degrees_by_level": degrees * level,
+        "squares": squares,
+        "squares_by_level": squares * level,
+        "squares_by_log_level": squares * log_level,
+        "fourth": squares**2 / degrees.clamp_min(1),
+        "zeros": zeros,
+        "zero_rows": worth,
+        "zero_cells": worth * rows.count,
+        "worthy_zeros": worth * zeros,
+        "worthy_zeros_square": worth * zeros**2 / rows.count.clamp_min(1),
+        "positive_degrees": _degrees(part.count),
+        "positive_squares": part.squares,
+    }
+
+
+def _chances(rows, units):
+    """What is summed to tell variance between rows from chance."""
+    level = row_level(rows, units.scale)
+    used = (rows.count > 0).to(level.dtype)
+    normal, chance = _chance_of_log_noise(rows, units, level)
+    worth = (normal / chance) ** 2 * (rows.count > 1)  # little where little was counted
+    log_noise = excess_log_noise(rows, units, level)
+    # relative variances, each weighted by how well its row knows it
+    degrees = _degrees(rows.count)
+    expected = row_noise(units, level) ** 2
+    of_counts = units.whole / units.scale / level
+    squares = torch.minimum(_relative_squares(rows, units.scale, level), 9 * degrees * expected)
+    return {
+        "used": used,
+        "level_chance": _chance_of_log_level(rows, units, level) * used,
+        "worth": worth,
+        "log_noise": log_noise * worth,
+        "log_noise_square": log_noise**2 * worth,
+        "noise_chance": chance * worth,
+        "squares": squares / expected**2,
+        "of_counts": degrees * of_counts / expected**2,
+        "known": degrees / expected**2,
+    }
+
+
+# ------------------------------------------------------------------ the portfolio
+
+
+def portfolio_units(pieces, weights, whole):
+    """`PortfolioUnits` of the context.
+
+    Parameters
+    ----------
+    pieces : list of Tensor of shape (B, N_c, n)
+        Observations of the rows, NaN where missing.
+
+    weights : list of Tensor of shape (B, N_c)
+        1 for a row of the context, else 0.
+
+    whole : Tensor of shape (B, 1)
+        1 where outcomes are whole numbers, else 0.
+    """
+    logs = _sums(pieces, weights, _log_positives)
+    scale = (logs.total / logs.rows.clamp_min(1)).exp()
+    moments = _sums(pieces, weights, lambda rows: _moments(rows, scale, whole))
+    units = _plain_units(scale, whole, moments)
+    chances = _sums(pieces, weights, lambda rows: _chances(rows, units))
+    return _parted_from_chance(units, chances)
+
+
+def _plain_units(scale, whole, sums):
+    """`PortfolioUnits` before the variances are parted from chance."""
+    centre = sums.log_level / sums.used.clamp_min(1)
+    variance = (sums.log_level_square / sums.used.clamp_min(1) - centre**2).clamp_min(0)
+    guess = 0.02 * (0.5 * variance + 0.05)  # where no row has two observations
+    noise = ((sums.squares + guess) / (sums.degrees + 0.02)).sqrt().clamp(*NOISE_RANGE)
+    extra_noise, count_share = _count_noise(sums, noise, whole / scale, centre.exp())
+    extra_zeros, zero_spread, zero_trust = _zero_moments(sums)
+    positive_noise = (sums.positive_squares + 0.02 * noise**2) / (sums.positive_degrees + 0.02)
+    slope = sums.squares_by_log_level / (sums.squares + 1e-6) - centre
+    unevenness = (sums.fourth * sums.degrees + 1e-6) / (sums.squares**2 + 1e-6)
+    return PortfolioUnits(
+        scale=scale,
+        whole=whole,
+        centre=centre,
+        spread=(variance + 1e-4).sqrt(),
+        level_variance=variance,
+        noise=noise,
+        extra_noise=extra_noise,
+        count_share=count_share,
+        unevenness=unevenness.log(),
+        slope=slope * (sums.degrees > 0),
+        noise_centre=torch.zeros_like(noise),
+        noise_variance=torch.zeros_like(noise),
+        zero_share=sums.zeros / sums.cells.clamp_min(1),
+        extra_zeros=extra_zeros,
+        zero_spread=zero_spread,
+        zero_trust=zero_trust,
+        positive_noise=positive_noise.sqrt().clamp(*NOISE_RANGE),
+        log_rows=sums.used.clamp(1, N_CONTEXT_SEEN).log(),
+        log_depth=(sums.cells / sums.rows.clamp_min(1)).log1p(),
+    )
+
+
+def _count_noise(sums, noise, grain, typical_level):
+    """What Poisson noise leaves of the noise of whole numbers, and how far there is such noise.
+
+    Of counts with Poisson and proportional noise, relative variance times level is the grain
+    plus the proportional variance times the level.
+    """
+    of_counts = grain * sums.degrees
+    share = ((sums.squares_by_level + 1e-6) / (of_counts + 1e-6)).clamp_max(1.0)
+    left = (sums.squares_by_level - of_counts) / sums.degrees_by_level.clamp_min(1e-6)
+    left = left.clamp_min(0.01 * noise**2).sqrt()
+    guess = (noise**2 - grain / typical_level).clamp_min(0.01 * noise**2).sqrt()
+    extra_noise = torch.where(sums.degrees > 0, left, guess)
+    return (
+        torch.where(grain > 0, extra_noise, noise),
+        torch.where((grain > 0) & (sums.degrees > 0), share, 1.0),
+    )
+
+
+def _zero_moments(sums):
+    """Share of zeros beyond small counts, how much rows differ in it, and their correlation."""
+    share = (sums.worthy_zeros + 1e-6) / (sums.zero_cells + 1e-3)
+    by_chance = sums.zero_rows * share * (1 - share)
+    spread = (sums.worthy_zeros_square - share * sums.worthy_zeros + 0.1) / (by_chance + 0.1)
+    others = (sums.zero_cells / sums.zero_rows.clamp_min(1e-6) - 1).clamp_min(0)
+    return share, spread, ((spread - 1 + 0.03) / (others + 0.1)).clamp(0.005, 0.95)
+
+
+def _parted_from_chance(units, sums):
+    """The units with what chance explains of the variances between rows taken out."""
+    worth, known = sums.worth.clamp_min(0.01), sums.known.clamp_min(1e-12)
+    noise_centre = sums.log_noise / worth
+    noise_variance = sums.log_noise_square / worth - noise_centre**2 - sums.noise_chance / worth
+    # the first guess was dominated by rows of small counts, which know little about the rest
+    doubt = (2 / known).sqrt()
+    left = torch.maximum((sums.squares - sums.of_counts) / known, 0.3 * doubt)
+    share = ((sums.squares + 1e-6) / (sums.of_counts + 1e-6)).clamp_max(1.0)
+    counted = units.whole * (known > 1e-9) > 0
+    level_variance = units.level_variance - sums.level_chance / sums.used.clamp_min(1)
+    return units._replace(
+        extra_noise=torch.where(counted, left.clamp(1e-6, 4.0).sqrt(), units.extra_noise),
+        count_share=torch.where(counted, share, units.count_share),
+        noise_centre=noise_centre,
+        noise_variance=noise_variance.clamp_min(0.002),
+        level_variance=level_variance.clamp_min(0.0005),
+    )
