@@ -5,11 +5,14 @@ from pathlib import Path
 from time import perf_counter
 
 import torch
-from sklearn.base import BaseEstimator, _fit_context
+from sklearn.base import BaseEstimator, _fit_context, clone
 from sklearn.exceptions import InconsistentVersionWarning
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import StrOptions
 
 from sklearn_pttf._checkpoint import Checkpoint, shipped_names
 from sklearn_pttf._device import check_device
+from sklearn_pttf._guard import blended, finetune_guarded, n_chargeable, not_tried
 from sklearn_pttf._mixin import DecisionMixin
 from sklearn_pttf._network_use import (
     context_arrays,
@@ -18,6 +21,7 @@ from sklearn_pttf._network_use import (
     predict_law,
 )
 from sklearn_pttf._version import __version__
+from sklearn_pttf.finetune import FEW_ROWS, FinetuneStrategy, auto_strategy
 from sklearn_pttf.problems import DecisionProblem
 
 
@@ -40,11 +44,20 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         Pretrained weights. ``"auto"``: those made for the problem; the name of a shipped
         checkpoint; the path of a file; or a `Checkpoint`, as `pretrain` returns it.
 
-    finetune : None, default=None
-        None: the pretrained weights are used as they are.
+    finetune : FinetuneStrategy, "auto" or None, default=None
+        How the weights are trained on the rows of `fit`. ``"auto"``: by the number of rows, not
+        at all below 150, the head only below 1,000, all weights above. None: the pretrained
+        weights are used as they are. Whatever is trained is used only where it was cheaper on
+        rows that it was not trained on.
+
+    warm_start : bool, default=False
+        Whether finetuning goes on from the weights of the last `fit`, where they were used.
 
     device : str, default="auto"
         ``"cpu"``, ``"cuda"``, ``"cuda:k"``, or ``"auto"``: CUDA where there is one.
+
+    random_state : int, RandomState or None, default=None
+        How rows are split for finetuning.
 
     verbose : int, default=0
         1: `fit` prints a line about what it did, and many rows show their progress.
@@ -55,7 +68,25 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         The problem in use.
 
     checkpoint_ : Checkpoint
-        The weights in use, as CPU arrays, with their card.
+        The pretrained weights, as CPU arrays, with their card.
+
+    finetuned_checkpoint_ : Checkpoint or None
+        The finetuned weights, if they are in use.
+
+    finetune_report_ : dict
+        What was compared, in the manner of ``cv_results_``: arrays ``candidate``,
+        ``mean_cost`` (cross-fitted, on observations or outcomes that the decisions did not see),
+        ``std_error``, ``gain`` over the pretrained weights, ``gain_std_error`` and ``chosen``;
+        where nothing was trained, ``reason`` says why.
+
+    finetune_improved_ : bool
+        Whether something else than the pretrained weights alone is in use.
+
+    n_iter_ : float
+        Mean over folds of the epoch whose weights were kept; 0 is none.
+
+    history_ : list of dict
+        Losses of the epochs of every fold.
 
     device_ : str
         The device in use.
@@ -102,16 +133,30 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
     _parameter_constraints = {
         "problem": [DecisionProblem, None],
         "checkpoint": [str, Path, Checkpoint],
-        "finetune": [None],
+        "finetune": [FinetuneStrategy, StrOptions({"auto"}), None],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
         "device": [str],
         "verbose": ["verbose"],
     }
 
-    def __init__(self, problem=None, *, checkpoint="auto", finetune=None, device="auto", verbose=0):
+    def __init__(
+        self,
+        problem=None,
+        *,
+        checkpoint="auto",
+        finetune=None,
+        warm_start=False,
+        device="auto",
+        random_state=None,
+        verbose=0,
+    ):
         self.problem = problem
         self.checkpoint = checkpoint
         self.finetune = finetune
+        self.warm_start = warm_start
         self.device = device
+        self.random_state = random_state
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -140,19 +185,72 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             positive or too unequal; if a column, the checkpoint or the device is unknown.
         """
         began = perf_counter()
+        last = getattr(self, "finetuned_checkpoint_", None) if self.warm_start else None
         portfolio = self._read_to_fit(X)
-        if y is not None:
-            self._check_outcomes(X, y)
+        outcomes = None if y is None else self._check_outcomes(X, y)
         self.device_ = check_device(self.device)
         self.checkpoint_ = self._load_checkpoint()
-        self._network = self.checkpoint_.build_network(self.device_, torch.float64)
-        self._context = encode_context(self._network, portfolio.observations, self.integer_)
+        found = self._finetuned(portfolio, outcomes, last or self.checkpoint_)
+        self._use(found, portfolio)
         if self.verbose:
             print(
                 f"{len(portfolio):,} rows with {portfolio.counts.sum():,} observations read by "
-                f"{self.checkpoint_} on {self.device_} in {perf_counter() - began:.2f} s."
+                f"{self.checkpoint_} on {self.device_} in {perf_counter() - began:.2f} s. "
+                f"{found.summary()}"
             )
         return self
+
+    def _finetuned(self, portfolio, outcomes, start):
+        """What came of finetuning; `Finetuning`."""
+        strategy = self.finetune
+        if strategy is None:
+            return not_tried("finetune=None")
+        n_rows = n_chargeable(portfolio, outcomes)
+        if strategy == "auto":
+            strategy = auto_strategy(n_rows)
+            if strategy is None:
+                return not_tried(f"{n_rows} rows to charge are fewer than {FEW_ROWS}")
+        strategy = clone(strategy)
+        strategy._validate_params()
+        seed = check_random_state(self.random_state).randint(2**31 - 1)
+        return finetune_guarded(
+            strategy,
+            start,
+            self.problem_,
+            portfolio,
+            outcomes,
+            seed,
+            self.device_,
+            self.verbose,
+        )
+
+    def _use(self, found, portfolio):
+        """Keep what was chosen, and read the portfolio with it."""
+        self.finetune_report_ = found.report
+        self.finetune_improved_ = found.chosen != "pretrained"
+        self.n_iter_, self.history_ = found.n_iter, found.history
+        self.finetuned_checkpoint_ = self.baseline_ = None
+        if found.chosen in ("finetuned", "blend"):
+            card = {**self.checkpoint_.card, "name": f"{self.checkpoint_.card['name']}, finetuned"}
+            self.finetuned_checkpoint_ = Checkpoint.from_network(found.network.float(), card)
+        if found.chosen == "baseline":
+            self.baseline_ = found.baseline().fit(portfolio.observations)
+        self._chosen = found.chosen
+        self._networks = self._build_networks()
+        self._contexts = [
+            encode_context(network, portfolio.observations, self.integer_)
+            for network in self._networks
+        ]
+
+    def _build_networks(self):
+        """The networks whose laws are averaged."""
+        checkpoints = {
+            "pretrained": [self.checkpoint_],
+            "finetuned": [self.finetuned_checkpoint_],
+            "blend": [self.checkpoint_, self.finetuned_checkpoint_],
+            "baseline": [],
+        }[self._chosen]
+        return [each.build_network(self.device_, torch.float64) for each in checkpoints]
 
     def _load_checkpoint(self):
         if isinstance(self.checkpoint, Checkpoint):
@@ -166,12 +264,18 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         return Checkpoint.load(name)
 
     def _predict_law(self, portfolio):
-        return predict_law(self._network, self._context, portfolio.observations)
+        if self.baseline_ is not None:
+            return self.baseline_._predict_law(portfolio)
+        laws = [
+            predict_law(network, context, portfolio.observations)
+            for network, context in zip(self._networks, self._contexts, strict=True)
+        ]
+        return blended(*laws) if len(laws) > 1 else laws[0]
 
     def __getstate__(self):
         state = super().__getstate__().copy()
-        if state.pop("_network", None) is not None:
-            state["_context"] = context_arrays(state["_context"])
+        if state.pop("_networks", None) is not None:
+            state["_contexts"] = [context_arrays(context) for context in state["_contexts"]]
             state["_saved_by"] = __version__
         return state
 
@@ -194,5 +298,5 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             check_device(self.device_)
         except ValueError:  # fitted on a machine with other devices
             self.device_ = "cpu"
-        self._network = self.checkpoint_.build_network(self.device_, torch.float64)
-        self._context = context_from_arrays(self._context, self.device_)
+        self._networks = self._build_networks()
+        self._contexts = [context_from_arrays(each, self.device_) for each in self._contexts]

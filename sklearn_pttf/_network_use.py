@@ -18,7 +18,7 @@ CHUNK_CELLS = 50_000  # cells of X that are computed on at a time
 
 
 @contextlib.contextmanager
-def _single_threaded():
+def single_threaded():
     """One thread an operation: these are small, and several would mostly wait for each other.
 
     The number is that of the process, so operations that other threads begin meanwhile have
@@ -43,7 +43,7 @@ def _chunks(observations, device):
 def encode_context(network, observations, integer):
     """What later rows need to know about a portfolio; a `Context` of float64 tensors."""
     device = next(network.parameters()).device
-    with _single_threaded():
+    with single_threaded():
         return network.encode_context(list(_chunks(observations, device)), integer)
 
 
@@ -58,7 +58,7 @@ def predict_law(network, context, observations):
         return (output.quantiles * output.scale.unsqueeze(-1))[0].cpu().numpy()
 
     chunks = list(_chunks(observations, device))
-    with _single_threaded() as n_threads:
+    with single_threaded() as n_threads:
         if len(chunks) == 1:
             quantiles = [quantiles_of(chunks[0])]
         else:

@@ -16,7 +16,8 @@ LAYERS = [
     {"problems", "_parametric", "_network_use", "_checkpoint", "_hyperprior", "_loss"},
     {"_calibration", "_mixin"},
     {"_prior", "metrics"},
-    {"_pretrain", "baselines"},
+    {"_pretrain", "baselines", "finetune"},
+    {"_guard"},
     {"_estimator", "pretraining", "testing", "inspection"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}

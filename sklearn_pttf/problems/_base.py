@@ -169,6 +169,20 @@ class DecisionProblem(BaseEstimator, ABC):
         Tensor of shape (B, N, K)
         """
 
+    @abstractmethod
+    def own_levels(self, costs):
+        """Levels of the quantiles that the rows' best decisions are; finetuning minds them most.
+
+        Parameters
+        ----------
+        costs : dict of ndarray of shape (n,)
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Between 0 and 1.
+        """
+
     def hindsight_cost(self, decision, outcomes, costs):
         """Mean cost of each row's decision over its observed outcomes.
 

@@ -185,6 +185,9 @@ class Newsvendor(DecisionProblem):
         ratio = self.critical_ratio(**portfolio.costs)
         return law.quantile(np.clip(ratio, *RATIO_RANGE))
 
+    def own_levels(self, costs):
+        return self.critical_ratio(**costs)
+
     def expected_cost(self, decision, law, portfolio):
         short = law.excess(decision)
         left_over = decision - law.mean() + short

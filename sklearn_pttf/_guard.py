@@ -1,0 +1,317 @@
+"""Whether to leave the pretrained network: candidates compared on cross-fitted hindsight cost.
+
+Every row is charged by candidates that were not trained on it, on observations (or later
+outcomes) that the decision has not seen.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from sklearn_pttf._laws import QuantileGrid
+from sklearn_pttf._network_use import encode_context, predict_law, single_threaded
+from sklearn_pttf.baselines import (
+    NonparametricEmpiricalBayes,
+    ParametricEmpiricalBayes,
+    PooledRatio,
+    ShrunkenSampleAverage,
+)
+from sklearn_pttf.finetune import FinetuneData
+
+N_FOLDS = 3
+N_ROUNDS = 4  # observations of a row that are held out, one by one
+FEWEST_ROWS = 12  # that can be split into folds, and these into rows to train and to validate on
+FEW_ROWS = 100
+LEAST_SIZE = 1e-3  # of a row, as a share of the mean
+MOST_ROWS = 20_000  # that are trained on and charged; more would only take longer
+BASELINES = (
+    ShrunkenSampleAverage,
+    PooledRatio,
+    ParametricEmpiricalBayes,
+    NonparametricEmpiricalBayes,
+)
+
+
+class Round(NamedTuple):
+    """Evidence, and what decisions on it are charged on."""
+
+    evidence: object  # Portfolio
+    charged: np.ndarray  # (n, k), NaN where nothing is charged
+
+
+def charge_rounds(portfolio, outcomes, rng):
+    """Rounds that hold out observations of all rows one by one, or one that charges outcomes.
+
+    Parameters
+    ----------
+    portfolio : Portfolio
+
+    outcomes : ndarray of shape (n, k) or None
+        Later outcomes; then nothing is held out.
+
+    rng : Generator
+        Which observations of a row come first.
+
+    Returns
+    -------
+    list of Round
+    """
+    if outcomes is not None:
+        return [Round(portfolio, outcomes)]
+    mask, counts = portfolio.mask, portfolio.counts
+    order = np.where(mask, rng.random(mask.shape), np.inf).argsort(axis=1)
+    rounds, rows = [], np.arange(len(portfolio))
+    for k in range(min(N_ROUNDS, counts.max())):
+        cells = order[:, k]
+        charges = (counts > 1) & (counts > k)
+        observations = portfolio.observations.copy()
+        charged = np.where(charges, observations[rows, cells], np.nan)[:, None]
+        observations[rows[charges], cells[charges]] = np.nan
+        rounds.append(Round(portfolio.with_observations(observations), charged))
+    return rounds
+
+
+def hindsight_costs(problem, laws, rounds):
+    """Mean cost of every row over rounds, of decisions on ``laws``, one a round; (n,)."""
+    costs = [
+        problem.hindsight_cost(
+            problem.solve(law, round.evidence), round.charged, round.evidence.costs
+        )
+        for law, round in zip(laws, rounds, strict=True)
+    ]
+    costs = np.array(costs)
+    charged = ~np.isnan(costs)
+    total = np.where(charged, costs, 0.0).sum(axis=0)
+    return np.where(charged.any(axis=0), total / np.maximum(charged.sum(axis=0), 1), np.nan)
+
+
+def network_laws(network, rounds):
+    """The law of every row, one a round, with the round's evidence as context."""
+    return [
+        predict_law(
+            network,
+            encode_context(network, round.evidence.observations, round.evidence.integer),
+            round.evidence.observations,
+        )
+        for round in rounds
+    ]
+
+
+def baseline_laws(baseline, rounds):
+    """The law of every row, one a round, by a baseline that was fitted on its evidence."""
+    return [
+        baseline.fit(round.evidence.observations).predict_distribution(round.evidence.observations)
+        for round in rounds
+    ]
+
+
+def folds_of(rows, rng):
+    """Random parts of ``rows`` for cross-fitting; list of ndarray of int."""
+    return np.array_split(rng.permutation(rows), N_FOLDS)
+
+
+def best_of_others(costs, folds):
+    """Costs of the candidate that was cheapest on the other folds, for every row.
+
+    Parameters
+    ----------
+    costs : ndarray of shape (n_candidates, n)
+        Of every candidate and row; NaN where a row is not charged.
+
+    folds : list of ndarray of int
+
+    Returns
+    -------
+    costs : ndarray of shape (n,)
+        NaN outside the folds.
+
+    best : int
+        The cheapest over all folds.
+    """
+    out = np.full(costs.shape[1], np.nan)
+    for k, fold in enumerate(folds):
+        others = np.concatenate([other for j, other in enumerate(folds) if j != k])
+        out[fold] = costs[np.nanmean(costs[:, others], axis=1).argmin(), fold]
+    rows = np.concatenate(folds)
+    return out, int(np.nanmean(costs[:, rows], axis=1).argmin())
+
+
+def choose(costs, rows):
+    """The candidate to use, and the report.
+
+    It leaves the first candidate only for one whose mean cost is lower by more than one standard
+    error of the difference (two below 100 rows, where a blend goes before its parts).
+
+    Parameters
+    ----------
+    costs : dict of str to ndarray of shape (n,)
+        Cross-fitted costs of the candidates; the first is the pretrained network.
+
+    rows : ndarray of int
+        Rows that were charged.
+
+    Returns
+    -------
+    chosen : str
+
+    report : dict of ndarray
+        ``candidate``, ``mean_cost``, ``std_error`` (of the mean), ``gain`` over the first,
+        ``gain_std_error`` and ``chosen``, in the manner of ``cv_results_``.
+    """
+    names = list(costs)
+    table = np.array([costs[name][rows] for name in names])
+    few = len(rows) < FEW_ROWS
+    gains = table[0] - table
+    root = np.sqrt(len(rows))
+    gain, error = gains.mean(axis=1), gains.std(axis=1, ddof=1) / root
+    eligible = gain > (2 if few else 1) * error
+    eligible[0] = False
+    chosen = int(np.where(eligible, gain, -np.inf).argmax()) if eligible.any() else 0
+    if few and chosen and "blend" in names and eligible[names.index("blend")]:
+        chosen = names.index("blend")
+    report = {
+        "candidate": np.array(names),
+        "mean_cost": table.mean(axis=1),
+        "std_error": table.std(axis=1, ddof=1) / root,
+        "gain": gain,
+        "gain_std_error": error,
+        "chosen": np.arange(len(names)) == chosen,
+    }
+    return names[chosen], report
+
+
+# ------------------------------------------------------------------ candidates
+
+
+class Finetuning(NamedTuple):
+    """What came of finetuning."""
+
+    chosen: str  # "pretrained", "finetuned", "blend" or "baseline"
+    report: dict
+    network: torch.nn.Module = None  # the mean of the folds' networks, None without training
+    baseline: type = None
+    n_iter: float = 0  # mean over folds of the best epoch
+    history: list = ()  # of the epochs of every fold
+
+    def summary(self):
+        """One line of text."""
+        if "reason" in self.report:
+            return f"Not finetuned: {self.report['reason']}."
+        own = self.report["candidate"] == self.chosen
+        gain, error = (self.report[name][own][0] for name in ("gain", "gain_std_error"))
+        before = self.report["mean_cost"][0]
+        return (
+            f"In use: {self.chosen}, {gain / before:.1%} +- {error / before:.1%} cheaper than "
+            "pretrained on rows it was not trained on."
+        )
+
+
+def blended(left, right):
+    """The law between two: its quantiles are the means of theirs."""
+    return QuantileGrid((left.quantiles + right.quantiles) / 2, left.levels, left.integer)
+
+
+def averaged(networks):
+    """The network whose weights are the means of others', in place of the first."""
+    states = [network.state_dict() for network in networks]
+    mean = {name: sum(state[name] for state in states) / len(states) for name in states[0]}
+    networks[0].load_state_dict(mean)
+    return networks[0]
+
+
+def n_chargeable(portfolio, outcomes):
+    """Number of rows that a decision can be charged on without being seen by it."""
+    if outcomes is None:
+        return int((portfolio.counts > 1).sum())
+    return int((~np.isnan(outcomes)).any(axis=1).sum())
+
+
+def not_tried(reason):
+    """Nothing was trained."""
+    report = {"candidate": np.array(["pretrained"]), "chosen": np.array([True]), "reason": reason}
+    return Finetuning("pretrained", report)
+
+
+def finetune_guarded(strategy, start, problem, portfolio, outcomes, seed, device, verbose):
+    """Train on parts of the rows, charge all candidates on the others, and choose.
+
+    Parameters
+    ----------
+    strategy : FinetuneStrategy
+
+    start : Checkpoint
+        Where every fold starts from.
+
+    problem : DecisionProblem
+
+    portfolio : Portfolio
+
+    outcomes : ndarray of shape (n, k) or None
+        Later outcomes.
+
+    seed : int
+
+    device : str
+
+    verbose : int
+
+    Returns
+    -------
+    Finetuning
+    """
+    n_rows = n_chargeable(portfolio, outcomes)
+    if n_rows < FEWEST_ROWS:
+        return not_tried(f"{n_rows} rows to charge are fewer than {FEWEST_ROWS}")
+    rng = np.random.default_rng(seed)
+    if len(portfolio) > MOST_ROWS:
+        rows = rng.permutation(len(portfolio))[:MOST_ROWS]
+        portfolio = portfolio.take(rows)
+        outcomes = None if outcomes is None else outcomes[rows]
+    pretrained = start.build_network(device, torch.float64)
+    data = _finetune_data(pretrained, problem, portfolio, outcomes)
+    rows = data.usable()
+    folds = folds_of(rows, rng)
+    rounds = charge_rounds(portfolio, outcomes, rng)
+    before = network_laws(pretrained, rounds)
+    costs = {"pretrained": hindsight_costs(problem, before, rounds)}
+    costs["finetuned"] = np.full(len(portfolio), np.nan)
+    costs["blend"] = np.full(len(portfolio), np.nan)
+    trained = []
+    for k in tqdm(range(len(folds)), desc="finetuning", unit="fold", disable=not verbose):
+        others = np.concatenate([fold for j, fold in enumerate(folds) if j != k])
+        network = start.build_network(device)
+        with single_threaded():
+            trained.append(strategy.train(network, problem, data, others, seed + k, device))
+        after = network_laws(trained[-1].network.double(), rounds)
+        middle = [blended(*pair) for pair in zip(before, after, strict=True)]
+        costs["finetuned"][folds[k]] = hindsight_costs(problem, after, rounds)[folds[k]]
+        costs["blend"][folds[k]] = hindsight_costs(problem, middle, rounds)[folds[k]]
+    baseline = None
+    if strategy.baselines:
+        table = [hindsight_costs(problem, baseline_laws(b(), rounds), rounds) for b in BASELINES]
+        costs["baseline"], best = best_of_others(np.array(table), folds)
+        baseline = BASELINES[best]
+    chosen, report = choose(costs, rows)
+    return Finetuning(
+        chosen,
+        report,
+        averaged([fold.network for fold in trained]),
+        baseline,
+        float(np.mean([fold.n_iter for fold in trained])),
+        [{"fold": k, **row} for k, fold in enumerate(trained) for row in fold.history],
+    )
+
+
+def _finetune_data(network, problem, portfolio, outcomes):
+    """Rows with how uncertain they are, and what that costs."""
+    x, integer = portfolio.observations, portfolio.integer
+    law = predict_law(network, encode_context(network, x, integer), x)
+    median = law.quantile(0.5)
+    sizes = 2 * law.excess(median) + median - law.mean()  # mean distance from the median
+    sizes = np.maximum(sizes, LEAST_SIZE * sizes.mean())
+    expected = problem.expected_cost(problem.solve(law, portfolio), law, portfolio)
+    worth = np.maximum(expected, LEAST_SIZE * expected.mean()) / sizes
+    levels = problem.own_levels(portfolio.costs)
+    return FinetuneData(x, outcomes, levels, sizes, worth, integer)

@@ -1,0 +1,231 @@
+"""What finetuning strategies have in common."""
+
+import time
+from abc import ABC, abstractmethod
+from numbers import Integral, Real
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import Interval
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EarlyStopping, GradientNormClipping
+from skorch.helper import predefined_split
+from skorch.utils import noop
+
+from sklearn_pttf._loss import PortfolioLoss
+from sklearn_pttf.finetune._data import TrainingBatches, ValidationBatches
+
+MAX_PASSES = 4  # of the rows in an epoch
+CLIP = 1.0
+
+
+class Finetuned(NamedTuple):
+    """A network that was trained on real rows."""
+
+    network: torch.nn.Module
+    n_iter: int  # the best epoch; 0 is the pretrained network
+    history: list  # of dict, one an epoch, from epoch 0
+
+
+class FinetuneLoss(PortfolioLoss):
+    """The pretraining loss on rows' outcomes, one half of it at the levels that rows ask for."""
+
+    def forward(self, output, targets):
+        weights = self.level_weights() / self.level_weights().mean()
+        weights = 0.5 * weights + 0.5 * self._own_levels(targets["ratio"])
+        loss = self.losses(output, targets["outcome"])  # (B, N, K)
+        by_row = (loss * weights).mean(-1) * output.scale
+        charged = (targets["weight"] > 0).sum().clamp_min(1)
+        return (by_row * targets["weight"]).sum() / charged
+
+    def _own_levels(self, ratio):
+        """Weights of the two knots around each row's ratio, their mean over knots 1; (B, N, K)."""
+        knots = self.levels.logit()
+        distance = (
+            ratio.clamp(self.levels[0], self.levels[-1]).logit().unsqueeze(-1) - knots
+        ).abs()
+        near = (1 - distance / (knots[1] - knots[0])).clamp_min(0)
+        near = near * (self.levels * (1 - self.levels)) ** -0.5
+        return near / near.mean(-1, keepdim=True)
+
+
+class _FinetuneNet(NeuralNet):
+    """A skorch net whose loss pulls the trained parameters back to where they began."""
+
+    def __init__(self, *args, anchor=0.0, **kwargs):
+        self.anchor = anchor
+        super().__init__(*args, **kwargs)
+
+    def get_loss(self, y_pred, y_true, X=None, training=False):
+        loss = super().get_loss(y_pred, y_true, X, training)
+        if training and self.anchor:
+            trained = [p for p in self.module_.parameters() if p.requires_grad]
+            if not hasattr(self, "start_"):
+                self.start_ = [p.detach().clone() for p in trained]
+            distance = sum(
+                ((p - p0) ** 2).sum() for p, p0 in zip(trained, self.start_, strict=True)
+            )
+            loss = loss + self.anchor * distance
+        return loss
+
+
+class _ScoreFirst(Callback):
+    """Epoch 0 trains nothing: it scores the pretrained network."""
+
+    def __init__(self, lr):
+        self.lr = lr
+
+    def on_epoch_begin(self, net, **kwargs):
+        for group in net.optimizer_.param_groups:
+            group["lr"] = self.lr if len(net.history) > 1 else 0.0
+
+
+class _StopInTime(Callback):
+    def __init__(self, max_seconds):
+        self.max_seconds = max_seconds
+
+    def on_train_begin(self, net, **kwargs):
+        self.end_ = time.monotonic() + self.max_seconds
+
+    def on_epoch_end(self, net, **kwargs):
+        if time.monotonic() > self.end_:
+            raise KeyboardInterrupt
+
+
+class FinetuneStrategy(BaseEstimator, ABC):
+    """What of a pretrained network is trained on real rows, and how.
+
+    Subclasses say in `prepare` which parameters are trained.
+
+    Parameters
+    ----------
+    lr : float
+        Learning rate (AdamW).
+
+    max_epochs : int
+        Most epochs. In each, every row is charged up to four times, on other cells.
+
+    patience : int
+        Epochs without improvement on the validation rows before training ends.
+
+    validation_fraction : float
+        Share of the rows that are not trained on, and tell which epoch is best.
+
+    anchor : float
+        Strength of the pull back to the pretrained parameters.
+
+    batch_size : int
+        Most rows that are read together; more are split at random in every epoch.
+
+    max_seconds : float or None
+        Longest time to train, in seconds. None: no limit.
+
+    callbacks : list of skorch callbacks or None
+        Handed on to skorch.
+
+    baselines : bool
+        Whether a classical baseline may be used instead, where it is cheaper.
+    """
+
+    _parameter_constraints = {
+        "lr": [Interval(Real, 0, 1, closed="neither")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "patience": [Interval(Integral, 1, None, closed="left")],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "anchor": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [Interval(Integral, 2, None, closed="left")],
+        "max_seconds": [Interval(Real, 0, None, closed="neither"), None],
+        "callbacks": [list, None],
+        "baselines": ["boolean"],
+    }
+
+    @abstractmethod
+    def prepare(self, network):
+        """Freeze what is not trained and add what is; changes ``network`` in place."""
+
+    def finish(self, network):
+        """Undo what `prepare` added, keeping what was learned."""
+        return network
+
+    def train(self, network, problem, data, rows, seed, device="cpu"):
+        """Train on some rows; `Finetuned`.
+
+        Parameters
+        ----------
+        network : DecisionNetwork
+            Changed in place.
+
+        problem : DecisionProblem
+
+        data : FinetuneData
+
+        rows : ndarray of int
+            Rows to train and to validate on.
+
+        seed : int
+
+        device : str
+
+        Raises
+        ------
+        ValueError
+            If the strategy trains nothing, or there are too few rows for a validation split.
+        """
+        rows = np.random.default_rng(seed).permutation(rows)
+        n_validation = round(self.validation_fraction * len(rows))
+        if not 1 <= n_validation < len(rows):
+            raise ValueError(
+                f"{len(rows)} rows are too few for validation_fraction={self.validation_fraction}."
+            )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.prepare(network)
+        trained = [p for p in network.parameters() if p.requires_grad]
+        if not trained:
+            raise ValueError(f"{self!r} trains nothing.")
+        validation, training = rows[:n_validation], rows[n_validation:]
+        n_passes = min(MAX_PASSES, int((~np.isnan(data.charged)).sum(axis=1).max()))
+        batches = TrainingBatches(data, training, self.batch_size, n_passes, seed)
+        net = self._net(network, problem, device)
+        net.set_params(
+            train_split=predefined_split(
+                ValidationBatches(data, validation, training, self.batch_size, seed)
+            )
+        )
+        net.fit(batches, y=None)
+        losses = [row["valid_loss"] for row in net.history]
+        history = [
+            {"epoch": k, "train_loss": row["train_loss"], "valid_loss": row["valid_loss"]}
+            for k, row in enumerate(net.history)
+        ]
+        return Finetuned(self.finish(net.module_).eval(), int(np.argmin(losses)), history)
+
+    def _net(self, network, problem, device):
+        stop = EarlyStopping(patience=self.patience, threshold=0, sink=noop, load_best=True)
+        callbacks = [
+            ("first", _ScoreFirst(self.lr)),
+            ("clip", GradientNormClipping(CLIP)),
+            *((f"own{k}", callback) for k, callback in enumerate(self.callbacks or [])),
+            ("stop", stop),
+        ]
+        if self.max_seconds is not None:
+            callbacks.append(("time", _StopInTime(self.max_seconds)))
+        return _FinetuneNet(
+            network,
+            criterion=FinetuneLoss,
+            criterion__problem=problem,
+            criterion__levels=network.config.levels,
+            anchor=self.anchor,
+            optimizer=torch.optim.AdamW,
+            optimizer__weight_decay=0.0,
+            lr=self.lr,
+            max_epochs=self.max_epochs + 1,
+            iterator_train__batch_size=None,
+            iterator_valid__batch_size=None,
+            callbacks=callbacks,
+            callbacks__print_log=None,
+            device=device,
+            verbose=0,
+        )

@@ -1,0 +1,175 @@
+"""Real rows as batches: what is evidence, and what decisions are charged on.
+
+Everything here is a pure function of the rows and of a seed. Without later outcomes an
+observation of each row is held out, and the row and its portfolio are read without it.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch.utils.data import IterableDataset
+
+N_VALIDATION_TURNS = 4  # observations of a row that are held out, one by one, to validate
+
+
+class FinetuneData(NamedTuple):
+    """Rows to finetune on."""
+
+    observations: np.ndarray  # (n, m), NaN where missing
+    outcomes: np.ndarray | None  # (n, k) later outcomes, NaN where missing
+    ratios: np.ndarray  # (n,) level of the quantile that each row's problem asks for
+    sizes: np.ndarray  # (n,) what a row is uncertain by, in units of the outcome
+    worth: np.ndarray  # (n,) what a unit of that costs, in money
+    integer: bool
+
+    @property
+    def charged(self):
+        """What decisions are charged on: later outcomes, or held-out observations; (n, k)."""
+        return self.observations if self.outcomes is None else self.outcomes
+
+    def usable(self):
+        """Positions of the rows that a decision can be charged on; ndarray of int."""
+        needed = 2 if self.outcomes is None else 1
+        return np.flatnonzero((~np.isnan(self.charged)).sum(axis=1) >= needed)
+
+
+def drawn_cells(data, rng):
+    """For every row the position of one cell to charge, at random; ndarray of shape (n,)."""
+    keys = np.where(np.isnan(data.charged), np.inf, rng.random(data.charged.shape))
+    return keys.argmin(axis=1)
+
+
+def cells_in_turn(data, n_turns, rng):
+    """For every row the positions of cells to charge, each of them in turn; (n_turns, n)."""
+    seen = ~np.isnan(data.charged)
+    order = np.where(seen, rng.random(seen.shape), np.inf).argsort(axis=1)
+    turns = np.arange(n_turns)[:, None] % np.maximum(seen.sum(axis=1), 1)
+    return np.take_along_axis(order, turns.T, axis=1).T
+
+
+def make_batch(data, context, charged, cells):
+    """One portfolio, as the network and its loss take it.
+
+    Parameters
+    ----------
+    data : FinetuneData
+
+    context : ndarray of int
+        Rows that are read.
+
+    charged : ndarray of bool of shape (len(context),)
+        Which of them are charged.
+
+    cells : ndarray of shape (n,)
+        The cell of every row of ``data`` that is charged, and so held out if it is an
+        observation.
+
+    Returns
+    -------
+    inputs, targets : dict of Tensor
+        Targets are the outcome ``(1, N, 1)``, the row's ``ratio`` and its ``weight``, 0 if it
+        is not charged, ``(1, N)``.
+    """
+    place = np.arange(len(context)), cells[context]
+    observations = data.observations[context]
+    outcome = data.charged[context][place]
+    if data.outcomes is None:
+        can_be = (~np.isnan(observations)).sum(axis=1) > 1
+        held_out = observations.copy()
+        held_out[place] = np.nan
+        observations = np.where(can_be[:, None], held_out, observations)
+    else:
+        can_be = ~np.isnan(outcome)
+    # rows count by their own uncertainty and by what they cost, in equal parts
+    sizes, worth = data.sizes[context], data.worth[context]
+    weight = 0.5 * (1 / sizes + worth / (worth * sizes).mean()) * (charged & can_be)
+    inputs = {
+        "observations": torch.tensor(observations, dtype=torch.float32).unsqueeze(0),
+        "whole": torch.tensor([float(data.integer)]),
+    }
+    targets = {
+        "outcome": torch.tensor(np.nan_to_num(outcome), dtype=torch.float32)[None, :, None],
+        "ratio": torch.tensor(data.ratios[context], dtype=torch.float32).unsqueeze(0),
+        "weight": torch.tensor(weight, dtype=torch.float32).unsqueeze(0),
+    }
+    return inputs, targets
+
+
+def _groups(rows, size):
+    """Rows in pieces of nearly equal length, none longer than ``size``."""
+    return np.array_split(rows, max(1, -(-len(rows) // size)))
+
+
+class TrainingBatches(IterableDataset):
+    """Random groups of rows, each a portfolio of its own; new ones every time.
+
+    Parameters
+    ----------
+    data : FinetuneData
+
+    rows : ndarray of int
+        Rows to train on.
+
+    batch_size : int
+        Most rows of a group.
+
+    n_passes : int
+        How often every row is charged, each time on another cell.
+
+    seed : int
+    """
+
+    def __init__(self, data, rows, batch_size, n_passes, seed):
+        self.data = data
+        self.rows = rows
+        self.batch_size = batch_size
+        self.n_passes = n_passes
+        self.seed = seed
+        self.epoch = 0
+
+    def __iter__(self):
+        rng = np.random.default_rng([self.seed, self.epoch])
+        self.epoch += 1
+        for _ in range(self.n_passes):
+            cells = drawn_cells(self.data, rng)
+            for group in _groups(rng.permutation(self.rows), self.batch_size):
+                yield make_batch(self.data, group, np.ones(len(group), dtype=bool), cells)
+
+
+class ValidationBatches(IterableDataset):
+    """Rows that are not trained on, read together with those that are; always the same.
+
+    Parameters
+    ----------
+    data : FinetuneData
+
+    rows, others : ndarray of int
+        Rows that are charged, and rows that are only read.
+
+    batch_size : int
+        Most rows of a portfolio.
+
+    seed : int
+    """
+
+    def __init__(self, data, rows, others, batch_size, seed):
+        n_groups = max(1, -(-(len(rows) + len(others)) // batch_size))
+        groups = list(
+            zip(np.array_split(rows, n_groups), np.array_split(others, n_groups), strict=True)
+        )
+        n_turns = min(N_VALIDATION_TURNS, int((~np.isnan(data.charged)).sum(axis=1).max()))
+        turns = cells_in_turn(data, n_turns, np.random.default_rng(seed))
+        self.batches = [
+            make_batch(
+                data,
+                np.concatenate([own, other]),
+                np.arange(len(own) + len(other)) < len(own),
+                cells,
+            )
+            for own, other in groups
+            for cells in turns
+        ]
+
+    def __iter__(self):
+        return iter(self.batches)

@@ -1,0 +1,72 @@
+"""Train the head."""
+
+from sklearn_pttf.finetune._base import FinetuneStrategy
+
+
+class HeadFinetune(FinetuneStrategy):
+    """Train the head only: the layers that turn a row's state into its quantiles.
+
+    What is read from rows and portfolios stays as pretrained. Fast, and hard to spoil.
+
+    Parameters
+    ----------
+    lr : float, default=0.001
+        Learning rate (AdamW).
+
+    max_epochs : int, default=40
+        Most epochs. In each, every row is charged up to four times, on other cells.
+
+    patience : int, default=6
+        Epochs without improvement on the validation rows before training ends.
+
+    validation_fraction : float, default=0.25
+        Share of the rows that are not trained on, and tell which epoch is best.
+
+    anchor : float, default=0.0
+        Strength of the pull: the sum of squared distances of the weights to the pretrained ones
+        is added to the loss this many times.
+
+    batch_size : int, default=1000
+        Most rows that are read together; more are split at random in every epoch.
+
+    max_seconds : float, default=None
+        Longest time to train, in seconds. None: no limit.
+
+    callbacks : list of skorch callbacks, default=None
+        Handed on to skorch.
+
+    baselines : bool, default=True
+        Whether a classical baseline may be used instead, where it is cheaper.
+
+    See Also
+    --------
+    FullFinetune : Trains all weights.
+    LoRAFinetune : Trains a few directions of every layer.
+    """
+
+    def __init__(
+        self,
+        *,
+        lr=1e-3,
+        max_epochs=40,
+        patience=6,
+        validation_fraction=0.25,
+        anchor=0.0,
+        batch_size=1000,
+        max_seconds=None,
+        callbacks=None,
+        baselines=True,
+    ):
+        self.lr = lr
+        self.max_epochs = max_epochs
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.anchor = anchor
+        self.batch_size = batch_size
+        self.max_seconds = max_seconds
+        self.callbacks = callbacks
+        self.baselines = baselines
+
+    def prepare(self, network):
+        network.requires_grad_(False)
+        network.head.requires_grad_(True)

@@ -1,0 +1,121 @@
+"""Train a few directions of every layer."""
+
+from numbers import Integral
+
+import torch
+from sklearn.utils._param_validation import Interval
+from torch import nn
+from torch.nn.utils import parametrize
+
+from sklearn_pttf.finetune._base import FinetuneStrategy
+
+
+class _LowRank(nn.Module):
+    """A matrix plus a product of two thin ones, which is zero at first."""
+
+    def __init__(self, weight, rank):
+        super().__init__()
+        n_out, n_in = weight.shape
+        self.down = nn.Parameter(torch.randn(rank, n_in) / n_in**0.5)
+        self.up = nn.Parameter(torch.zeros(n_out, rank))
+
+    def forward(self, weight):
+        return weight + self.up @ self.down
+
+
+class LoRAFinetune(FinetuneStrategy):
+    """Train low-rank changes of every matrix of the network (LoRA [1]_).
+
+    Between the head only and all weights: every layer can change, in a few directions.
+
+    Parameters
+    ----------
+    rank : int, default=4
+        Rank of the change of every matrix, at most the width of the network.
+
+    lr : float, default=0.002
+        Learning rate (AdamW).
+
+    max_epochs : int, default=40
+        Most epochs. In each, every row is charged up to four times, on other cells.
+
+    patience : int, default=6
+        Epochs without improvement on the validation rows before training ends.
+
+    validation_fraction : float, default=0.25
+        Share of the rows that are not trained on, and tell which epoch is best.
+
+    anchor : float, default=0.0
+        Strength of the pull: the sum of squared distances of the weights to the pretrained ones
+        is added to the loss this many times.
+
+    batch_size : int, default=1000
+        Most rows that are read together; more are split at random in every epoch.
+
+    max_seconds : float, default=None
+        Longest time to train, in seconds. None: no limit.
+
+    callbacks : list of skorch callbacks, default=None
+        Handed on to skorch.
+
+    baselines : bool, default=True
+        Whether a classical baseline may be used instead, where it is cheaper.
+
+    See Also
+    --------
+    FullFinetune : Trains all weights.
+    HeadFinetune : Trains the last layers only.
+
+    References
+    ----------
+    .. [1] E. J. Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", ICLR (2022).
+    """
+
+    _parameter_constraints = {
+        **FinetuneStrategy._parameter_constraints,
+        "rank": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        *,
+        rank=4,
+        lr=2e-3,
+        max_epochs=40,
+        patience=6,
+        validation_fraction=0.25,
+        anchor=0.0,
+        batch_size=1000,
+        max_seconds=None,
+        callbacks=None,
+        baselines=True,
+    ):
+        self.rank = rank
+        self.lr = lr
+        self.max_epochs = max_epochs
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.anchor = anchor
+        self.batch_size = batch_size
+        self.max_seconds = max_seconds
+        self.callbacks = callbacks
+        self.baselines = baselines
+
+    def prepare(self, network):
+        if self.rank > network.config.width:
+            raise ValueError(
+                f"rank must be at most the width of the network, {network.config.width}; got "
+                f"{self.rank}."
+            )
+        network.requires_grad_(False)
+        for layer in _linear_layers(network):
+            parametrize.register_parametrization(layer, "weight", _LowRank(layer.weight, self.rank))
+
+    def finish(self, network):
+        for layer in _linear_layers(network):
+            parametrize.remove_parametrizations(layer, "weight")
+        return network
+
+
+def _linear_layers(network):
+    return [module for module in network.modules() if isinstance(module, nn.Linear)]

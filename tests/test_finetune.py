@@ -1,0 +1,348 @@
+"""Finetuning on real rows: what is held out, what is trained, and what the guard chooses."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+
+from sklearn_pttf import Checkpoint, PretrainedDecisionTransformer, SyntheticPrior, pretrain
+from sklearn_pttf._guard import best_of_others, blended, charge_rounds, choose, hindsight_costs
+from sklearn_pttf._laws import QuantileGrid, WeightedAtoms
+from sklearn_pttf._network import DecisionNetwork, NetworkConfig
+from sklearn_pttf._portfolio import Portfolio
+from sklearn_pttf.datasets import make_demand_portfolio
+from sklearn_pttf.finetune import FinetuneData, FullFinetune, HeadFinetune, LoRAFinetune
+from sklearn_pttf.finetune._base import FinetuneLoss
+from sklearn_pttf.finetune._data import (
+    TrainingBatches,
+    ValidationBatches,
+    cells_in_turn,
+    drawn_cells,
+    make_batch,
+)
+from sklearn_pttf.problems import Newsvendor
+
+NAN = np.nan
+TINY = NetworkConfig(width=16, n_layers=1, n_tokens=4, n_heads=2, observation_width=8)
+X = np.array([[1.0, 2.0, NAN], [3.0, NAN, NAN], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]])
+STRATEGIES = [FullFinetune, HeadFinetune, LoRAFinetune]
+
+
+def _data(X=X, outcomes=None):
+    n = len(X)
+    return FinetuneData(X, outcomes, np.full(n, 0.9), np.ones(n), np.ones(n), True)
+
+
+def _network(seed=0):
+    torch.manual_seed(seed)
+    return DecisionNetwork(TINY)
+
+
+@pytest.fixture(scope="module")
+def checkpoint():
+    """A network that orders far too much."""
+    start = pretrain(SyntheticPrior(), network=TINY, n_steps=3, rows=100, verbose=0)
+    network = start.build_network()
+    with torch.no_grad():
+        network.head.mlp[-1].bias[2] += 1.0  # the shift of the location, in units of noise
+    return Checkpoint.from_network(network, start.card)
+
+
+@pytest.fixture(scope="module")
+def table():
+    return make_demand_portfolio(240, 6, n_outcomes=100, noise=0.8, random_state=0)
+
+
+# ---------------------------------------------------------------- batches
+
+
+def test_a_charged_observation_is_not_evidence():
+    cells = np.array([1, 0, 2, 0])
+    inputs, targets = make_batch(_data(), np.array([2, 0, 1]), np.ones(3, dtype=bool), cells)
+    np.testing.assert_array_equal(
+        inputs["observations"][0], [[4, 5, NAN], [1, NAN, NAN], [3, NAN, NAN]]
+    )
+    # a row's only observation is kept, and not charged
+    assert targets["outcome"][0, :2, 0].tolist() == [6.0, 2.0]
+    assert (targets["weight"][0] > 0).tolist() == [True, True, False]
+
+
+def test_later_outcomes_leave_the_evidence_alone():
+    y = np.array([[1.0], [2.0], [NAN], [4.0]])
+    inputs, targets = make_batch(
+        _data(outcomes=y), np.arange(4), np.ones(4, bool), np.zeros(4, int)
+    )
+    np.testing.assert_array_equal(inputs["observations"][0], X)
+    assert (targets["weight"][0] > 0).tolist() == [True, True, False, True]
+
+
+def test_cells_in_turn_are_each_observation_once():
+    turns = cells_in_turn(_data(), 3, np.random.default_rng(0))
+    assert sorted(turns[:, 2]) == [0, 1, 2]
+    assert set(turns[:, 0]) == {0, 1}
+    assert set(turns[:, 1]) == {0}
+
+
+def test_drawn_cells_are_observed():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        assert not np.isnan(X[np.arange(4), drawn_cells(_data(), rng)]).any()
+
+
+def test_training_batches_hold_each_row_once_a_pass():
+    data = _data(np.arange(70.0).reshape(10, 7))
+    batches = TrainingBatches(data, np.arange(1, 10), 4, 2, seed=0)
+    first = [inputs["observations"].shape[1] for inputs, _ in batches]
+    assert first == [3, 3, 3] * 2
+    seen = [targets["outcome"].ravel().tolist() for _, targets in batches]
+    again = TrainingBatches(data, np.arange(1, 10), 4, 2, seed=0)
+    list(again)
+    assert seen == [targets["outcome"].ravel().tolist() for _, targets in again]
+
+
+def test_validation_batches_charge_only_their_rows():
+    data = _data(np.arange(70.0).reshape(10, 7))
+    batches = ValidationBatches(data, np.array([3, 8]), np.array([0, 1, 2]), 100, seed=0)
+    for inputs, targets in batches:
+        assert inputs["observations"].shape[1] == 5
+        assert (targets["weight"][0] > 0).tolist() == [True, True, False, False, False]
+
+
+# ---------------------------------------------------------------- the loss
+
+
+def test_half_of_the_weight_is_at_the_rows_own_level():
+    loss = FinetuneLoss(Newsvendor(), TINY.levels)
+    levels = torch.tensor(TINY.levels)
+    own = loss._own_levels(torch.tensor([[levels[20].item(), 0.5]]))[0]
+    assert (own[0] > 1e-3).nonzero().ravel().tolist() == [20]
+    assert (own[1] > 1e-3).nonzero().ravel().tolist() == [16]
+    assert own.mean(-1).tolist() == pytest.approx([1.0, 1.0])
+    between = (levels[20].logit() + levels[21].logit()) / 2
+    near = loss._own_levels(between.sigmoid().reshape(1, 1))[0, 0]
+    assert (near > 1e-3).nonzero().ravel().tolist() == [20, 21]
+
+
+# ---------------------------------------------------------------- strategies
+
+
+def _train(strategy, seed=0):
+    data = _data(np.random.RandomState(0).poisson(5.0, size=(40, 5)).astype(float))
+    network = _network()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    found = strategy.train(network, Newsvendor(), data, np.arange(40), seed)
+    after = found.network.state_dict()
+    assert set(after) == set(before)
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    return found, before, changed
+
+
+@pytest.mark.parametrize("cls", STRATEGIES)
+def test_what_is_trained(cls):
+    found, before, changed = _train(cls(max_epochs=3, lr=0.01, patience=3))
+    assert found.n_iter > 0
+    losses = [row["valid_loss"] for row in found.history]
+    assert losses[found.n_iter] == min(losses)
+    expected = {
+        FullFinetune: {name for name in before},
+        HeadFinetune: {name for name in before if name.startswith("head.")},
+        LoRAFinetune: {name for name in before if before[name].ndim == 2 and name != "tokens"},
+    }[cls]
+    # what never had a gradient stays: the last layer's tokens are read by nobody, say
+    assert changed <= expected
+    assert len(changed) > 0.8 * len(expected)
+
+
+@pytest.mark.parametrize("cls", STRATEGIES)
+def test_equal_seeds_give_equal_networks(cls):
+    first, second = (_train(cls(max_epochs=2))[0].network.state_dict() for _ in range(2))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("cls", STRATEGIES)
+def test_the_first_epoch_trains_nothing_and_can_be_the_best(cls):
+    found, _, changed = _train(cls(max_epochs=4, patience=2, lr=0.9))
+    if found.n_iter == 0:
+        assert not changed
+    assert found.history[0]["epoch"] == 0
+    other = _train(cls(max_epochs=1, lr=1e-3))[0]
+    assert found.history[0]["valid_loss"] == pytest.approx(other.history[0]["valid_loss"])
+
+
+def test_the_anchor_holds():
+    def distance(anchor):
+        found, before, _ = _train(FullFinetune(anchor=anchor, max_epochs=5, lr=1e-3, patience=5))
+        after = found.network.state_dict()
+        return sum(((after[name] - before[name]) ** 2).sum().item() for name in before)
+
+    assert distance(100.0) < 0.2 * distance(0.0)
+
+
+def test_callbacks_and_time_limit_reach_skorch():
+    from skorch.callbacks import Callback
+
+    class Count(Callback):
+        epochs = 0
+
+        def on_epoch_end(self, net, **kwargs):
+            Count.epochs += 1
+
+    found, *_ = _train(HeadFinetune(max_epochs=50, max_seconds=1e-9, callbacks=[Count()]))
+    assert Count.epochs == len(found.history) == 1
+
+
+@pytest.mark.parametrize(
+    ("strategy", "match"),
+    [
+        (FullFinetune(lr=0.0), "lr"),
+        (FullFinetune(validation_fraction=1.0), "validation_fraction"),
+        (HeadFinetune(max_epochs=0), "max_epochs"),
+        (FullFinetune(anchor=-1.0), "anchor"),
+        (LoRAFinetune(rank=0), "rank"),
+        (LoRAFinetune(rank=17), "rank must be at most the width of the network, 16; got 17"),
+    ],
+)
+def test_bad_settings(strategy, match, checkpoint, table):
+    pdt = PretrainedDecisionTransformer(checkpoint=checkpoint, finetune=strategy)
+    with pytest.raises(ValueError, match=match):
+        pdt.fit(table[0])
+
+
+# ---------------------------------------------------------------- the guard
+
+
+def test_rounds_hide_what_they_charge():
+    rounds = charge_rounds(Portfolio(X), None, np.random.default_rng(0))
+    assert len(rounds) == 3
+    charged = np.concatenate([each.charged for each in rounds], axis=1)
+    assert sorted(charged[2]) == [4.0, 5.0, 6.0]
+    assert np.isnan(charged[1]).all()  # a row's only observation is never held out
+    for each in rounds:
+        left = np.sort(np.column_stack([each.evidence.observations, each.charged]), axis=1)[:, :3]
+        np.testing.assert_array_equal(left, np.sort(X, axis=1))
+
+
+def test_hindsight_costs_by_hand():
+    costs = {"underage": np.array([4.0, 4.0]), "overage": np.array([1.0, 1.0])}
+    portfolio = Portfolio(np.array([[1.0, 5.0], [2.0, NAN]]), costs)
+    rounds = charge_rounds(portfolio, None, np.random.default_rng(0))
+    law = WeightedAtoms(np.array([[3.0], [3.0]]))
+    # an order of 3 costs 2 for a demand of 1, and 8 for a demand of 5
+    np.testing.assert_array_equal(hindsight_costs(Newsvendor(), [law, law], rounds), [5.0, NAN])
+
+
+def test_the_best_baseline_is_picked_on_other_folds():
+    costs = np.array([[1.0, 1.0, 9.0, 9.0], [2.0, 2.0, 3.0, 3.0]])
+    found, best = best_of_others(costs, [np.array([0, 1]), np.array([2, 3])])
+    assert found.tolist() == [2.0, 2.0, 9.0, 9.0]
+    assert best == 1
+
+
+def test_blend_is_between():
+    left = QuantileGrid(np.array([[1.0, 2.0, 3.0]]), [0.1, 0.5, 0.9], True)
+    right = QuantileGrid(np.array([[3.0, 4.0, 7.0]]), [0.1, 0.5, 0.9], True)
+    assert blended(left, right).quantiles.tolist() == [[2.0, 3.0, 5.0]]
+    assert blended(left, right).integer
+
+
+@pytest.mark.parametrize(
+    ("n", "gains", "expected"),
+    [
+        (400, {"finetuned": 0.04}, "pretrained"),  # the standard error is 0.05
+        (400, {"finetuned": 0.06}, "finetuned"),
+        (400, {"finetuned": 0.06, "blend": 0.07}, "blend"),
+        (64, {"finetuned": 0.2}, "pretrained"),  # below two standard errors of 0.125
+        (64, {"finetuned": 0.3, "blend": 0.26}, "blend"),
+        (64, {"finetuned": 0.3, "blend": 0.2}, "finetuned"),
+        (400, {"finetuned": -1.0, "blend": -0.5}, "pretrained"),
+    ],
+)
+def test_choice(n, gains, expected):
+    noise = np.tile([-1.0, 1.0], n // 2)  # of the differences: standard deviation 1
+    costs = {"pretrained": np.full(n, 5.0)}
+    costs |= {name: 5.0 - gain + noise for name, gain in gains.items()}
+    chosen, report = choose(costs, np.arange(n))
+    assert chosen == expected
+    assert report["candidate"][report["chosen"]].tolist() == [expected]
+    assert report["gain"][1] == pytest.approx(gains["finetuned"])
+    assert report["gain_std_error"][1] == pytest.approx(1 / np.sqrt(n), rel=0.01)
+
+
+# ---------------------------------------------------------------- in the estimator
+
+
+def _estimator(checkpoint, **params):
+    problem = Newsvendor.from_service_level(0.9)
+    strategy = FullFinetune(lr=3e-3, max_epochs=6, baselines=False)
+    defaults = {"finetune": strategy, "random_state": 0}
+    return PretrainedDecisionTransformer(problem, checkpoint=checkpoint, **{**defaults, **params})
+
+
+def test_a_poor_network_is_improved(checkpoint, table):
+    X, y = table
+    before = _estimator(checkpoint, finetune=None).fit(X)
+    after = _estimator(checkpoint).fit(X)
+    assert before.finetune_report_["reason"] == "finetune=None"
+    assert not before.finetune_improved_
+    assert after.finetune_improved_
+    assert after.n_iter_ > 0
+    assert after.finetuned_checkpoint_ is not None
+    assert after.score(X, y) > before.score(X, y) + 0.01
+    assert {row["fold"] for row in after.history_} == {0, 1, 2}
+
+
+def test_fits_repeat_and_survive_a_pickle(checkpoint, table):
+    X, _ = table
+    first = _estimator(checkpoint).fit(X)
+    orders = first.decide(X)
+    np.testing.assert_array_equal(clone(first).fit(X).decide(X), orders)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(first)).decide(X), orders)
+
+
+def test_a_baseline_may_be_used(checkpoint, table):
+    X, y = table
+    strategy = HeadFinetune(max_epochs=1, lr=1e-6)
+    fitted = _estimator(checkpoint, finetune=strategy).fit(X)
+    assert fitted.finetune_report_["candidate"].tolist()[-1] == "baseline"
+    assert fitted.finetune_report_["candidate"][fitted.finetune_report_["chosen"]] == ["baseline"]
+    assert fitted.score(X, y) > _estimator(checkpoint, finetune=None).fit(X).score(X, y)
+    np.testing.assert_array_equal(
+        pickle.loads(pickle.dumps(fitted)).decide(X[:5]), fitted.decide(X)[:5]
+    )
+
+
+def test_later_outcomes_are_charged(checkpoint, table):
+    X, y = table
+    fitted = _estimator(checkpoint).fit(X[:, :1], y[:, :5])
+    assert "reason" not in fitted.finetune_report_
+
+
+def test_warm_start_goes_on(checkpoint, table):
+    X, _ = table
+    pdt = _estimator(checkpoint, warm_start=True).fit(X)
+    first = pdt.finetuned_checkpoint_
+    cold = clone(pdt).fit(X).history_[0]["valid_loss"]
+    warm = pdt.fit(X).history_[0]["valid_loss"]
+    assert first is not None
+    assert warm != cold
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "finetune", "reason"),
+    [
+        (100, 6, "auto", "100 rows to charge are fewer than 150"),
+        (240, 1, FullFinetune(), "0 rows to charge are fewer than 12"),
+        (11, 6, FullFinetune(), "11 rows to charge are fewer than 12"),
+    ],
+)
+def test_the_report_says_why_nothing_was_trained(
+    checkpoint, table, rows, columns, finetune, reason
+):
+    X = table[0][:rows, :columns]
+    fitted = _estimator(checkpoint, finetune=finetune).fit(X)
+    assert fitted.finetune_report_["reason"] == reason
+    np.testing.assert_array_equal(
+        fitted.decide(X), _estimator(checkpoint, finetune=None).fit(X).decide(X)
+    )
