@@ -313,5 +313,5 @@ def _finetune_data(network, problem, portfolio, outcomes):
     sizes = np.maximum(sizes, LEAST_SIZE * sizes.mean())
     expected = problem.expected_cost(problem.solve(law, portfolio), law, portfolio)
     worth = np.maximum(expected, LEAST_SIZE * expected.mean()) / sizes
-    levels = problem.own_levels(portfolio.costs)
+    levels = problem.own_levels(portfolio)
     return FinetuneData(x, outcomes, levels, sizes, worth, integer)

@@ -588,3 +588,9 @@ def test_cost_of_columns_needs_numbers():
 def test_unsigned_numbers_do_not_wrap():
     orders, outcomes = np.array([1, 2], dtype=np.uint8), np.array([0, 1], dtype=np.uint8)
     assert_array_equal(Newsvendor(4.0, 1.0).cost(orders, outcomes), [1.0, 1.0])
+
+
+def test_own_levels_are_the_critical_ratios():
+    problem = Newsvendor(underage=Column(1), overage=1.0)
+    portfolio = problem.read(np.array([[5.0, 4.0], [6.0, 1.0]]))
+    np.testing.assert_allclose(problem.own_levels(portfolio), [0.8, 0.5])

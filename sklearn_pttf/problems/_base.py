@@ -169,19 +169,19 @@ class DecisionProblem(BaseEstimator, ABC):
         Tensor of shape (B, N, K)
         """
 
-    @abstractmethod
-    def own_levels(self, costs):
-        """Levels of the quantiles that the rows' best decisions are; finetuning minds them most.
+    def own_levels(self, portfolio):
+        """Levels of the quantiles that decisions hang on, which finetuning minds most.
 
         Parameters
         ----------
-        costs : dict of ndarray of shape (n,)
+        portfolio : Portfolio
 
         Returns
         -------
         ndarray of shape (n,)
-            Between 0 and 1.
+            Between 0 and 1; medians, unless a problem knows better.
         """
+        return np.full(len(portfolio), 0.5)
 
     def hindsight_cost(self, decision, outcomes, costs):
         """Mean cost of each row's decision over its observed outcomes.

@@ -185,8 +185,8 @@ class Newsvendor(DecisionProblem):
         ratio = self.critical_ratio(**portfolio.costs)
         return law.quantile(np.clip(ratio, *RATIO_RANGE))
 
-    def own_levels(self, costs):
-        return self.critical_ratio(**costs)
+    def own_levels(self, portfolio):
+        return self.critical_ratio(**portfolio.costs)
 
     def expected_cost(self, decision, law, portfolio):
         short = law.excess(decision)
