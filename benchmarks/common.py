@@ -12,8 +12,10 @@ from itertools import chain
 import joblib
 import numpy as np
 import pandas as pd
+from scipy import stats
 
-from sklearn_pttf import Checkpoint, PretrainedDecisionTransformer
+from sklearn_pttf import Checkpoint, Portfolio, PretrainedDecisionTransformer
+from sklearn_pttf._parametric import ZeroInflatedLognormalLaw
 from sklearn_pttf.baselines import (
     NonparametricEmpiricalBayes,
     ParametricEmpiricalBayes,
@@ -28,6 +30,7 @@ from sklearn_pttf.problems import Newsvendor
 from sklearn_pttf.testing import (
     GammaPoisson,
     LognormalNormal,
+    PortfolioLaw,
     Segments,
     ZeroInflatedPoisson,
 )
@@ -55,6 +58,34 @@ TAUS = (0.5, 0.9, 0.95)
 MOST_ROWS, MOST_OBSERVATIONS = 500, 10  # that a draw of a real table takes
 N_RESAMPLES = 400
 TICKS = (-100, -10, -5, 0, 5, 10, 100, 1000)  # of a figure, in percent
+
+
+class LognormalRows(PortfolioLaw):
+    """Lognormal means, outcomes and zeros; means and noise (sd over mean) are without the zeros."""
+
+    def __init__(self, log_mean, log_sd, noise, zero_rate):
+        sigma = np.sqrt(np.log1p(noise**2))
+        self.positive = LognormalNormal(log_mean - sigma**2 / 2, log_sd, sigma)
+        self.zero_rate = zero_rate
+
+    def __repr__(self):
+        return f"LognormalRows({self.positive!r}, {self.zero_rate:g})"
+
+    def sample(self, n_instances, n_observations, random_state=None):
+        rng = np.random.RandomState(random_state)
+        positive = self.positive.sample(n_instances, n_observations, rng)
+        zero = rng.uniform(size=(n_instances, n_observations)) < self.zero_rate
+        observations = np.where(zero, 0.0, positive.observations)
+        return Portfolio(observations, integer=False, parameters=positive.parameters)
+
+    def predictive(self, portfolio):
+        x = portfolio.observations
+        law = self.positive.predictive(portfolio.with_observations(np.where(x > 0, x, np.nan)))
+        return ZeroInflatedLognormalLaw(*law.parameters, self.zero_rate)
+
+    def truth(self, portfolio):
+        law = self.positive.truth(portfolio)
+        return ZeroInflatedLognormalLaw(*law.parameters, self.zero_rate)
 
 
 def make_parser(description, figure=True):
@@ -215,6 +246,21 @@ def with_half_width(statistic, costs):
     resampled = statistic(np.einsum("rd,cdtm->rctm", draws / n_draws, costs))
     correction = np.sqrt(n_draws / max(n_draws - 1, 1))  # of a deviation around a mean of few
     return statistic(costs.mean(axis=1)), 1.96 * correction * resampled.std(axis=0)
+
+
+def mean_of_few(values):
+    """Mean over few draws, and half the width of its 95 % interval by Student's t."""
+    if len(values) < 2:
+        return values.mean(), np.nan
+    error = values.std(ddof=1) / np.sqrt(len(values))
+    return values.mean(), stats.t.ppf(0.975, len(values) - 1) * error
+
+
+def ratio_of_few(costs, reference):
+    """Ratio of mean costs of few paired draws, and half its interval (delta method)."""
+    value = costs.mean() / reference.mean()
+    _, half_width = mean_of_few(costs - value * reference)
+    return value, half_width / abs(reference.mean())
 
 
 def mean_above(reference):

@@ -82,7 +82,8 @@ class Checkpoint:
         name = self.card.get("name", "unnamed")
         state = {key: torch.from_numpy(value.copy()) for key, value in self.weights.items()}
         try:
-            network = DecisionNetwork(NetworkConfig(**self.card["network"]))
+            with torch.random.fork_rng(devices=[]):  # weights are drawn, and replaced below
+                network = DecisionNetwork(NetworkConfig(**self.card["network"]))
             network.load_state_dict(state)
         except (KeyError, RuntimeError, TypeError) as error:
             raise ValueError(

@@ -80,7 +80,7 @@ def _segment_means(random, spread, n):
     weights = random.exponential(size, 5) * (torch.arange(5, device=random.device) < n_segments)
     centres = 1.3 * spread * random.normal(size, 5)
     segment = torch.multinomial(weights, n, replacement=True, generator=random.generator)
-    within = 0.25 * spread * random.uniform(size, 1) * random.normal(size, n)
+    within = 0.3 * spread * random.uniform(size, 1) ** 2 * random.normal(size, n)
     return (centres.gather(-1, segment) + within).exp()
 
 

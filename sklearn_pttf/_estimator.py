@@ -1,18 +1,20 @@
 """The estimator: a pretrained network that decides a portfolio."""
 
 import warnings
+from numbers import Integral
 from pathlib import Path
 from time import perf_counter
 
 import torch
+from joblib import Memory
 from sklearn.base import BaseEstimator, _fit_context, clone
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_pttf._checkpoint import Checkpoint, shipped_names
 from sklearn_pttf._device import check_device
-from sklearn_pttf._guard import blended, finetune_guarded, n_chargeable, not_tried
+from sklearn_pttf._guard import blended, finetune_guarded, not_tried
 from sklearn_pttf._mixin import DecisionMixin
 from sklearn_pttf._network_use import (
     context_arrays,
@@ -20,8 +22,10 @@ from sklearn_pttf._network_use import (
     encode_context,
     predict_law,
 )
+from sklearn_pttf._own_prior import pretrained_on
+from sklearn_pttf._prior import SyntheticPrior
 from sklearn_pttf._version import __version__
-from sklearn_pttf.finetune import FEW_ROWS, FinetuneStrategy, auto_strategy
+from sklearn_pttf.finetune import AutoFinetune, FinetuneStrategy
 from sklearn_pttf.problems import DecisionProblem
 
 
@@ -40,24 +44,40 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
     problem : DecisionProblem, default=None
         What is decided. None: ``Newsvendor(underage=1.0, overage=1.0)``.
 
-    checkpoint : str, Path or Checkpoint, default="auto"
+    checkpoint : str, Path, Checkpoint or None, default="auto"
         Pretrained weights. ``"auto"``: those made for the problem; the name of a shipped
-        checkpoint; the path of a file; or a `Checkpoint`, as `pretrain` returns it.
+        checkpoint; the path of a file; or a `Checkpoint`, as `pretrain` returns it. None:
+        `fit` pretrains on ``prior``, from random weights.
 
-    finetune : FinetuneStrategy, "auto" or None, default=None
-        How the weights are trained on the rows of `fit`. ``"auto"``: by the number of rows, not
-        at all below 150, the head only below 1,000, all weights above. None: the pretrained
-        weights are used as they are. Whatever is trained is used only where it was cheaper on
-        rows that it was not trained on.
+    prior : SyntheticPrior, default=None
+        A prior of one's own, that `fit` pretrains on before it looks at the rows: going on from
+        ``checkpoint``, or from random weights. Its parameters count, not what it was fitted to;
+        ``prior.calibrated(X)`` is a prior narrowed to real rows.
+
+    pretrain_steps : int or "auto", default="auto"
+        Number of batches to pretrain on ``prior``. ``"auto"``: 500 when going on from a
+        checkpoint, 2,000 from random weights; some minutes on a CPU.
+
+    finetune : FinetuneStrategy, AutoFinetune, "auto" or None, default="auto"
+        How the weights are trained on the rows of `fit`. ``"auto"`` is `AutoFinetune`: all
+        weights from 150 rows on, and below that only if the pretrained law is visibly wrong.
+        None: the pretrained weights are used as they are. Whatever is trained is used only
+        where it was cheaper on rows that it was not trained on.
 
     warm_start : bool, default=False
-        Whether finetuning goes on from the weights of the last `fit`, where they were used.
+        Whether finetuning goes on from the weights of the last `fit`, if they were finetuned; they
+        then take the place of the pretrained ones in the comparison too.
 
     device : str, default="auto"
         ``"cpu"``, ``"cuda"``, ``"cuda:k"``, or ``"auto"``: CUDA where there is one.
 
+    memory : str, Path, joblib.Memory or None, default=None
+        Folder that keeps what `fit` pretrained on ``prior``, so that a grid over other settings,
+        or a later session, pretrains once. It needs an int as ``random_state``. An interrupted
+        run goes on from its last round. None: every `fit` pretrains.
+
     random_state : int, RandomState or None, default=None
-        How rows are split for finetuning.
+        Seed of pretraining, and how rows are split for finetuning.
 
     verbose : int, default=0
         1: `fit` prints a line about what it did, and many rows show their progress.
@@ -77,6 +97,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         What was compared, in the manner of ``cv_results_``: arrays ``candidate``,
         ``mean_cost`` (cross-fitted, on observations or outcomes that the decisions did not see),
         ``std_error``, ``gain`` over the pretrained weights, ``gain_std_error`` and ``chosen``;
+        ``prior_conflict`` is the p-value of the pretrained law on what rows were charged on;
         where nothing was trained, ``reason`` says why.
 
     finetune_improved_ : bool
@@ -132,11 +153,14 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
 
     _parameter_constraints = {
         "problem": [DecisionProblem, None],
-        "checkpoint": [str, Path, Checkpoint],
-        "finetune": [FinetuneStrategy, StrOptions({"auto"}), None],
+        "checkpoint": [str, Path, Checkpoint, None],
+        "prior": [SyntheticPrior, None],
+        "pretrain_steps": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "finetune": [FinetuneStrategy, AutoFinetune, StrOptions({"auto"}), None],
         "warm_start": ["boolean"],
-        "random_state": ["random_state"],
         "device": [str],
+        "memory": [str, Path, Memory, None],
+        "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
 
@@ -145,17 +169,23 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         problem=None,
         *,
         checkpoint="auto",
-        finetune=None,
+        prior=None,
+        pretrain_steps="auto",
+        finetune="auto",
         warm_start=False,
         device="auto",
+        memory=None,
         random_state=None,
         verbose=0,
     ):
         self.problem = problem
         self.checkpoint = checkpoint
+        self.prior = prior
+        self.pretrain_steps = pretrain_steps
         self.finetune = finetune
         self.warm_start = warm_start
         self.device = device
+        self.memory = memory
         self.random_state = random_state
         self.verbose = verbose
 
@@ -185,13 +215,15 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             positive or too unequal; if a column, the checkpoint or the device is unknown.
         """
         began = perf_counter()
+        seeds = check_random_state(self.random_state).randint(2**31 - 1, size=2)
         last = getattr(self, "finetuned_checkpoint_", None) if self.warm_start else None
         portfolio = self._read_to_fit(X)
         outcomes = None if y is None else self._check_outcomes(X, y)
         self.device_ = check_device(self.device)
-        self.checkpoint_ = self._load_checkpoint()
-        found = self._finetuned(portfolio, outcomes, last or self.checkpoint_)
-        self._use(found, portfolio)
+        self.checkpoint_ = self._pretrained(int(seeds[0]))
+        start = last or self.checkpoint_
+        found = self._finetuned(portfolio, outcomes, start, int(seeds[1]))
+        self._use(found, start, portfolio)
         if self.verbose:
             print(
                 f"{len(portfolio):,} rows with {portfolio.counts.sum():,} observations read by "
@@ -200,19 +232,53 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             )
         return self
 
-    def _finetuned(self, portfolio, outcomes, start):
+    def _pretrained(self, seed):
+        """The weights before they meet the rows; `Checkpoint`."""
+        start = self._load_checkpoint()
+        if self.prior is None:
+            return start
+        if self.memory is not None and self.random_state is None:
+            warnings.warn(
+                "memory is not used with random_state=None, which pretrains anew in every fit; "
+                "give an int.",
+                stacklevel=3,
+            )
+        return pretrained_on(
+            self.prior,
+            self.problem_,
+            start,
+            self.pretrain_steps,
+            seed,
+            None if self.random_state is None else self.memory,
+            self.device_,
+            self.verbose,
+        )
+
+    def _load_checkpoint(self):
+        """The weights that ``checkpoint`` names, None for random ones."""
+        if isinstance(self.checkpoint, Checkpoint):
+            return self.checkpoint
+        if self.checkpoint is None:
+            if self.prior is None:
+                raise ValueError(
+                    "checkpoint=None needs a prior to pretrain on; got prior=None. Give "
+                    "prior=SyntheticPrior(), or checkpoint='auto'."
+                )
+            return None
+        name = self.problem_.default_checkpoint if self.checkpoint == "auto" else self.checkpoint
+        if name is None:
+            raise ValueError(
+                f"checkpoint='auto', but no shipped checkpoint was made for {self.problem_!r}: "
+                f"give checkpoint= a name ({', '.join(shipped_names())}), a path or a Checkpoint."
+            )
+        return Checkpoint.load(name)
+
+    def _finetuned(self, portfolio, outcomes, start, seed):
         """What came of finetuning; `Finetuning`."""
-        strategy = self.finetune
-        if strategy is None:
+        if self.finetune is None:
             return not_tried("finetune=None")
-        n_rows = n_chargeable(portfolio, outcomes)
-        if strategy == "auto":
-            strategy = auto_strategy(n_rows)
-            if strategy is None:
-                return not_tried(f"{n_rows} rows to charge are fewer than {FEW_ROWS}")
-        strategy = clone(strategy)
+        strategy = AutoFinetune() if self.finetune == "auto" else clone(self.finetune)
         strategy._validate_params()
-        seed = check_random_state(self.random_state).randint(2**31 - 1)
         return finetune_guarded(
             strategy,
             start,
@@ -224,18 +290,20 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             self.verbose,
         )
 
-    def _use(self, found, portfolio):
+    def _use(self, found, start, portfolio):
         """Keep what was chosen, and read the portfolio with it."""
         self.finetune_report_ = found.report
         self.finetune_improved_ = found.chosen != "pretrained"
         self.n_iter_, self.history_ = found.n_iter, found.history
-        self.finetuned_checkpoint_ = self.baseline_ = None
-        if found.chosen in ("finetuned", "blend"):
-            card = {**self.checkpoint_.card, "name": f"{self.checkpoint_.card['name']}, finetuned"}
-            self.finetuned_checkpoint_ = Checkpoint.from_network(found.network.float(), card)
+        self.baseline_ = None
         if found.chosen == "baseline":
             self.baseline_ = found.baseline().fit(portfolio.observations)
-        self._chosen = found.chosen
+        self._in_use = [start] if found.chosen in ("pretrained", "blend") else []
+        if found.chosen in ("finetuned", "blend"):
+            card = {**self.checkpoint_.card, "name": f"{self.checkpoint_.card['name']}, finetuned"}
+            self._in_use.append(Checkpoint.from_network(found.network.float(), card))
+        finetuned = [each for each in self._in_use if each is not self.checkpoint_]
+        self.finetuned_checkpoint_ = finetuned[-1] if finetuned else None
         self._networks = self._build_networks()
         self._contexts = [
             encode_context(network, portfolio.observations, self.integer_)
@@ -244,24 +312,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
 
     def _build_networks(self):
         """The networks whose laws are averaged."""
-        checkpoints = {
-            "pretrained": [self.checkpoint_],
-            "finetuned": [self.finetuned_checkpoint_],
-            "blend": [self.checkpoint_, self.finetuned_checkpoint_],
-            "baseline": [],
-        }[self._chosen]
-        return [each.build_network(self.device_, torch.float64) for each in checkpoints]
-
-    def _load_checkpoint(self):
-        if isinstance(self.checkpoint, Checkpoint):
-            return self.checkpoint
-        name = self.problem_.default_checkpoint if self.checkpoint == "auto" else self.checkpoint
-        if name is None:
-            raise ValueError(
-                f"checkpoint='auto', but no shipped checkpoint was made for {self.problem_!r}: "
-                f"give checkpoint= a name ({', '.join(shipped_names())}), a path or a Checkpoint."
-            )
-        return Checkpoint.load(name)
+        return [each.build_network(self.device_, torch.float64) for each in self._in_use]
 
     def _predict_law(self, portfolio):
         if self.baseline_ is not None:

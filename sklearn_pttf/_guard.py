@@ -8,22 +8,27 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from scipy import stats
 from tqdm import tqdm
 
 from sklearn_pttf._laws import QuantileGrid
+from sklearn_pttf._network import DecisionNetwork
 from sklearn_pttf._network_use import encode_context, predict_law, single_threaded
+from sklearn_pttf._pit import pit_values
+from sklearn_pttf._prior import SyntheticPrior
 from sklearn_pttf.baselines import (
     NonparametricEmpiricalBayes,
     ParametricEmpiricalBayes,
     PooledRatio,
     ShrunkenSampleAverage,
 )
-from sklearn_pttf.finetune import FinetuneData
+from sklearn_pttf.finetune import FEW_ROWS, AutoFinetune, FinetuneData
 
 N_FOLDS = 3
-N_ROUNDS = 4  # observations of a row that are held out, one by one
+ROUNDS = (4, 12)  # fewest and most observations of a row that are held out, one by one
+ROUND_ROWS = 12_000  # rows that are charged in all rounds, where it need not be fewer rounds
 FEWEST_ROWS = 12  # that can be split into folds, and these into rows to train and to validate on
-FEW_ROWS = 100
+FEW_TO_LEAVE = 100
 LEAST_SIZE = 1e-3  # of a row, as a share of the mean
 MOST_ROWS = 20_000  # that are trained on and charged; more would only take longer
 BASELINES = (
@@ -63,7 +68,8 @@ def charge_rounds(portfolio, outcomes, rng):
     mask, counts = portfolio.mask, portfolio.counts
     order = np.where(mask, rng.random(mask.shape), np.inf).argsort(axis=1)
     rounds, rows = [], np.arange(len(portfolio))
-    for k in range(min(N_ROUNDS, counts.max())):
+    n_rounds = np.clip(ROUND_ROWS // len(portfolio), *ROUNDS)
+    for k in range(min(n_rounds, counts.max())):
         cells = order[:, k]
         charges = (counts > 1) & (counts > k)
         observations = portfolio.observations.copy()
@@ -107,6 +113,20 @@ def baseline_laws(baseline, rounds):
     ]
 
 
+def prior_conflict(laws, rounds, rng):
+    """p-value of the laws on what they are charged on: small where they are wrong.
+
+    Kolmogorov-Smirnov, of the probability integral transforms, taken as independent. Those of a
+    row that are held out in turn push each other apart rather than together, so that right
+    laws are refused less often than the p-value says.
+    """
+    random = np.random.RandomState(rng.integers(2**31 - 1))
+    pairs = zip(laws, rounds, strict=True)
+    pit = np.concatenate([pit_values(law, round.charged, random).ravel() for law, round in pairs])
+    pit = pit[~np.isnan(pit)]
+    return float(stats.kstest(pit, "uniform", method="asymp").pvalue)
+
+
 def folds_of(rows, rng):
     """Random parts of ``rows`` for cross-fitting; list of ndarray of int."""
     return np.array_split(rng.permutation(rows), N_FOLDS)
@@ -142,7 +162,10 @@ def choose(costs, rows):
     """The candidate to use, and the report.
 
     It leaves the first candidate only for one whose mean cost is lower by more than one standard
-    error of the difference (two below 100 rows, where a blend goes before its parts).
+    error of the difference. Below 100 rows it takes two, and a blend goes before the finetuned
+    network unless that is cheaper by two. A baseline always takes two: while an observation is
+    held out rows have one fewer than they are decided on, which is kinder to baselines than
+    to networks.
 
     Parameters
     ----------
@@ -162,15 +185,18 @@ def choose(costs, rows):
     """
     names = list(costs)
     table = np.array([costs[name][rows] for name in names])
-    few = len(rows) < FEW_ROWS
+    few = len(rows) < FEW_TO_LEAVE
     gains = table[0] - table
     root = np.sqrt(len(rows))
     gain, error = gains.mean(axis=1), gains.std(axis=1, ddof=1) / root
-    eligible = gain > (2 if few else 1) * error
+    needed = np.array([2 if few or name == "baseline" else 1 for name in names])
+    eligible = gain > needed * error
     eligible[0] = False
     chosen = int(np.where(eligible, gain, -np.inf).argmax()) if eligible.any() else 0
-    if few and chosen and "blend" in names and eligible[names.index("blend")]:
-        chosen = names.index("blend")
+    if few and names[chosen] == "finetuned" and eligible[names.index("blend")]:
+        lead = table[names.index("blend")] - table[chosen]
+        if lead.mean() <= 2 * lead.std(ddof=1) / root:
+            chosen = names.index("blend")
     report = {
         "candidate": np.array(names),
         "mean_cost": table.mean(axis=1),
@@ -228,10 +254,10 @@ def n_chargeable(portfolio, outcomes):
     return int((~np.isnan(outcomes)).any(axis=1).sum())
 
 
-def not_tried(reason):
+def not_tried(reason, **found):
     """Nothing was trained."""
     report = {"candidate": np.array(["pretrained"]), "chosen": np.array([True]), "reason": reason}
-    return Finetuning("pretrained", report)
+    return Finetuning("pretrained", {**report, **found})
 
 
 def finetune_guarded(strategy, start, problem, portfolio, outcomes, seed, device, verbose):
@@ -239,7 +265,7 @@ def finetune_guarded(strategy, start, problem, portfolio, outcomes, seed, device
 
     Parameters
     ----------
-    strategy : FinetuneStrategy
+    strategy : FinetuneStrategy or AutoFinetune
 
     start : Checkpoint
         Where every fold starts from.
@@ -270,24 +296,25 @@ def finetune_guarded(strategy, start, problem, portfolio, outcomes, seed, device
         portfolio = portfolio.take(rows)
         outcomes = None if outcomes is None else outcomes[rows]
     pretrained = start.build_network(device, torch.float64)
-    data = _finetune_data(pretrained, problem, portfolio, outcomes)
-    rows = data.usable()
-    folds = folds_of(rows, rng)
     rounds = charge_rounds(portfolio, outcomes, rng)
     before = network_laws(pretrained, rounds)
-    costs = {"pretrained": hindsight_costs(problem, before, rounds)}
-    costs["finetuned"] = np.full(len(portfolio), np.nan)
-    costs["blend"] = np.full(len(portfolio), np.nan)
-    trained = []
-    for k in tqdm(range(len(folds)), desc="finetuning", unit="fold", disable=not verbose):
-        others = np.concatenate([fold for j, fold in enumerate(folds) if j != k])
-        network = start.build_network(device)
-        with single_threaded():
-            trained.append(strategy.train(network, problem, data, others, seed + k, device))
-        after = network_laws(trained[-1].network.double(), rounds)
-        middle = [blended(*pair) for pair in zip(before, after, strict=True)]
-        costs["finetuned"][folds[k]] = hindsight_costs(problem, after, rounds)[folds[k]]
-        costs["blend"][folds[k]] = hindsight_costs(problem, middle, rounds)[folds[k]]
+    conflict = prior_conflict(before, rounds, rng)
+    if isinstance(strategy, AutoFinetune):
+        strategy = strategy.choose(n_rows, conflict)
+        if strategy is None:
+            return not_tried(
+                f"{n_rows} rows to charge are fewer than {FEW_ROWS}, and the pretrained law fits "
+                f"them (p = {conflict:.2f})",
+                prior_conflict=conflict,
+            )
+    data = finetune_data(pretrained.config, problem, portfolio, outcomes, device)
+    rows = data.usable()
+    folds = folds_of(rows, rng)
+    trained = _train_folds(strategy, start, problem, data, folds, seed, device, verbose)
+    costs = {
+        "pretrained": hindsight_costs(problem, before, rounds),
+        **_trained_costs(problem, [fold.network for fold in trained], before, rounds, folds),
+    }
     baseline = None
     if strategy.baselines:
         table = [hindsight_costs(problem, baseline_laws(b(), rounds), rounds) for b in BASELINES]
@@ -296,7 +323,7 @@ def finetune_guarded(strategy, start, problem, portfolio, outcomes, seed, device
     chosen, report = choose(costs, rows)
     return Finetuning(
         chosen,
-        report,
+        {**report, "prior_conflict": conflict},
         averaged([fold.network for fold in trained]),
         baseline,
         float(np.mean([fold.n_iter for fold in trained])),
@@ -304,12 +331,47 @@ def finetune_guarded(strategy, start, problem, portfolio, outcomes, seed, device
     )
 
 
-def _finetune_data(network, problem, portfolio, outcomes):
-    """Rows with how uncertain they are, and what that costs."""
+def _train_folds(strategy, start, problem, data, folds, seed, device, verbose):
+    """Training without each of the folds; list of `Finetuned` with networks in float64."""
+    prior = _prior_of(start) if strategy.replay else None
+    trained = []
+    for k in tqdm(range(len(folds)), desc="finetuning", unit="fold", disable=not verbose):
+        others = np.concatenate([fold for j, fold in enumerate(folds) if j != k])
+        network = start.build_network(device)
+        with single_threaded():
+            fold = strategy.train(network, problem, data, others, seed + k, device, prior)
+        trained.append(fold._replace(network=fold.network.double()))
+    return trained
+
+
+def _trained_costs(problem, networks, before, rounds, folds):
+    """Costs of every row by the network that was trained without its fold, and by its blend."""
+    n_rows = len(rounds[0].evidence)
+    costs = {name: np.full(n_rows, np.nan) for name in ("finetuned", "blend")}
+    for network, fold in zip(networks, folds, strict=True):
+        after = network_laws(network, rounds)
+        middle = [blended(*pair) for pair in zip(before, after, strict=True)]
+        costs["finetuned"][fold] = hindsight_costs(problem, after, rounds)[fold]
+        costs["blend"][fold] = hindsight_costs(problem, middle, rounds)[fold]
+    return costs
+
+
+def _prior_of(checkpoint):
+    """The prior that weights were pretrained on, None if their card does not say."""
+    description = checkpoint.card.get("prior")
+    return None if description is None else SyntheticPrior.from_description(description)
+
+
+def finetune_data(config, problem, portfolio, outcomes, device):
+    """Rows with how uncertain they are, and what that costs; `FinetuneData`.
+
+    Both are taken from moments, not from the pretrained network: where its prior is wrong its
+    uncertainties are too, and rows weighted by them cost finetuning half of what it can gain.
+    """
+    network = DecisionNetwork.of_moments(config).to(device=device, dtype=torch.float64)
     x, integer = portfolio.observations, portfolio.integer
     law = predict_law(network, encode_context(network, x, integer), x)
-    median = law.quantile(0.5)
-    sizes = 2 * law.excess(median) + median - law.mean()  # mean distance from the median
+    sizes = law.mean_distance()
     sizes = np.maximum(sizes, LEAST_SIZE * sizes.mean())
     expected = problem.expected_cost(problem.solve(law, portfolio), law, portfolio)
     worth = np.maximum(expected, LEAST_SIZE * expected.mean()) / sizes

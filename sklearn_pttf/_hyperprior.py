@@ -18,7 +18,7 @@ class RangeRule(NamedTuple):
     low: float
     high: float
     log: bool = False  # drawn on the log scale
-    peaked: bool = False  # from a triangular distribution, not uniformly
+    peaked: bool = False  # from a triangular distribution, half of it common to all such
     whole: bool = False  # its ends are whole numbers
 
 
@@ -86,14 +86,17 @@ def check_range(name, value, low, high, whole=False):
     return first, last
 
 
-def draw_range(value, size, rng, rule):
-    """``size`` draws from a checked hyperprior, of the shape that its rule says."""
+def draw_range(value, size, rng, rule, common=None):
+    """``size`` draws from a checked hyperprior, of the shape that its rule says.
+
+    ``common`` are uniform draws that the peaked ranges of a portfolio share.
+    """
     if is_distribution(value):
         return np.asarray(value.rvs(size=size, random_state=rng), dtype=float)
     low, high = value
     u = rng.uniform(size=size)
     if rule.peaked:
-        u = (u + rng.uniform(size=size)) / 2
+        u = (u + (rng.uniform(size=size) if common is None else common)) / 2
     if rule.log and low > 0:
         return np.exp(np.log(low) + u * (np.log(high) - np.log(low)))
     return low + u * (high - low)
@@ -164,8 +167,9 @@ class HyperPrior:
 
     def draw(self, size, rng):
         """Hyperparameters of ``size`` portfolios; dict of ndarray of shape (size,)."""
+        common = rng.uniform(size=size)
         hyper = {
-            name: draw_range(self.ranges[name], size, rng, rule)
+            name: draw_range(self.ranges[name], size, rng, rule, common)
             for name, rule in RANGES.items()
             if not rule.whole
         }
@@ -232,6 +236,14 @@ def canonical(value):
     if value is None or isinstance(value, str):
         return value
     raise ValueError(f"cannot describe {value!r} in JSON.")
+
+
+def restored(value):
+    """A hyperprior from its description, as `canonical` gives it."""
+    if isinstance(value, dict) and "distribution" in value:
+        kwds = {name: restored(kw) for name, kw in value["kwds"].items()}
+        return getattr(stats, value["distribution"])(*restored(value["args"]), **kwds)
+    return tuple(map(restored, value)) if isinstance(value, list) else value
 
 
 def canonical_key(description):

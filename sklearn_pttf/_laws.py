@@ -49,6 +49,11 @@ class PredictiveDistribution(ABC):
     def mean(self):
         """Expected outcome; ndarray of shape (n,)."""
 
+    def mean_distance(self):
+        """Expected absolute distance of the outcome from its median; ndarray of shape (n,)."""
+        median = self.quantile(0.5)
+        return 2 * self.excess(median) + median - self.mean()
+
     def expected(self, cost):
         """Expected cost of every row.
 

@@ -293,8 +293,8 @@ class QuantileHead(nn.Module):
         """
         levels = self.levels.to(quantiles.dtype)
         first, last = levels[0].logit(), levels[-1].logit()
-        among_others = ((levels - share) / (1 - share)).clamp(levels[0], levels[-1])
-        position = (among_others.logit() - first) / ((last - first) / (self.n_knots - 1))
+        odds = (levels - share).clamp_min(1e-9) / (1 - levels)  # of the level among the others
+        position = (odds.log().clamp(first, last) - first) / ((last - first) / (self.n_knots - 1))
         lower = position.detach().floor().clamp(0, self.n_knots - 2)
         low = quantiles.gather(-1, lower.long())
         high = quantiles.gather(-1, lower.long() + 1)
@@ -322,6 +322,14 @@ class DecisionNetwork(nn.Module):
             [Layer(config.width, config.n_heads) for _ in range(config.n_layers)]
         )
         self.head = QuantileHead(config)
+
+    @classmethod
+    def of_moments(cls, config):
+        """A network that says what classical credibility says, and has learned nothing."""
+        with torch.random.fork_rng(devices=[]):
+            network = cls(config)
+        nn.init.zeros_(network.head.mlp[-1].weight)  # whatever the other weights are
+        return network.eval()
 
     def forward(self, observations, whole, in_context=None):
         """Predict every row, with the rows ``in_context`` (default: all) as context.

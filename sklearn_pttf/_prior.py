@@ -26,6 +26,7 @@ from sklearn_pttf._hyperprior import (
     HyperPrior,
     as_tensors,
     canonical,
+    restored,
 )
 from sklearn_pttf._portfolio import Portfolio
 from sklearn_pttf._summaries import SUMMARIES, mid_ranks, portfolio_summaries, row_summaries
@@ -48,7 +49,9 @@ class SyntheticPrior(TransformerMixin, BaseEstimator):
     A range is a number, a pair ``(lowest, highest)`` or a frozen `scipy.stats`
     distribution of bounded support. Pairs are drawn uniformly, those marked *log* uniformly
     on the log scale, those marked *log, peaked* from the triangular distribution on the log
-    scale, the middle likelier than the ends.
+    scale, the middle likelier than the ends. The two of these have half of their draw in common:
+    where instances differ much, periods mostly do too. With one observation an instance
+    nothing else tells the two apart.
 
     Parameters
     ----------
@@ -238,6 +241,11 @@ class SyntheticPrior(TransformerMixin, BaseEstimator):
         """What the draws depend on, as JSON-ready values that are equal for equal priors."""
         names = [*RANGES, *FAMILIES, *SHARES]
         return {name: canonical(getattr(self, name)) for name in names}
+
+    @classmethod
+    def from_description(cls, description):
+        """The prior that `describe` described; `SyntheticPrior`."""
+        return cls(**{name: restored(value) for name, value in description.items()})
 
     def sample(
         self,

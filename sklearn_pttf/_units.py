@@ -12,6 +12,7 @@ import torch
 LEVEL_WEIGHT = 0.25  # pseudo-observations of the portfolio's unit in a row's level
 NOISE_RANGE = (0.02, 3.0)  # bounds of a portfolio's relative noise
 N_CONTEXT_SEEN = 500  # rows beyond this number say nothing new about "how many rows"
+MOST_UNITS = 1e12  # of an observation: its square is still a number in float32
 SMALL_COUNT = 5.0  # below about this, zeros are what counts have anyway
 
 
@@ -64,7 +65,7 @@ def as_rows(observations):
 
 def row_level(rows, scale):
     """A row's mean in units of scale, pulled a little towards 1; ``(B, N)``."""
-    total = rows.values.sum(-1) / scale
+    total = (rows.values.sum(-1) / scale).clamp_max(MOST_UNITS)
     return (total + LEVEL_WEIGHT) / (rows.count + LEVEL_WEIGHT)
 
 
@@ -74,7 +75,7 @@ def _degrees(count):
 
 def _relative_squares(rows, scale, level):
     """Sum of squared relative deviations of each row from its own mean; ``(B, N)``."""
-    y = rows.values / scale.unsqueeze(-1)
+    y = (rows.values / scale.unsqueeze(-1)).clamp_max(MOST_UNITS)
     mean = y.sum(-1) / rows.count.clamp_min(1)
     squares = ((y - mean.unsqueeze(-1)) ** 2 * rows.seen).sum(-1)
     return squares / level**2
@@ -96,17 +97,18 @@ class PositivePart(NamedTuple):
 def positive_part(rows, scale):
     """`PositivePart` of each row."""
     positive = (rows.values > 0).to(rows.values.dtype)
-    y = rows.values / scale.unsqueeze(-1)
+    y = (rows.values / scale.unsqueeze(-1)).clamp_max(MOST_UNITS)
     count = positive.sum(-1)
     level = (y.sum(-1) + LEVEL_WEIGHT) / (count + LEVEL_WEIGHT)
     mean = (y.sum(-1) / count.clamp_min(1)).unsqueeze(-1)
     return PositivePart(count, level, ((y - mean) ** 2 * positive).sum(-1) / level**2)
 
 
-def _worth_of_zeros(part, scale, whole):
+def _worth_of_zeros(rows, part, scale, whole):
     """Whether a zero is more than a small count: 1 for continuous outcomes; ``(B, N)``."""
-    large = (part.count > 0) / (1 + (SMALL_COUNT / (part.level * scale)) ** 4)
-    return torch.where(whole > 0, large, 1.0)
+    large = 1 / (1 + (SMALL_COUNT / (part.level * scale)) ** 4)
+    judged = (part.count > 0) | (rows.count == 1)  # a single zero by the portfolio's level
+    return torch.where(whole > 0, large * judged, 1.0)
 
 
 # ------------------------------------------------------------------ a row in its portfolio
@@ -156,7 +158,7 @@ def noise_credibility(rows, units):
 
 def zero_credibility(rows, units):
     """A row's share of zeros, pulled to the portfolio's (beta-binomial moments); ``(B, N)``."""
-    worth = _worth_of_zeros(positive_part(rows, units.scale), units.scale, units.whole)
+    worth = _worth_of_zeros(rows, positive_part(rows, units.scale), units.scale, units.whole)
     pseudo = 1 / units.zero_trust - 1
     share = (n_zeros(rows) * worth + pseudo * units.extra_zeros) / (rows.count + pseudo)
     return share.clamp(1e-4, 0.998)
@@ -172,7 +174,7 @@ def _sums(pieces, weights, columns):
     """
     parts = [
         {
-            name: (column * weight).sum(-1, keepdim=True)
+            name: column.where(weight > 0, 0.0).sum(-1, keepdim=True)
             for name, column in columns(as_rows(piece)).items()
         }
         for piece, weight in zip(pieces, weights, strict=True)
@@ -199,7 +201,7 @@ def _moments(rows, scale, whole):
     used = (rows.count > 0).to(level.dtype)
     zeros = n_zeros(rows)
     part = positive_part(rows, scale)
-    worth = _worth_of_zeros(part, scale, whole) * used
+    worth = _worth_of_zeros(rows, part, scale, whole) * used
     return {
         "rows": torch.ones_like(level),
         "used": used,

@@ -25,6 +25,11 @@ from sklearn_pttf.problems import Newsvendor
 from sklearn_pttf.testing import GammaPoisson, LognormalNormal
 
 
+def _frozen(*args, **params):
+    """The estimator without finetuning."""
+    return PretrainedDecisionTransformer(*args, finetune=None, **params)
+
+
 @pytest.fixture(scope="module")
 def X():
     return GammaPoisson(2.0, 0.2).sample(60, 5, random_state=0).observations
@@ -32,11 +37,11 @@ def X():
 
 @pytest.fixture(scope="module")
 def fitted(X):
-    return PretrainedDecisionTransformer(Newsvendor(4.0, 1.0)).fit(X)
+    return _frozen(Newsvendor(4.0, 1.0)).fit(X)
 
 
 def test_default_problem_is_the_median(X):
-    default = PretrainedDecisionTransformer().fit(X)
+    default = _frozen().fit(X)
     np.testing.assert_array_equal(default.decide(X), default.predict_quantiles(X, 0.5)[:, 0])
 
 
@@ -56,13 +61,11 @@ def test_columns_have_roles(X):
     frame["short"] = np.linspace(1, 9, len(X))
     weeks = [f"week{k}" for k in range(5)]
     problem = Newsvendor(underage="short", overage=1.0, observations=weeks)
-    orders = PretrainedDecisionTransformer(problem).fit(frame).decide(frame)
+    orders = _frozen(problem).fit(frame).decide(frame)
     table = np.column_stack([X, frame["short"]])
     by_position = Newsvendor(underage=Column(5), overage=1.0)
-    np.testing.assert_array_equal(
-        PretrainedDecisionTransformer(by_position).fit(table).decide(table), orders
-    )
-    plain = PretrainedDecisionTransformer().fit(X)
+    np.testing.assert_array_equal(_frozen(by_position).fit(table).decide(table), orders)
+    plain = _frozen().fit(X)
     for row in (0, 30, 59):
         ratio = Newsvendor(frame["short"][row], 1.0)
         assert plain.decide(X[[row]], problem=ratio)[0] == orders[row]
@@ -71,11 +74,11 @@ def test_columns_have_roles(X):
 def test_missing_values_of_frames(X):
     holes = X.copy()
     holes[0, :2], holes[3] = np.nan, np.nan
-    reference = PretrainedDecisionTransformer().fit(holes).decide(holes)
+    reference = _frozen().fit(holes).decide(holes)
     nullable = pd.DataFrame(holes).astype("Int64").set_axis(list("abcde"), axis=1)
     polar = pl.DataFrame(holes, schema=list("abcde")).fill_nan(None)
     for frame in (nullable, polar):
-        again = PretrainedDecisionTransformer().fit(frame).decide(frame)
+        again = _frozen().fit(frame).decide(frame)
         np.testing.assert_array_equal(again, reference)
 
 
@@ -127,7 +130,7 @@ def test_close_to_bayes_and_better_than_saa():
             X = portfolio.observations
             charged = portfolio.with_costs(problem.read_costs(X))
             decisions = (
-                PretrainedDecisionTransformer(problem).fit(X).decide(X),
+                _frozen(problem).fit(X).decide(X),
                 SampleAverage(problem).fit(X).decide(X),
                 problem.solve(law.predictive(portfolio), charged),
             )
@@ -200,22 +203,20 @@ def test_pickle_of_another_version_warns(fitted, monkeypatch):
 
 def test_in_pipelines_and_searches(X):
     y = X[:, 0]
-    pipeline = make_pipeline(PretrainedDecisionTransformer())
+    pipeline = make_pipeline(_frozen())
     assert np.isfinite(cross_val_score(pipeline, X, y, cv=3)).all()
     problems = [Newsvendor(1.0, 1.0), Newsvendor(9.0, 1.0)]
-    search = GridSearchCV(PretrainedDecisionTransformer(), {"problem": problems}, cv=2, n_jobs=2)
+    search = GridSearchCV(_frozen(), {"problem": problems}, cv=2, n_jobs=2)
     assert search.fit(X, y).best_params_["problem"] in problems
-    nested = GridSearchCV(
-        PretrainedDecisionTransformer(Newsvendor()), {"problem__underage": [1.0, 9.0]}, cv=2
-    )
+    nested = GridSearchCV(_frozen(Newsvendor()), {"problem__underage": [1.0, 9.0]}, cv=2)
     assert len(nested.fit(X).cv_results_["mean_test_score"]) == 2
 
 
 def test_verbose_says_what_was_done(X, capsys):
-    PretrainedDecisionTransformer(verbose=1).fit(X)
+    _frozen(verbose=1).fit(X)
     said = capsys.readouterr().out
     assert "60 rows with 300 observations" in said
-    PretrainedDecisionTransformer().fit(X)
+    _frozen().fit(X)
     assert capsys.readouterr().out == ""
 
 
@@ -242,7 +243,7 @@ def test_checkpoint_by_name_path_and_object(X, fitted, tmp_path):
 )
 def test_refuses(X, changes, message):
     with pytest.raises(ValueError, match=message):
-        PretrainedDecisionTransformer(**changes).fit(X)
+        _frozen(**changes).fit(X)
 
 
 def test_decide_refuses_what_is_no_problem(X, fitted):
@@ -263,7 +264,7 @@ def test_another_problem_may_not_change_roles(X, fitted):
 
 def test_the_fitted_problem_stays_as_it_was(X):
     problem = Newsvendor(4.0, 1.0)
-    fitted = PretrainedDecisionTransformer(problem).fit(X)
+    fitted = _frozen(problem).fit(X)
     before = fitted.decide(X)
     problem.set_params(underage=100.0)
     np.testing.assert_array_equal(fitted.decide(X), before)
@@ -280,7 +281,7 @@ def test_broken_weights_are_refused(X):
     broken = Checkpoint.load("demand")
     broken.weights["tokens"] = np.full_like(broken.weights["tokens"], np.nan)
     with pytest.raises(ValueError, match="weights that are not finite"):
-        PretrainedDecisionTransformer(checkpoint=broken).fit(X)
+        _frozen(checkpoint=broken).fit(X)
 
 
 def test_a_problem_of_ones_own_names_its_checkpoint(X):
@@ -288,15 +289,15 @@ def test_a_problem_of_ones_own_names_its_checkpoint(X):
         default_checkpoint = None
 
     with pytest.raises(ValueError, match="no shipped checkpoint was made for Halves"):
-        PretrainedDecisionTransformer(Halves()).fit(X)
-    PretrainedDecisionTransformer(Halves(), checkpoint="demand").fit(X)
+        _frozen(Halves()).fit(X)
+    _frozen(Halves(), checkpoint="demand").fit(X)
 
 
 def test_digit_text_is_no_demand(X):
     frame = pd.DataFrame(X[:3]).set_axis(list("abcde"), axis=1)
     frame["sku"] = ["000123", "000456", "000789"]
     with pytest.raises(ValueError, match="column 'sku' of X holds text"):
-        PretrainedDecisionTransformer().fit(frame)
+        _frozen().fit(frame)
 
 
 def test_works_without_a_network():
@@ -313,7 +314,7 @@ def test_works_without_a_network():
         from sklearn_pttf import PretrainedDecisionTransformer
         from sklearn_pttf.datasets import load_horse_kicks
         X = load_horse_kicks().data[:, :5]
-        print(PretrainedDecisionTransformer().fit(X).decide(X).sum())
+        print(PretrainedDecisionTransformer(finetune=None).fit(X).decide(X).sum())
     """
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)],
@@ -324,7 +325,7 @@ def test_works_without_a_network():
     )
     assert done.returncode == 0, done.stderr
     X = load_horse_kicks().data[:, :5]
-    assert float(done.stdout) == PretrainedDecisionTransformer().fit(X).decide(X).sum()
+    assert float(done.stdout) == _frozen().fit(X).decide(X).sum()
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

@@ -17,10 +17,12 @@ from sklearn_pttf.baselines import (
     SampleAverage,
     ShrunkenSampleAverage,
 )
+from sklearn_pttf.finetune import HeadFinetune
 from sklearn_pttf.testing import decision_checks
 
 DECIDERS = [
     PretrainedDecisionTransformer(),
+    PretrainedDecisionTransformer(finetune=HeadFinetune(max_epochs=1), random_state=0),
     SampleAverage(),
     ShrunkenSampleAverage(),
     PooledRatio(),

@@ -8,12 +8,25 @@ import torch
 from sklearn.base import clone
 
 from sklearn_pttf import Checkpoint, PretrainedDecisionTransformer, SyntheticPrior, pretrain
-from sklearn_pttf._guard import best_of_others, blended, charge_rounds, choose, hindsight_costs
+from sklearn_pttf._guard import (
+    best_of_others,
+    blended,
+    charge_rounds,
+    choose,
+    hindsight_costs,
+    prior_conflict,
+)
 from sklearn_pttf._laws import QuantileGrid, WeightedAtoms
 from sklearn_pttf._network import DecisionNetwork, NetworkConfig
 from sklearn_pttf._portfolio import Portfolio
 from sklearn_pttf.datasets import make_demand_portfolio
-from sklearn_pttf.finetune import FinetuneData, FullFinetune, HeadFinetune, LoRAFinetune
+from sklearn_pttf.finetune import (
+    AutoFinetune,
+    FinetuneData,
+    FullFinetune,
+    HeadFinetune,
+    LoRAFinetune,
+)
 from sklearn_pttf.finetune._base import FinetuneLoss
 from sklearn_pttf.finetune._data import (
     TrainingBatches,
@@ -22,6 +35,7 @@ from sklearn_pttf.finetune._data import (
     drawn_cells,
     make_batch,
 )
+from sklearn_pttf.finetune._replay import Replay
 from sklearn_pttf.problems import Newsvendor
 
 NAN = np.nan
@@ -256,13 +270,18 @@ def test_blend_is_between():
         (64, {"finetuned": 0.2}, "pretrained"),  # below two standard errors of 0.125
         (64, {"finetuned": 0.3, "blend": 0.26}, "blend"),
         (64, {"finetuned": 0.3, "blend": 0.2}, "finetuned"),
+        (64, {"finetuned": 1.5, "blend": 1.1}, "blend"),  # two standard errors of the lead: 0.5
+        (64, {"finetuned": 1.5, "blend": 0.9}, "finetuned"),
         (400, {"finetuned": -1.0, "blend": -0.5}, "pretrained"),
+        (400, {"finetuned": 0.06, "baseline": 0.09}, "finetuned"),  # a baseline needs two
+        (400, {"finetuned": 0.06, "baseline": 0.11}, "baseline"),
     ],
 )
 def test_choice(n, gains, expected):
     noise = np.tile([-1.0, 1.0], n // 2)  # of the differences: standard deviation 1
     costs = {"pretrained": np.full(n, 5.0)}
-    costs |= {name: 5.0 - gain + noise for name, gain in gains.items()}
+    signs = {"blend": -1.0}
+    costs |= {name: 5.0 - gain + signs.get(name, 1.0) * noise for name, gain in gains.items()}
     chosen, report = choose(costs, np.arange(n))
     assert chosen == expected
     assert report["candidate"][report["chosen"]].tolist() == [expected]
@@ -329,10 +348,22 @@ def test_warm_start_goes_on(checkpoint, table):
     assert warm != cold
 
 
+def test_warm_start_keeps_weights_that_it_cannot_improve(checkpoint, table):
+    X, _ = table
+    pdt = _estimator(checkpoint, warm_start=True).fit(X)
+    first = pdt.finetuned_checkpoint_
+    orders = pdt.decide(X)
+    pdt.set_params(finetune=HeadFinetune(max_epochs=1, lr=1e-9, baselines=False)).fit(X)
+    assert not pdt.finetune_improved_
+    assert pdt.finetuned_checkpoint_ is first
+    np.testing.assert_array_equal(pdt.decide(X), orders)
+    cold = _estimator(checkpoint, finetune=None).fit(X).decide(X)
+    assert not np.array_equal(cold, orders)
+
+
 @pytest.mark.parametrize(
     ("rows", "columns", "finetune", "reason"),
     [
-        (100, 6, "auto", "100 rows to charge are fewer than 150"),
         (240, 1, FullFinetune(), "0 rows to charge are fewer than 12"),
         (11, 6, FullFinetune(), "11 rows to charge are fewer than 12"),
     ],
@@ -346,3 +377,97 @@ def test_the_report_says_why_nothing_was_trained(
     np.testing.assert_array_equal(
         fitted.decide(X), _estimator(checkpoint, finetune=None).fit(X).decide(X)
     )
+
+
+# ---------------------------------------------------------------- auto
+
+
+def test_auto_trains_on_few_rows_only_where_the_prior_is_wrong(checkpoint):
+    X = make_demand_portfolio(100, 4, noise=0.3, random_state=0)
+    auto = AutoFinetune(max_seconds=0.01, baselines=False)
+    right = PretrainedDecisionTransformer(finetune=auto, random_state=0).fit(X)
+    wrong = _estimator(checkpoint, finetune=auto).fit(X)
+    assert "the pretrained law fits them" in right.finetune_report_["reason"]
+    assert right.finetune_report_["prior_conflict"] > 0.01
+    assert "reason" not in wrong.finetune_report_
+    assert wrong.finetune_report_["prior_conflict"] < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "conflict", "trained"),
+    [(149, 0.5, False), (149, 0.001, True), (150, 0.5, True), (100_000, 0.5, True)],
+)
+def test_the_rule_of_auto(n_rows, conflict, trained):
+    strategy = AutoFinetune(max_seconds=7.0, baselines=False).choose(n_rows, conflict)
+    assert (strategy is not None) == trained
+    if trained:
+        assert strategy.max_seconds == 7.0
+        assert not strategy.baselines
+
+
+def test_auto_is_the_default_and_short_for_its_object():
+    X = make_demand_portfolio(30, 4, random_state=0)
+    assert PretrainedDecisionTransformer().finetune == "auto"
+    short = PretrainedDecisionTransformer(random_state=0).fit(X)
+    long = PretrainedDecisionTransformer(finetune=AutoFinetune(), random_state=0).fit(X)
+    np.testing.assert_array_equal(short.decide(X), long.decide(X))
+
+
+def _evidence(n=300):
+    """Rounds of one observation of a standard logistic law each."""
+    portfolio = Portfolio(np.random.default_rng(1).logistic(50.0, 1.0, (n, 2)))
+    return charge_rounds(portfolio, None, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    ("shift", "stretch", "wrong"), [(0.0, 1.0, False), (0.5, 1.0, True), (0.0, 0.5, True)]
+)
+def test_prior_conflict_finds_laws_that_are_wrong(shift, stretch, wrong):
+    rounds = _evidence()
+    levels = np.array([0.01, 0.5, 0.99])
+    quantiles = 50.0 + shift + stretch * np.log(levels / (1 - levels))
+    law = QuantileGrid(np.tile(quantiles, (300, 1)), levels)
+    p = prior_conflict([law, law], rounds, np.random.default_rng(0))
+    assert (p < 0.001) if wrong else (p > 0.05)
+
+
+# ---------------------------------------------------------------- replay
+
+
+def test_replayed_portfolios_are_of_the_prior_and_of_the_share():
+    prior = SyntheticPrior(level=(900.0, 1000.0), spread=0.05, noise_families=("poisson",))
+    replay = Replay(TINY, prior, np.array([0.9, 0.5]), 0.75, 50, 0, "cpu")
+    rng = np.random.default_rng(0)
+    per_real = [len(list(replay.batches(rng))) for _ in range(5)]
+    assert per_real == [3] * 5
+    inputs, targets = next(replay.batches(rng))
+    shape = inputs["observations"].shape[:2]
+    assert 500 < inputs["observations"].nanmean() < 2000
+    assert targets["outcome"].shape[:2] == targets["weight"].shape == shape
+    assert set(targets["ratio"].double().numpy().round(3).ravel()) <= {0.5, 0.9}
+    assert (targets["weight"] > 0).all()
+
+
+def test_replay_changes_what_is_learned(checkpoint, table):
+    X, _ = table
+    orders = [
+        _estimator(checkpoint, finetune=HeadFinetune(max_epochs=2, replay=share, baselines=False))
+        .fit(X)
+        .history_
+        for share in (0.0, 0.5)
+    ]
+    assert orders[0][-1]["valid_loss"] != orders[1][-1]["valid_loss"]
+
+
+def test_replay_needs_a_prior_on_the_card(checkpoint, table):
+    X, _ = table
+    card = {name: value for name, value in checkpoint.card.items() if name != "prior"}
+    nameless = Checkpoint(checkpoint.weights, card)
+    with pytest.raises(ValueError, match=r"replay=0\.5 needs the prior"):
+        _estimator(nameless, finetune=HeadFinetune(replay=0.5)).fit(X)
+
+
+@pytest.mark.parametrize("replay", [-0.1, 1.0, "half"])
+def test_replay_is_checked(checkpoint, table, replay):
+    with pytest.raises(ValueError, match="replay"):
+        _estimator(checkpoint, finetune=HeadFinetune(replay=replay)).fit(table[0])

@@ -14,11 +14,15 @@ LAYERS = [
     {"_version", "_files", "_device", "_optimizer", "_validation", "_features"},
     {"_portfolio", "_laws", "_summaries", "_network", "_demand", "datasets"},
     {"problems", "_parametric", "_network_use", "_checkpoint", "_hyperprior", "_loss"},
-    {"_calibration", "_mixin"},
+    {"_calibration", "_mixin", "_pit"},
     {"_prior", "metrics"},
-    {"_pretrain", "baselines", "finetune"},
+    {"_pretrain", "baselines"},
+    {"finetune", "_own_prior"},
     {"_guard"},
-    {"_estimator", "pretraining", "testing", "inspection"},
+    {"_scratch"},
+    {"_estimator", "pretraining", "testing", "pipeline"},
+    {"model_selection"},
+    {"inspection"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 MODULES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")

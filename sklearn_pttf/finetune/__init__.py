@@ -1,6 +1,6 @@
 """Ways to train a pretrained network on real rows."""
 
-from sklearn_pttf.finetune._auto import FEW_ROWS, auto_strategy
+from sklearn_pttf.finetune._auto import FEW_ROWS, AutoFinetune
 from sklearn_pttf.finetune._base import FinetuneStrategy
 from sklearn_pttf.finetune._data import FinetuneData
 from sklearn_pttf.finetune._full import FullFinetune
@@ -9,10 +9,10 @@ from sklearn_pttf.finetune._lora import LoRAFinetune
 
 __all__ = [
     "FEW_ROWS",
+    "AutoFinetune",
     "FinetuneData",
     "FinetuneStrategy",
     "FullFinetune",
     "HeadFinetune",
     "LoRAFinetune",
-    "auto_strategy",
 ]

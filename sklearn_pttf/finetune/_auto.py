@@ -1,16 +1,71 @@
-"""The strategy that the size of the table asks for."""
+"""The strategy that the rows ask for."""
+
+from numbers import Real
+
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import Interval
 
 from sklearn_pttf.finetune._full import FullFinetune
-from sklearn_pttf.finetune._head import HeadFinetune
 
-FEW_ROWS, MANY_ROWS = 150, 1000
+FEW_ROWS = 150
+CONFLICT = 0.01  # below this p-value the pretrained law is taken to be wrong
 
 
-def auto_strategy(n_rows):
-    """The strategy for a number of rows that can be charged; None below 150.
+class AutoFinetune(BaseEstimator):
+    """Choose how to finetune by the number of rows, and by how well the pretrained law fits them.
 
-    With fewer rows what training gains is less than what the guard can tell from chance.
+    From 150 rows on all weights are trained. Below that nothing is, unless the pretrained law is
+    visibly wrong: what training gains on a few rows of a world that the prior knows is less
+    than what can be told from chance, but on a world that it does not know it is a lot.
+
+    Visibly wrong is a p-value below 0.01 in the Kolmogorov-Smirnov test of the
+    probability integral transforms of held-out observations; ``finetune_report_["conflict"]``
+    is that p-value.
+
+    Parameters
+    ----------
+    max_seconds : float, default=None
+        Longest time that one of the three networks is trained, in seconds. None: no limit.
+
+    baselines : bool, default=True
+        Whether a classical baseline may be used instead, where it is cheaper.
+
+    See Also
+    --------
+    FullFinetune : What it chooses.
+
+    Examples
+    --------
+    >>> from sklearn_pttf.finetune import AutoFinetune
+    >>> AutoFinetune().choose(100, conflict=0.5) is None
+    True
+    >>> AutoFinetune().choose(100, conflict=1e-6)
+    FullFinetune()
     """
-    if n_rows < FEW_ROWS:
-        return None
-    return HeadFinetune() if n_rows < MANY_ROWS else FullFinetune()
+
+    _parameter_constraints = {
+        "max_seconds": [Interval(Real, 0, None, closed="neither"), None],
+        "baselines": ["boolean"],
+    }
+
+    def __init__(self, *, max_seconds=None, baselines=True):
+        self.max_seconds = max_seconds
+        self.baselines = baselines
+
+    def choose(self, n_rows, conflict):
+        """The strategy for a number of rows that can be charged, None for no training.
+
+        Parameters
+        ----------
+        n_rows : int
+
+        conflict : float
+            p-value of the pretrained law on held-out observations.
+
+        Returns
+        -------
+        FinetuneStrategy or None
+        """
+        if n_rows < FEW_ROWS and conflict >= CONFLICT:
+            return None
+        return FullFinetune(max_seconds=self.max_seconds, baselines=self.baselines)

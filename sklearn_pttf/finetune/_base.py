@@ -16,9 +16,11 @@ from skorch.utils import noop
 
 from sklearn_pttf._loss import PortfolioLoss
 from sklearn_pttf.finetune._data import TrainingBatches, ValidationBatches
+from sklearn_pttf.finetune._replay import Replay
 
 MAX_PASSES = 4  # of the rows in an epoch
 CLIP = 1.0
+AVERAGING = 0.9  # what a step leaves of the running mean of the weights
 
 
 class Finetuned(NamedTuple):
@@ -82,6 +84,35 @@ class _ScoreFirst(Callback):
             group["lr"] = self.lr if len(net.history) > 1 else 0.0
 
 
+class _Averaging(Callback):
+    """A running mean of the weights is what is validated and kept, not the last step's."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.trained_ = [p for p in net.module_.parameters() if p.requires_grad]
+        self.mean_ = [p.detach().clone() for p in self.trained_]
+        self.last_ = None
+
+    def on_epoch_begin(self, net, **kwargs):
+        if self.last_ is not None:
+            self._set(self.last_)
+            self.last_ = None
+
+    def on_batch_begin(self, net, batch=None, training=None, **kwargs):
+        if not training and self.last_ is None:
+            self.last_ = [p.detach().clone() for p in self.trained_]
+            self._set(self.mean_)
+
+    def on_batch_end(self, net, batch=None, training=None, **kwargs):
+        if training:
+            for mean, p in zip(self.mean_, self.trained_, strict=True):
+                mean.lerp_(p.detach(), 1 - AVERAGING)
+
+    @torch.no_grad()
+    def _set(self, values):
+        for p, value in zip(self.trained_, values, strict=True):
+            p.copy_(value)
+
+
 class _StopInTime(Callback):
     def __init__(self, max_seconds):
         self.max_seconds = max_seconds
@@ -116,6 +147,9 @@ class FinetuneStrategy(BaseEstimator, ABC):
     anchor : float
         Strength of the pull back to the pretrained parameters.
 
+    replay : float
+        Share of the batches that are synthetic portfolios of the prior.
+
     batch_size : int
         Most rows that are read together; more are split at random in every epoch.
 
@@ -135,6 +169,7 @@ class FinetuneStrategy(BaseEstimator, ABC):
         "patience": [Interval(Integral, 1, None, closed="left")],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "anchor": [Interval(Real, 0, None, closed="left")],
+        "replay": [Interval(Real, 0, 1, closed="left")],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
         "max_seconds": [Interval(Real, 0, None, closed="neither"), None],
         "callbacks": [list, None],
@@ -142,14 +177,22 @@ class FinetuneStrategy(BaseEstimator, ABC):
     }
 
     @abstractmethod
-    def prepare(self, network):
-        """Freeze what is not trained and add what is; changes ``network`` in place."""
+    def prepare(self, network, generator):
+        """Freeze what is not trained and add what is; changes ``network`` in place.
+
+        Parameters
+        ----------
+        network : DecisionNetwork
+
+        generator : torch.Generator
+            On the CPU; the source of what is drawn at random.
+        """
 
     def finish(self, network):
         """Undo what `prepare` added, keeping what was learned."""
         return network
 
-    def train(self, network, problem, data, rows, seed, device="cpu"):
+    def train(self, network, problem, data, rows, seed, device="cpu", prior=None):
         """Train on some rows; `Finetuned`.
 
         Parameters
@@ -168,10 +211,14 @@ class FinetuneStrategy(BaseEstimator, ABC):
 
         device : str
 
+        prior : SyntheticPrior or None
+            Where replayed portfolios come from.
+
         Raises
         ------
         ValueError
-            If the strategy trains nothing, or there are too few rows for a validation split.
+            If the strategy trains nothing, there are too few rows for a validation split, or
+            nothing to replay.
         """
         rows = np.random.default_rng(seed).permutation(rows)
         n_validation = round(self.validation_fraction * len(rows))
@@ -179,22 +226,30 @@ class FinetuneStrategy(BaseEstimator, ABC):
             raise ValueError(
                 f"{len(rows)} rows are too few for validation_fraction={self.validation_fraction}."
             )
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            self.prepare(network)
+        replay = None
+        if self.replay:
+            if prior is None:
+                raise ValueError(
+                    f"replay={self.replay} needs the prior of the pretrained weights, and their "
+                    "card does not name it; use replay=0."
+                )
+            shares = (self.replay, self.batch_size, seed, device)
+            replay = Replay(network.config, prior, data.ratios, *shares)
+        self.prepare(network, torch.Generator().manual_seed(seed))
         trained = [p for p in network.parameters() if p.requires_grad]
         if not trained:
             raise ValueError(f"{self!r} trains nothing.")
         validation, training = rows[:n_validation], rows[n_validation:]
         n_passes = min(MAX_PASSES, int((~np.isnan(data.charged)).sum(axis=1).max()))
-        batches = TrainingBatches(data, training, self.batch_size, n_passes, seed)
+        batches = TrainingBatches(data, training, self.batch_size, n_passes, seed, replay)
         net = self._net(network, problem, device)
         net.set_params(
             train_split=predefined_split(
                 ValidationBatches(data, validation, training, self.batch_size, seed)
             )
         )
-        net.fit(batches, y=None)
+        with torch.random.fork_rng(devices=[]):  # loaders of data draw a seed that is not used
+            net.fit(batches, y=None)
         losses = [row["valid_loss"] for row in net.history]
         history = [
             {"epoch": k, "train_loss": row["train_loss"], "valid_loss": row["valid_loss"]}
@@ -207,6 +262,7 @@ class FinetuneStrategy(BaseEstimator, ABC):
         callbacks = [
             ("first", _ScoreFirst(self.lr)),
             ("clip", GradientNormClipping(CLIP)),
+            ("mean", _Averaging()),
             *((f"own{k}", callback) for k, callback in enumerate(self.callbacks or [])),
             ("stop", stop),
         ]

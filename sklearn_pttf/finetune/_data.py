@@ -118,14 +118,18 @@ class TrainingBatches(IterableDataset):
         How often every row is charged, each time on another cell.
 
     seed : int
+
+    replay : Replay or None
+        Synthetic portfolios between them.
     """
 
-    def __init__(self, data, rows, batch_size, n_passes, seed):
+    def __init__(self, data, rows, batch_size, n_passes, seed, replay=None):
         self.data = data
         self.rows = rows
         self.batch_size = batch_size
         self.n_passes = n_passes
         self.seed = seed
+        self.replay = replay
         self.epoch = 0
 
     def __iter__(self):
@@ -135,6 +139,8 @@ class TrainingBatches(IterableDataset):
             cells = drawn_cells(self.data, rng)
             for group in _groups(rng.permutation(self.rows), self.batch_size):
                 yield make_batch(self.data, group, np.ones(len(group), dtype=bool), cells)
+                if self.replay is not None:
+                    yield from self.replay.batches(rng)
 
 
 class ValidationBatches(IterableDataset):

@@ -11,7 +11,7 @@ class FullFinetune(FinetuneStrategy):
 
     Parameters
     ----------
-    lr : float, default=0.0003
+    lr : float, default=0.001
         Learning rate (AdamW).
 
     max_epochs : int, default=40
@@ -26,6 +26,10 @@ class FullFinetune(FinetuneStrategy):
     anchor : float, default=0.0
         Strength of the pull: the sum of squared distances of the weights to the pretrained ones
         is added to the loss this many times.
+
+    replay : float, default=0.0
+        Share of the batches that are synthetic portfolios of the prior that the weights were
+        pretrained on, against forgetting it.
 
     batch_size : int, default=1000
         Most rows that are read together; more are split at random in every epoch.
@@ -48,11 +52,12 @@ class FullFinetune(FinetuneStrategy):
     def __init__(
         self,
         *,
-        lr=3e-4,
+        lr=1e-3,
         max_epochs=40,
         patience=6,
         validation_fraction=0.25,
         anchor=0.0,
+        replay=0.0,
         batch_size=1000,
         max_seconds=None,
         callbacks=None,
@@ -63,10 +68,11 @@ class FullFinetune(FinetuneStrategy):
         self.patience = patience
         self.validation_fraction = validation_fraction
         self.anchor = anchor
+        self.replay = replay
         self.batch_size = batch_size
         self.max_seconds = max_seconds
         self.callbacks = callbacks
         self.baselines = baselines
 
-    def prepare(self, network):
+    def prepare(self, network, generator):
         network.requires_grad_(True)

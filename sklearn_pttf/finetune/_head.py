@@ -10,7 +10,7 @@ class HeadFinetune(FinetuneStrategy):
 
     Parameters
     ----------
-    lr : float, default=0.001
+    lr : float, default=0.002
         Learning rate (AdamW).
 
     max_epochs : int, default=40
@@ -25,6 +25,10 @@ class HeadFinetune(FinetuneStrategy):
     anchor : float, default=0.0
         Strength of the pull: the sum of squared distances of the weights to the pretrained ones
         is added to the loss this many times.
+
+    replay : float, default=0.0
+        Share of the batches that are synthetic portfolios of the prior that the weights were
+        pretrained on, against forgetting it.
 
     batch_size : int, default=1000
         Most rows that are read together; more are split at random in every epoch.
@@ -47,11 +51,12 @@ class HeadFinetune(FinetuneStrategy):
     def __init__(
         self,
         *,
-        lr=1e-3,
+        lr=2e-3,
         max_epochs=40,
         patience=6,
         validation_fraction=0.25,
         anchor=0.0,
+        replay=0.0,
         batch_size=1000,
         max_seconds=None,
         callbacks=None,
@@ -62,11 +67,12 @@ class HeadFinetune(FinetuneStrategy):
         self.patience = patience
         self.validation_fraction = validation_fraction
         self.anchor = anchor
+        self.replay = replay
         self.batch_size = batch_size
         self.max_seconds = max_seconds
         self.callbacks = callbacks
         self.baselines = baselines
 
-    def prepare(self, network):
+    def prepare(self, network, generator):
         network.requires_grad_(False)
         network.head.requires_grad_(True)

@@ -13,11 +13,12 @@ from sklearn_pttf.finetune._base import FinetuneStrategy
 class _LowRank(nn.Module):
     """A matrix plus a product of two thin ones, which is zero at first."""
 
-    def __init__(self, weight, rank):
+    def __init__(self, weight, rank, generator):
         super().__init__()
         n_out, n_in = weight.shape
-        self.down = nn.Parameter(torch.randn(rank, n_in) / n_in**0.5)
-        self.up = nn.Parameter(torch.zeros(n_out, rank))
+        down = torch.randn(rank, n_in, generator=generator) / n_in**0.5
+        self.down = nn.Parameter(down.to(weight.device))
+        self.up = nn.Parameter(weight.new_zeros(n_out, rank))
 
     def forward(self, weight):
         return weight + self.up @ self.down
@@ -33,7 +34,7 @@ class LoRAFinetune(FinetuneStrategy):
     rank : int, default=4
         Rank of the change of every matrix, at most the width of the network.
 
-    lr : float, default=0.002
+    lr : float, default=0.003
         Learning rate (AdamW).
 
     max_epochs : int, default=40
@@ -48,6 +49,10 @@ class LoRAFinetune(FinetuneStrategy):
     anchor : float, default=0.0
         Strength of the pull: the sum of squared distances of the weights to the pretrained ones
         is added to the loss this many times.
+
+    replay : float, default=0.0
+        Share of the batches that are synthetic portfolios of the prior that the weights were
+        pretrained on, against forgetting it.
 
     batch_size : int, default=1000
         Most rows that are read together; more are split at random in every epoch.
@@ -80,11 +85,12 @@ class LoRAFinetune(FinetuneStrategy):
         self,
         *,
         rank=4,
-        lr=2e-3,
+        lr=3e-3,
         max_epochs=40,
         patience=6,
         validation_fraction=0.25,
         anchor=0.0,
+        replay=0.0,
         batch_size=1000,
         max_seconds=None,
         callbacks=None,
@@ -96,12 +102,13 @@ class LoRAFinetune(FinetuneStrategy):
         self.patience = patience
         self.validation_fraction = validation_fraction
         self.anchor = anchor
+        self.replay = replay
         self.batch_size = batch_size
         self.max_seconds = max_seconds
         self.callbacks = callbacks
         self.baselines = baselines
 
-    def prepare(self, network):
+    def prepare(self, network, generator):
         if self.rank > network.config.width:
             raise ValueError(
                 f"rank must be at most the width of the network, {network.config.width}; got "
@@ -109,7 +116,8 @@ class LoRAFinetune(FinetuneStrategy):
             )
         network.requires_grad_(False)
         for layer in _linear_layers(network):
-            parametrize.register_parametrization(layer, "weight", _LowRank(layer.weight, self.rank))
+            change = _LowRank(layer.weight, self.rank, generator)
+            parametrize.register_parametrization(layer, "weight", change)
 
     def finish(self, network):
         for layer in _linear_layers(network):

@@ -1,0 +1,107 @@
+"""Pretraining on a prior of one's own inside `fit`, kept in files so that a grid does it once."""
+
+import hashlib
+import warnings
+from pathlib import Path
+
+import torch
+from filelock import FileLock
+from joblib import Memory
+
+from sklearn_pttf._checkpoint import Checkpoint
+from sklearn_pttf._hyperprior import canonical_key
+from sklearn_pttf._network_use import single_threaded
+from sklearn_pttf._pretrain import pretrain
+from sklearn_pttf._version import __version__
+
+FROM_SCRATCH = {"n_steps": 2000, "lr": 1.5e-3}
+GOING_ON = {"n_steps": 500, "lr": 5e-4, "cooldown": 0.9}
+
+
+def pretrained_on(prior, problem, start, n_steps, seed, memory, device, verbose):
+    """A network for a prior: from random weights, or going on from a checkpoint.
+
+    Parameters
+    ----------
+    prior : SyntheticPrior
+
+    problem : DecisionProblem
+
+    start : Checkpoint or None
+        Weights to go on from. None: random ones.
+
+    n_steps : int or "auto"
+        ``"auto"``: 2,000 from random weights, 500 from a checkpoint.
+
+    seed : int
+
+    memory : str, Path, Memory or None
+        Where finished weights, and the state of unfinished runs, are kept.
+
+    device : str
+
+    verbose : int
+
+    Returns
+    -------
+    Checkpoint
+    """
+    settings = dict(FROM_SCRATCH if start is None else GOING_ON)
+    if n_steps != "auto":
+        settings["n_steps"] = n_steps
+    settings["random_state"] = seed
+    folder = _folder(memory)
+    if folder is None:
+        return _pretrain(prior, problem, start, settings, None, device, verbose)
+    key = canonical_key(
+        {
+            "prior": prior.describe(),
+            "problem": type(problem).__name__,
+            "start": None if start is None else start.fingerprint(),
+            "settings": settings,
+            "device": torch.device(device).type,
+            "versions": [__version__, torch.__version__],
+        }
+    )
+    path = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        kept = _kept(path)
+        if kept is not None:
+            return kept
+        state = path.with_suffix(".state")
+        made = _pretrain(prior, problem, start, settings, state, device, verbose)
+        made.save(path)
+        state.unlink(missing_ok=True)
+        return Checkpoint.load(path)
+
+
+def _pretrain(prior, problem, start, settings, state, device, verbose):
+    with single_threaded():
+        return pretrain(
+            prior,
+            problem,
+            checkpoint=start,
+            resume=state,
+            device=device,
+            verbose=int(verbose > 0),
+            name="own prior" if start is None else f"{start.card.get('name')}, own prior",
+            **settings,
+        )
+
+
+def _folder(memory):
+    """The folder of the cache, or None."""
+    location = memory.location if isinstance(memory, Memory) else memory
+    return None if location is None else Path(location) / "sklearn_pttf"
+
+
+def _kept(path):
+    """What an earlier run has left; None where there is nothing, or nothing that can be read."""
+    if not path.exists():
+        return None
+    try:
+        return Checkpoint.load(path)
+    except ValueError as error:
+        warnings.warn(f"{error} It is made anew.", stacklevel=2)
+        return None

@@ -1,0 +1,106 @@
+"""Results that are kept in a file as they come, so that an interrupted call can go on."""
+
+import json
+from dataclasses import is_dataclass
+from pathlib import Path
+
+import joblib
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from sklearn_pttf._files import written_whole
+from sklearn_pttf._hyperprior import canonical_key
+
+KIND, FORMAT = "transfer curve of sklearn_pttf", 1
+LONGEST_SHOWN = 80  # characters of a value in a message
+
+
+class Results:
+    """Results by name, in memory and, where there is a path, in a JSON file.
+
+    The file is written whole or not at all after every result.
+
+    Parameters
+    ----------
+    path : str, Path or None
+        None: nothing is written.
+
+    key : dict of str to str
+        What the results depend on, by the argument's name.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, or holds results of a call with another key.
+    """
+
+    def __init__(self, path, key):
+        self.path = None if path is None else Path(path)
+        self.key = key
+        self.by_name = {}
+        if self.path is not None and self.path.exists():
+            self.by_name = self._read()
+
+    def __contains__(self, name):
+        return name in self.by_name
+
+    def __getitem__(self, name):
+        return self.by_name[name]
+
+    def add(self, name, result):
+        """Keep a result; a dict that JSON can hold."""
+        self.by_name[name] = result
+        if self.path is not None:
+            content = {"kind": KIND, "format": FORMAT, "key": self.key, "results": self.by_name}
+            with written_whole(self.path) as temporary:
+                temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+    def _read(self):
+        try:
+            content = json.loads(self.path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"resume={str(self.path)!r} is no JSON file: {error}") from None
+        if not isinstance(content, dict) or content.get("kind") != KIND:
+            raise ValueError(f"resume={str(self.path)!r} is a file of another kind.")
+        if content.get("format") != FORMAT:
+            raise ValueError(
+                f"resume={str(self.path)!r} has format {content.get('format')!r}; this version of "
+                f"sklearn_pttf goes on from format {FORMAT}."
+            )
+        self._check_key(content["key"])
+        return content["results"]
+
+    def _check_key(self, key):
+        names = sorted(key.keys() | self.key.keys())
+        other = [name for name in names if key.get(name) != self.key.get(name)]
+        if other:
+            shown = [_difference(name, key.get(name), self.key.get(name)) for name in other]
+            raise ValueError(
+                f"resume={str(self.path)!r} holds results of a call with other arguments: "
+                f"{'; '.join(shown)}. Give the arguments of that call, or another file."
+            )
+
+
+def _difference(name, there, here):
+    if max(len(str(there)), len(str(here))) > LONGEST_SHOWN:
+        return f"{name} differs"
+    return f"{name} was {there}, and is {here}"
+
+
+def fingerprint(*arrays):
+    """A hash of arrays, whatever their layout in memory; str."""
+    return joblib.hash([np.ascontiguousarray(array) for array in arrays])
+
+
+def described(value):
+    """One line that is equal for equal parameters, as far as they can be compared; str."""
+    if isinstance(value, BaseEstimator):
+        params = value.get_params(deep=False)
+        inside = ", ".join(f"{name}={described(params[name])}" for name in sorted(params))
+        return f"{type(value).__name__}({inside})"
+    if is_dataclass(value):
+        return repr(value)
+    try:
+        return canonical_key(value)
+    except ValueError:
+        return joblib.hash(value)

@@ -1,0 +1,127 @@
+"""Which rows make a portfolio, which of them are charged, and on what."""
+
+from numbers import Integral
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.model_selection import check_cv
+
+
+class Draw(NamedTuple):
+    """Rows in the order in which portfolios take them."""
+
+    rows: np.ndarray  # positions in X; a portfolio of N has the first N
+    n_common: int  # the first so many are in every portfolio
+
+
+def random_draws(n_draws, n_rows, n_common, seed):
+    """Draws of random rows; list of `Draw`.
+
+    Common rows of different draws are disjoint as far as there are enough rows. Draw k does
+    not depend on how many draws there are.
+    """
+    order = np.random.default_rng([seed, 0]).permutation(n_rows)
+    draws = []
+    for k in range(n_draws):
+        common = order.take(np.arange(k * n_common, (k + 1) * n_common), mode="wrap")
+        draws.append(_draw(common, np.arange(n_rows), seed, k))
+    return draws
+
+
+def split_draws(cv, X, sizes, seed):
+    """Draws whose common rows are the test rows of a splitter; list of `Draw`."""
+    draws = []
+    for k, (train, test) in enumerate(check_cv(cv).split(X)):
+        draw = _draw(np.asarray(test), train, seed, k)
+        if not 1 <= draw.n_common <= sizes[0]:
+            raise ValueError(
+                f"test rows of cv are in every portfolio, so there must be 1 to {sizes[0]} of "
+                f"them, the smallest of n_instances; got {draw.n_common} in split {k}."
+            )
+        if len(draw.rows) < sizes[-1]:
+            raise ValueError(
+                f"n_instances must not exceed the {len(draw.rows)} rows of split {k} of cv; got "
+                f"{sizes[-1]}."
+            )
+        draws.append(draw)
+    if not draws:
+        raise ValueError(f"cv must give at least one split; got none from {cv!r}.")
+    return draws
+
+
+def make_draws(cv, X, sizes, seed):
+    """Draws of random rows for a whole number, of a splitter's rows otherwise."""
+    if isinstance(cv, Integral):
+        return random_draws(cv, len(X), sizes[0], seed)
+    return split_draws(cv, X, sizes, seed)
+
+
+def _draw(common, others, seed, k):
+    rng = np.random.default_rng([seed, 1, k])
+    return Draw(
+        np.concatenate([common, rng.permutation(np.setdiff1d(others, common))]), len(common)
+    )
+
+
+def hold_out(observations, seed):
+    """One random observation of every row that has at least two.
+
+    Parameters
+    ----------
+    observations : ndarray of shape (n, m)
+
+    seed : int
+
+    Returns
+    -------
+    evidence : ndarray of shape (n, m)
+        NaN where held out.
+
+    outcomes : ndarray of shape (n, 1)
+        What was held out; NaN where nothing was.
+    """
+    seen = ~np.isnan(observations)
+    keys = np.random.default_rng([seed, 2]).random(seen.shape)
+    cells = np.where(seen, keys, -1.0).argmax(axis=1)
+    rows = np.flatnonzero(seen.sum(axis=1) > 1)
+    if len(rows) == 0:
+        raise ValueError(
+            "y=None holds out an observation of every row that has two, and no row of X has: give "
+            "y, later outcomes to charge decisions on."
+        )
+    evidence, outcomes = observations.copy(), np.full((len(observations), 1), np.nan)
+    outcomes[rows, 0] = observations[rows, cells[rows]]
+    evidence[rows, cells[rows]] = np.nan
+    return evidence, outcomes
+
+
+def with_columns(X, positions, values):
+    """A table with other values in some columns.
+
+    Parameters
+    ----------
+    X : ndarray or data frame of shape (n, n_columns)
+
+    positions : sequence of int
+
+    values : ndarray of shape (n, len(positions))
+
+    Returns
+    -------
+    ndarray or data frame
+        A copy, of the same kind.
+    """
+    if hasattr(X, "iloc"):
+        X = X.copy()
+        for k, column in zip(positions, values.T, strict=True):
+            X.isetitem(k, column)
+        return X
+    if hasattr(X, "with_columns"):
+        names = [X.columns[k] for k in positions]
+        series = type(X[:, positions[0]])
+        return X.with_columns(
+            [series(name, column) for name, column in zip(names, values.T, strict=True)]
+        )
+    X = np.array(X, dtype=object if X.dtype.kind == "O" else float)
+    X[:, positions] = values
+    return X
