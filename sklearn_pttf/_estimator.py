@@ -65,8 +65,9 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         where it was cheaper on rows that it was not trained on.
 
     warm_start : bool, default=False
-        Whether finetuning goes on from the weights of the last `fit`, if they were finetuned; they
-        then take the place of the pretrained ones in the comparison too.
+        Whether finetuning goes on from the finetuned weights of the last `fit`, if it used any and
+        ``checkpoint`` is the same. The comparison with the pretrained weights then favours them
+        where X holds observations that they were trained on before.
 
     device : str, default="auto"
         ``"cpu"``, ``"cuda"``, ``"cuda:k"``, or ``"auto"``: CUDA where there is one.
@@ -91,14 +92,14 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         The pretrained weights, as CPU arrays, with their card.
 
     finetuned_checkpoint_ : Checkpoint or None
-        The finetuned weights, if they are in use.
+        The finetuned weights, if they are in use, alone or in a blend with the pretrained ones.
 
     finetune_report_ : dict
         What was compared, in the manner of ``cv_results_``: arrays ``candidate``,
         ``mean_cost`` (cross-fitted, on observations or outcomes that the decisions did not see),
         ``std_error``, ``gain`` over the pretrained weights, ``gain_std_error`` and ``chosen``;
-        ``prior_conflict`` is the p-value of the pretrained law on what rows were charged on;
-        where nothing was trained, ``reason`` says why.
+        ``prior_conflict`` is the p-value of the pretrained law on what rows were charged on, small
+        where it is wrong. Where nothing was trained, costs are NaN and ``reason`` says why.
 
     finetune_improved_ : bool
         Whether something else than the pretrained weights alone is in use.
@@ -212,17 +213,38 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         ------
         ValueError
             If X has no observation at all, or infinite or negative ones; if costs are not
-            positive or too unequal; if a column, the checkpoint or the device is unknown.
+            positive or too unequal; if a column, the checkpoint or the device is unknown; if
+            ``checkpoint`` is None without a ``prior``; if a setting of ``finetune`` is out of
+            range, or its ``replay`` is asked for and the checkpoint names no prior.
+
+        Warns
+        -----
+        UserWarning
+            If ``memory`` is given without an int as ``random_state``.
         """
         began = perf_counter()
         seeds = check_random_state(self.random_state).randint(2**31 - 1, size=2)
-        last = getattr(self, "finetuned_checkpoint_", None) if self.warm_start else None
+        before = (getattr(self, "checkpoint_", None), getattr(self, "finetuned_checkpoint_", None))
+        strategy = self._strategy()
         portfolio = self._read_to_fit(X)
         outcomes = None if y is None else self._check_outcomes(X, y)
         self.device_ = check_device(self.device)
         self.checkpoint_ = self._pretrained(int(seeds[0]))
-        start = last or self.checkpoint_
-        found = self._finetuned(portfolio, outcomes, start, int(seeds[1]))
+        start = self._start(*before)
+        if strategy is None:
+            found = not_tried("finetune=None")
+        else:
+            found = finetune_guarded(
+                strategy,
+                self.checkpoint_,
+                start,
+                self.problem_,
+                portfolio,
+                outcomes,
+                int(seeds[1]),
+                self.device_,
+                self.verbose,
+            )
         self._use(found, start, portfolio)
         if self.verbose:
             print(
@@ -237,11 +259,12 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         start = self._load_checkpoint()
         if self.prior is None:
             return start
-        if self.memory is not None and self.random_state is None:
+        seeded = isinstance(self.random_state, Integral)
+        if self.memory is not None and not seeded:
             warnings.warn(
-                "memory is not used with random_state=None, which pretrains anew in every fit; "
-                "give an int.",
-                stacklevel=3,
+                f"memory is not used with random_state={self.random_state!r}, with which every fit "
+                "pretrains anew; give an int.",
+                stacklevel=4,
             )
         return pretrained_on(
             self.prior,
@@ -249,7 +272,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             start,
             self.pretrain_steps,
             seed,
-            None if self.random_state is None else self.memory,
+            self.memory if seeded else None,
             self.device_,
             self.verbose,
         )
@@ -273,22 +296,20 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             )
         return Checkpoint.load(name)
 
-    def _finetuned(self, portfolio, outcomes, start, seed):
-        """What came of finetuning; `Finetuning`."""
+    def _strategy(self):
+        """The checked strategy, a copy; None for no finetuning."""
         if self.finetune is None:
-            return not_tried("finetune=None")
+            return None
         strategy = AutoFinetune() if self.finetune == "auto" else clone(self.finetune)
         strategy._validate_params()
-        return finetune_guarded(
-            strategy,
-            start,
-            self.problem_,
-            portfolio,
-            outcomes,
-            seed,
-            self.device_,
-            self.verbose,
-        )
+        return strategy
+
+    def _start(self, checkpoint, finetuned):
+        """Where finetuning starts from, given the checkpoints of the last `fit`."""
+        if not self.warm_start or finetuned is None:
+            return self.checkpoint_
+        same = checkpoint.fingerprint() == self.checkpoint_.fingerprint()
+        return finetuned if same else self.checkpoint_
 
     def _use(self, found, start, portfolio):
         """Keep what was chosen, and read the portfolio with it."""
@@ -298,12 +319,19 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         self.baseline_ = None
         if found.chosen == "baseline":
             self.baseline_ = found.baseline().fit(portfolio.observations)
-        self._in_use = [start] if found.chosen in ("pretrained", "blend") else []
+        self.finetuned_checkpoint_ = None
         if found.chosen in ("finetuned", "blend"):
-            card = {**self.checkpoint_.card, "name": f"{self.checkpoint_.card['name']}, finetuned"}
-            self._in_use.append(Checkpoint.from_network(found.network.float(), card))
-        finetuned = [each for each in self._in_use if each is not self.checkpoint_]
-        self.finetuned_checkpoint_ = finetuned[-1] if finetuned else None
+            name = f"{self.checkpoint_.card.get('name', 'unnamed')}, finetuned"
+            kept = ("licence", "problem", "prior")
+            card = {key: start.card[key] for key in kept if key in start.card}
+            card |= {"name": name, "finetuned_from": start.fingerprint()}
+            self.finetuned_checkpoint_ = Checkpoint.from_network(found.network.float(), card)
+        self._in_use = {
+            "pretrained": [self.checkpoint_],
+            "finetuned": [self.finetuned_checkpoint_],
+            "blend": [self.checkpoint_, self.finetuned_checkpoint_],
+            "baseline": [],
+        }[found.chosen]
         self._networks = self._build_networks()
         self._contexts = [
             encode_context(network, portfolio.observations, self.integer_)
@@ -336,6 +364,11 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         super().__setstate__(state)
         if saved_by is None:
             return
+        if not hasattr(self, "_in_use"):
+            raise ValueError(
+                f"this estimator was fitted by an older development version of sklearn_pttf "
+                f"({saved_by}) and cannot be read by this one ({__version__}): fit it again."
+            )
         if saved_by != __version__:
             warnings.warn(
                 InconsistentVersionWarning(

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from sklearn_pttf._laws import QuantileGrid
 from sklearn_pttf._network import DecisionNetwork
 from sklearn_pttf._network_use import encode_context, predict_law, single_threaded
-from sklearn_pttf._pit import pit_values
+from sklearn_pttf._pit import counts_up_to, pit_values
 from sklearn_pttf._prior import SyntheticPrior
 from sklearn_pttf.baselines import (
     NonparametricEmpiricalBayes,
@@ -29,6 +29,7 @@ ROUNDS = (4, 12)  # fewest and most observations of a row that are held out, one
 ROUND_ROWS = 12_000  # rows that are charged in all rounds, where it need not be fewer rounds
 FEWEST_ROWS = 12  # that can be split into folds, and these into rows to train and to validate on
 FEW_TO_LEAVE = 100
+PIT_LEVELS = np.linspace(0.02, 0.98, 49)
 LEAST_SIZE = 1e-3  # of a row, as a share of the mean
 MOST_ROWS = 20_000  # that are trained on and charged; more would only take longer
 BASELINES = (
@@ -116,15 +117,19 @@ def baseline_laws(baseline, rounds):
 def prior_conflict(laws, rounds, rng):
     """p-value of the laws on what they are charged on: small where they are wrong.
 
-    Kolmogorov-Smirnov, of the probability integral transforms, taken as independent. Those of a
-    row that are held out in turn push each other apart rather than together, so that right
-    laws are refused less often than the p-value says.
+    Kolmogorov-Smirnov, of each row's shares of probability integral transforms up to a level, with
+    as many degrees of freedom as there are rows. Where a row is charged several times that
+    makes it cautious. It takes rows as independent, though they share what was read of the
+    portfolio.
     """
     random = np.random.RandomState(rng.integers(2**31 - 1))
     pairs = zip(laws, rounds, strict=True)
-    pit = np.concatenate([pit_values(law, round.charged, random).ravel() for law, round in pairs])
-    pit = pit[~np.isnan(pit)]
-    return float(stats.kstest(pit, "uniform", method="asymp").pvalue)
+    pit = np.concatenate([pit_values(law, round.charged, random) for law, round in pairs], axis=1)
+    n_seen = (~np.isnan(pit)).sum(axis=1)
+    pit, n_seen = pit[n_seen > 0], n_seen[n_seen > 0]
+    shares = (counts_up_to(pit, PIT_LEVELS) / n_seen[:, None]).mean(axis=0)
+    distance = np.abs(shares - PIT_LEVELS).max()
+    return float(stats.kstwobign.sf(distance * np.sqrt(len(pit))))
 
 
 def folds_of(rows, rng):
@@ -247,28 +252,49 @@ def averaged(networks):
     return networks[0]
 
 
-def n_chargeable(portfolio, outcomes):
-    """Number of rows that a decision can be charged on without being seen by it."""
+def is_chargeable(portfolio, outcomes):
+    """Rows that a decision can be charged on without being seen by it; bool ndarray (n,)."""
     if outcomes is None:
-        return int((portfolio.counts > 1).sum())
-    return int((~np.isnan(outcomes)).any(axis=1).sum())
+        return portfolio.counts > 1
+    return (~np.isnan(outcomes)).any(axis=1)
 
 
-def not_tried(reason, **found):
+def _most_useful(portfolio, outcomes, rng):
+    """At most 20,000 random rows, those first that can be charged."""
+    order = rng.permutation(len(portfolio))
+    chargeable = is_chargeable(portfolio, outcomes)[order]
+    return np.concatenate([order[chargeable], order[~chargeable]])[:MOST_ROWS]
+
+
+def not_tried(reason, prior_conflict=np.nan):
     """Nothing was trained."""
-    report = {"candidate": np.array(["pretrained"]), "chosen": np.array([True]), "reason": reason}
-    return Finetuning("pretrained", {**report, **found})
+    nothing = dict.fromkeys(
+        ("mean_cost", "std_error", "gain", "gain_std_error"), np.array([np.nan])
+    )
+    report = {
+        "candidate": np.array(["pretrained"]),
+        **nothing,
+        "chosen": np.array([True]),
+        "prior_conflict": prior_conflict,
+        "reason": reason,
+    }
+    return Finetuning("pretrained", report)
 
 
-def finetune_guarded(strategy, start, problem, portfolio, outcomes, seed, device, verbose):
+def finetune_guarded(
+    strategy, checkpoint, start, problem, portfolio, outcomes, seed, device, verbose
+):
     """Train on parts of the rows, charge all candidates on the others, and choose.
 
     Parameters
     ----------
     strategy : FinetuneStrategy or AutoFinetune
 
+    checkpoint : Checkpoint
+        The pretrained weights.
+
     start : Checkpoint
-        Where every fold starts from.
+        Where training starts from in every fold: the pretrained weights, or those of the last fit.
 
     problem : DecisionProblem
 
@@ -287,15 +313,15 @@ def finetune_guarded(strategy, start, problem, portfolio, outcomes, seed, device
     -------
     Finetuning
     """
-    n_rows = n_chargeable(portfolio, outcomes)
+    n_rows = int(is_chargeable(portfolio, outcomes).sum())
     if n_rows < FEWEST_ROWS:
         return not_tried(f"{n_rows} rows to charge are fewer than {FEWEST_ROWS}")
     rng = np.random.default_rng(seed)
     if len(portfolio) > MOST_ROWS:
-        rows = rng.permutation(len(portfolio))[:MOST_ROWS]
+        rows = _most_useful(portfolio, outcomes, rng)
         portfolio = portfolio.take(rows)
         outcomes = None if outcomes is None else outcomes[rows]
-    pretrained = start.build_network(device, torch.float64)
+    pretrained = checkpoint.build_network(device, torch.float64)
     rounds = charge_rounds(portfolio, outcomes, rng)
     before = network_laws(pretrained, rounds)
     conflict = prior_conflict(before, rounds, rng)
@@ -308,6 +334,8 @@ def finetune_guarded(strategy, start, problem, portfolio, outcomes, seed, device
                 prior_conflict=conflict,
             )
     data = finetune_data(pretrained.config, problem, portfolio, outcomes, device)
+    if not np.isfinite(data.worth).all():
+        return not_tried("no decision is expected to cost anything", prior_conflict=conflict)
     rows = data.usable()
     folds = folds_of(rows, rng)
     trained = _train_folds(strategy, start, problem, data, folds, seed, device, verbose)
@@ -374,6 +402,7 @@ def finetune_data(config, problem, portfolio, outcomes, device):
     sizes = law.mean_distance()
     sizes = np.maximum(sizes, LEAST_SIZE * sizes.mean())
     expected = problem.expected_cost(problem.solve(law, portfolio), law, portfolio)
-    worth = np.maximum(expected, LEAST_SIZE * expected.mean()) / sizes
+    expected = np.maximum(expected, LEAST_SIZE * expected.mean())
+    worth = np.divide(expected, sizes, out=np.full(len(x), np.nan), where=sizes * expected > 0)
     levels = problem.own_levels(portfolio)
     return FinetuneData(x, outcomes, levels, sizes, worth, integer)

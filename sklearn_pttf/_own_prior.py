@@ -11,7 +11,7 @@ from joblib import Memory
 from sklearn_pttf._checkpoint import Checkpoint
 from sklearn_pttf._hyperprior import canonical_key
 from sklearn_pttf._network_use import single_threaded
-from sklearn_pttf._pretrain import pretrain
+from sklearn_pttf._pretrain import pretrain, read_state
 from sklearn_pttf._version import __version__
 
 FROM_SCRATCH = {"n_steps": 2000, "lr": 1.5e-3}
@@ -56,7 +56,7 @@ def pretrained_on(prior, problem, start, n_steps, seed, memory, device, verbose)
     key = canonical_key(
         {
             "prior": prior.describe(),
-            "problem": type(problem).__name__,
+            "problem": f"{type(problem).__module__}.{type(problem).__qualname__}",
             "start": None if start is None else start.fingerprint(),
             "settings": settings,
             "device": torch.device(device).type,
@@ -64,12 +64,14 @@ def pretrained_on(prior, problem, start, n_steps, seed, memory, device, verbose)
         }
     )
     path = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.safetensors"
+    if path.exists() and (kept := _kept(path)) is not None:
+        return kept  # also from a folder that cannot be written
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
-        kept = _kept(path)
-        if kept is not None:
+        if path.exists() and (kept := _kept(path, silent=True)) is not None:
             return kept
         state = path.with_suffix(".state")
+        _drop_damaged(state)
         made = _pretrain(prior, problem, start, settings, state, device, verbose)
         made.save(path)
         state.unlink(missing_ok=True)
@@ -96,12 +98,20 @@ def _folder(memory):
     return None if location is None else Path(location) / "sklearn_pttf"
 
 
-def _kept(path):
-    """What an earlier run has left; None where there is nothing, or nothing that can be read."""
-    if not path.exists():
-        return None
+def _kept(path, silent=False):
+    """What an earlier run has left, None where it cannot be read."""
     try:
         return Checkpoint.load(path)
     except ValueError as error:
-        warnings.warn(f"{error} It is made anew.", stacklevel=2)
+        if not silent:
+            warnings.warn(f"{error} It is made anew.", stacklevel=2)
         return None
+
+
+def _drop_damaged(state):
+    """Remove the state of an unfinished run that cannot be read, with a warning."""
+    try:
+        read_state(state)
+    except ValueError as error:
+        warnings.warn(f"{error} Pretraining starts from the first step.", stacklevel=2)
+        state.unlink()

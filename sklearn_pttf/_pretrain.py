@@ -184,8 +184,14 @@ def _round_losses(net):
     ]
 
 
-def _load_state(path, key):
-    """The saved state of an interrupted run, or None where there is none yet."""
+def read_state(path):
+    """The saved state of an interrupted run, or None where there is none yet.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, or something else.
+    """
     if path is None or not Path(path).exists():
         return None
     try:
@@ -194,13 +200,19 @@ def _load_state(path, key):
         if damaged:
             raise ValueError(f"{damaged} in it is damaged")
         state = torch.load(path, map_location="cpu", weights_only=True)
-        saved_key = state["key"]
+        state["key"]
     except Exception as error:
         raise ValueError(
             f"resume={str(path)!r} is no saved state of pretraining: {error}"
         ) from None
-    if saved_key != key:
-        saved, wanted = json.loads(saved_key), json.loads(key)
+    return state
+
+
+def _load_state(path, key):
+    """The saved state of a run with these settings, or None where there is none yet."""
+    state = read_state(path)
+    if state is not None and state["key"] != key:
+        saved, wanted = json.loads(state["key"]), json.loads(key)
         other = [name for name in wanted if saved.get(name) != wanted[name]]
         raise ValueError(
             f"resume={str(path)!r} was saved by a run with other settings: {', '.join(other)} "

@@ -56,6 +56,6 @@ def train_from_scratch(
             network = start.build_network(device)
             runs.append(strategy.train(network, problem, data, data.usable(), seed, device))
     losses = [min(epoch["valid_loss"] for epoch in run.history) for run in runs]
-    best = int(np.argmin(losses))
+    best = int(np.nanargmin(losses))
     card = {"name": "from scratch", "lr": LEARNING_RATES[best], "n_iter": runs[best].n_iter}
     return Checkpoint.from_network(runs[best].network, card)

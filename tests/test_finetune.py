@@ -6,8 +6,16 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from skorch.callbacks import Callback, LRScheduler
 
-from sklearn_pttf import Checkpoint, PretrainedDecisionTransformer, SyntheticPrior, pretrain
+from sklearn_pttf import (
+    Checkpoint,
+    PretrainedDecisionTransformer,
+    SyntheticPrior,
+    _guard,
+    _own_prior,
+    pretrain,
+)
 from sklearn_pttf._guard import (
     best_of_others,
     blended,
@@ -114,6 +122,16 @@ def test_training_batches_hold_each_row_once_a_pass():
     again = TrainingBatches(data, np.arange(1, 10), 4, 2, seed=0)
     list(again)
     assert seen == [targets["outcome"].ravel().tolist() for _, targets in again]
+
+
+def test_epochs_of_large_tables_have_few_batches():
+    data = _data(np.arange(4000.0).reshape(1000, 4))
+    training = TrainingBatches(data, np.arange(1000), 10, 4, seed=0)
+    assert len(list(training)) == 8
+    validation = ValidationBatches(data, np.arange(20), np.arange(20, 100), 10, seed=0)
+    assert len(list(validation)) == 10  # every row once
+    few = ValidationBatches(data, np.arange(20), np.arange(20, 100), 50, seed=0)
+    assert len(list(few)) == 2 * 4
 
 
 def test_validation_batches_charge_only_their_rows():
@@ -351,14 +369,73 @@ def test_warm_start_goes_on(checkpoint, table):
 def test_warm_start_keeps_weights_that_it_cannot_improve(checkpoint, table):
     X, _ = table
     pdt = _estimator(checkpoint, warm_start=True).fit(X)
-    first = pdt.finetuned_checkpoint_
     orders = pdt.decide(X)
-    pdt.set_params(finetune=HeadFinetune(max_epochs=1, lr=1e-9, baselines=False)).fit(X)
-    assert not pdt.finetune_improved_
-    assert pdt.finetuned_checkpoint_ is first
-    np.testing.assert_array_equal(pdt.decide(X), orders)
-    cold = _estimator(checkpoint, finetune=None).fit(X).decide(X)
-    assert not np.array_equal(cold, orders)
+    still = FullFinetune(max_epochs=1, lr=1e-9, baselines=False)
+    pdt.set_params(finetune=still).fit(X)
+    assert pdt.finetune_improved_
+    np.testing.assert_allclose(pdt.decide(X), orders, atol=1)
+    assert not np.allclose(_estimator(checkpoint, finetune=None).fit(X).decide(X), orders, atol=1)
+
+
+def test_warm_start_from_another_checkpoint_starts_anew(checkpoint, table):
+    X, _ = table
+    other = Checkpoint({k: 1.01 * v for k, v in checkpoint.weights.items()}, checkpoint.card)
+    warm = _estimator(checkpoint, warm_start=True).fit(X).set_params(checkpoint=other).fit(X)
+    cold = _estimator(other).fit(X)
+    np.testing.assert_array_equal(warm.decide(X), cold.decide(X))
+
+
+def test_the_card_of_finetuned_weights_claims_nothing_of_the_pretrained_ones(checkpoint, table):
+    card = {k: v for k, v in checkpoint.card.items() if k != "name"}
+    fitted = _estimator(Checkpoint(checkpoint.weights, card)).fit(table[0])
+    found = fitted.finetuned_checkpoint_.card
+    assert found["name"] == "unnamed, finetuned"
+    assert found["finetuned_from"] == checkpoint.fingerprint()
+    assert not {"quality", "history", "training", "sha256"} & set(found)
+
+
+def test_nothing_to_learn_where_nothing_costs(checkpoint):
+    fitted = _estimator(checkpoint).fit(np.zeros((60, 3)))
+    assert "expected to cost" in fitted.finetune_report_["reason"]
+    assert not fitted.finetune_improved_
+
+
+def test_rows_that_can_be_charged_are_looked_at_first(checkpoint, monkeypatch):
+    monkeypatch.setattr(_guard, "MOST_ROWS", 30)
+    X = np.full((400, 3), NAN)
+    X[:, 0] = np.arange(400) % 7
+    X[:14, 1] = 3.0
+    strategy = HeadFinetune(max_epochs=1, baselines=False)
+    fitted = _estimator(checkpoint, finetune=strategy).fit(X)
+    assert "reason" not in fitted.finetune_report_
+
+
+def test_any_validation_fraction_leaves_rows_for_both(checkpoint, table):
+    for fraction in (0.001, 0.999):
+        strategy = HeadFinetune(max_epochs=1, validation_fraction=fraction, baselines=False)
+        fitted = _estimator(checkpoint, finetune=strategy).fit(table[0][:12])
+        assert "reason" not in fitted.finetune_report_
+
+
+def test_settings_are_checked_before_anything_is_pretrained(checkpoint, table, monkeypatch):
+    monkeypatch.setattr(_own_prior, "pretrain", None)
+    pdt = _estimator(checkpoint, prior=SyntheticPrior(), finetune=FullFinetune(lr=0.0))
+    with pytest.raises(ValueError, match="'lr' parameter"):
+        pdt.fit(table[0])
+
+
+def test_a_scheduler_of_the_users_is_heeded(checkpoint, table):
+    rates = []
+
+    class Watch(Callback):
+        def on_batch_begin(self, net, batch=None, training=None, **kwargs):
+            if training:
+                rates.append(net.optimizer_.param_groups[0]["lr"])
+
+    callbacks = [LRScheduler("ExponentialLR", gamma=0.1), Watch()]
+    strategy = FullFinetune(lr=1e-2, max_epochs=3, callbacks=callbacks, baselines=False)
+    _estimator(checkpoint, finetune=strategy).fit(table[0])
+    np.testing.assert_allclose(np.unique(rates), [0.0, 1e-4, 1e-3, 1e-2], atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -377,6 +454,23 @@ def test_the_report_says_why_nothing_was_trained(
     np.testing.assert_array_equal(
         fitted.decide(X), _estimator(checkpoint, finetune=None).fit(X).decide(X)
     )
+
+
+def test_ctrl_c_ends_fit(checkpoint, table, monkeypatch):
+    """Skorch takes an interrupt for an early stop, and would go on with the next fold."""
+
+    def interrupted(self, output, targets):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(FinetuneLoss, "forward", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        _estimator(checkpoint).fit(table[0])
+
+
+def test_out_of_time_is_no_interrupt(checkpoint, table):
+    strategy = FullFinetune(max_seconds=1e-6, baselines=False)
+    fitted = _estimator(checkpoint, finetune=strategy).fit(table[0])
+    assert [row["epoch"] for row in fitted.history_] == [0, 0, 0]
 
 
 # ---------------------------------------------------------------- auto

@@ -402,7 +402,7 @@ def test_display_of_the_shipped_checkpoint():
     observations = law.sample(300, 60, random_state=0).observations
     X, y = observations[:, :10], observations[:, 10:]
     display = CalibrationDisplay.from_estimator(
-        PretrainedDecisionTransformer().fit(X), X, y, random_state=0
+        PretrainedDecisionTransformer(finetune=None).fit(X), X, y, random_state=0
     )
     assert_allclose(display.observed, display.levels, atol=0.05)
 

@@ -153,6 +153,23 @@ def test_an_interrupted_run_goes_on_from_its_last_round(start, tmp_path, monkeyp
     assert estimator.checkpoint_.fingerprint() == whole.checkpoint_.fingerprint()
 
 
+def test_a_damaged_state_is_dropped(start, tmp_path, n_runs):
+    estimator = _estimator(start, memory=tmp_path).fit(X)
+    (path,) = tmp_path.rglob("*.safetensors")
+    path.unlink()
+    path.with_suffix(".state").write_bytes(b"torn")
+    with pytest.warns(UserWarning, match="starts from the first step"):
+        again = clone(estimator).fit(X)
+    assert again.checkpoint_.fingerprint() == estimator.checkpoint_.fingerprint()
+
+
+def test_a_generator_is_no_seed_to_keep_by(start, tmp_path):
+    estimator = _estimator(start, memory=tmp_path, random_state=np.random.RandomState(0))
+    with pytest.warns(UserWarning, match="give an int"):
+        estimator.fit(X)
+    assert not list(tmp_path.rglob("*"))
+
+
 def test_processes_that_come_at_once_pretrain_once(start, tmp_path):
     estimators = [_estimator(start, memory=tmp_path) for _ in range(2)]
     fitted = Parallel(n_jobs=2)(delayed(each.fit)(X) for each in estimators)

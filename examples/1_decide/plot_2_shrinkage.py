@@ -42,7 +42,7 @@ for axis, (title, X) in zip(axes, portfolios.items(), strict=True):
     mean = X.mean(axis=1)
     for name, decider in {
         "SAA": SampleAverage(problem),
-        "pretrained": PretrainedDecisionTransformer(problem),
+        "pretrained": PretrainedDecisionTransformer(problem, finetune=None),
     }.items():
         orders = decider.fit(X).decide(X)
         slope = np.polyfit(np.log(mean), np.log(orders), 1)[0]

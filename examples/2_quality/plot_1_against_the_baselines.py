@@ -48,7 +48,7 @@ X, y = make_demand_portfolio(
 # every row: here the law of the row's own hundred later periods.
 
 methods = {
-    "pretrained": PretrainedDecisionTransformer(),
+    "pretrained": PretrainedDecisionTransformer(finetune=None),
     "nonparametric Bayes": NonparametricEmpiricalBayes(),
     "parametric Bayes": ParametricEmpiricalBayes(),
     "pooled ratios": PooledRatio(),

@@ -24,7 +24,7 @@ from sklearn_pttf.inspection import CalibrationDisplay, coverage_table
 X, y = make_demand_portfolio(
     500, 6, n_outcomes=100, spread=0.7, noise=0.3, missing_rate=0.3, random_state=0
 )
-pdt = PretrainedDecisionTransformer().fit(X)
+pdt = PretrainedDecisionTransformer(finetune=None).fit(X)
 
 # %%
 # One product, known ever less

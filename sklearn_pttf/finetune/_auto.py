@@ -19,13 +19,13 @@ class AutoFinetune(BaseEstimator):
     than what can be told from chance, but on a world that it does not know it is a lot.
 
     Visibly wrong is a p-value below 0.01 in the Kolmogorov-Smirnov test of the
-    probability integral transforms of held-out observations; ``finetune_report_["conflict"]``
+    probability integral transforms of held-out observations; ``finetune_report_["prior_conflict"]``
     is that p-value.
 
     Parameters
     ----------
     max_seconds : float, default=None
-        Longest time that one of the three networks is trained, in seconds. None: no limit.
+        Time after which no further epoch of a fold begins, in seconds. None: no limit.
 
     baselines : bool, default=True
         Whether a classical baseline may be used instead, where it is cheaper.

@@ -19,6 +19,7 @@ from sklearn_pttf.finetune._data import TrainingBatches, ValidationBatches
 from sklearn_pttf.finetune._replay import Replay
 
 MAX_PASSES = 4  # of the rows in an epoch
+MOST_VALIDATION = 2000  # rows; more would only take longer
 CLIP = 1.0
 AVERAGING = 0.9  # what a step leaves of the running mean of the weights
 
@@ -80,8 +81,9 @@ class _ScoreFirst(Callback):
         self.lr = lr
 
     def on_epoch_begin(self, net, **kwargs):
-        for group in net.optimizer_.param_groups:
-            group["lr"] = self.lr if len(net.history) > 1 else 0.0
+        if len(net.history) <= 2:  # later a scheduler of the user's may see to it
+            for group in net.optimizer_.param_groups:
+                group["lr"] = self.lr if len(net.history) == 2 else 0.0
 
 
 class _Averaging(Callback):
@@ -136,13 +138,13 @@ class FinetuneStrategy(BaseEstimator, ABC):
         Learning rate (AdamW).
 
     max_epochs : int
-        Most epochs. In each, every row is charged up to four times, on other cells.
+        Most epochs, of at most eight batches. Rows are charged up to four times in each.
 
     patience : int
         Epochs without improvement on the validation rows before training ends.
 
     validation_fraction : float
-        Share of the rows that are not trained on, and tell which epoch is best.
+        Share of the rows, 2,000 at most, that are not trained on, and tell which epoch is best.
 
     anchor : float
         Strength of the pull back to the pretrained parameters.
@@ -154,7 +156,7 @@ class FinetuneStrategy(BaseEstimator, ABC):
         Most rows that are read together; more are split at random in every epoch.
 
     max_seconds : float or None
-        Longest time to train, in seconds. None: no limit.
+        Time after which no further epoch of a fold begins, in seconds. None: no limit.
 
     callbacks : list of skorch callbacks or None
         Handed on to skorch.
@@ -221,8 +223,9 @@ class FinetuneStrategy(BaseEstimator, ABC):
             nothing to replay.
         """
         rows = np.random.default_rng(seed).permutation(rows)
-        n_validation = round(self.validation_fraction * len(rows))
-        if not 1 <= n_validation < len(rows):
+        n_validation = max(1, round(self.validation_fraction * len(rows)))
+        n_validation = min(n_validation, len(rows) - 1, MOST_VALIDATION)
+        if n_validation < 1:
             raise ValueError(
                 f"{len(rows)} rows are too few for validation_fraction={self.validation_fraction}."
             )
@@ -240,22 +243,32 @@ class FinetuneStrategy(BaseEstimator, ABC):
         if not trained:
             raise ValueError(f"{self!r} trains nothing.")
         validation, training = rows[:n_validation], rows[n_validation:]
-        n_passes = min(MAX_PASSES, int((~np.isnan(data.charged)).sum(axis=1).max()))
-        batches = TrainingBatches(data, training, self.batch_size, n_passes, seed, replay)
+        context = training[: max(self.batch_size, 3 * n_validation)]
+        batches = TrainingBatches(data, training, self.batch_size, MAX_PASSES, seed, replay)
         net = self._net(network, problem, device)
         net.set_params(
             train_split=predefined_split(
-                ValidationBatches(data, validation, training, self.batch_size, seed)
+                ValidationBatches(data, validation, context, self.batch_size, seed)
             )
         )
         with torch.random.fork_rng(devices=[]):  # loaders of data draw a seed that is not used
             net.fit(batches, y=None)
-        losses = [row["valid_loss"] for row in net.history]
+        if self._was_interrupted(net):
+            raise KeyboardInterrupt
         history = [
             {"epoch": k, "train_loss": row["train_loss"], "valid_loss": row["valid_loss"]}
             for k, row in enumerate(net.history)
         ]
-        return Finetuned(self.finish(net.module_).eval(), int(np.argmin(losses)), history)
+        best = int(np.nanargmin([row["valid_loss"] for row in history]))
+        return Finetuned(self.finish(net.module_).eval(), best, history)
+
+    def _was_interrupted(self, net):
+        """Whether it was the user who ended training, which skorch takes for an early stop."""
+        named = dict(net.callbacks_)
+        in_time = "time" not in named or time.monotonic() < named["time"].end_
+        waiting = named["stop"].misses_ < self.patience
+        more = len(net.history) <= self.max_epochs or "valid_loss" not in net.history[-1]
+        return not self.callbacks and in_time and waiting and more
 
     def _net(self, network, problem, device):
         stop = EarlyStopping(patience=self.patience, threshold=0, sink=noop, load_best=True)

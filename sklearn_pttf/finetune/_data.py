@@ -4,6 +4,7 @@ Everything here is a pure function of the rows and of a seed. Without later outc
 observation of each row is held out, and the row and its portfolio are read without it.
 """
 
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from torch.utils.data import IterableDataset
 
 N_VALIDATION_TURNS = 4  # observations of a row that are held out, one by one, to validate
+MOST_BATCHES = 8  # of an epoch, and of a validation
 
 
 class FinetuneData(NamedTuple):
@@ -102,7 +104,7 @@ def _groups(rows, size):
 
 
 class TrainingBatches(IterableDataset):
-    """Random groups of rows, each a portfolio of its own; new ones every time.
+    """Random groups of rows, each a portfolio of its own; new ones every time, at most eight.
 
     Parameters
     ----------
@@ -135,12 +137,17 @@ class TrainingBatches(IterableDataset):
     def __iter__(self):
         rng = np.random.default_rng([self.seed, self.epoch])
         self.epoch += 1
+        for cells, group in islice(self._charged_groups(rng), MOST_BATCHES):
+            yield make_batch(self.data, group, np.ones(len(group), dtype=bool), cells)
+            if self.replay is not None:
+                yield from self.replay.batches(rng)
+
+    def _charged_groups(self, rng):
+        """Random groups of rows, all rows once a pass, with the cells they are charged on."""
         for _ in range(self.n_passes):
             cells = drawn_cells(self.data, rng)
             for group in _groups(rng.permutation(self.rows), self.batch_size):
-                yield make_batch(self.data, group, np.ones(len(group), dtype=bool), cells)
-                if self.replay is not None:
-                    yield from self.replay.batches(rng)
+                yield cells, group
 
 
 class ValidationBatches(IterableDataset):
@@ -164,7 +171,8 @@ class ValidationBatches(IterableDataset):
         groups = list(
             zip(np.array_split(rows, n_groups), np.array_split(others, n_groups), strict=True)
         )
-        n_turns = min(N_VALIDATION_TURNS, int((~np.isnan(data.charged)).sum(axis=1).max()))
+        n_cells = int((~np.isnan(data.charged)).sum(axis=1).max())
+        n_turns = min(N_VALIDATION_TURNS, n_cells, max(1, MOST_BATCHES // n_groups))
         turns = cells_in_turn(data, n_turns, np.random.default_rng(seed))
         self.batches = [
             make_batch(

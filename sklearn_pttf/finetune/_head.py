@@ -14,13 +14,13 @@ class HeadFinetune(FinetuneStrategy):
         Learning rate (AdamW).
 
     max_epochs : int, default=40
-        Most epochs. In each, every row is charged up to four times, on other cells.
+        Most epochs, of at most eight batches. Rows are charged up to four times in each.
 
     patience : int, default=6
         Epochs without improvement on the validation rows before training ends.
 
     validation_fraction : float, default=0.25
-        Share of the rows that are not trained on, and tell which epoch is best.
+        Share of the rows, 2,000 at most, that are not trained on, and tell which epoch is best.
 
     anchor : float, default=0.0
         Strength of the pull: the sum of squared distances of the weights to the pretrained ones
@@ -34,7 +34,7 @@ class HeadFinetune(FinetuneStrategy):
         Most rows that are read together; more are split at random in every epoch.
 
     max_seconds : float, default=None
-        Longest time to train, in seconds. None: no limit.
+        Time after which no further epoch of a fold begins, in seconds. None: no limit.
 
     callbacks : list of skorch callbacks, default=None
         Handed on to skorch.

@@ -30,6 +30,8 @@ class Replay:
         About how many rows a batch has.
 
     seed : int
+
+    device : str
     """
 
     def __init__(self, config, prior, ratios, share, rows, seed, device):

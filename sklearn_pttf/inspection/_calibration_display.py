@@ -72,7 +72,7 @@ class CalibrationDisplay:
     >>> from sklearn_pttf.datasets import make_demand_portfolio
     >>> from sklearn_pttf.inspection import CalibrationDisplay
     >>> X, y = make_demand_portfolio(200, 6, n_outcomes=10, random_state=0)
-    >>> pdt = PretrainedDecisionTransformer().fit(X)
+    >>> pdt = PretrainedDecisionTransformer(finetune=None).fit(X)
     >>> display = CalibrationDisplay.from_estimator(pdt, X, y, random_state=0)
     >>> display.observed.shape
     (19,)
