@@ -18,7 +18,9 @@ def _predictions():
     amounts[0, 1:], amounts[1] = np.nan, np.nan
     out = {}
     for name, X in (("counts", kicks), ("amounts", amounts)):
-        fitted = PretrainedDecisionTransformer(checkpoint="demand", device="cpu").fit(X)
+        fitted = PretrainedDecisionTransformer(
+            checkpoint="demand", finetune=None, device="cpu"
+        ).fit(X)
         out[f"{name}_quantiles"] = fitted.predict_distribution(X).quantiles[:, ::8].tolist()
         out[f"{name}_orders"] = fitted.predict_quantiles(X, LEVELS).tolist()
         out[f"{name}_mean"] = fitted.predict(X).tolist()

@@ -346,7 +346,8 @@ def test_all_methods_interrupted_and_resumed(tmp_path, short_training, monkeypat
     _assert_same(again, resumed, leave_out=())  # even the times
 
     pretrained, finetuned, scratch, _, saa = whole.cost
-    assert whole.chosen.tolist() == [["pretrained", "pretrained"], ["blend", "blend"]]
+    assert set(whole.chosen[0]) == {"pretrained"}
+    assert set(whole.chosen[1]) <= {"finetuned", "blend"}
     assert_array_equal(finetuned[0], pretrained[0])
     assert (finetuned[1] < pretrained[1]).all()
     assert (

@@ -87,3 +87,11 @@ print(table.to_string())
 
 display = TransferCurveDisplay.from_result(curve).plot()
 display.figure_.savefig("economies_of_scale.png", dpi=120)
+
+# %%
+# In words
+# --------
+# Twenty kiosks are too few to learn about concerts from: the guard kept the pretrained weights.
+# With 180 it is training that pays. More company by itself does too little for the pretrained
+# network to be told from nothing, with bands as wide as these; the prior that it was pretrained
+# on hardly knows such days. Portfolios differ in this, so draw the curve of your own.

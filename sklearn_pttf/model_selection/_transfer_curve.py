@@ -14,7 +14,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from tqdm import tqdm
 
 from sklearn_pttf._estimator import PretrainedDecisionTransformer
-from sklearn_pttf._guard import BASELINES, FEWEST_ROWS, n_chargeable
+from sklearn_pttf._guard import BASELINES, FEWEST_ROWS, is_chargeable
 from sklearn_pttf._mixin import check_problem
 from sklearn_pttf._network import NetworkConfig
 from sklearn_pttf._scratch import train_from_scratch
@@ -423,7 +423,7 @@ def _fitted(method, estimator, X, seed):
     if method == "pretrained":
         return estimator
     portfolio = estimator.problem_.read(X, column_names(X))
-    if n_chargeable(portfolio, None) < FEWEST_ROWS:
+    if is_chargeable(portfolio, None).sum() < FEWEST_ROWS:
         return None
     network = NetworkConfig(**estimator.checkpoint_.card["network"])
     checkpoint = train_from_scratch(
