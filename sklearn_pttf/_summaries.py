@@ -19,6 +19,7 @@ def row_summaries(observations):
         Mean; standard deviation over mean; share of zeros; largest over mean. A ratio to a
         mean of zero is 0, as is the dispersion of one observation. An empty row is NaN.
     """
+    observations = np.ascontiguousarray(observations)  # sums depend on the layout by a rounding
     seen = ~np.isnan(observations)
     count = seen.sum(axis=-1)
     values = np.where(seen, observations, 0.0)

@@ -13,7 +13,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from sklearn_pttf import PretrainedDecisionTransformer
+from sklearn_pttf import PretrainedDecisionTransformer, _pit
 from sklearn_pttf._laws import QuantileGrid, SampleAverageLaw, WeightedAtoms
 from sklearn_pttf._parametric import (
     LognormalLaw,
@@ -24,7 +24,7 @@ from sklearn_pttf._parametric import (
     ZeroInflatedLognormalLaw,
 )
 from sklearn_pttf.baselines import PooledRatio
-from sklearn_pttf.inspection import CalibrationDisplay, _pit, coverage_table, pit_values
+from sklearn_pttf.inspection import CalibrationDisplay, coverage_table, pit_values
 from sklearn_pttf.inspection._calibration_display import _histogram
 from sklearn_pttf.testing import GammaPoisson, LognormalNormal
 
