@@ -393,7 +393,7 @@ def finetune_data(config, problem, portfolio, outcomes, device):
     """Rows with how uncertain they are, and what that costs; `FinetuneData`.
 
     Both are taken from moments, not from the pretrained network: where its prior is wrong its
-    uncertainties are too, and rows weighted by them cost finetuning half of what it can gain.
+    uncertainties are too, and rows weighted by them cost finetuning a part of what it can gain.
     """
     network = DecisionNetwork.of_moments(config).to(device=device, dtype=torch.float64)
     x, integer = portfolio.observations, portfolio.integer
