@@ -5,6 +5,7 @@ from numbers import Integral
 from pathlib import Path
 from time import perf_counter
 
+import numpy as np
 import torch
 from joblib import Memory
 from sklearn.base import BaseEstimator, _fit_context, clone
@@ -12,6 +13,7 @@ from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from sklearn_pttf._alarms import warn_of_conflict, warn_of_drift
 from sklearn_pttf._checkpoint import Checkpoint, shipped_names
 from sklearn_pttf._device import check_device
 from sklearn_pttf._guard import blended, finetune_guarded, not_tried
@@ -37,7 +39,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
     the row's own observations are few and noisy: amortised empirical Bayes [1]_.
 
     Observations of a row are taken to be exchangeable: no trend, season, promotion or
-    stock-out.
+    stock-out. `fit` warns of a drift that most rows have, and of a law that does not fit.
 
     Parameters
     ----------
@@ -219,6 +221,14 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
 
         Warns
         -----
+        DriftWarning
+            If the later half of most rows' observations, in the order of columns, is at least 10 %
+            higher or lower than the earlier half.
+
+        PriorConflictWarning
+            If more than 5 % of the rows have an observation outside of the central 99 % of the law
+            that their others give.
+
         UserWarning
             If ``memory`` is given without an int as ``random_state``.
         """
@@ -246,6 +256,8 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
                 self.verbose,
             )
         self._use(found, start, portfolio)
+        warn_of_drift(portfolio.observations)
+        warn_of_conflict(self._predict_law, portfolio, np.random.default_rng(seeds[1]))
         if self.verbose:
             print(
                 f"{len(portfolio):,} rows with {portfolio.counts.sum():,} observations read by "

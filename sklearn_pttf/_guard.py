@@ -316,6 +316,7 @@ def finetune_guarded(
     if n_rows < FEWEST_ROWS:
         return not_tried(f"{n_rows} rows to charge are fewer than {FEWEST_ROWS}")
     rng = np.random.default_rng(seed)
+    problem, portfolio = problem.for_training(portfolio, min(1.0, MOST_ROWS / len(portfolio)))
     if len(portfolio) > MOST_ROWS:
         rows = _most_useful(portfolio, outcomes, rng)
         portfolio = portfolio.take(rows)
@@ -403,5 +404,5 @@ def finetune_data(config, problem, portfolio, outcomes, device):
     expected = problem.expected_cost(problem.solve(law, portfolio), law, portfolio)
     expected = np.maximum(expected, LEAST_SIZE * expected.mean())
     worth = np.divide(expected, sizes, out=np.full(len(x), np.nan), where=sizes * expected > 0)
-    levels = problem.own_levels(portfolio)
+    levels = problem.own_levels(law, portfolio)
     return FinetuneData(x, outcomes, levels, sizes, worth, integer)

@@ -7,6 +7,8 @@ import numpy as np
 EXACT_TERMS = 16  # whole numbers summed one by one, between two integrals
 FIRST_LEVEL = 1e-4  # of the quantile where the sum one by one begins
 N_POOLED_ATOMS = 1000
+MOST_ATOMS = 256  # whole numbers of a row that stand for themselves in a mean
+NODE_TAIL = 1e-6  # of a law of whole numbers, that its outermost atoms stand for
 
 
 class PredictiveDistribution(ABC):
@@ -42,8 +44,12 @@ class PredictiveDistribution(ABC):
         """Expected excess over ``x``, ``E[(outcome - x)+]``, in units of the outcome."""
 
     @abstractmethod
-    def nodes(self):
-        """Outcomes and weights of shape ``(n, q)`` that stand for the law in a mean."""
+    def nodes(self, split=None):
+        """Outcomes and weights of shape ``(n, q)`` that stand for the law in a mean.
+
+        No node of a continuous law stands for outcomes to both sides of ``split``, one value a
+        row: there a cost may have a kink.
+        """
 
     @abstractmethod
     def mean(self):
@@ -54,7 +60,7 @@ class PredictiveDistribution(ABC):
         median = self.quantile(0.5)
         return 2 * self.excess(median) + median - self.mean()
 
-    def expected(self, cost):
+    def expected(self, cost, split=None):
         """Expected cost of every row.
 
         Parameters
@@ -62,11 +68,14 @@ class PredictiveDistribution(ABC):
         cost : callable
             Maps outcomes of shape ``(n, q)`` to costs of that shape.
 
+        split : ndarray of shape (n,), default=None
+            Where the cost has a kink, if it has one: the mean is then more exact.
+
         Returns
         -------
         ndarray of shape (n,)
         """
-        outcomes, weights = self.nodes()
+        outcomes, weights = self.nodes(split)
         return (cost(outcomes) * weights).sum(axis=1)
 
     def _columns(self, x):
@@ -93,6 +102,44 @@ def _negative_entropy(level):
     inside = (level > 0) & (level < 1)
     t = np.where(inside, level, 0.5)
     return np.where(inside, t * np.log(t) + (1 - t) * np.log1p(-t), 0.0)
+
+
+def gauss_levels(edges, split=None):
+    """Gauss-Legendre levels and weights between ``edges``, cut once more at a row's ``split``.
+
+    Parameters
+    ----------
+    edges : ndarray of shape (k,)
+        Levels, increasing, from 0 to 1.
+
+    split : ndarray of shape (n,), default=None
+        Levels.
+
+    Returns
+    -------
+    levels, weights : ndarray of shape (n or 1, q)
+    """
+    edges = edges[None, :]
+    if split is not None:
+        shared = np.broadcast_to(edges, (len(split), edges.shape[1]))
+        edges = np.sort(np.column_stack([shared, split]), axis=1)
+    points, weights = np.polynomial.legendre.leggauss(4)
+    half = np.diff(edges, axis=1)[..., None] / 2
+    levels = edges[:, :-1, None] + half * (points + 1)
+    levels = np.clip(levels.reshape(len(edges), -1), np.finfo(float).tiny, 1 - 1e-16)
+    return levels, (half * weights).reshape(len(edges), -1)
+
+
+def whole_nodes(law):
+    """The whole numbers of narrow laws with their masses; None if a law is wide."""
+    first, last = (law.quantile(level) for level in (NODE_TAIL, 1 - NODE_TAIL))
+    width = int((last - first).max()) + 1 if len(first) else 1
+    if width > MOST_ATOMS:
+        return None
+    atoms = first[:, None] + np.arange(width)
+    reached = law.cdf(atoms)
+    reached[:, -1] = 1.0
+    return atoms, np.diff(reached, axis=1, prepend=0.0)
 
 
 class QuantileGrid(PredictiveDistribution):
@@ -238,14 +285,14 @@ class QuantileGrid(PredictiveDistribution):
     def mean(self):
         return self.excess(0.0)
 
-    def nodes(self):
-        """Gauss-Legendre nodes in each of the segments of ``tau``."""
-        points, weights = np.polynomial.legendre.leggauss(4)
+    def nodes(self, split=None):
+        """Gauss-Legendre nodes in each of the segments of ``tau``; whole numbers one by one."""
+        if self.integer and (found := whole_nodes(self)) is not None:
+            return found
         edges = np.concatenate([[0.0], self.levels, [1.0]])
-        half = np.diff(edges)[:, None] / 2
-        tau = (edges[:-1, None] + half * (points + 1)).ravel()
-        weights = (half * weights).ravel()
-        return self.quantile(tau[None, :]), np.broadcast_to(weights, (len(self), len(weights)))
+        tau, weights = gauss_levels(edges, None if split is None else self.cdf(split))
+        outcomes = self.quantile(tau)
+        return outcomes, np.broadcast_to(weights, outcomes.shape)
 
 
 class WeightedAtoms(PredictiveDistribution):
@@ -331,7 +378,7 @@ class WeightedAtoms(PredictiveDistribution):
     def mean(self):
         return (self.atoms * self.weights).sum(axis=1)
 
-    def nodes(self):
+    def nodes(self, split=None):
         return self.atoms, self.weights
 
 
@@ -403,7 +450,7 @@ class SampleAverageLaw(PredictiveDistribution):
     def mean(self):
         return np.where(self._cold, self._pool.mean(), self._own.mean())
 
-    def nodes(self):
+    def nodes(self, split=None):
         """Atoms of all rows, as wide as the pooled law where there is a cold row."""
         if not self._cold.any():
             return self._own.nodes()

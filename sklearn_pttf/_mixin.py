@@ -6,11 +6,18 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
+from sklearn_pttf._horizon import law_of_total
 from sklearn_pttf._laws import check_levels, pooled_atoms, sample_average_law
 from sklearn_pttf._validation import check_outcomes, check_table
 from sklearn_pttf.problems import DecisionProblem, Newsvendor
 
 CHUNK_ROWS = 16_384
+
+
+def joined(laws, portfolio):
+    """The laws of all pieces as one, with the whole portfolio."""
+    laws = [law for law, _ in laws]
+    return [(type(laws[0]).concatenate(laws) if len(laws) > 1 else laws[0], portfolio)]
 
 
 def check_problem(problem):
@@ -22,6 +29,14 @@ def check_problem(problem):
             f"problem must be a DecisionProblem such as Newsvendor(), or None; got {problem!r}."
         )
     return problem
+
+
+def _row_info(problem, decision, law, portfolio):
+    """What is told of every row's decision; dict of ndarray of shape (n,)."""
+    info = {"expected_cost": problem.expected_cost(decision, law, portfolio), "mean": law.mean()}
+    if problem.risk != "mean":
+        info["risk"] = problem.row_risk(decision, law, portfolio)
+    return info
 
 
 class DecisionMixin:
@@ -53,13 +68,19 @@ class DecisionMixin:
         problem.check_roles(names, self.n_features_in_, self.observation_columns_)
         return problem.read(X, names, self.observation_columns_, self.integer_)
 
-    def _laws(self, portfolio):
-        """Predictive distributions in pieces of bounded size, with their portfolios."""
+    def _laws(self, portfolio, horizon=1):
+        """Laws of the total over a horizon, in pieces of bounded size, with their portfolios."""
         starts = range(0, len(portfolio), CHUNK_ROWS)
         quiet = not getattr(self, "verbose", 0) or len(starts) == 1
         for start in tqdm(starts, desc="rows", disable=quiet, unit_scale=CHUNK_ROWS, unit="row"):
             piece = portfolio.take(slice(start, start + CHUNK_ROWS))
-            yield self._predict_law(piece), piece
+            law = self._predict_law(piece)
+            yield law_of_total(self._predict_law, piece, law, horizon), piece
+
+    def _laws_to_decide(self, portfolio, problem):
+        """Laws with their portfolios, as many at a time as must be decided together."""
+        laws = self._laws(portfolio, problem.horizon)
+        return joined(laws, portfolio) if problem.shares_limit else laws
 
     def decide(self, X, *, problem=None, return_info=False):
         """Best decision for every row.
@@ -84,7 +105,11 @@ class DecisionMixin:
 
         info : Bunch
             Only if ``return_info``. ``expected_cost``: ndarray of shape (n_instances,), in
-            money; ``mean``: ndarray of shape (n_instances,), the expected outcome.
+            money; ``mean``: ndarray of shape (n_instances,), the expected outcome (over the
+            horizon of the problem). ``risk``: ndarray of shape (n_instances,), if the problem's is
+            not the mean. Under a limit ``shadow_price``, what one more unit of it would save,
+            ``used``, ``limit``, each a float, or a dict by group, and ``dual_bound``, a float:
+            no orders within the limit have a smaller sum of expected costs.
 
         Raises
         ------
@@ -96,16 +121,17 @@ class DecisionMixin:
         """
         check_is_fitted(self)
         problem = self.problem_ if problem is None else check_problem(problem)
-        decisions, costs, means = [], [], []
-        for law, piece in self._laws(self._read(X, problem)):
-            decisions.append(problem.solve(law, piece))
+        decisions, rows, of_all = [], [], {}
+        for law, piece in self._laws_to_decide(self._read(X, problem), problem):
+            found, of_all = problem.solve_with_info(law, piece)
+            decisions.append(found)
             if return_info:
-                costs.append(problem.expected_cost(decisions[-1], law, piece))
-                means.append(law.mean())
+                rows.append(_row_info(problem, found, law, piece))
+        decisions = np.concatenate(decisions)
         if not return_info:
-            return np.concatenate(decisions)
-        info = Bunch(expected_cost=np.concatenate(costs), mean=np.concatenate(means))
-        return np.concatenate(decisions), info
+            return decisions
+        by_row = {name: np.concatenate([each[name] for each in rows]) for name in rows[0]}
+        return decisions, Bunch(**by_row, **of_all)
 
     def predict(self, X):
         """Expected next outcome of every row.
@@ -165,8 +191,10 @@ class DecisionMixin:
         X : array-like or data frame of shape (n_instances, n_features_in_)
 
         y : array-like of shape (n_instances,) or (n_instances, n_outcomes), default=None
-            Outcomes that decisions did not see; NaN = not observed. None: leave-one-out on
-            X, each observation charged on the decision made from the row's others.
+            Outcomes that decisions did not see, of one period each; NaN = not observed. With a
+            horizon of the problem, so many columns in a row make one outcome. None: leave-one-out
+            on X, each observation (or horizon of them) charged on the decision made from the row's
+            others.
 
         Returns
         -------
@@ -190,13 +218,16 @@ class DecisionMixin:
         """
         portfolio = self._read(X)
         if y is None:
-            n_cells = portfolio.observations.shape[1]
-            costs = [self._held_out_costs(portfolio, k) for k in range(n_cells)]
+            n_parts = portfolio.observations.shape[1] // self.problem_.horizon
+            costs = [self._held_out_costs(portfolio, k) for k in range(n_parts)]
         else:
             costs = [self._row_costs(portfolio, self._check_outcomes(X, y))]
         costs = np.array(costs)
         if np.isnan(costs).all():
-            raise ValueError("there is no outcome to charge: all are missing.")
+            raise ValueError(
+                f"there is no outcome to charge: all are missing, or are fewer than the "
+                f"{self.problem_.horizon} periods in a row that a decision covers."
+            )
         mine, reference = np.nansum(costs, axis=(0, 2))
         if reference == 0:
             return 0.0 if mine == 0 else -np.inf
@@ -207,26 +238,34 @@ class DecisionMixin:
 
     def _row_costs(self, portfolio, outcomes):
         """Mean cost of every row, own and SAA's, on outcomes; ``(2, n)``, NaN without one."""
-        parts, start = [], 0
-        for law, piece in self._laws(portfolio):
+        problem, parts, start = self.problem_, [], 0
+        for law, piece in self._laws_to_decide(portfolio, problem):
             seen = outcomes[start : start + len(piece)]
             start += len(piece)
-            laws = (law, sample_average_law(piece, self._pooled))
             parts.append(
                 [
-                    self.problem_.hindsight_cost(
-                        self.problem_.solve(each, piece), seen, piece.costs
-                    )
-                    for each in laws
+                    problem.hindsight_cost(problem.solve(each, piece), seen, piece.costs)
+                    for each in (law, self._sample_average(piece))
                 ]
             )
         return np.concatenate(parts, axis=1)
 
+    def _sample_average(self, portfolio):
+        """Law of SAA, over the horizon of the problem."""
+
+        def predict(portfolio):
+            return sample_average_law(portfolio, self._pooled)
+
+        return law_of_total(predict, portfolio, predict(portfolio), self.problem_.horizon)
+
     def _held_out_costs(self, portfolio, k):
-        """`_row_costs` on observation k, which decisions do not see."""
+        """`_row_costs` on every row's k-th horizon of observations, which decisions do not see."""
         observations = portfolio.observations.copy()
-        outcomes = observations[:, [k]].copy()
-        observations[:, k] = np.nan
+        horizon = self.problem_.horizon
+        end = observations.shape[1] - k * horizon  # newest first: histories may begin late
+        cells = slice(end - horizon, end)
+        outcomes = observations[:, cells].copy()
+        observations[:, cells] = np.nan
         return self._row_costs(portfolio.with_observations(observations), outcomes)
 
     def __sklearn_tags__(self):

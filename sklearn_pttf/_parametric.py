@@ -10,6 +10,8 @@ from sklearn_pttf._laws import (
     FIRST_LEVEL,
     PredictiveDistribution,
     check_levels,
+    gauss_levels,
+    whole_nodes,
 )
 
 
@@ -53,15 +55,15 @@ class ParametricLaw(PredictiveDistribution):
     def mean(self):
         return self._frozen().mean()[:, 0]
 
-    def nodes(self):
-        """Gauss-Legendre nodes in ``tau``, denser in the tails."""
-        points, weights = np.polynomial.legendre.leggauss(4)
+    def nodes(self, split=None):
+        """Gauss-Legendre nodes in ``tau``, denser in the tails; whole numbers one by one."""
+        if isinstance(self.family, stats.rv_discrete) and (found := whole_nodes(self)) is not None:
+            return found
         edges = 1 / (1 + np.exp(-np.linspace(-9, 9, 49)))
         edges[0], edges[-1] = 0.0, 1.0
-        half = np.diff(edges)[:, None] / 2
-        tau = (edges[:-1, None] + half * (points + 1)).ravel()
-        weights = np.broadcast_to((half * weights).ravel(), (len(self), tau.size))
-        return self.quantile(tau[None, :]), weights
+        tau, weights = gauss_levels(edges, None if split is None else self.cdf(split))
+        outcomes = self.quantile(tau)
+        return outcomes, np.broadcast_to(weights, outcomes.shape)
 
     def excess(self, x):
         x, flat = self._columns(x)
@@ -131,9 +133,9 @@ class ZeroInflatedLognormalLaw(ParametricLaw):
         mu, sigma, share = self.parameters
         return (1 - share) * np.exp(mu + sigma**2 / 2)
 
-    def nodes(self):
+    def nodes(self, split=None):
         mu, sigma, share = self.parameters
-        outcomes, weights = LognormalLaw(mu, sigma).nodes()
+        outcomes, weights = LognormalLaw(mu, sigma).nodes(split)
         weights = np.column_stack([share, (1 - share)[:, None] * weights])
         return np.column_stack([np.zeros(len(self)), outcomes]), weights
 
@@ -242,8 +244,10 @@ class RoundedLaw(PredictiveDistribution):
     def mean(self):
         return self.excess(0.0)
 
-    def nodes(self):
-        outcomes, weights = self.law.nodes()
+    def nodes(self, split=None):
+        if (found := whole_nodes(self)) is not None:
+            return found
+        outcomes, weights = self.law.nodes(split)
         return np.maximum(np.ceil(outcomes - 0.5), 0.0) + 0.0, weights
 
     def log_density(self, x):
@@ -348,12 +352,12 @@ class MixtureLaw(PredictiveDistribution):
     def mean(self):
         return self._average(law.mean() for law in self.components)
 
-    def expected(self, cost):
+    def expected(self, cost, split=None):
         # as with all nodes at once, in less memory
-        return self._average(law.expected(cost) for law in self.components)
+        return self._average(law.expected(cost, split) for law in self.components)
 
-    def nodes(self):
-        parts = [law.nodes() for law in self.components]
+    def nodes(self, split=None):
+        parts = [law.nodes(split) for law in self.components]
         weights = [w[:, None] * part[1] for w, part in zip(self.weights.T, parts, strict=True)]
         return np.concatenate([part[0] for part in parts], axis=1), np.concatenate(weights, axis=1)
 

@@ -18,6 +18,10 @@ class Portfolio:
     costs : dict of str to ndarray of shape (n_instances,), default={}
         Cost parameters of the decision problem, one value an instance.
 
+    constraints : dict of str to ndarray of shape (n_instances,), default={}
+        What bounds decisions, as the decision problem reads it: bounds, the group that shares a
+        limit, what a unit uses of it.
+
     integer : bool, default=None
         Whether outcomes are whole numbers. None: settled by the observations.
 
@@ -38,6 +42,7 @@ class Portfolio:
 
     observations: np.ndarray
     costs: dict = field(default_factory=dict)
+    constraints: dict = field(default_factory=dict)
     integer: bool = None
     outcomes: np.ndarray = None
     parameters: dict = field(default_factory=dict)
@@ -76,6 +81,7 @@ class Portfolio:
             self,
             observations=self.observations[rows],
             costs={name: value[rows] for name, value in self.costs.items()},
+            constraints={name: value[rows] for name, value in self.constraints.items()},
             outcomes=None if self.outcomes is None else self.outcomes[rows],
             parameters={
                 name: value[rows] if np.ndim(value) else value
@@ -86,6 +92,10 @@ class Portfolio:
     def with_observations(self, observations):
         """The same instances with other evidence."""
         return replace(self, observations=observations)
+
+    def with_constraints(self, constraints):
+        """The same instances with other bounds and limits."""
+        return replace(self, constraints=constraints)
 
     def with_costs(self, costs):
         """The same instances with other cost parameters."""

@@ -48,6 +48,7 @@ def train_from_scratch(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         start = Checkpoint.from_network(DecisionNetwork(config), {"name": "from scratch"})
+    problem, portfolio = problem.for_training(portfolio, 1.0)
     data = finetune_data(config, problem, portfolio, outcomes, device)
     runs = []
     for lr in LEARNING_RATES:

@@ -218,6 +218,19 @@ def row_values(value, X, names, parameter):
     )
 
 
+def row_labels(value, X, names, parameter):
+    """The labels in a column, text or numbers, none of them missing; ``(n_rows,)``."""
+    if not is_column(value):
+        raise ValueError(f"{parameter} must be a column's name or Column(position); got {value!r}.")
+    position = find_column(value, names, X.shape[1], parameter)
+    labels = np.asarray(_safe_indexing(X, [position], axis=1))[:, 0]
+    missing = np.array([label is None or label != label for label in labels.tolist()])
+    if missing.any():
+        raise ValueError(f"{parameter}={value!r} has no label in {describe_rows(missing, labels)}.")
+    labels = np.array(labels.tolist())
+    return labels if labels.dtype.kind in "biufU" else labels.astype(str)
+
+
 def check_whole(name, value, low, high=np.inf):
     """Refuse what is no whole number in [low, high]."""
     good = isinstance(value, Integral) and not isinstance(value, bool) and low <= value <= high

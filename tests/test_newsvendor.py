@@ -89,6 +89,13 @@ def test_parameters_survive_clone():
         "underage": Column(3),
         "overage": "cost",
         "observations": ["w1"],
+        "limit": None,
+        "limit_weights": 1.0,
+        "groups": None,
+        "lower": None,
+        "upper": None,
+        "horizon": 1,
+        "risk": "mean",
     }
     assert clone(problem).get_params() == problem.get_params()
     assert problem.set_params(overage=2.0).overage == 2.0
@@ -593,4 +600,4 @@ def test_unsigned_numbers_do_not_wrap():
 def test_own_levels_are_the_critical_ratios():
     problem = Newsvendor(underage=Column(1), overage=1.0)
     portfolio = problem.read(np.array([[5.0, 4.0], [6.0, 1.0]]))
-    np.testing.assert_allclose(problem.own_levels(portfolio), [0.8, 0.5])
+    np.testing.assert_allclose(problem.own_levels(PoissonLaw([5.0, 6.0]), portfolio), [0.8, 0.5])

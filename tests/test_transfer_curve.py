@@ -397,7 +397,7 @@ def test_a_file_serves_more_sizes_methods_draws_and_charges(tmp_path, fits):
         ({"n_instances": [9, 20]}, "cv was random rows, 8 of them charged, and is random rows, 9"),
         ({"cv": ShuffleSplit(3, test_size=8, random_state=0)}, "cv was random rows"),
         ({"estimator": _estimator(seed=1)}, "checkpoint differs|checkpoint was"),
-        ({"estimator": _estimator(Newsvendor(4.0, 2.0))}, "estimator.problem was .*overage=1.0"),
+        ({"estimator": _estimator(Newsvendor(4.0, 2.0))}, "estimator.problem was .*overage=2.0"),
         ({"estimator": _estimator(finetune="auto")}, 'estimator.finetune was null, and is "auto"'),
         ({"estimator": _estimator(random_state=3)}, "estimator.random_state was null, and is 3"),
     ],

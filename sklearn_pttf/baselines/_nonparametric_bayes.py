@@ -134,7 +134,7 @@ class TabulatedMixture(PredictiveDistribution):
     def mean(self):
         return self.weights @ (self._mass() @ self.atoms)
 
-    def nodes(self):
+    def nodes(self, split=None):
         shape = (len(self), len(self.atoms))
         return np.broadcast_to(self.atoms, shape), self.weights @ self._mass()
 

@@ -89,7 +89,7 @@ class ScaledAtomsLaw(PredictiveDistribution):
     def mean(self):
         return self.excess(0.0)
 
-    def nodes(self):
+    def nodes(self, split=None):
         width = max(len(table) for table in self.tables)
         atoms, weights = np.zeros((len(self), width)), np.zeros((len(self), width))
         for k, table in enumerate(self.tables):

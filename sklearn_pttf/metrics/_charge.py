@@ -34,7 +34,7 @@ class Charge:
         self.problem = problem
         self.portfolio = portfolio
         self.outcomes = outcomes
-        self.law = truth if outcomes is None else _empirical_law(outcomes)
+        self.law = truth if outcomes is None else _empirical_law(problem.totals(outcomes))
 
     def cost(self, decision):
         """Cost of every row's decision; ndarray of shape (n,)."""
@@ -59,7 +59,7 @@ class Charge:
         for k in range(atoms.shape[1]):
             outcome = atoms[:, [k]]
             decision = self.problem.solve(WeightedAtoms(outcome), self.portfolio)
-            paid = self.problem.hindsight_cost(decision, outcome, self.portfolio.costs)
+            paid = self.problem.mean_cost(decision, outcome, self.portfolio.costs)
             total += weights[:, k] * paid
         return np.where(self._charged_rows(), total, np.nan)
 
@@ -67,7 +67,7 @@ class Charge:
         """Whether something came later, for every row."""
         if self.outcomes is None:
             return np.ones(len(self.portfolio), dtype=bool)
-        return ~np.isnan(self.outcomes).all(axis=1)
+        return ~np.isnan(self.problem.totals(self.outcomes)).all(axis=1)
 
 
 def _empirical_law(outcomes):
@@ -105,19 +105,21 @@ def read_portfolio(problem, X, decision, *, observed=False):
     """Cost parameters of the rows of ``decision``, and their observations if ``observed``."""
     if X is None and not observed:
         _refuse_columns(problem)
-        nothing = np.empty((len(decision), 0))
-        return Portfolio(nothing, problem.read_costs(nothing))
-    X = as_table(X)
-    check_consistent_length(X, decision)
+        X = np.empty((len(decision), 0))
+    else:
+        X = as_table(X)
+        check_consistent_length(X, decision)
     names = column_names(X)
     if observed:
         return problem.read(X, names)
-    return Portfolio(np.empty((len(decision), 0)), problem.read_costs(X, names))
+    problem.check()
+    costs, constraints = problem.read_costs(X, names), problem.read_constraints(X, names)
+    return Portfolio(np.empty((len(decision), 0)), costs, constraints)
 
 
 def _refuse_columns(problem):
-    """Refuse cost parameters that are columns, where there is no table."""
-    for parameter in problem.cost_parameters:
+    """Refuse parameters that are columns, where there is no table."""
+    for parameter in (*problem.cost_parameters, *problem.constraint_parameters):
         for column in column_references(getattr(problem, parameter)):
             raise ValueError(
                 f"{parameter} is read from column {column!r} of X, but X is None: give X=."

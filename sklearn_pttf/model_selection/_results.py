@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import is_dataclass
+from inspect import Parameter, signature
 from pathlib import Path
 
 import joblib
@@ -93,11 +94,21 @@ def fingerprint(*arrays):
 
 
 def described(value):
-    """One line that is equal for equal parameters, as far as they can be compared; str."""
+    """One line that is equal for equal parameters, as far as they can be compared; str.
+
+    Parameters of estimators at their defaults are left out.
+    """
     if isinstance(value, BaseEstimator):
-        params = value.get_params(deep=False)
-        inside = ", ".join(f"{name}={described(params[name])}" for name in sorted(params))
+        defaults = signature(type(value)).parameters
+        params = {name: described(each) for name, each in value.get_params(deep=False).items()}
+        inside = ", ".join(
+            f"{name}={params[name]}"
+            for name in sorted(params)
+            if params[name] != described(defaults[name].default)
+        )
         return f"{type(value).__name__}({inside})"
+    if value is Parameter.empty:
+        return "no default"
     if is_dataclass(value):
         return repr(value)
     try:

@@ -1,6 +1,7 @@
 """The cost of a portfolio's decisions against its number of rows, and what makes it fall."""
 
 import os
+import warnings
 from numbers import Integral
 from time import perf_counter
 from typing import NamedTuple
@@ -21,6 +22,7 @@ from sklearn_pttf._scratch import train_from_scratch
 from sklearn_pttf._validation import as_table, check_outcomes, column_names
 from sklearn_pttf._version import __version__
 from sklearn_pttf.baselines import SampleAverage
+from sklearn_pttf.exceptions import DriftWarning, PriorConflictWarning
 from sklearn_pttf.metrics import decision_cost
 from sklearn_pttf.model_selection._results import Results, described, fingerprint
 from sklearn_pttf.model_selection._rows import hold_out, make_draws, with_columns
@@ -314,11 +316,17 @@ def _charged_table(estimator, X, y, seed, key):
     problem = check_problem(estimator.problem)
     names = column_names(X)
     portfolio = problem.read(X, names)
-    key["X"] = fingerprint(portfolio.observations, *portfolio.costs.values())
+    bounds = portfolio.constraints.values()
+    key["X"] = fingerprint(portfolio.observations, *portfolio.costs.values(), *bounds)
     if y is not None:
         outcomes = check_outcomes(y, X, problem)
         key["y"] = fingerprint(outcomes)
         return X, outcomes
+    if problem.horizon > 1:
+        raise ValueError(
+            "y=None holds out one observation of every row, but decisions cover "
+            f"horizon={problem.horizon} periods: give y."
+        )
     key["y"] = "None"
     evidence, outcomes = hold_out(portfolio.observations, seed)
     positions = problem.observation_positions(names, X.shape[1])
@@ -396,7 +404,10 @@ def _call(task, estimator, X, outcomes, draw, seed):
 def _run(task, estimator, X, outcomes, n_common, seed):
     """Fit one method on a portfolio, and charge its decisions."""
     began = perf_counter()
-    fitted = _fitted(task.method, estimator, X, seed)
+    with warnings.catch_warnings():  # what is wrong with a method shows in its costs
+        warnings.simplefilter("ignore", DriftWarning)
+        warnings.simplefilter("ignore", PriorConflictWarning)
+        fitted = _fitted(task.method, estimator, X, seed)
     fit_time = perf_counter() - began
     result = {"common": None, "portfolio": None, "fit_time": fit_time, "chosen": None}
     if fitted is not None:

@@ -3,10 +3,23 @@
 from abc import ABC, abstractmethod
 
 import numpy as np
+import torch
 from sklearn.base import BaseEstimator
 
 from sklearn_pttf._portfolio import Portfolio
-from sklearn_pttf._validation import column_references, find_column, numeric_columns, row_values
+from sklearn_pttf._validation import (
+    check_whole,
+    column_references,
+    describe_rows,
+    find_column,
+    numeric_columns,
+    row_values,
+)
+from sklearn_pttf.problems._risk import check_risk, risk_of_costs
+from sklearn_pttf.problems._search import cheapest
+
+MOST_PERIODS = 1000  # of a horizon
+LEVEL_RANGE = (0.001, 0.999)
 
 
 class DecisionProblem(BaseEstimator, ABC):
@@ -16,14 +29,46 @@ class DecisionProblem(BaseEstimator, ABC):
     predictive law. It has parameters (`get_params`, `set_params`, `clone`) but is never
     fitted.
 
-    Subclasses name the parameters that may be columns in ``cost_parameters``, the shipped
-    checkpoint that was made for them in ``default_checkpoint``, if there is one, and have a
-    parameter ``observations`` if columns can be named.
+    A subclass needs no more than ``cost(decision, outcome)``, for one number a row that is decided
+    from the law of its next outcome: the decision whose expected cost is least is searched for.
+    What it may say beside that, as class attributes or as parameters of its own:
+
+    - ``cost_parameters``: names of its parameters that may be columns of X; ``cost`` then takes
+      each as a keyword, with one value a row.
+    - ``observations``: which columns of X are observations.
+    - ``lower``, ``upper``: bounds of decisions, numbers or columns; None is 0, and none.
+    - ``integer``: whether decisions are whole numbers; None: if outcomes are.
+    - ``risk``: what is made small of a row's cost: ``"mean"``, ``("cvar", 0.9)`` or
+      ``("quantile", 0.9)``.
+    - ``horizon``: the number of periods that a decision covers.
+    - ``default_checkpoint``: the shipped checkpoint that was made for it; those of demand are.
+
+    Examples
+    --------
+    What is left over is sold off at half price, but at most 5 units of it:
+
+    >>> import numpy as np
+    >>> from sklearn_pttf.baselines import SampleAverage
+    >>> from sklearn_pttf.problems import DecisionProblem
+    >>> class Clearance(DecisionProblem):
+    ...     def cost(self, decision, outcome):
+    ...         left_over = np.maximum(decision - outcome, 0)
+    ...         lost = 6.0 * np.maximum(outcome - decision, 0)
+    ...         return lost + 4.0 * left_over - 2.0 * np.minimum(left_over, 5)
+    >>> X = [[3, 5, 4, 9], [0, 1, 0, 0]]
+    >>> SampleAverage(Clearance()).fit(X).decide(X)
+    array([5., 0.])
     """
 
     cost_parameters = ()
-    default_checkpoint = None
+    constraint_parameters = ("lower", "upper")
+    default_checkpoint = "demand"
     observations = None
+    lower = None
+    upper = None
+    integer = None
+    risk = "mean"
+    horizon = 1
 
     def observation_positions(self, names, n_columns):
         """Positions of the columns that hold observations.
@@ -45,7 +90,7 @@ class DecisionProblem(BaseEstimator, ABC):
         ValueError
             If a column is unknown, plays two roles, or none is left for observations.
         """
-        taken = self._cost_positions(names, n_columns)
+        taken = self._taken_positions(names, n_columns)
         chosen = self.observations
         if chosen is None:
             positions = [k for k in range(n_columns) if k not in taken]
@@ -66,10 +111,11 @@ class DecisionProblem(BaseEstimator, ABC):
             )
         return positions
 
-    def _cost_positions(self, names, n_columns):
+    def _taken_positions(self, names, n_columns):
+        """Positions of the columns that hold no observations, as far as they are named."""
         return {
             find_column(column, names, n_columns, parameter)
-            for parameter in self.cost_parameters
+            for parameter in (*self.cost_parameters, *self.constraint_parameters)
             for column in column_references(getattr(self, parameter))
         }
 
@@ -79,13 +125,14 @@ class DecisionProblem(BaseEstimator, ABC):
         Raises
         ------
         ValueError
-            If a cost column is one of ``positions``, or ``observations`` names others.
+            If a column of costs or bounds is one of ``positions``, or ``observations`` names
+            others.
         """
-        clash = sorted(self._cost_positions(names, n_columns).intersection(positions))
+        clash = sorted(self._taken_positions(names, n_columns).intersection(positions))
         if clash:
             raise ValueError(
-                f"problem={self!r} takes its costs from column {clash[0]}, which held observations "
-                "at fit."
+                f"problem={self!r} takes costs or bounds from column {clash[0]}, which held "
+                "observations at fit."
             )
         if self.observations is not None:
             own = self.observation_positions(names, n_columns)
@@ -118,9 +165,38 @@ class DecisionProblem(BaseEstimator, ABC):
         """
         if positions is None:
             positions = self.observation_positions(names, X.shape[1])
+        self.check()
         observations = numeric_columns(X, positions)
         self.check_outcomes(observations, "X")
-        return Portfolio(observations, self.read_costs(X, names), integer)
+        costs, constraints = self.read_costs(X, names), self.read_constraints(X, names)
+        return Portfolio(observations, costs, constraints, integer)
+
+    def check(self):
+        """Refuse parameters that make no sense, whatever X is."""
+        check_risk(self.risk)
+        check_whole("horizon", self.horizon, 1, MOST_PERIODS)
+
+    def read_constraints(self, X, names=None):
+        """What bounds the decisions of every row; dict of ndarray of shape (n_instances,).
+
+        A missing bound is none: 0 below, infinity above.
+        """
+        bounds = {}
+        for name, absent in (("lower", 0.0), ("upper", np.inf)):
+            value = getattr(self, name)
+            if value is not None:
+                bound = row_values(value, X, names, name)
+                bounds[name] = np.where(np.isnan(bound), absent, bound)
+        low, high = bounds.get("lower", 0.0), bounds.get("upper", np.inf)
+        crossed = np.broadcast_to(low > high, len(X))
+        if crossed.any():
+            pairs = np.stack(np.broadcast_arrays(low, high), axis=-1).reshape(-1, 2)
+            pairs = np.broadcast_to(pairs, (len(X), 2))
+            raise ValueError(
+                "lower must not exceed upper (lower=None is 0); got (lower, upper) "
+                f"{describe_rows(crossed, pairs)}."
+            )
+        return bounds
 
     def read_costs(self, X, names=None):
         """Cost parameters of every row; dict of ndarray of shape (n_instances,)."""
@@ -133,6 +209,12 @@ class DecisionProblem(BaseEstimator, ABC):
 
     def check_outcomes(self, outcomes, name):
         """Refuse outcomes that cannot be; ``name`` is what they are called in the message."""
+        lowest = np.where(outcomes < 0, outcomes, 0.0).min(axis=1)
+        if (lowest < 0).any():
+            raise ValueError(
+                f"Negative values in data: demand in {name} must be at least 0; got "
+                f"{describe_rows(lowest < 0, lowest)}."
+            )
 
     def check_costs(self, costs):
         """Refuse cost parameters that make no sense."""
@@ -141,17 +223,85 @@ class DecisionProblem(BaseEstimator, ABC):
     def cost(self, decision, outcome, **costs):
         """Cost of decisions on outcomes, arrays or tensors that broadcast together."""
 
-    @abstractmethod
+    @property
+    def shares_limit(self):
+        """Whether the decision of a row depends on the other rows that are decided with it."""
+        return False
+
     def solve(self, law, portfolio):
         """Best decision of every row under its predictive law; ndarray of shape (n,)."""
+        return self.solve_with_info(law, portfolio)[0]
 
-    @abstractmethod
+    def solve_with_info(self, law, portfolio):
+        """Best decisions, and a dict of what else is known of the portfolio's solution."""
+        return self._searched(law, portfolio), {}
+
+    def _searched(self, law, portfolio):
+        """Best decisions by search, for any cost and risk."""
+        whole = portfolio.integer if self.integer is None else self.integer
+        lower, upper = self._bounds(portfolio, whole)
+
+        def risk(law, decision, rows):
+            costs = {name: value[rows] for name, value in portfolio.costs.items()}
+            return self._risk(decision, law, costs)
+
+        return cheapest(risk, law, lower, upper, whole)
+
+    @staticmethod
+    def _bounds(portfolio, whole):
+        """Bounds of every row's decision, in whole numbers if decisions are."""
+        n_rows = len(portfolio)
+        lower = portfolio.constraints.get("lower", np.zeros(n_rows))
+        upper = portfolio.constraints.get("upper", np.full(n_rows, np.inf))
+        if whole:
+            lower = np.ceil(lower)
+            upper = np.maximum(np.floor(upper), lower)
+        return lower, upper
+
     def expected_cost(self, decision, law, portfolio):
         """Expected cost of every row's decision under its law; ndarray of shape (n,)."""
+        return law.expected(
+            lambda outcomes: self._charged(decision, outcomes, portfolio.costs), decision
+        )
 
-    @abstractmethod
+    def row_risk(self, decision, law, portfolio):
+        """What `risk` makes of the cost of every row's decision; ndarray of shape (n,)."""
+        return self._risk(decision, law, portfolio.costs)
+
+    def _risk(self, decision, law, costs):
+        if self.risk == "mean":
+            return law.expected(lambda outcomes: self._charged(decision, outcomes, costs), decision)
+        outcomes, weights = law.nodes(decision)
+        return risk_of_costs(self.risk, self._charged(decision, outcomes, costs), weights)
+
+    def _charged(self, decision, outcomes, costs):
+        """Costs of decisions ``(n,)`` on outcomes ``(n, q)``, refused if they cannot be."""
+        by_row = {name: value[:, None] for name, value in costs.items()}
+        charged = np.asarray(self.cost(decision[:, None], outcomes, **by_row), dtype=float)
+        if charged.shape != outcomes.shape:
+            raise ValueError(
+                f"cost of {type(self).__name__} gave shape {charged.shape} for decisions of shape "
+                f"{(len(decision), 1)} and outcomes of shape {outcomes.shape}; it must give one "
+                "cost for each outcome."
+            )
+        if not np.isfinite(charged[~np.isnan(outcomes)]).all():
+            row, cell = np.argwhere(~np.isfinite(charged) & ~np.isnan(outcomes))[0]
+            raise ValueError(
+                f"cost of {type(self).__name__} gave {charged[row, cell]} for decision "
+                f"{decision[row]:g} and outcome {outcomes[row, cell]:g}; costs must be finite."
+            )
+        return charged
+
     def training_loss(self, output, outcomes, levels):
         """Loss that pretraining minimises, of a network's output on later outcomes.
+
+        The pinball loss at every level: the newsvendor's cost at every cost ratio, and a proper
+        score of the law for every other problem.
+
+        A whole-number outcome ``k`` stands for a uniform draw from ``(k - 1, k]``, over which
+        the loss is averaged exactly. The best quantile function is then smooth, and rounded
+        up it gives the best whole-number order. A zero among continuous outcomes likewise stands
+        for what is a little below 0: the part of the function below 0 is the share of zeros.
 
         Parameters
         ----------
@@ -168,20 +318,71 @@ class DecisionProblem(BaseEstimator, ABC):
         -------
         Tensor of shape (B, N, K)
         """
+        outcomes = outcomes / output.scale.unsqueeze(-1)
+        grain = torch.where(
+            outcomes > 0, output.grain.unsqueeze(-1), output.zero_width.unsqueeze(-1)
+        ).unsqueeze(-1)  # (B, N, m, 1)
+        short = outcomes.unsqueeze(-1) - grain / 2 - output.quantiles.unsqueeze(2)
+        loss = short * (levels - (short < 0).to(short.dtype))  # (B, N, m, K)
+        inside = (0.5 - short.abs() / grain.clamp_min(1e-30)).clamp_min(0)
+        return (loss + grain / 2 * inside**2).mean(2)
 
-    def own_levels(self, portfolio):
+    def for_training(self, portfolio, share):
+        """The problem that finetuning is charged on: of one period, and a share of the rows.
+
+        Parameters
+        ----------
+        portfolio : Portfolio
+            All rows.
+
+        share : float
+            How many of them will be charged.
+
+        Returns
+        -------
+        problem : DecisionProblem
+
+        portfolio : Portfolio
+        """
+        return self, portfolio
+
+    def own_levels(self, law, portfolio):
         """Levels of the quantiles that decisions hang on, which finetuning minds most.
 
         Parameters
         ----------
+        law : PredictiveDistribution
+            A guess of the rows' laws.
+
         portfolio : Portfolio
 
         Returns
         -------
         ndarray of shape (n,)
-            Between 0 and 1; medians, unless a problem knows better.
+            Between 0 and 1.
         """
-        return np.full(len(portfolio), 0.5)
+        return np.clip(law.cdf(self.solve(law, portfolio)), *LEVEL_RANGE)
+
+    def totals(self, outcomes):
+        """Outcomes of one period each as sums over the horizon; NaN where a period is missing.
+
+        Parameters
+        ----------
+        outcomes : ndarray of shape (n, m * horizon)
+
+        Returns
+        -------
+        ndarray of shape (n, m)
+        """
+        if self.horizon == 1:
+            return outcomes
+        n_rows, n_periods = outcomes.shape
+        if n_periods % self.horizon:
+            raise ValueError(
+                f"y must have a column for every period, {self.horizon} or a multiple of it, as a "
+                f"decision covers horizon={self.horizon} periods; got {n_periods}."
+            )
+        return outcomes.reshape(n_rows, -1, self.horizon).sum(axis=2)
 
     def hindsight_cost(self, decision, outcomes, costs):
         """Mean cost of each row's decision over its observed outcomes.
@@ -191,6 +392,7 @@ class DecisionProblem(BaseEstimator, ABC):
         decision : ndarray of shape (n,)
 
         outcomes : ndarray of shape (n, m)
+            Of one period each; ``horizon`` columns in a row make one outcome that is charged.
             NaN = not observed.
 
         costs : dict of ndarray of shape (n,)
@@ -200,9 +402,12 @@ class DecisionProblem(BaseEstimator, ABC):
         ndarray of shape (n,)
             NaN where a row has no outcome.
         """
-        by_row = {name: value[:, None] for name, value in costs.items()}
-        charged = self.cost(decision[:, None], outcomes, **by_row)
-        seen = ~np.isnan(outcomes)
+        return self.mean_cost(decision, self.totals(outcomes), costs)
+
+    def mean_cost(self, decision, totals, costs):
+        """`hindsight_cost`, on outcomes that are totals over the horizon."""
+        charged = self._charged(decision, totals, costs)
+        seen = ~np.isnan(totals)
         n_seen = seen.sum(axis=1)
         total = np.where(seen, charged, 0.0).sum(axis=1)
         return np.where(n_seen > 0, total / np.maximum(n_seen, 1), np.nan)

@@ -4,17 +4,21 @@ from itertools import pairwise
 from numbers import Real
 
 import numpy as np
-import torch
+from sklearn.base import clone
 
 from sklearn_pttf._validation import (
     LinearCombination,
     describe_rows,
     is_column,
     is_combination,
+    row_labels,
+    row_values,
 )
 from sklearn_pttf.problems._base import DecisionProblem
+from sklearn_pttf.problems._limit import allocate, check_limit, scaled_limit, shared_limits
 
 RATIO_RANGE = (0.001, 0.999)
+LEAST_RATIO = 1e-9  # at a shadow price; at none, nothing is ordered beyond the lower bound
 
 
 class Newsvendor(DecisionProblem):
@@ -36,14 +40,53 @@ class Newsvendor(DecisionProblem):
     observations : list of str or int, default=None
         Columns that hold observed demand. None: every column that plays no other role.
 
+    limit : float, PerRow or dict, default=None
+        What all orders together may use: money, volume, shelf metres. With ``groups``, of every
+        group: a number for each, or a dict from labels to numbers. A `PerRow` grows with the number
+        of rows that are decided together; a number is the same for a fold and for all rows. None:
+        no limit. The limit is never exceeded. It is met by a shadow price [2]_, what one more
+        unit of it would save, which ``decide(X, return_info=True)`` gives.
+
+    limit_weights : float, str or Column, default=1.0
+        What one unit of a row uses of the limit, positive: its price, its volume.
+
+    groups : str or Column, default=None
+        Column of labels, text or numbers; rows with equal labels share a limit.
+
+    lower, upper : float, str or Column, default=None
+        Bounds of every row's order. None, or a missing cell of a column: 0, and no bound.
+
+    horizon : int, default=1
+        How many periods of demand an order covers, such as those of a lead time and until the next
+        order. Observations, and the columns of ``y``, stay those of one period each.
+
+    risk : "mean", ("cvar", float) or ("quantile", float), default="mean"
+        What is made small of the cost of every row: its mean, the mean of its worst cases, or the
+        cost that is not exceeded with a probability. It is about each row by itself, not about the
+        total over rows, where much evens out. Not together with ``limit``.
+
     See Also
     --------
     sklearn_pttf.PretrainedDecisionTransformer : Decides this problem for many instances.
+    order_quantity : From the level that is to be stocked to what is to be ordered.
+
+    Notes
+    -----
+    Under a limit orders are the cheapest that keep it, exactly so for continuous orders and for
+    whole numbers of equal weights. With unequal weights whole-number orders cost at most what one
+    unit saves above the bound that the shadow price gives, ``dual_bound`` of the info: no orders
+    within the limit are cheaper than that.
+
+    Over a horizon the sum's law is not that of independent periods: what is unknown of a row's
+    level is unknown of all its periods alike. How far two periods hang together is read from how a
+    first one would move the mean of a second; see the user guide.
 
     References
     ----------
     .. [1] K. J. Arrow, T. Harris, J. Marschak, "Optimal inventory policy", Econometrica 19
        (1951), 250-272.
+
+    .. [2] G. Hadley, T. M. Whitin, "Analysis of Inventory Systems", Prentice-Hall (1963).
 
     Examples
     --------
@@ -53,18 +96,47 @@ class Newsvendor(DecisionProblem):
     (8.0, 3.0)
     >>> Newsvendor.from_prices(price=5.0, cost=2.0, salvage=0.5)
     Newsvendor(overage=1.5, underage=3.0)
+
+    Twelve units for both rows, and what a thirteenth would save:
+
+    >>> from sklearn_pttf.baselines import SampleAverage
+    >>> X = [[3, 5, 4, 9], [6, 8, 7, 7]]
+    >>> saa = SampleAverage(Newsvendor(underage=4.0, overage=1.0, limit=12)).fit(X)
+    >>> orders, info = saa.decide(X, return_info=True)
+    >>> orders, info.shadow_price
+    (array([5., 7.]), 0.25)
     """
 
     cost_parameters = ("underage", "overage")
-    default_checkpoint = "demand"
+    constraint_parameters = ("lower", "upper", "limit_weights", "groups")
 
-    def __init__(self, underage=1.0, overage=1.0, *, observations=None):
+    def __init__(
+        self,
+        underage=1.0,
+        overage=1.0,
+        *,
+        observations=None,
+        limit=None,
+        limit_weights=1.0,
+        groups=None,
+        lower=None,
+        upper=None,
+        horizon=1,
+        risk="mean",
+    ):
         self.underage = underage
         self.overage = overage
         self.observations = observations
+        self.limit = limit
+        self.limit_weights = limit_weights
+        self.groups = groups
+        self.lower = lower
+        self.upper = upper
+        self.horizon = horizon
+        self.risk = risk
 
     @classmethod
-    def from_service_level(cls, level, *, observations=None):
+    def from_service_level(cls, level, **parameters):
         """The newsvendor whose best order covers demand with probability ``level``.
 
         Parameters
@@ -73,8 +145,8 @@ class Newsvendor(DecisionProblem):
             Service level, between 0.001 and 0.999, or the column that holds it. Costs are
             ``level`` a unit short and ``1 - level`` a unit left over.
 
-        observations : list of str or int, default=None
-            Columns that hold observed demand.
+        **parameters : dict of str to object
+            The other parameters of `Newsvendor`.
 
         Returns
         -------
@@ -85,10 +157,10 @@ class Newsvendor(DecisionProblem):
             raise ValueError(
                 f"level must be a number in {list(RATIO_RANGE)} or a column; got {level!r}."
             )
-        return cls(level, LinearCombination.difference(1.0, level), observations=observations)
+        return cls(level, LinearCombination.difference(1.0, level), **parameters)
 
     @classmethod
-    def from_prices(cls, price, cost, salvage=0.0, *, observations=None):
+    def from_prices(cls, price, cost, salvage=0.0, **parameters):
         """The newsvendor of goods bought at ``cost`` and sold at ``price``.
 
         Parameters
@@ -96,8 +168,8 @@ class Newsvendor(DecisionProblem):
         price, cost, salvage : float, str or Column
             Money a unit when sold, bought, and left over; ``salvage < cost < price``.
 
-        observations : list of str or int, default=None
-            Columns that hold observed demand.
+        **parameters : dict of str to object
+            The other parameters of `Newsvendor`.
 
         Returns
         -------
@@ -116,16 +188,8 @@ class Newsvendor(DecisionProblem):
         return cls(
             LinearCombination.difference(price, cost),
             LinearCombination.difference(cost, salvage),
-            observations=observations,
+            **parameters,
         )
-
-    def check_outcomes(self, outcomes, name):
-        lowest = np.where(outcomes < 0, outcomes, 0.0).min(axis=1)
-        if (lowest < 0).any():
-            raise ValueError(
-                f"Negative values in data: demand in {name} must be at least 0; got "
-                f"{describe_rows(lowest < 0, lowest)}."
-            )
 
     def check_costs(self, costs):
         for name, value in costs.items():
@@ -181,31 +245,104 @@ class Newsvendor(DecisionProblem):
             )
         return value
 
-    def solve(self, law, portfolio):
-        ratio = self.critical_ratio(**portfolio.costs)
-        return law.quantile(np.clip(ratio, *RATIO_RANGE))
+    def check(self):
+        super().check()
+        if self.limit is None:
+            if self.groups is not None:
+                raise ValueError(f"groups={self.groups!r} share a limit, but limit is None.")
+            return
+        check_limit(self.limit, self.groups)
+        if self.risk != "mean":
+            raise ValueError(
+                f"limit={self.limit!r} needs risk='mean': risk={self.risk!r} is about each row by "
+                "itself. Bounds (upper=) go with any risk."
+            )
 
-    def own_levels(self, portfolio):
-        return self.critical_ratio(**portfolio.costs)
+    def read_constraints(self, X, names=None):
+        constraints = super().read_constraints(X, names)
+        if self.limit is None:
+            return constraints
+        weights = row_values(self.limit_weights, X, names, "limit_weights")
+        bad = ~(np.isfinite(weights) & (weights > 0))
+        if bad.any():
+            raise ValueError(
+                f"limit_weights must be positive and finite; got {describe_rows(bad, weights)}."
+            )
+        constraints["limit_weights"] = weights
+        if self.groups is not None:
+            constraints["groups"] = row_labels(self.groups, X, names, "groups")
+        return constraints
+
+    @property
+    def shares_limit(self):
+        return self.limit is not None
+
+    def solve(self, law, portfolio):
+        if self.risk != "mean":
+            return super().solve(law, portfolio)
+        if self.limit is not None:
+            return self._within_limit(law, portfolio)[1].orders
+        ratio = self.critical_ratio(**portfolio.costs)
+        orders = law.quantile(np.clip(ratio, *RATIO_RANGE))
+        return np.clip(orders, *self._bounds(portfolio, portfolio.integer))
+
+    def solve_with_info(self, law, portfolio):
+        if self.limit is None:
+            return super().solve_with_info(law, portfolio)
+        limits, found = self._within_limit(law, portfolio)
+        bound = self.expected_cost(found.priced, law, portfolio).sum()
+        bound += (found.prices * (limits.used(found.priced) - limits.amounts)).sum()
+        info = {
+            "shadow_price": limits.by_label(found.prices),
+            "used": limits.by_label(limits.used(found.orders)),
+            "limit": limits.by_label(limits.amounts),
+            "dual_bound": float(bound),
+        }
+        return found.orders, info
+
+    def _within_limit(self, law, portfolio):
+        """Orders within the limit, each at the critical ratio that the shadow price leaves.
+
+        A unit more costs a row the price of what it uses of the limit, beside what it is bought
+        for: its ratio is ``(underage - price * weight) / (underage + overage)``.
+        """
+        under, over = portfolio.costs["underage"], portfolio.costs["overage"]
+        weights = portfolio.constraints["limit_weights"]
+        limits = shared_limits(self.limit, portfolio.constraints.get("groups"), weights)
+        lower, upper = self._bounds(portfolio, portfolio.integer)
+        free = np.clip(self.critical_ratio(under, over), *RATIO_RANGE)
+        slope = weights / (under + over)
+
+        def order_at(price):
+            ratio = free - price * slope
+            orders = law.quantile(np.maximum(ratio, LEAST_RATIO))
+            return np.clip(np.where(ratio > 0, orders, 0.0), lower, upper)
+
+        def saving_of(rows, orders):
+            return under[rows] - (under + over)[rows] * law.take(rows).cdf(orders)
+
+        saving = saving_of if portfolio.integer else None
+        return limits, allocate(limits, order_at, free / slope, saving)
+
+    def for_training(self, portfolio, share):
+        if self.limit is None and self.horizon == 1:
+            return self, portfolio
+        problem = clone(self).set_params(horizon=1)
+        if self.limit is not None:
+            problem.set_params(limit=scaled_limit(self.limit, share / self.horizon))
+        bounds = {
+            name: value / self.horizon
+            for name, value in portfolio.constraints.items()
+            if name in ("lower", "upper")
+        }
+        return problem, portfolio.with_constraints({**portfolio.constraints, **bounds})
+
+    def own_levels(self, law, portfolio):
+        if self.limit is None and self.risk == "mean":
+            return self.critical_ratio(**portfolio.costs)
+        return super().own_levels(law, portfolio)
 
     def expected_cost(self, decision, law, portfolio):
         short = law.excess(decision)
         left_over = decision - law.mean() + short
         return portfolio.costs["underage"] * short + portfolio.costs["overage"] * left_over
-
-    def training_loss(self, output, outcomes, levels):
-        """Pinball loss at every level: the decision cost at every cost ratio.
-
-        A whole-number outcome ``k`` stands for a uniform draw from ``(k - 1, k]``, over which
-        the loss is averaged exactly. The best quantile function is then smooth, and rounded
-        up it gives the best whole-number order. A zero among continuous outcomes likewise stands
-        for what is a little below 0: the part of the function below 0 is the share of zeros.
-        """
-        outcomes = outcomes / output.scale.unsqueeze(-1)
-        grain = torch.where(
-            outcomes > 0, output.grain.unsqueeze(-1), output.zero_width.unsqueeze(-1)
-        ).unsqueeze(-1)  # (B, N, m, 1)
-        short = outcomes.unsqueeze(-1) - grain / 2 - output.quantiles.unsqueeze(2)
-        loss = short * (levels - (short < 0).to(short.dtype))  # (B, N, m, K)
-        inside = (0.5 - short.abs() / grain.clamp_min(1e-30)).clamp_min(0)
-        return (loss + grain / 2 * inside**2).mean(2)

@@ -1,0 +1,142 @@
+"""The law of a row's total over several periods, from the law of its next one.
+
+Periods of a row are not independent: what is unknown of its level is unknown of all its periods
+alike. They are taken to be exchangeable with one common factor in a Gaussian copula: every period
+has the law of the next one, and any two hang together as far as the predictor itself says, by how
+the mean of a second period moves with what a first one may turn out to be.
+"""
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from sklearn_pttf._laws import QuantileGrid
+
+N_FIRST = 9  # values of a first period that a second one is predicted after
+N_HERMITE = 12  # terms of a quantile function of a normal score
+MOST_CORRELATION = 0.98
+N_FACTOR = 41  # values of the common factor
+FACTOR_END = 4.0
+N_GRID = 512  # values of one period
+GRID_SD = 8.0  # standard deviations of the total that the grid reaches above its mean
+GRID_LEVEL = 0.9995  # of one period that the grid reaches at least
+BLOCK_ROWS = 2048
+LEVELS = 1 / (1 + np.exp(-np.linspace(-7.6, 7.6, 77)))  # of the total's quantile function
+
+
+def law_of_total(predict, portfolio, law, horizon):
+    """Law of the sum of every row's next ``horizon`` outcomes.
+
+    Parameters
+    ----------
+    predict : callable
+        Maps a portfolio to the laws of its rows' next outcomes.
+
+    portfolio : Portfolio
+
+    law : PredictiveDistribution
+        What ``predict`` gives for ``portfolio``.
+
+    horizon : int
+
+    Returns
+    -------
+    PredictiveDistribution
+    """
+    if horizon == 1:
+        return law
+    covariance = covariance_of_periods(predict, portfolio, law)
+    parts = []
+    for start in range(0, len(law), BLOCK_ROWS):
+        rows = slice(start, start + BLOCK_ROWS)
+        parts.append(_total(law.take(rows), covariance[rows], horizon, portfolio.integer))
+    return QuantileGrid(np.concatenate(parts), LEVELS, portfolio.integer)
+
+
+def covariance_of_periods(predict, portfolio, law):
+    """Covariance of two later outcomes of every row; ``(n,)``, at least 0.
+
+    It is that of the first and of the mean that is then predicted for the second.
+    """
+    z, weights = _normal_nodes(N_FIRST)
+    first = law.quantile(ndtr(z)[None, :])
+    means = np.empty(first.shape)
+    for k, values in enumerate(first.T):
+        after = np.column_stack([portfolio.observations, values])
+        means[:, k] = predict(portfolio.with_observations(after)).mean()
+    centred = first - (first @ weights)[:, None]
+    return np.maximum((centred * means) @ weights, 0.0)
+
+
+def _normal_nodes(n):
+    """Nodes and weights for means over a standard normal variable (Gauss-Hermite)."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(n)
+    return nodes, weights / weights.sum()
+
+
+def copula_correlation(law, covariance):
+    """Correlation of the normal scores of two periods that have a covariance; ``(n,)``.
+
+    With ``Q(Phi(z))`` as a sum of normalised Hermite polynomials with coefficients ``a_k``, the
+    covariance is the sum of ``a_k^2 r^k`` (Mehler's formula).
+    """
+    z, weights = _normal_nodes(64)
+    values = law.quantile(np.clip(ndtr(z), 1e-9, 1 - 1e-9)[None, :])
+    orders = np.arange(1, N_HERMITE + 1)
+    previous, current = np.ones_like(z), z
+    squares = []
+    for k in orders:
+        squares.append(((values * current) @ weights) ** 2)
+        previous, current = current, (z * current - np.sqrt(k) * previous) / np.sqrt(k + 1)
+    squares = np.stack(squares, axis=1)
+    low, high = np.zeros(len(law)), np.full(len(law), MOST_CORRELATION)
+    for _ in range(40):
+        middle = (low + high) / 2
+        less = (squares * middle[:, None] ** orders).sum(axis=1) < covariance
+        low, high = np.where(less, middle, low), np.where(less, high, middle)
+    return np.where(covariance > 0, low, 0.0)
+
+
+def _total(law, covariance, horizon, whole):
+    """Quantiles of the total of rows at ``LEVELS``; ``(n, k)``."""
+    correlation = copula_correlation(law, covariance)[:, None]
+    step = _grid_step(law, covariance, horizon, whole)
+    edges = (np.arange(N_GRID) + 0.5) * step[:, None]
+    scores = ndtri(np.clip(law.cdf(edges), 1e-16, 1 - 1e-16))
+    factor = np.linspace(-FACTOR_END, FACTOR_END, N_FACTOR)
+    weights = np.exp(-(factor**2) / 2)
+    transform = 0.0
+    for value, weight in zip(factor, weights / weights.sum(), strict=True):
+        reached = ndtr((scores - np.sqrt(correlation) * value) / np.sqrt(1 - correlation))
+        reached[:, -1] = 1.0
+        mass = np.diff(reached, axis=1, prepend=0.0)
+        # twice the length, so that only totals beyond twice the grid come round again
+        transform = transform + weight * np.fft.rfft(mass, 2 * N_GRID, axis=1) ** horizon
+    reached = np.cumsum(np.fft.irfft(transform, 2 * N_GRID, axis=1), axis=1)
+    reached = np.maximum.accumulate(np.clip(reached, 1e-12, 1 - 1e-12), axis=1)
+    # a step holds what is up to half of it away; the last whole number of that is reached there
+    values = np.arange(2 * N_GRID) * step[:, None] + (step[:, None] - whole) / 2
+    values[:, 0] = 0.0
+    return _quantiles(values, reached)
+
+
+def _grid_step(law, covariance, horizon, whole):
+    """Distance of the values that one period may have on the grid; ``(n,)``."""
+    mean = law.mean()
+    outcomes, weights = law.nodes()
+    variance = ((outcomes - mean[:, None]) ** 2 * weights).sum(axis=1)
+    of_total = horizon * variance + horizon * (horizon - 1) * covariance
+    end = np.maximum(
+        horizon * mean + GRID_SD * np.sqrt(of_total),
+        law.quantile(GRID_LEVEL) + (horizon - 1) * mean,
+    )
+    step = end / (N_GRID - 1)
+    if whole:  # odd, so that as many whole numbers are rounded up as down
+        return 2 * np.ceil(np.maximum(step - 1, 0.0) / 2) + 1
+    return np.where(step > 0, step, 1.0)
+
+
+def _quantiles(values, reached):
+    """Quantiles at ``LEVELS``, linear in log odds between values; ``(n, k)``."""
+    wanted = np.log(LEVELS) - np.log1p(-LEVELS)
+    odds = np.log(reached) - np.log1p(-reached)
+    return np.stack([np.interp(wanted, *row) for row in zip(odds, values, strict=True)])

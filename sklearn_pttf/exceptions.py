@@ -1,0 +1,25 @@
+"""Warnings about data that break what decisions rest on."""
+
+__all__ = ["DriftWarning", "PriorConflictWarning"]
+
+
+class DriftWarning(UserWarning):
+    """Later observations of most rows are higher, or lower, than earlier ones.
+
+    Observations of a row are taken to be exchangeable. Under a trend, a season or after a change
+    of price the next outcome is not like the past ones, and decisions lag behind. Use fewer and
+    newer periods, or divide by a seasonal index before `fit` and multiply decisions by it.
+
+    Filter it with ``warnings.simplefilter("ignore", DriftWarning)``.
+    """
+
+
+class PriorConflictWarning(UserWarning):
+    """Many observations lie where the predictive law, without them, says that hardly any do.
+
+    The rows are unlike all that the network was pretrained on, and finetuning did not mend it:
+    mixed units, outliers, or a world that the prior leaves out. `SyntheticPrior.transform` says
+    which rows, and a prior of one's own (``prior=SyntheticPrior().calibrated(X)``) may help.
+
+    Filter it with ``warnings.simplefilter("ignore", PriorConflictWarning)``.
+    """

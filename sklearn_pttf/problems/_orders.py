@@ -1,0 +1,99 @@
+"""From the level that is to be stocked to what is to be ordered."""
+
+import numpy as np
+from sklearn.utils import check_array, check_consistent_length
+
+from sklearn_pttf._validation import describe_rows
+
+
+def order_quantity(level, on_hand=0, on_order=0, pack=1, minimum=0):
+    """What to order so that stock reaches a level, in whole packs.
+
+    What is missing of the level is ``level - on_hand - on_order``. Where nothing is missing,
+    nothing is ordered; else at least ``minimum``, rounded up to whole packs.
+
+    Parameters
+    ----------
+    level : float, array-like or Series of shape (n_instances,)
+        Stock that is to be reached, as ``decide`` gives it; in units.
+
+    on_hand : float, array-like or Series of shape (n_instances,), default=0
+        Stock there is. Negative: backorders, which are owed first.
+
+    on_order : float, array-like or Series of shape (n_instances,), default=0
+        What is on its way.
+
+    pack : float, array-like or Series of shape (n_instances,), default=1
+        Units of a pack, positive. 0: the order need not be a whole number of anything.
+
+    minimum : float, array-like or Series of shape (n_instances,), default=0
+        Smallest order there is, in units, at least 0.
+
+    Returns
+    -------
+    ndarray, Series or float
+        Units to order; a Series with its index where an argument is one, a float where all
+        are numbers.
+
+    Raises
+    ------
+    ValueError
+        If an argument is missing or infinite, if pack or minimum is negative, if numbers of rows
+        differ, or if Series of pandas have different indices.
+
+    See Also
+    --------
+    Newsvendor : The level to stock; ``horizon`` for the periods that it must last.
+
+    Notes
+    -----
+    Rounding up to whole packs stocks more than ``level``, by less than a pack. Where a pack is
+    most of what is sold in a period, ``numpy.rint`` of packs may be cheaper.
+
+    Examples
+    --------
+    >>> from sklearn_pttf.problems import order_quantity
+    >>> order_quantity([30, 30, 30], on_hand=[8, 29, 35], pack=12, minimum=6)
+    array([24., 12.,  0.])
+    """
+    given = {"level": level, "on_hand": on_hand, "on_order": on_order, "pack": pack}
+    given["minimum"] = minimum
+    arrays = {name: _numbers(value, name) for name, value in given.items()}
+    check_consistent_length(*(each for each in arrays.values() if each.ndim))
+    for name in ("pack", "minimum"):
+        bad = np.atleast_1d(arrays[name] < 0)
+        if bad.any():
+            raise ValueError(
+                f"{name} must be at least 0; got {describe_rows(bad, np.atleast_1d(arrays[name]))}."
+            )
+    missing = arrays["level"] - arrays["on_hand"] - arrays["on_order"]
+    wanted = np.where(missing > 0, np.maximum(missing, arrays["minimum"]), 0.0)
+    packs = arrays["pack"] > 0
+    size = np.where(packs, arrays["pack"], 1.0)
+    # what rounding adds to a whole number of packs is no further pack
+    order = np.where(packs, np.ceil(wanted / size - 1e-9) * size, wanted)
+    return _like(order, given)
+
+
+def _numbers(value, name):
+    """A float64 array of shape () or (n,)."""
+    if np.ndim(value) == 0 and not hasattr(value, "__array__"):
+        value = float(value)
+        if not np.isfinite(value):
+            raise ValueError(f"{name} must be finite; got {value!r}.")
+        return np.asarray(value)
+    return check_array(value, dtype=np.float64, ensure_2d=False, input_name=name)
+
+
+def _like(order, given):
+    """The order as the arguments are: a Series of pandas or polars, an array, or a float."""
+    series = {name: value for name, value in given.items() if hasattr(value, "to_frame")}
+    if not series:
+        return order if order.ndim else float(order)
+    (first, like), *others = series.items()
+    if not hasattr(like, "index"):
+        return type(like)(like.name, order)
+    for name, other in others:
+        if not like.index.equals(other.index):
+            raise ValueError(f"{name} has another index than {first}.")
+    return type(like)(order, index=like.index, name=like.name)

@@ -1,0 +1,105 @@
+"""Cheapest decisions under laws, for costs of any form: a grid a row, narrowed down."""
+
+import numpy as np
+
+from sklearn_pttf._laws import WeightedAtoms
+
+LEVELS = 1 / (1 + np.exp(-np.linspace(-9.0, 9.0, 37)))  # of the quantiles that are tried first
+N_POINTS = 9  # of a bracket
+MOST_ROUNDS = 60
+TIE = 1e-11  # of a risk: what sums of weights miss by rounding
+PRECISION = 1e-7  # of the range of the decisions that were tried first
+BLOCK_CELLS = 2_000_000  # rows times nodes that are charged together
+
+
+def cheapest(risk_of, law, lower, upper, whole):
+    """The decision of every row whose risk is least; the smaller one of ties.
+
+    Quantiles of the outcome are tried first, with the bounds; then the bracket around the best
+    is divided until it is narrow. Where the best of the first is the largest, larger ones are
+    tried, up to the bound. So a cost with several dips finds the right one if they are as wide
+    as the steps between these quantiles, about half a unit of log odds.
+
+    Parameters
+    ----------
+    risk_of : callable
+        Maps a law of some rows, their decisions and their positions to the risk of every row.
+
+    law : PredictiveDistribution
+
+    lower, upper : ndarray of shape (n,)
+        Bounds; lower ones are finite.
+
+    whole : bool
+        Whether decisions are whole numbers.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+    """
+    decisions = np.empty(len(law))
+    step = max(1, BLOCK_CELLS // law.take(slice(0, 1)).nodes()[0].shape[1])
+    for start in range(0, len(law), step):
+        rows = slice(start, start + step)
+        part = _as_atoms(law.take(rows))
+
+        def risk(decision, part=part, rows=rows):
+            return risk_of(part, decision, rows)
+
+        decisions[rows] = _cheapest_of_block(risk, part, lower[rows], upper[rows], whole)
+    return decisions
+
+
+def _as_atoms(law):
+    """A discrete law as its atoms, which are then found once; others as they are."""
+    nodes = law.nodes()
+    split = law.nodes(law.quantile(0.5))
+    return law if split[0].shape != nodes[0].shape else WeightedAtoms(*nodes)
+
+
+def _cheapest_of_block(risk_of, law, lower, upper, whole):
+    points = np.column_stack([law.quantile(LEVELS[None, :]), lower])
+    points = np.column_stack([points, np.where(np.isfinite(upper), upper, lower)])
+    points = np.sort(np.clip(points, lower[:, None], upper[:, None]), axis=1)
+    points = _grown(risk_of, np.rint(points) if whole else points, upper, whole)
+    precision = PRECISION * np.maximum(points[:, -1] - points[:, 0], 1e-300)
+    for _ in range(MOST_ROUNDS):
+        low, high, best = _bracket(risk_of, points)
+        done = high - low <= (2 if whole else precision)
+        if done.all() and points.shape[1] == N_POINTS:
+            break
+        points = low[:, None] + (high - low)[:, None] * np.linspace(0.0, 1.0, N_POINTS)
+        points = np.rint(points) if whole else points
+    return best
+
+
+def _bracket(risk_of, points):
+    """Neighbours of the best of increasing points, and the best itself; ``(n,)`` each."""
+    risks = np.column_stack([risk_of(column) for column in points.T])
+    least = risks.min(axis=1, keepdims=True)
+    rows = np.arange(len(points))
+    at = (risks <= least + TIE * np.abs(least)).argmax(axis=1)  # the smallest of them
+    last = points.shape[1] - 1
+    return (
+        points[rows, np.maximum(at - 1, 0)],
+        points[rows, np.minimum(at + 1, last)],
+        points[rows, at],
+    )
+
+
+def _grown(risk_of, points, upper, whole):
+    """The points, with larger ones as long as these are better."""
+    span = np.maximum(points[:, -1] - points[:, 0], 1.0 if whole else 1e-12)
+    last, risk = points[:, -1], risk_of(points[:, -1])
+    before = risk_of(points[:, -2])
+    growing = (risk < before) & (last < upper)
+    for k in range(MOST_ROUNDS):
+        if not growing.any():
+            break
+        further = np.where(growing, np.minimum(last + span * 2.0**k, upper), last)
+        further = np.rint(further) if whole else further
+        points = np.column_stack([points, further])
+        new = risk_of(further)
+        growing &= (new < risk) & (further < upper)
+        last, risk = further, new
+    return points
