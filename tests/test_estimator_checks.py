@@ -18,6 +18,7 @@ from sklearn_pttf.baselines import (
     ShrunkenSampleAverage,
 )
 from sklearn_pttf.finetune import HeadFinetune
+from sklearn_pttf.problems import Newsvendor, PerRow
 from sklearn_pttf.testing import decision_checks
 
 DECIDERS = [
@@ -29,6 +30,10 @@ DECIDERS = [
     ParametricEmpiricalBayes(),
     NonparametricEmpiricalBayes(),
     QuantileBoosting(),
+]
+SHARING = [
+    PretrainedDecisionTransformer(Newsvendor(4.0, 1.0, limit=PerRow(2.0)), finetune=None),
+    SampleAverage(Newsvendor(4.0, 1.0, limit=PerRow(2.0), upper=50.0)),
 ]
 TRANSFORMERS = [SyntheticPrior(n_simulations=100, random_state=0)]
 # part of scikit-learn's own test suite, but not of the list that it runs for others
@@ -51,7 +56,7 @@ def _name(value):
     return value.__name__ if inspect.isfunction(value) else type(value).__name__
 
 
-@parametrize_with_checks(DECIDERS + TRANSFORMERS)
+@parametrize_with_checks(DECIDERS + SHARING + TRANSFORMERS)
 def test_sklearn_check(estimator, check):
     check(estimator)
 
