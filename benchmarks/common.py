@@ -306,6 +306,11 @@ def cell_lines(cells, taus, methods, costs, reference):
     ]
 
 
+def verdict(text, met):
+    """Print a figure that was asked for."""
+    print(f"{text}: {'met' if met else 'NOT MET'}")
+
+
 def write_csv(path, lines):
     """Write dicts of the same keys as lines of a CSV file."""
     with open(path, "w", newline="", encoding="utf-8") as file:

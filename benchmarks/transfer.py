@@ -56,6 +56,7 @@ from common import (
     network,
     ratio_of_few,
     read_table,
+    verdict,
     write_csv,
 )
 from sklearn.model_selection import GridSearchCV
@@ -248,11 +249,6 @@ def above(costs, reference):
     """How much costs are above others on average, in percent, with half the interval."""
     value, half = ratio_of_few(costs, reference)
     return 100 * (value - 1), 100 * half
-
-
-def verdict(text, met):
-    """Print a figure that was asked for."""
-    print(f"{text}: {'met' if met else 'NOT MET'}")
 
 
 def choices(records):

@@ -228,16 +228,12 @@ class DecisionProblem(BaseEstimator, ABC):
         """Whether the decision of a row depends on the other rows that are decided with it."""
         return False
 
-    def solve(self, law, portfolio):
-        """Best decision of every row under its predictive law; ndarray of shape (n,)."""
-        return self.solve_with_info(law, portfolio)[0]
-
     def solve_with_info(self, law, portfolio):
         """Best decisions, and a dict of what else is known of the portfolio's solution."""
-        return self._searched(law, portfolio), {}
+        return self.solve(law, portfolio), {}
 
-    def _searched(self, law, portfolio):
-        """Best decisions by search, for any cost and risk."""
+    def solve(self, law, portfolio):
+        """Best decision of every row under its predictive law, by search; ndarray of shape (n,)."""
         whole = portfolio.integer if self.integer is None else self.integer
         lower, upper = self._bounds(portfolio, whole)
 
