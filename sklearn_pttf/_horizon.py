@@ -14,8 +14,9 @@ from sklearn_pttf._laws import QuantileGrid
 N_FIRST = 9  # values of a first period that a second one is predicted after
 N_HERMITE = 12  # terms of a quantile function of a normal score
 MOST_CORRELATION = 0.98
-N_FACTOR = 41  # values of the common factor
+N_FACTOR = (15, 61)  # fewest and most values of the common factor, to four deviations
 FACTOR_END = 4.0
+FACTOR_STEP = 1.2  # of the total's mean between two of them, in its deviations given one
 N_GRID = 512  # values of one period
 GRID_SD = 8.0  # standard deviations of the total that the grid reaches above its mean
 GRID_LEVEL = 0.9995  # of one period that the grid reaches at least
@@ -45,11 +46,16 @@ def law_of_total(predict, portfolio, law, horizon):
     if horizon == 1:
         return law
     covariance = covariance_of_periods(predict, portfolio, law)
-    parts = []
+    correlation = copula_correlation(law, covariance)
+    order = np.argsort(correlation)
+    quantiles = np.empty((len(law), len(LEVELS)))
     for start in range(0, len(law), BLOCK_ROWS):
-        rows = slice(start, start + BLOCK_ROWS)
-        parts.append(_total(law.take(rows), covariance[rows], horizon, portfolio.integer))
-    return QuantileGrid(np.concatenate(parts), LEVELS, portfolio.integer)
+        rows = order[start : start + BLOCK_ROWS]
+        step = _grid_step(law.take(rows), covariance[rows], horizon, portfolio.integer)
+        quantiles[rows] = _quantiles_of_total(
+            law.take(rows), correlation[rows], step, horizon, portfolio.integer
+        )
+    return QuantileGrid(quantiles, LEVELS, portfolio.integer)
 
 
 def covariance_of_periods(predict, portfolio, law):
@@ -96,13 +102,12 @@ def copula_correlation(law, covariance):
     return np.where(covariance > 0, low, 0.0)
 
 
-def _total(law, covariance, horizon, whole):
+def _quantiles_of_total(law, correlation, step, horizon, whole):
     """Quantiles of the total of rows at ``LEVELS``; ``(n, k)``."""
-    correlation = copula_correlation(law, covariance)[:, None]
-    step = _grid_step(law, covariance, horizon, whole)
+    correlation = correlation[:, None]
     edges = (np.arange(N_GRID) + 0.5) * step[:, None]
     scores = ndtri(np.clip(law.cdf(edges), 1e-16, 1 - 1e-16))
-    factor = np.linspace(-FACTOR_END, FACTOR_END, N_FACTOR)
+    factor = np.linspace(-FACTOR_END, FACTOR_END, _n_factor(correlation.max(), horizon))
     weights = np.exp(-(factor**2) / 2)
     transform = 0.0
     for value, weight in zip(factor, weights / weights.sum(), strict=True):
@@ -110,13 +115,31 @@ def _total(law, covariance, horizon, whole):
         reached[:, -1] = 1.0
         mass = np.diff(reached, axis=1, prepend=0.0)
         # twice the length, so that only totals beyond twice the grid come round again
-        transform = transform + weight * np.fft.rfft(mass, 2 * N_GRID, axis=1) ** horizon
+        one = np.fft.rfft(mass, 2 * N_GRID, axis=1)
+        transform = transform + weight * _whole_power(one, horizon)
     reached = np.cumsum(np.fft.irfft(transform, 2 * N_GRID, axis=1), axis=1)
     reached = np.maximum.accumulate(np.clip(reached, 1e-12, 1 - 1e-12), axis=1)
     # a step holds what is up to half of it away; the last whole number of that is reached there
     values = np.arange(2 * N_GRID) * step[:, None] + (step[:, None] - whole) / 2
     values[:, 0] = 0.0
     return _quantiles(values, reached)
+
+
+def _n_factor(correlation, horizon):
+    """How many values of the common factor are close enough to be added up; odd."""
+    jump = np.sqrt(correlation * horizon / (1 - correlation)) / FACTOR_STEP
+    return int(np.clip(2 * np.ceil(FACTOR_END * jump) + 1, *N_FACTOR))
+
+
+def _whole_power(x, n):
+    """``x ** n`` by squaring, which for complex numbers is many times faster."""
+    out = None
+    while n:
+        if n & 1:
+            out = x if out is None else out * x
+        n >>= 1
+        x = x * x if n else x
+    return out
 
 
 def _grid_step(law, covariance, horizon, whole):

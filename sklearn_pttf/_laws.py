@@ -7,7 +7,7 @@ import numpy as np
 EXACT_TERMS = 16  # whole numbers summed one by one, between two integrals
 FIRST_LEVEL = 1e-4  # of the quantile where the sum one by one begins
 N_POOLED_ATOMS = 1000
-MOST_ATOMS = 256  # whole numbers of a row that stand for themselves in a mean
+MOST_ATOMS = 512  # whole numbers of a row that stand for themselves in a mean
 NODE_TAIL = 1e-6  # of a law of whole numbers, that its outermost atoms stand for
 
 
@@ -59,6 +59,10 @@ class PredictiveDistribution(ABC):
         """Expected absolute distance of the outcome from its median; ndarray of shape (n,)."""
         median = self.quantile(0.5)
         return 2 * self.excess(median) + median - self.mean()
+
+    def atomic(self):
+        """Whether the nodes of a row are its possible outcomes themselves; bool (n,)."""
+        return np.ones(len(self), dtype=bool)
 
     def expected(self, cost, split=None):
         """Expected cost of every row.
@@ -130,16 +134,48 @@ def gauss_levels(edges, split=None):
     return levels, (half * weights).reshape(len(edges), -1)
 
 
-def whole_nodes(law):
-    """The whole numbers of narrow laws with their masses; None if a law is wide."""
+def narrow_rows(law):
+    """First whole number and width of every row's law, and which are narrow; ``(n,)`` each."""
     first, last = (law.quantile(level) for level in (NODE_TAIL, 1 - NODE_TAIL))
-    width = int((last - first).max()) + 1 if len(first) else 1
-    if width > MOST_ATOMS:
-        return None
-    atoms = first[:, None] + np.arange(width)
-    reached = law.cdf(atoms)
-    reached[:, -1] = 1.0
-    return atoms, np.diff(reached, axis=1, prepend=0.0)
+    width = last - first + 1
+    return first, width, width <= MOST_ATOMS
+
+
+def whole_nodes(law, edges, split=None):
+    """Whole numbers of narrow laws, one by one; Gauss-Legendre nodes between ``edges`` of others.
+
+    Parameters
+    ----------
+    law : PredictiveDistribution
+        Of whole numbers.
+
+    edges : ndarray of shape (k,)
+        Levels, increasing, from 0 to 1.
+
+    split : ndarray of shape (n,), default=None
+
+    Returns
+    -------
+    outcomes, weights : ndarray of shape (n, q)
+    """
+    first, width, narrow = narrow_rows(law)
+    n_nodes = int(width[narrow].max()) if narrow.any() else 1
+    if not narrow.all():
+        wide = law.take(np.flatnonzero(~narrow))
+        cut = None if split is None else wide.cdf(split[~narrow])
+        levels, shares = gauss_levels(edges, cut)
+        n_nodes = max(n_nodes, levels.shape[1])
+    atoms = np.repeat(first[:, None], n_nodes, axis=1)
+    weights = np.zeros(atoms.shape)
+    if narrow.any():
+        atoms[narrow] += np.arange(n_nodes)
+        reached = law.take(np.flatnonzero(narrow)).cdf(atoms[narrow])
+        reached[:, -1] = 1.0
+        weights[narrow] = np.diff(reached, axis=1, prepend=0.0)
+    if not narrow.all():
+        columns = slice(0, levels.shape[1])
+        atoms[~narrow, columns], weights[~narrow, columns] = wide.quantile(levels), shares
+    return atoms, weights
 
 
 class QuantileGrid(PredictiveDistribution):
@@ -285,11 +321,14 @@ class QuantileGrid(PredictiveDistribution):
     def mean(self):
         return self.excess(0.0)
 
+    def atomic(self):
+        return narrow_rows(self)[2] if self.integer else np.zeros(len(self), dtype=bool)
+
     def nodes(self, split=None):
         """Gauss-Legendre nodes in each of the segments of ``tau``; whole numbers one by one."""
-        if self.integer and (found := whole_nodes(self)) is not None:
-            return found
         edges = np.concatenate([[0.0], self.levels, [1.0]])
+        if self.integer:
+            return whole_nodes(self, edges, split)
         tau, weights = gauss_levels(edges, None if split is None else self.cdf(split))
         outcomes = self.quantile(tau)
         return outcomes, np.broadcast_to(weights, outcomes.shape)

@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from sklearn_pttf._horizon import law_of_total
 from sklearn_pttf._laws import check_levels, pooled_atoms, sample_average_law
-from sklearn_pttf._validation import check_outcomes, check_table
+from sklearn_pttf._validation import MOST_PERIODS, check_outcomes, check_table, check_whole
 from sklearn_pttf.problems import DecisionProblem, Newsvendor
 
 CHUNK_ROWS = 16_384
@@ -70,6 +70,7 @@ class DecisionMixin:
 
     def _laws(self, portfolio, horizon=1):
         """Laws of the total over a horizon, in pieces of bounded size, with their portfolios."""
+        check_whole("horizon", horizon, 1, MOST_PERIODS)
         starts = range(0, len(portfolio), CHUNK_ROWS)
         quiet = not getattr(self, "verbose", 0) or len(starts) == 1
         for start in tqdm(starts, desc="rows", disable=quiet, unit_scale=CHUNK_ROWS, unit="row"):
@@ -133,21 +134,24 @@ class DecisionMixin:
         by_row = {name: np.concatenate([each[name] for each in rows]) for name in rows[0]}
         return decisions, Bunch(**by_row, **of_all)
 
-    def predict(self, X):
+    def predict(self, X, *, horizon=1):
         """Expected next outcome of every row.
 
         Parameters
         ----------
         X : array-like or data frame of shape (n_instances, n_features_in_)
 
+        horizon : int, default=1
+            How many next outcomes are added up.
+
         Returns
         -------
         ndarray of shape (n_instances,)
             In units of the outcome.
         """
-        return np.concatenate([law.mean() for law, _ in self._laws(self._read(X))])
+        return np.concatenate([law.mean() for law, _ in self._laws(self._read(X), horizon)])
 
-    def predict_quantiles(self, X, quantiles):
+    def predict_quantiles(self, X, quantiles, *, horizon=1):
         """Quantiles of the next outcome of every row.
 
         Parameters
@@ -157,6 +161,9 @@ class DecisionMixin:
         quantiles : float or array-like of shape (n_quantiles,)
             Levels, strictly between 0 and 1.
 
+        horizon : int, default=1
+            How many next outcomes are added up.
+
         Returns
         -------
         ndarray of shape (n_instances, n_quantiles)
@@ -165,22 +172,25 @@ class DecisionMixin:
         tau = np.atleast_1d(check_levels(quantiles))
         if tau.ndim != 1:
             raise ValueError(f"quantiles must be a number or 1-D; got {tau.ndim} dimensions.")
-        laws = self._laws(self._read(X))
+        laws = self._laws(self._read(X), horizon)
         return np.concatenate([law.quantile(tau[None, :]) for law, _ in laws])
 
-    def predict_distribution(self, X):
+    def predict_distribution(self, X, *, horizon=1):
         """Law of the next outcome of every row.
 
         Parameters
         ----------
         X : array-like or data frame of shape (n_instances, n_features_in_)
 
+        horizon : int, default=1
+            How many next outcomes are added up.
+
         Returns
         -------
         PredictiveDistribution
             One law a row, with ``cdf``, ``quantile``, ``mean`` and ``expected``.
         """
-        laws = [law for law, _ in self._laws(self._read(X))]
+        laws = [law for law, _ in self._laws(self._read(X), horizon)]
         return type(laws[0]).concatenate(laws)
 
     def score(self, X, y=None):

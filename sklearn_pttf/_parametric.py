@@ -11,8 +11,12 @@ from sklearn_pttf._laws import (
     PredictiveDistribution,
     check_levels,
     gauss_levels,
+    narrow_rows,
     whole_nodes,
 )
+
+EDGES = 1 / (1 + np.exp(-np.linspace(-9, 9, 49)))  # of levels, denser in the tails
+EDGES[0], EDGES[-1] = 0.0, 1.0
 
 
 class ParametricLaw(PredictiveDistribution):
@@ -55,13 +59,18 @@ class ParametricLaw(PredictiveDistribution):
     def mean(self):
         return self._frozen().mean()[:, 0]
 
+    @property
+    def _discrete(self):
+        return isinstance(self.family, stats.rv_discrete)
+
+    def atomic(self):
+        return narrow_rows(self)[2] if self._discrete else np.zeros(len(self), dtype=bool)
+
     def nodes(self, split=None):
         """Gauss-Legendre nodes in ``tau``, denser in the tails; whole numbers one by one."""
-        if isinstance(self.family, stats.rv_discrete) and (found := whole_nodes(self)) is not None:
-            return found
-        edges = 1 / (1 + np.exp(-np.linspace(-9, 9, 49)))
-        edges[0], edges[-1] = 0.0, 1.0
-        tau, weights = gauss_levels(edges, None if split is None else self.cdf(split))
+        if self._discrete:
+            return whole_nodes(self, EDGES, split)
+        tau, weights = gauss_levels(EDGES, None if split is None else self.cdf(split))
         outcomes = self.quantile(tau)
         return outcomes, np.broadcast_to(weights, outcomes.shape)
 
@@ -244,11 +253,11 @@ class RoundedLaw(PredictiveDistribution):
     def mean(self):
         return self.excess(0.0)
 
+    def atomic(self):
+        return narrow_rows(self)[2]
+
     def nodes(self, split=None):
-        if (found := whole_nodes(self)) is not None:
-            return found
-        outcomes, weights = self.law.nodes(split)
-        return np.maximum(np.ceil(outcomes - 0.5), 0.0) + 0.0, weights
+        return whole_nodes(self, EDGES, split)
 
     def log_density(self, x):
         """Logarithm of the mass at whole ``x`` of shape (n,); far out, of the density."""
@@ -355,6 +364,9 @@ class MixtureLaw(PredictiveDistribution):
     def expected(self, cost, split=None):
         # as with all nodes at once, in less memory
         return self._average(law.expected(cost, split) for law in self.components)
+
+    def atomic(self):
+        return np.logical_and.reduce([law.atomic() for law in self.components])
 
     def nodes(self, split=None):
         parts = [law.nodes(split) for law in self.components]

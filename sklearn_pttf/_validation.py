@@ -7,6 +7,8 @@ import numpy as np
 from sklearn.utils import _safe_indexing, check_array, check_consistent_length
 from sklearn.utils.validation import _get_feature_names, _num_features, validate_data
 
+MOST_PERIODS = 100  # of a horizon
+
 
 @dataclass(frozen=True)
 class Column:

@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator
 
 from sklearn_pttf._portfolio import Portfolio
 from sklearn_pttf._validation import (
+    MOST_PERIODS,
     check_whole,
     column_references,
     describe_rows,
@@ -18,7 +19,6 @@ from sklearn_pttf._validation import (
 from sklearn_pttf.problems._risk import check_risk, risk_of_costs
 from sklearn_pttf.problems._search import cheapest
 
-MOST_PERIODS = 1000  # of a horizon
 LEVEL_RANGE = (0.001, 0.999)
 
 

@@ -32,8 +32,8 @@ def order_quantity(level, on_hand=0, on_order=0, pack=1, minimum=0):
     Returns
     -------
     ndarray, Series or float
-        Units to order; a Series with its index where an argument is one, a float where all
-        are numbers.
+        Units to order; a Series named "order" with its index where an argument is one, a float
+        where all are numbers.
 
     Raises
     ------
@@ -92,8 +92,8 @@ def _like(order, given):
         return order if order.ndim else float(order)
     (first, like), *others = series.items()
     if not hasattr(like, "index"):
-        return type(like)(like.name, order)
+        return type(like)("order", order)
     for name, other in others:
         if not like.index.equals(other.index):
             raise ValueError(f"{name} has another index than {first}.")
-    return type(like)(order, index=like.index, name=like.name)
+    return type(like)(order, index=like.index, name="order")

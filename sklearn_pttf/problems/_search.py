@@ -38,10 +38,7 @@ def cheapest(risk_of, law, lower, upper, whole):
     ndarray of shape (n,)
     """
     decisions = np.empty(len(law))
-    step = max(1, BLOCK_CELLS // law.take(slice(0, 1)).nodes()[0].shape[1])
-    for start in range(0, len(law), step):
-        rows = slice(start, start + step)
-        part = _as_atoms(law.take(rows))
+    for part, rows in _blocks(law):
 
         def risk(decision, part=part, rows=rows):
             return risk_of(part, decision, rows)
@@ -50,11 +47,18 @@ def cheapest(risk_of, law, lower, upper, whole):
     return decisions
 
 
-def _as_atoms(law):
-    """A discrete law as its atoms, which are then found once; others as they are."""
-    nodes = law.nodes()
-    split = law.nodes(law.quantile(0.5))
-    return law if split[0].shape != nodes[0].shape else WeightedAtoms(*nodes)
+def _blocks(law):
+    """Pieces of the law with their rows; discrete ones as atoms, which are then found once."""
+    atomic = law.atomic()
+    for discrete in (True, False):
+        rows = np.flatnonzero(atomic == discrete)
+        if len(rows) == 0:
+            continue
+        step = max(1, BLOCK_CELLS // law.take(rows[:1]).nodes()[0].shape[1])
+        for start in range(0, len(rows), step):
+            some = rows[start : start + step]
+            part = law.take(some)
+            yield WeightedAtoms(*part.nodes()) if discrete else part, some
 
 
 def _cheapest_of_block(risk_of, law, lower, upper, whole):
