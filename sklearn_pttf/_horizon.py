@@ -9,9 +9,10 @@ the mean of a second period moves with what a first one may turn out to be.
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from sklearn_pttf._laws import QuantileGrid
+from sklearn_pttf._laws import QuantileGrid, sample_average_law
 
-N_FIRST = 9  # values of a first period that a second one is predicted after
+# of the values of a first period that a second one is predicted after
+FIRST_LEVELS = np.array([1e-4, 0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98, 1 - 1e-3, 1 - 1e-4])
 N_HERMITE = 12  # terms of a quantile function of a normal score
 MOST_CORRELATION = 0.98
 N_FACTOR = (15, 61)  # fewest and most values of the common factor, to four deviations
@@ -19,7 +20,7 @@ FACTOR_END = 4.0
 FACTOR_STEP = 1.2  # of the total's mean between two of them, in its deviations given one
 N_GRID = 512  # values of one period
 GRID_SD = 8.0  # standard deviations of the total that the grid reaches above its mean
-GRID_LEVEL = 0.9995  # of one period that the grid reaches at least
+GRID_LEVELS = (1e-5, 0.9995)  # of one period that the grid reaches from and to, at least
 BLOCK_ROWS = 2048
 LEVELS = 1 / (1 + np.exp(-np.linspace(-7.6, 7.6, 77)))  # of the total's quantile function
 
@@ -51,32 +52,49 @@ def law_of_total(predict, portfolio, law, horizon):
     quantiles = np.empty((len(law), len(LEVELS)))
     for start in range(0, len(law), BLOCK_ROWS):
         rows = order[start : start + BLOCK_ROWS]
-        step = _grid_step(law.take(rows), covariance[rows], horizon, portfolio.integer)
+        grid = _grid(law.take(rows), covariance[rows], horizon, portfolio.integer)
         quantiles[rows] = _quantiles_of_total(
-            law.take(rows), correlation[rows], step, horizon, portfolio.integer
+            law.take(rows), correlation[rows], *grid, horizon, portfolio.integer
         )
     return QuantileGrid(quantiles, LEVELS, portfolio.integer)
+
+
+def sample_average_total(portfolio, pooled, horizon):
+    """What SAA takes for the law of the total; see `sample_average_law`.
+
+    A next outcome that repeats one of the observations makes it likelier: so little of what is
+    unknown does SAA know of.
+    """
+
+    def predict(portfolio):
+        return sample_average_law(portfolio, pooled)
+
+    return law_of_total(predict, portfolio, predict(portfolio), horizon)
 
 
 def covariance_of_periods(predict, portfolio, law):
     """Covariance of two later outcomes of every row; ``(n,)``, at least 0.
 
-    It is that of the first and of the mean that is then predicted for the second.
+    It is that of the first and of the mean that is then predicted for the second, which is linear
+    between the values of the first that are tried.
     """
-    z, weights = _normal_nodes(N_FIRST)
-    first = law.quantile(ndtr(z)[None, :])
+    first = law.quantile(FIRST_LEVELS[None, :])
     means = np.empty(first.shape)
     for k, values in enumerate(first.T):
         after = np.column_stack([portfolio.observations, values])
         means[:, k] = predict(portfolio.with_observations(after)).mean()
-    centred = first - (first @ weights)[:, None]
-    return np.maximum((centred * means) @ weights, 0.0)
+    outcomes, weights = _sorted_nodes(law)
+    second = np.stack([np.interp(*row) for row in zip(outcomes, first, means, strict=True)])
+    centred = outcomes - (outcomes * weights).sum(axis=1, keepdims=True)
+    return np.maximum((centred * second * weights).sum(axis=1), 0.0)
 
 
-def _normal_nodes(n):
-    """Nodes and weights for means over a standard normal variable (Gauss-Hermite)."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(n)
-    return nodes, weights / weights.sum()
+def _sorted_nodes(law):
+    """Nodes of a law in increasing order, with weights that sum to 1; ``(n, q)`` each."""
+    outcomes, weights = law.nodes()
+    order = np.argsort(outcomes, axis=1)
+    weights = np.take_along_axis(weights, order, axis=1)
+    return np.take_along_axis(outcomes, order, axis=1), weights / weights.sum(axis=1, keepdims=True)
 
 
 def copula_correlation(law, covariance):
@@ -85,14 +103,17 @@ def copula_correlation(law, covariance):
     With ``Q(Phi(z))`` as a sum of normalised Hermite polynomials with coefficients ``a_k``, the
     covariance is the sum of ``a_k^2 r^k`` (Mehler's formula).
     """
-    z, weights = _normal_nodes(64)
-    values = law.quantile(np.clip(ndtr(z), 1e-9, 1 - 1e-9)[None, :])
+    outcomes, weights = _sorted_nodes(law)
+    jumps = np.diff(outcomes, axis=1)
+    # of a step function: a_k is the sum of jumps times h_(k-1) phi / sqrt(k) where they are
+    score = ndtri(np.clip(weights.cumsum(axis=1)[:, :-1], 1e-15, 1 - 1e-15))
+    density = np.exp(-(score**2) / 2) / np.sqrt(2 * np.pi)
     orders = np.arange(1, N_HERMITE + 1)
-    previous, current = np.ones_like(z), z
+    previous, current = np.zeros_like(score), np.ones_like(score)
     squares = []
     for k in orders:
-        squares.append(((values * current) @ weights) ** 2)
-        previous, current = current, (z * current - np.sqrt(k) * previous) / np.sqrt(k + 1)
+        squares.append((jumps * density * current).sum(axis=1) ** 2 / k)
+        previous, current = current, (score * current - np.sqrt(k - 1) * previous) / np.sqrt(k)
     squares = np.stack(squares, axis=1)
     low, high = np.zeros(len(law)), np.full(len(law), MOST_CORRELATION)
     for _ in range(40):
@@ -102,10 +123,10 @@ def copula_correlation(law, covariance):
     return np.where(covariance > 0, low, 0.0)
 
 
-def _quantiles_of_total(law, correlation, step, horizon, whole):
+def _quantiles_of_total(law, correlation, start, step, horizon, whole):
     """Quantiles of the total of rows at ``LEVELS``; ``(n, k)``."""
-    correlation = correlation[:, None]
-    edges = (np.arange(N_GRID) + 0.5) * step[:, None]
+    correlation, start, step = correlation[:, None], start[:, None], step[:, None]
+    edges = start + (np.arange(N_GRID) + 0.5) * step
     scores = ndtri(np.clip(law.cdf(edges), 1e-16, 1 - 1e-16))
     factor = np.linspace(-FACTOR_END, FACTOR_END, _n_factor(correlation.max(), horizon))
     weights = np.exp(-(factor**2) / 2)
@@ -120,8 +141,8 @@ def _quantiles_of_total(law, correlation, step, horizon, whole):
     reached = np.cumsum(np.fft.irfft(transform, 2 * N_GRID, axis=1), axis=1)
     reached = np.maximum.accumulate(np.clip(reached, 1e-12, 1 - 1e-12), axis=1)
     # a step holds what is up to half of it away; the last whole number of that is reached there
-    values = np.arange(2 * N_GRID) * step[:, None] + (step[:, None] - whole) / 2
-    values[:, 0] = 0.0
+    values = horizon * start + np.arange(2 * N_GRID) * step + (step - whole) / 2
+    values[:, 0] = horizon * start[:, 0]
     return _quantiles(values, reached)
 
 
@@ -142,20 +163,21 @@ def _whole_power(x, n):
     return out
 
 
-def _grid_step(law, covariance, horizon, whole):
-    """Distance of the values that one period may have on the grid; ``(n,)``."""
+def _grid(law, covariance, horizon, whole):
+    """First of the values that one period may have, and their distance; ``(n,)`` each."""
+    start = np.maximum(law.quantile(GRID_LEVELS[0]), 0.0)
     mean = law.mean()
     outcomes, weights = law.nodes()
     variance = ((outcomes - mean[:, None]) ** 2 * weights).sum(axis=1)
     of_total = horizon * variance + horizon * (horizon - 1) * covariance
     end = np.maximum(
         horizon * mean + GRID_SD * np.sqrt(of_total),
-        law.quantile(GRID_LEVEL) + (horizon - 1) * mean,
+        law.quantile(GRID_LEVELS[1]) + (horizon - 1) * mean,
     )
-    step = end / (N_GRID - 1)
+    step = (end - horizon * start) / (N_GRID - 1)
     if whole:  # odd, so that as many whole numbers are rounded up as down
-        return 2 * np.ceil(np.maximum(step - 1, 0.0) / 2) + 1
-    return np.where(step > 0, step, 1.0)
+        return start, 2 * np.ceil(np.maximum(step - 1, 0.0) / 2) + 1
+    return start, np.where(step > 0, step, 1.0)
 
 
 def _quantiles(values, reached):

@@ -1,6 +1,7 @@
 """Predictive distributions: the law of every instance's next outcome."""
 
 from abc import ABC, abstractmethod
+from itertools import pairwise
 
 import numpy as np
 
@@ -8,6 +9,8 @@ EXACT_TERMS = 16  # whole numbers summed one by one, between two integrals
 FIRST_LEVEL = 1e-4  # of the quantile where the sum one by one begins
 N_POOLED_ATOMS = 1000
 MOST_ATOMS = 512  # whole numbers of a row that stand for themselves in a mean
+ODDS_STEP = 1.0  # most log odds between the edges of nodes
+END_ODDS = 12.0
 NODE_TAIL = 1e-6  # of a law of whole numbers, that its outermost atoms stand for
 
 
@@ -106,6 +109,18 @@ def _negative_entropy(level):
     inside = (level > 0) & (level < 1)
     t = np.where(inside, level, 0.5)
     return np.where(inside, t * np.log(t) + (1 - t) * np.log1p(-t), 0.0)
+
+
+def fine_edges(levels):
+    """Levels from 0 to 1, those given among them, at small steps of log odds into the tails."""
+    odds = np.log(levels) - np.log1p(-np.asarray(levels))
+    ends = [min(-END_ODDS, odds[0] - ODDS_STEP), *odds, max(END_ODDS, odds[-1] + ODDS_STEP)]
+    parts = [
+        np.linspace(low, high, max(2, int(np.ceil((high - low) / ODDS_STEP)) + 1))[:-1]
+        for low, high in pairwise(ends)
+    ]
+    inner = np.concatenate([*parts, ends[-1:]])
+    return np.concatenate([[0.0], 1 / (1 + np.exp(-inner)), [1.0]])
 
 
 def gauss_levels(edges, split=None):
@@ -326,7 +341,7 @@ class QuantileGrid(PredictiveDistribution):
 
     def nodes(self, split=None):
         """Gauss-Legendre nodes in each of the segments of ``tau``; whole numbers one by one."""
-        edges = np.concatenate([[0.0], self.levels, [1.0]])
+        edges = fine_edges(self.levels)
         if self.integer:
             return whole_nodes(self, edges, split)
         tau, weights = gauss_levels(edges, None if split is None else self.cdf(split))

@@ -6,8 +6,8 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
-from sklearn_pttf._horizon import law_of_total
-from sklearn_pttf._laws import check_levels, pooled_atoms, sample_average_law
+from sklearn_pttf._horizon import law_of_total, sample_average_total
+from sklearn_pttf._laws import check_levels, pooled_atoms
 from sklearn_pttf._validation import MOST_PERIODS, check_outcomes, check_table, check_whole
 from sklearn_pttf.problems import DecisionProblem, Newsvendor
 
@@ -122,17 +122,16 @@ class DecisionMixin:
         """
         check_is_fitted(self)
         problem = self.problem_ if problem is None else check_problem(problem)
-        decisions, rows, of_all = [], [], {}
-        for law, piece in self._laws_to_decide(self._read(X, problem), problem):
+        laws = self._laws_to_decide(self._read(X, problem), problem)
+        if not return_info:
+            return np.concatenate([problem.solve(law, piece) for law, piece in laws])
+        decisions, rows = [], []
+        for law, piece in laws:
             found, of_all = problem.solve_with_info(law, piece)
             decisions.append(found)
-            if return_info:
-                rows.append(_row_info(problem, found, law, piece))
-        decisions = np.concatenate(decisions)
-        if not return_info:
-            return decisions
+            rows.append(_row_info(problem, found, law, piece))
         by_row = {name: np.concatenate([each[name] for each in rows]) for name in rows[0]}
-        return decisions, Bunch(**by_row, **of_all)
+        return np.concatenate(decisions), Bunch(**by_row, **of_all)
 
     def predict(self, X, *, horizon=1):
         """Expected next outcome of every row.
@@ -255,18 +254,10 @@ class DecisionMixin:
             parts.append(
                 [
                     problem.hindsight_cost(problem.solve(each, piece), seen, piece.costs)
-                    for each in (law, self._sample_average(piece))
+                    for each in (law, sample_average_total(piece, self._pooled, problem.horizon))
                 ]
             )
         return np.concatenate(parts, axis=1)
-
-    def _sample_average(self, portfolio):
-        """Law of SAA, over the horizon of the problem."""
-
-        def predict(portfolio):
-            return sample_average_law(portfolio, self._pooled)
-
-        return law_of_total(predict, portfolio, predict(portfolio), self.problem_.horizon)
 
     def _held_out_costs(self, portfolio, k):
         """`_row_costs` on every row's k-th horizon of observations, which decisions do not see."""

@@ -220,13 +220,21 @@ def row_values(value, X, names, parameter):
     )
 
 
+def _is_missing(label):
+    """Whether a label is None, NaN or the NA of a frame, which is not even equal to itself."""
+    try:
+        return label is None or bool(label != label)
+    except TypeError:
+        return True
+
+
 def row_labels(value, X, names, parameter):
     """The labels in a column, text or numbers, none of them missing; ``(n_rows,)``."""
     if not is_column(value):
         raise ValueError(f"{parameter} must be a column's name or Column(position); got {value!r}.")
     position = find_column(value, names, X.shape[1], parameter)
     labels = np.asarray(_safe_indexing(X, [position], axis=1))[:, 0]
-    missing = np.array([label is None or label != label for label in labels.tolist()])
+    missing = np.array([_is_missing(label) for label in labels.tolist()])
     if missing.any():
         raise ValueError(f"{parameter}={value!r} has no label in {describe_rows(missing, labels)}.")
     labels = np.array(labels.tolist())

@@ -54,20 +54,19 @@ class Charge:
 
     def _foresight_floor(self):
         """Mean cost of the decisions that know the outcome, each on its own outcome."""
-        atoms, weights = self.law.nodes()
-        total = np.zeros(len(atoms))
-        for k in range(atoms.shape[1]):
-            outcome = atoms[:, [k]]
-            decision = self.problem.solve(WeightedAtoms(outcome), self.portfolio)
-            paid = self.problem.mean_cost(decision, outcome, self.portfolio.costs)
-            total += weights[:, k] * paid
-        return np.where(self._charged_rows(), total, np.nan)
-
-    def _charged_rows(self):
-        """Whether something came later, for every row."""
         if self.outcomes is None:
-            return np.ones(len(self.portfolio), dtype=bool)
-        return ~np.isnan(self.problem.totals(self.outcomes)).all(axis=1)
+            outcomes, weights = self.law.nodes()
+        else:
+            outcomes = self.problem.totals(self.outcomes)
+            weights = ~np.isnan(outcomes)
+        paid = np.zeros(outcomes.shape)
+        for k in range(outcomes.shape[1]):
+            outcome = outcomes[:, [k]]
+            decision = self.problem.solve(_empirical_law(outcome), self.portfolio)
+            paid[:, k] = self.problem.mean_cost(decision, outcome, self.portfolio.costs)
+        total = weights.sum(axis=1)
+        paid = np.where(weights > 0, paid, 0.0) * weights
+        return np.where(total > 0, paid.sum(axis=1) / np.where(total > 0, total, 1), np.nan)
 
 
 def _empirical_law(outcomes):
@@ -101,8 +100,11 @@ def check_later(y, truth, decision, problem):
     return None, truth
 
 
-def read_portfolio(problem, X, decision, *, observed=False):
-    """Cost parameters of the rows of ``decision``, and their observations if ``observed``."""
+def read_portfolio(problem, X, decision, whole, *, observed=False):
+    """Cost parameters of the rows of ``decision``, and their observations if ``observed``.
+
+    ``whole`` is whether other decisions, that of the floor, are whole numbers too.
+    """
     if X is None and not observed:
         _refuse_columns(problem)
         X = np.empty((len(decision), 0))
@@ -114,7 +116,7 @@ def read_portfolio(problem, X, decision, *, observed=False):
         return problem.read(X, names)
     problem.check()
     costs, constraints = problem.read_costs(X, names), problem.read_constraints(X, names)
-    return Portfolio(np.empty((len(decision), 0)), costs, constraints)
+    return Portfolio(np.empty((len(decision), 0)), costs, constraints, whole)
 
 
 def _refuse_columns(problem):

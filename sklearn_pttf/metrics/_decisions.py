@@ -2,10 +2,13 @@
 
 import numpy as np
 
-from sklearn_pttf._laws import pooled_atoms, sample_average_law
+from sklearn_pttf._horizon import sample_average_total
+from sklearn_pttf._laws import pooled_atoms
 from sklearn_pttf._mixin import check_problem
+from sklearn_pttf._portfolio import are_whole
 from sklearn_pttf.metrics._charge import Charge, check_decision, check_later, read_portfolio
 
+SOME_ROWS = 100  # whose laws tell whether outcomes are whole numbers
 LEAST_ROOM = 0.01  # between SAA and the floor, as a share of SAA's cost
 
 
@@ -14,7 +17,9 @@ def _read(y, decision, problem, X, truth, *, observed=False):
     problem = check_problem(problem)
     decision = check_decision(decision)
     outcomes, truth = check_later(y, truth, decision, problem)
-    portfolio = read_portfolio(problem, X, decision, observed=observed)
+    later = truth.take(slice(0, SOME_ROWS)).nodes()[0] if outcomes is None else outcomes
+    whole = are_whole(decision) and are_whole(later)
+    portfolio = read_portfolio(problem, X, decision, whole, observed=observed)
     return decision, Charge(problem, portfolio, outcomes, truth)
 
 
@@ -122,7 +127,8 @@ def regret(y, decision, *, problem=None, X=None, floor="law", truth=None, per_ro
     Returns
     -------
     float or ndarray of shape (n_instances,)
-        In money a row, at least 0. With ``per_row``, NaN for a row without outcome.
+        In money a row, at least 0. With ``per_row``, NaN for a row without outcome, and below 0
+        for one that had more of a shared limit than the best decisions give it.
 
     Raises
     ------
@@ -157,9 +163,11 @@ def regret(y, decision, *, problem=None, X=None, floor="law", truth=None, per_ro
     3.0
     """
     decision, charge = _read(y, decision, problem, X, truth)
-    # the floor's decision may miss the best one by rounding
-    regrets = np.maximum(charge.cost(decision) - charge.floor(floor), 0.0)
-    return regrets if per_row else _mean(regrets)
+    regrets = charge.cost(decision) - charge.floor(floor)
+    # the floor's decision may miss the best one by rounding; of a limit, rows' shares differ
+    if not charge.problem.shares_limit:
+        regrets = np.maximum(regrets, 0.0)
+    return regrets if per_row else max(_mean(regrets), 0.0)
 
 
 def prescriptiveness(y, decision, *, X, problem=None, floor="law", truth=None):
@@ -241,4 +249,4 @@ def prescriptiveness(y, decision, *, X, problem=None, floor="law", truth=None):
 def _sample_average_decision(problem, portfolio):
     """Decisions on rows' own observations; those of all rows for a row without."""
     pooled = pooled_atoms(portfolio.observations)
-    return problem.solve(sample_average_law(portfolio, pooled), portfolio)
+    return problem.solve(sample_average_total(portfolio, pooled, problem.horizon), portfolio)

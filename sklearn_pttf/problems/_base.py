@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 
 from sklearn_pttf._portfolio import Portfolio
 from sklearn_pttf._validation import (
@@ -20,6 +20,7 @@ from sklearn_pttf.problems._risk import check_risk, risk_of_costs
 from sklearn_pttf.problems._search import cheapest
 
 LEVEL_RANGE = (0.001, 0.999)
+N_CASES = 1000  # outcomes of a continuous law that stand for it in a quantile of costs
 
 
 class DecisionProblem(BaseEstimator, ABC):
@@ -169,7 +170,23 @@ class DecisionProblem(BaseEstimator, ABC):
         observations = numeric_columns(X, positions)
         self.check_outcomes(observations, "X")
         costs, constraints = self.read_costs(X, names), self.read_constraints(X, names)
-        return Portfolio(observations, costs, constraints, integer)
+        portfolio = Portfolio(observations, costs, constraints, integer)
+        self._check_bounds(portfolio)
+        return portfolio
+
+    def _whole(self, portfolio):
+        """Whether decisions are whole numbers."""
+        return portfolio.integer if self.integer is None else self.integer
+
+    def _check_bounds(self, portfolio):
+        """Refuse bounds of a row without a whole number between them, where decisions are whole."""
+        low, high = self._bounds(portfolio)
+        apart = np.floor(high) < np.ceil(low)
+        if self._whole(portfolio) and apart.any():
+            raise ValueError(
+                "lower and upper must have a whole number between them, as decisions are whole; "
+                f"got (lower, upper) {describe_rows(apart, np.stack([low, high], axis=1))}."
+            )
 
     def check(self):
         """Refuse parameters that make no sense, whatever X is."""
@@ -188,6 +205,10 @@ class DecisionProblem(BaseEstimator, ABC):
                 bound = row_values(value, X, names, name)
                 bounds[name] = np.where(np.isnan(bound), absent, bound)
         low, high = bounds.get("lower", 0.0), bounds.get("upper", np.inf)
+        endless = np.broadcast_to(~np.isfinite(low), len(X))
+        if endless.any():
+            values = np.broadcast_to(low, len(X))
+            raise ValueError(f"lower must be finite; got {describe_rows(endless, values)}.")
         crossed = np.broadcast_to(low > high, len(X))
         if crossed.any():
             pairs = np.stack(np.broadcast_arrays(low, high), axis=-1).reshape(-1, 2)
@@ -234,7 +255,7 @@ class DecisionProblem(BaseEstimator, ABC):
 
     def solve(self, law, portfolio):
         """Best decision of every row under its predictive law, by search; ndarray of shape (n,)."""
-        whole = portfolio.integer if self.integer is None else self.integer
+        whole = self._whole(portfolio)
         lower, upper = self._bounds(portfolio, whole)
 
         def risk(law, decision, rows):
@@ -244,8 +265,8 @@ class DecisionProblem(BaseEstimator, ABC):
         return cheapest(risk, law, lower, upper, whole)
 
     @staticmethod
-    def _bounds(portfolio, whole):
-        """Bounds of every row's decision, in whole numbers if decisions are."""
+    def _bounds(portfolio, whole=False):
+        """Bounds of every row's decision, ``(n,)`` each; in whole numbers if decisions are."""
         n_rows = len(portfolio)
         lower = portfolio.constraints.get("lower", np.zeros(n_rows))
         upper = portfolio.constraints.get("upper", np.full(n_rows, np.inf))
@@ -267,8 +288,22 @@ class DecisionProblem(BaseEstimator, ABC):
     def _risk(self, decision, law, costs):
         if self.risk == "mean":
             return law.expected(lambda outcomes: self._charged(decision, outcomes, costs), decision)
-        outcomes, weights = law.nodes(decision)
-        return risk_of_costs(self.risk, self._charged(decision, outcomes, costs), weights)
+        risk, atomic = np.empty(len(law)), law.atomic()
+        for discrete in (True, False):
+            rows = np.flatnonzero(atomic == discrete)
+            if len(rows):
+                part, own = law.take(rows), {name: value[rows] for name, value in costs.items()}
+                outcomes, weights = self._cases(part, decision[rows], discrete)
+                charged = self._charged(decision[rows], outcomes, own)
+                risk[rows] = risk_of_costs(self.risk, charged, weights)
+        return risk
+
+    def _cases(self, law, decision, discrete):
+        """Outcomes and weights that risk is taken over; many even ones for a smooth quantile."""
+        if discrete or self.risk[0] != "quantile":
+            return law.nodes(decision)
+        outcomes = law.quantile((np.arange(N_CASES) + 0.5)[None, :] / N_CASES)
+        return outcomes, np.full(outcomes.shape, 1 / N_CASES)
 
     def _charged(self, decision, outcomes, costs):
         """Costs of decisions ``(n,)`` on outcomes ``(n, q)``, refused if they cannot be."""
@@ -340,7 +375,14 @@ class DecisionProblem(BaseEstimator, ABC):
 
         portfolio : Portfolio
         """
-        return self, portfolio
+        if self.horizon == 1:
+            return self, portfolio
+        problem, constraints = clone(self), dict(portfolio.constraints)
+        problem.horizon = 1
+        for name in ("lower", "upper"):
+            if name in constraints:
+                constraints[name] = constraints[name] / self.horizon
+        return problem, portfolio.with_constraints(constraints)
 
     def own_levels(self, law, portfolio):
         """Levels of the quantiles that decisions hang on, which finetuning minds most.

@@ -56,13 +56,13 @@ def check_limit(limit, groups):
         _check_amount(limit, "limit")
 
 
-def scaled_limit(limit, share):
-    """The limit of a share of the rows, or of the time."""
+def scaled_limit(limit, share, horizon):
+    """The limit of a share of the rows, in one of several periods."""
     if isinstance(limit, dict):
-        return {label: scaled_limit(value, share) for label, value in limit.items()}
+        return {label: scaled_limit(value, share, horizon) for label, value in limit.items()}
     if isinstance(limit, PerRow):
-        return PerRow(limit.amount * share)
-    return limit * share
+        return PerRow(limit.amount / horizon)
+    return limit * share / horizon
 
 
 class SharedLimits(NamedTuple):
@@ -204,7 +204,8 @@ def _narrowed(limits, order_at, over, least, most, top, whole):
             break
         share = np.full(len(top), 0.5)
         if step % 3:  # every third step is a bisection
-            share = np.clip(excess / np.maximum(excess + room, 1e-300), 0.01, 0.99)
+            between = np.where(unsettled, excess + room, 1.0)
+            share = np.clip(np.where(unsettled, excess, 0.0) / between, 0.01, 0.99)
         price = np.where(unsettled, low + share * (high - low), high)
         orders = order_at(price[group])
         used = limits.used(orders)

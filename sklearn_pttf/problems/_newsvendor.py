@@ -18,6 +18,7 @@ from sklearn_pttf.problems._base import DecisionProblem
 from sklearn_pttf.problems._limit import allocate, check_limit, scaled_limit, shared_limits
 
 RATIO_RANGE = (0.001, 0.999)
+HIGHEST_PRICE = 1e300  # of a limit; rows that use next to nothing of it would pay any
 LEAST_RATIO = 1e-9  # at a shadow price; at none, nothing is ordered beyond the lower bound
 
 
@@ -322,20 +323,18 @@ class Newsvendor(DecisionProblem):
             return under[rows] - (under + over)[rows] * law.take(rows).cdf(orders)
 
         saving = saving_of if portfolio.integer else None
-        return limits, allocate(limits, order_at, free / slope, saving)
+        with np.errstate(over="ignore"):
+            highest = np.minimum(free / slope, HIGHEST_PRICE)
+        return limits, allocate(limits, order_at, highest, saving)
 
     def for_training(self, portfolio, share):
-        if self.limit is None and self.horizon == 1:
-            return self, portfolio
-        problem = clone(self).set_params(horizon=1)
-        if self.limit is not None:
-            problem.set_params(limit=scaled_limit(self.limit, share / self.horizon))
-        bounds = {
-            name: value / self.horizon
-            for name, value in portfolio.constraints.items()
-            if name in ("lower", "upper")
-        }
-        return problem, portfolio.with_constraints({**portfolio.constraints, **bounds})
+        problem, portfolio = super().for_training(portfolio, share)
+        if self.limit is None:
+            return problem, portfolio
+        problem = clone(problem).set_params(limit=scaled_limit(self.limit, share, self.horizon))
+        # lower bounds of some rows might need more than these rows' share
+        constraints = {k: v for k, v in portfolio.constraints.items() if k != "lower"}
+        return problem, portfolio.with_constraints(constraints)
 
     def own_levels(self, law, portfolio):
         if self.limit is None and self.risk == "mean":

@@ -5,7 +5,7 @@ import numpy as np
 from sklearn_pttf._laws import WeightedAtoms
 
 LEVELS = 1 / (1 + np.exp(-np.linspace(-9.0, 9.0, 37)))  # of the quantiles that are tried first
-N_POINTS = 9  # of a bracket
+PARTS = np.linspace(0.0, 1.0, 5)  # of the way from the best to either neighbour
 MOST_ROUNDS = 60
 TIE = 1e-11  # of a risk: what sums of weights miss by rounding
 PRECISION = 1e-7  # of the range of the decisions that were tried first
@@ -69,10 +69,13 @@ def _cheapest_of_block(risk_of, law, lower, upper, whole):
     precision = PRECISION * np.maximum(points[:, -1] - points[:, 0], 1e-300)
     for _ in range(MOST_ROUNDS):
         low, high, best = _bracket(risk_of, points)
-        done = high - low <= (2 if whole else precision)
-        if done.all() and points.shape[1] == N_POINTS:
+        near = np.maximum(best - low, high - best)
+        done = near <= (1 if whole else precision)
+        if done.all():
             break
-        points = low[:, None] + (high - low)[:, None] * np.linspace(0.0, 1.0, N_POINTS)
+        below, above = low - best, high - best
+        points = best[:, None] + np.outer(below, PARTS[:0:-1])
+        points = np.column_stack([points, best[:, None] + np.outer(above, PARTS)])
         points = np.rint(points) if whole else points
     return best
 
@@ -81,22 +84,19 @@ def _bracket(risk_of, points):
     """Neighbours of the best of increasing points, and the best itself; ``(n,)`` each."""
     risks = np.column_stack([risk_of(column) for column in points.T])
     least = risks.min(axis=1, keepdims=True)
-    rows = np.arange(len(points))
     at = (risks <= least + TIE * np.abs(least)).argmax(axis=1)  # the smallest of them
-    last = points.shape[1] - 1
-    return (
-        points[rows, np.maximum(at - 1, 0)],
-        points[rows, np.minimum(at + 1, last)],
-        points[rows, at],
-    )
+    best = np.take_along_axis(points, at[:, None], axis=1)
+    low = np.where(points < best, points, -np.inf).max(axis=1)
+    high = np.where(points > best, points, np.inf).min(axis=1)
+    best = best[:, 0]
+    return np.where(low > -np.inf, low, best), np.where(high < np.inf, high, best), best
 
 
 def _grown(risk_of, points, upper, whole):
     """The points, with larger ones as long as these are better."""
-    span = np.maximum(points[:, -1] - points[:, 0], 1.0 if whole else 1e-12)
-    last, risk = points[:, -1], risk_of(points[:, -1])
-    before = risk_of(points[:, -2])
-    growing = (risk < before) & (last < upper)
+    last = points[:, -1]
+    span = np.maximum(last - points[:, 0], 1.0 if whole else 1e-12)
+    risk, growing = risk_of(last), last < upper
     for k in range(MOST_ROUNDS):
         if not growing.any():
             break
