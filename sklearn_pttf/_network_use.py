@@ -36,7 +36,8 @@ def _chunks(observations, device):
     """The observations as float64 tensors of bounded size."""
     size = max(1, CHUNK_CELLS // max(10, observations.shape[1]))
     for start in range(0, len(observations), size):
-        yield torch.tensor(observations[start : start + size], dtype=torch.float64, device=device)
+        piece = np.ascontiguousarray(observations[start : start + size], dtype=np.float64)
+        yield torch.tensor(piece, device=device)
 
 
 @torch.inference_mode()

@@ -23,6 +23,8 @@ LAYERS = [
     {"_estimator", "pretraining", "testing", "pipeline"},
     {"model_selection"},
     {"inspection"},
+    {"_command"},
+    {"__main__"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 MODULES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")

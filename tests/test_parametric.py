@@ -15,6 +15,7 @@ from sklearn_pttf._parametric import (
     NormalLaw,
     PoissonLaw,
     RectifiedNormalLaw,
+    RoundedLaw,
     ZeroInflatedLognormalLaw,
 )
 
@@ -247,6 +248,61 @@ def test_shapes_of_arguments(name, method):
 def test_levels_outside_are_refused(name, tau):
     with pytest.raises(ValueError, match="strictly between 0 and 1"):
         LAWS[name].quantile(tau)
+
+
+SPLIT_LAWS = {
+    **LAWS,
+    "rounded": RoundedLaw(LognormalLaw([0.0, 2.0, 4.0], [0.2, 1.0, 0.5])),
+    "rectified": RectifiedNormalLaw([0.5, 3.0, 40.0], [1.0, 0.2, 5.0]),
+    "zero-inflated": ZeroInflatedLognormalLaw([0.0, 2.0, -1.0], 0.5, [0.0, 0.3, 0.9]),
+    "wide counts": NegativeBinomialLaw([0.5, 4.0, 50.0], [1e-4, 0.5, 1e-3]),
+}
+
+
+@pytest.mark.parametrize("name", SPLIT_LAWS)
+@pytest.mark.parametrize("level", [0.3, 0.5, 0.95])
+def test_nodes_that_are_split_agree_with_the_excess(name, level):
+    law = SPLIT_LAWS[name]
+    order = law.quantile(level)
+
+    def cost(outcomes):
+        return 9 * np.maximum(outcomes - order[:, None], 0) + np.maximum(
+            order[:, None] - outcomes, 0
+        )
+
+    exact = 10 * law.excess(order) + order - law.mean()
+    rough = name in ("rounded", "wide counts")  # counts of a wide law, not summed one by one
+    assert_allclose(law.expected(cost, order), exact, rtol=5e-3 if rough else 1e-3)
+    outcomes, weights = law.nodes(order)
+    assert_allclose(weights.sum(axis=1), 1.0, rtol=1e-9)
+    if name in ("rounded", "wide counts", "poisson", "negative binomial"):
+        assert_array_equal(outcomes, np.rint(outcomes))
+
+
+@pytest.mark.parametrize("name", SPLIT_LAWS)
+def test_nodes_of_a_row_do_not_depend_on_others(name):
+    law = SPLIT_LAWS[name]
+    split = law.quantile(0.6)
+
+    def far(outcomes):
+        return np.abs(outcomes - 1.5) ** 1.5
+
+    every = law.expected(far), law.expected(far, split)
+    for row in range(3):
+        one = law.take([row])
+        assert_allclose(one.expected(far), every[0][row], rtol=1e-5)
+        assert_allclose(one.expected(far, split[[row]]), every[1][row], rtol=1e-5)
+
+
+def test_narrow_counts_are_summed_one_by_one():
+    rate = np.array([0.05, 3.0, 60.0])
+    law = PoissonLaw(rate)
+    outcomes, weights = law.nodes()
+    for value in (0.0, 1.0, 4.0, 57.0):
+        mass = np.where(outcomes == value, weights, 0.0).sum(axis=1)
+        assert_allclose(mass, stats.poisson.pmf(value, rate), rtol=1e-4, atol=2e-6)
+    # the tails, of a millionth each, are one outcome
+    assert_allclose(law.expected(np.square), rate + rate**2, rtol=1e-4)
 
 
 # ---- mixtures

@@ -50,8 +50,8 @@ def decision_cost(y, decision, *, problem=None, X=None, truth=None, per_row=Fals
         columns are not looked at.
 
     truth : PredictiveDistribution, default=None
-        The true law of every row, where it is known (in a simulation): the cost is then the
-        exact expected one.
+        The true law of every row (of its total, over a horizon), where it is known, as in a
+        simulation: the cost is then the exact expected one.
 
     per_row : bool, default=False
         Whether to give the cost of every row instead of the mean.
@@ -119,7 +119,8 @@ def regret(y, decision, *, problem=None, X=None, floor="law", truth=None, per_ro
         before it comes, so the best is another one for each; the newsvendor's costs nothing.
 
     truth : PredictiveDistribution, default=None
-        The true law of every row, where it is known: costs are then expected ones.
+        The true law of every row (of its total, over a horizon), where it is known: costs are
+        then expected ones.
 
     per_row : bool, default=False
         Whether to give the regret of every row instead of the mean.
@@ -198,7 +199,8 @@ def prescriptiveness(y, decision, *, X, problem=None, floor="law", truth=None):
         What the best decision knows, as in `regret`.
 
     truth : PredictiveDistribution, default=None
-        The true law of every row, where it is known: costs are then expected ones.
+        The true law of every row (of its total, over a horizon), where it is known: costs are
+        then expected ones.
 
     Returns
     -------

@@ -49,7 +49,7 @@ class Newsvendor(DecisionProblem):
         unit of it would save, which ``decide(X, return_info=True)`` gives.
 
     limit_weights : float, str or Column, default=1.0
-        What one unit of a row uses of the limit, positive: its price, its volume.
+        What one unit of a row uses of the limit, at least 0: its price, its volume.
 
     groups : str or Column, default=None
         Column of labels, text or numbers; rows with equal labels share a limit.
@@ -264,10 +264,10 @@ class Newsvendor(DecisionProblem):
         if self.limit is None:
             return constraints
         weights = row_values(self.limit_weights, X, names, "limit_weights")
-        bad = ~(np.isfinite(weights) & (weights > 0))
+        bad = ~(np.isfinite(weights) & (weights >= 0))
         if bad.any():
             raise ValueError(
-                f"limit_weights must be positive and finite; got {describe_rows(bad, weights)}."
+                f"limit_weights must be finite and at least 0; got {describe_rows(bad, weights)}."
             )
         constraints["limit_weights"] = weights
         if self.groups is not None:
@@ -323,8 +323,8 @@ class Newsvendor(DecisionProblem):
             return under[rows] - (under + over)[rows] * law.take(rows).cdf(orders)
 
         saving = saving_of if portfolio.integer else None
-        with np.errstate(over="ignore"):
-            highest = np.minimum(free / slope, HIGHEST_PRICE)
+        with np.errstate(over="ignore", divide="ignore"):
+            highest = np.where(slope > 0, np.minimum(free / slope, HIGHEST_PRICE), 0.0)
         return limits, allocate(limits, order_at, highest, saving)
 
     def for_training(self, portfolio, share):

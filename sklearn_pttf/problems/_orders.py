@@ -72,16 +72,21 @@ def order_quantity(level, on_hand=0, on_order=0, pack=1, minimum=0):
     size = np.where(packs, arrays["pack"], 1.0)
     # what rounding adds to a whole number of packs is no further pack
     order = np.where(packs, np.ceil(wanted / size - 1e-9) * size, wanted)
-    return _like(order, given)
+    return _like(order + 0.0, given)  # no -0.0 where nothing is ordered
 
 
 def _numbers(value, name):
     """A float64 array of shape () or (n,)."""
-    if np.ndim(value) == 0 and not hasattr(value, "__array__"):
-        value = float(value)
-        if not np.isfinite(value):
-            raise ValueError(f"{name} must be finite; got {value!r}.")
-        return np.asarray(value)
+    if np.ndim(value) == 0 and not hasattr(value, "to_frame"):
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = np.nan
+        if not np.isfinite(number):
+            raise ValueError(f"{name} must be a finite number, or one a row; got {value!r}.")
+        return np.asarray(number)
+    if np.ndim(value) > 1:
+        raise ValueError(f"{name} must be a number or 1-D; got {np.ndim(value)} dimensions.")
     return check_array(value, dtype=np.float64, ensure_2d=False, input_name=name)
 
 

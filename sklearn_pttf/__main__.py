@@ -1,0 +1,187 @@
+"""The command line: from a file of sales to a file of orders.
+
+::
+
+    python -m sklearn_pttf decide sales.csv --instance sku --value units --time date
+        --underage 4 --overage 1 --out orders.csv
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from sklearn_pttf._command import decide_file
+
+DESCRIPTION = """\
+Read a file with one record a sale, and write a file with one line an instance (a product, a
+store, a spare part): what to stock, and what to order for it. Files are CSV or Parquet, by their
+extension. Records of the same instance in the same period are added up. Labels such as 00123 stay
+text. Periods without a record are sales of 0, in every period of the file, unless --fill and
+--offered say otherwise."""
+
+COLUMNS = """\
+columns of the output:
+  the instance, under its own name
+  level          stock to have, before demand is known
+  order          what to order, if --on-hand, --on-order, --pack or --minimum is given
+  mean           expected demand, over the horizon
+  p10, p50, p90  quantiles of demand, over the horizon
+  expected_cost  of having the level in stock; not with --service-level
+
+exit status: 0 done, 2 bad input (nothing is written), 130 interrupted"""
+
+
+def _number_or_column(text):
+    """A finite number, or the name of a column."""
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return number if abs(number) < float("inf") else text
+
+
+def _whole(text):
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1; got {text}")
+    return number
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="python -m sklearn_pttf", description="Decisions from little data, for files."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    decide = commands.add_parser(
+        "decide",
+        help="decide what to stock and to order, from a file of sales",
+        description=DESCRIPTION,
+        epilog=COLUMNS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    decide.add_argument("sales", type=Path, metavar="SALES", help="file of sales, .csv or .parquet")
+    decide.add_argument("--out", type=Path, required=True, help="file to write, likewise")
+    _add_records(decide.add_argument_group("what the records hold"))
+    per_row = "VALUE is a number, or the name of a column of the --info file."
+    _add_problem(decide.add_argument_group("what is decided", per_row))
+    _add_order(decide.add_argument_group("from the level to the order", per_row))
+    _add_method(decide.add_argument_group("how"))
+    return parser
+
+
+def _add_records(group):
+    group.add_argument("--instance", required=True, metavar="COLUMN", help="labels of instances")
+    group.add_argument("--value", required=True, metavar="COLUMN", help="units sold")
+    group.add_argument(
+        "--time",
+        metavar="COLUMN",
+        help="dates (ISO 8601) or numbers of periods; without it every record is a period",
+    )
+    group.add_argument(
+        "--time-format", metavar="FORMAT", help="of other dates, such as %%d.%%m.%%Y"
+    )
+    group.add_argument(
+        "--calendar",
+        metavar="FREQUENCY",
+        help="D, W-MON, MS, ...: periods begin at every date of that pandas frequency "
+        "(default: the dates that occur in the file)",
+    )
+    group.add_argument(
+        "--offered",
+        choices=["all", "own"],
+        default="all",
+        help="when an instance could be sold: in all periods of the file (default), or from its "
+        "own first to its own last record",
+    )
+    group.add_argument(
+        "--fill",
+        choices=["zero", "missing"],
+        default="zero",
+        help="what a period without a record is (default: zero)",
+    )
+    group.add_argument(
+        "--negatives",
+        choices=["raise", "clip", "missing"],
+        default="raise",
+        help="what a period with a negative sum is: an error (default), 0, or missing",
+    )
+    group.add_argument("--periods", type=_whole, metavar="K", help="use the newest K periods only")
+
+
+def _add_problem(group):
+    def add(option, text, **settings):
+        group.add_argument(option, type=_number_or_column, metavar="VALUE", help=text, **settings)
+
+    group.add_argument(
+        "--info",
+        type=Path,
+        metavar="FILE",
+        help="one record an instance, with the --instance column and columns of VALUEs",
+    )
+    add("--underage", "cost of a unit short")
+    add("--overage", "cost of a unit left over")
+    add("--service-level", "instead of both costs: probability that demand is covered")
+    group.add_argument(
+        "--horizon", type=_whole, default=1, metavar="H", help="periods that a level must last"
+    )
+    add("--limit", "what all orders together may use; a column with --groups only")
+    add("--limit-weights", "what a unit of the order uses of the limit (default: 1)")
+    group.add_argument(
+        "--groups",
+        metavar="COLUMN",
+        help="column of the --info file; each group has the limit for itself",
+    )
+    add("--lower", "least level")
+    add("--upper", "highest level")
+
+
+def _add_order(group):
+    def add(option, text):
+        group.add_argument(option, type=_number_or_column, metavar="VALUE", help=text)
+
+    add("--on-hand", "stock there is (default: 0)")
+    add("--on-order", "stock on its way (default: 0)")
+    add("--pack", "units of a pack (default: 1, or 0 for no packs if sales are not whole numbers)")
+    add("--minimum", "smallest order there is, in units (default: 0)")
+
+
+def _add_method(group):
+    group.add_argument(
+        "--checkpoint", default="auto", help="pretrained weights, a name or a file (default: auto)"
+    )
+    group.add_argument(
+        "--finetune",
+        choices=["auto", "none"],
+        default="auto",
+        help="whether the weights are trained on the file's instances, on 2,000 of them for about "
+        "half a minute if there are more; none is faster, and mostly as good",
+    )
+    group.add_argument("--seed", type=int, default=0, help="of all that is random (default: 0)")
+    group.add_argument("--quiet", action="store_true", help="only warnings and errors")
+
+
+def main(argv=None):
+    """Run the command; the exit status."""
+    options = _parser().parse_args(argv)
+    try:
+        summary = decide_file(options)
+    except (ValueError, ImportError) as error:
+        return _failed(str(error))
+    except OSError as error:
+        named = error.filename is not None and error.strerror is not None
+        return _failed(f"{error.filename}: {error.strerror}" if named else str(error))
+    except KeyboardInterrupt:
+        print("interrupted; nothing was written", file=sys.stderr)
+        return 130
+    if not options.quiet:
+        print("\n".join(summary))
+    return 0
+
+
+def _failed(message):
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
