@@ -3,15 +3,17 @@
 import warnings
 
 import numpy as np
+from scipy import stats
 
 from sklearn_pttf.exceptions import DriftWarning, PriorConflictWarning
 
 FEWEST_ROWS = 20  # that say anything
 LEAST_DRIFT = 0.1  # of the mean that is worth a warning
-DRIFT_ERRORS = 4.0  # standard errors it must be from none
+CHANCE = 1e-5  # of a warning where there is nothing to warn of
 MOST_ROWS = 2000  # that the law is tried on
 OUTER = 0.005  # probability of either tail
 MOST_OUTSIDE = 0.05  # share of rows in the tails; twice OUTER is what should be
+USUAL = 0.02  # share of rows in the tails of a law that is about right
 
 
 def warn_of_drift(observations):
@@ -32,8 +34,9 @@ def warn_of_drift(observations):
         return
     change = ((late - early)[rows]) / both[rows]
     mean, error = change.mean(), change.std(ddof=1) / np.sqrt(rows.sum())
+    needed = stats.t.isf(CHANCE / 2, rows.sum() - 1) * error
     ratio = (1 + mean) / max(1 - mean, 1e-9) - 1
-    if abs(ratio) < LEAST_DRIFT or abs(mean) < DRIFT_ERRORS * error:
+    if abs(ratio) < LEAST_DRIFT or abs(mean) < needed:
         return
     warnings.warn(
         f"observations drift: those in the later half of {rows.sum():,} rows are {abs(ratio):.0%} "
@@ -83,7 +86,8 @@ def warn_of_conflict(predict, portfolio, rng):
     # of whole numbers and zeros, the whole mass of the outcome counts for it
     below, reached = law.cdf(outcomes - 1e-9 * (1 + outcomes)), law.cdf(outcomes)
     outside = (reached < OUTER) | (below > 1 - OUTER)
-    if outside.mean() <= MOST_OUTSIDE:
+    by_chance = stats.binom.sf(outside.sum() - 1, len(rows), USUAL)
+    if outside.mean() <= MOST_OUTSIDE or by_chance > CHANCE:
         return
     shown = ", ".join(str(row) for row in rows[outside][:5])
     warnings.warn(

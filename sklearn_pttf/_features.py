@@ -20,13 +20,13 @@ from sklearn_pttf._units import (
 
 N_ORDER_STATISTICS = 8
 MAX_LOG_COUNT = 12.0  # whole numbers above e^12 look continuous
-N_PORTFOLIO_FEATURES = 16
+N_PORTFOLIO_FEATURES = 19
 N_CELL_FEATURES = 7
 N_ROW_FEATURES = 16 + N_ORDER_STATISTICS
 
 
 def portfolio_features(units):
-    """Features that all rows of a portfolio share, ``(B, 1, 16)``."""
+    """Features that all rows of a portfolio share, ``(B, 1, 19)``."""
     return torch.stack(
         [
             units.noise.log(),
@@ -38,6 +38,9 @@ def portfolio_features(units):
             torch.asinh(units.slope),
             units.spread.log(),
             units.zero_share,
+            units.zero_odds / 3,
+            (units.log_mean - units.centre).clamp(-8, 8),
+            units.whole * (units.log_mean + units.scale.log()).clamp(-8, MAX_LOG_COUNT) / 4,
             (units.zero_spread + 0.05).log(),
             units.extra_zeros,
             (units.positive_noise / units.noise).log(),

@@ -261,7 +261,9 @@ class QuantileHead(nn.Module):
         rise = rise - rise[..., self.n_knots // 2].unsqueeze(-1)
         standard = base.unsqueeze(-1) + width.unsqueeze(-1) * rise
         unit = location * row_noise(units, location)
-        quantiles = location.unsqueeze(-1) + unit.unsqueeze(-1) * standard  # (B, N, K)
+        grain = units.whole / units.scale  # a whole number stands for what is up to one below it
+        unit, centre = (unit**2 + grain**2 / 12).sqrt(), location - grain / 2
+        quantiles = centre.unsqueeze(-1) + unit.unsqueeze(-1) * standard  # (B, N, K)
         return self._with_zeros(quantiles, share.unsqueeze(-1), zero_width.unsqueeze(-1))
 
     @staticmethod
@@ -275,7 +277,8 @@ class QuantileHead(nn.Module):
         """The row's level, between its own and the portfolio's; ``(B, N)``."""
         level = row_level(rows, units.scale)
         trust = (level_credibility(rows, units, level).logit() + trust).sigmoid()
-        log_location = units.centre + trust * (level.log() - units.centre)
+        centre = torch.minimum(units.centre, units.log_mean)
+        log_location = centre + trust * (level.log() - centre)
         return (log_location + (units.noise * shift).clamp(-8, 8)).exp()
 
     @staticmethod
@@ -407,7 +410,7 @@ class DecisionNetwork(nn.Module):
         return self.encoder(rows, units, row_level(rows, units.scale))
 
     def _first_tokens(self, units):
-        # (B, 1, 16) -> (B, T, d)
+        # (B, 1, 19) -> (B, T, d)
         return self.tokens + self.portfolio(portfolio_features(units))
 
     def _output(self, states, rows, units):

@@ -23,6 +23,7 @@ class PortfolioUnits(NamedTuple):
     whole: torch.Tensor  # 1 for whole-number outcomes, else 0
     # levels
     centre: torch.Tensor  # mean of the rows' log levels
+    log_mean: torch.Tensor  # log of the mean observation, which zeros make smaller than levels
     spread: torch.Tensor  # standard deviation of the rows' log levels
     level_variance: torch.Tensor  # variance between rows of log level, beyond chance
     # noise
@@ -35,6 +36,7 @@ class PortfolioUnits(NamedTuple):
     noise_variance: torch.Tensor  # variance between rows of log noise, beyond chance
     # zeros
     zero_share: torch.Tensor
+    zero_odds: torch.Tensor  # log of zeros to others
     extra_zeros: torch.Tensor  # share of zeros in rows whose positives are no small counts
     zero_spread: torch.Tensor  # how much those rows' shares of zeros differ; 1 if by chance
     zero_trust: torch.Tensor  # correlation of two zeros of a row: 0 if shares do not differ
@@ -206,6 +208,7 @@ def _moments(rows, scale, whole):
         "rows": torch.ones_like(level),
         "used": used,
         "cells": rows.count,
+        "amount": (rows.values.sum(-1) / scale).clamp_max(MOST_UNITS),
         "log_level": log_level * used,
         "log_level_square": log_level**2 * used,
         "degrees": degrees,
@@ -285,10 +288,13 @@ def _plain_units(scale, whole, sums):
     positive_noise = (sums.positive_squares + 0.02 * noise**2) / (sums.positive_degrees + 0.02)
     slope = sums.squares_by_log_level / (sums.squares + 1e-6) - centre
     unevenness = (sums.fourth * sums.degrees + 1e-6) / (sums.squares**2 + 1e-6)
+    log_mean = ((sums.amount + LEVEL_WEIGHT) / (sums.cells + LEVEL_WEIGHT)).log()
+    zero_odds = (sums.zeros + LEVEL_WEIGHT) / (sums.cells - sums.zeros + LEVEL_WEIGHT)
     return PortfolioUnits(
         scale=scale,
         whole=whole,
         centre=centre,
+        log_mean=log_mean,
         spread=(variance + 1e-4).sqrt(),
         level_variance=variance,
         noise=noise,
@@ -299,6 +305,7 @@ def _plain_units(scale, whole, sums):
         noise_centre=torch.zeros_like(noise),
         noise_variance=torch.zeros_like(noise),
         zero_share=sums.zeros / sums.cells.clamp_min(1),
+        zero_odds=zero_odds.log(),
         extra_zeros=extra_zeros,
         zero_spread=zero_spread,
         zero_trust=zero_trust,

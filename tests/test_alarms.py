@@ -40,10 +40,10 @@ def _growing(factor, n=200, n_columns=8, seed=0):
     return np.rint(_counts(n, n_columns, seed) * np.linspace(1.0, factor, n_columns))
 
 
-def _spiked(share=0.5, n=200, seed=0):
-    """Rows of ones and hundreds, drawn for every cell: like nothing that is sold."""
-    rng = np.random.default_rng(seed)
-    return np.where(rng.uniform(size=(n, 8)) < share, 100.0, 1.0)
+def _spiked(n=200, seed=0):
+    """Rows of hundreds with just one cell of a million: like nothing that is sold."""
+    at = np.random.default_rng(seed).integers(8, size=(n, 1))
+    return np.where(np.arange(8) == at, 1e6, 100.0)
 
 
 # ---- nothing to warn of
@@ -192,16 +192,17 @@ def test_conflict_by_hand():
         warn_of_conflict(predict, portfolio, np.random.default_rng(0))
 
     X = np.full((100, 2), 10.0)
-    for n_out, warned in [(5, []), (6, [PriorConflictWarning])]:
+    for n_out, warned in [(10, []), (11, [PriorConflictWarning])]:
         for value in (12.6, 7.4):
             X[:n_out] = value
             assert _warned(Portfolio(X, integer=False), conflict) == warned
             X[:n_out] = 12.5
             assert _warned(Portfolio(X, integer=False), conflict) == []
-    X[[20, 30, 40, 50, 60, 70]] = 12.6
-    with pytest.warns(PriorConflictWarning, match="in 6% of 100 rows .* as in rows 20, 30, 40, 5"):
+    X[:] = 10.0
+    X[20:81:6] = 12.6
+    with pytest.warns(PriorConflictWarning, match="in 11% of 100 rows .* as in rows 20, 26, 32, 3"):
         conflict(Portfolio(X, integer=False))
-    X[70] = NAN  # and with one observation there is nothing to hold out
+    X[80] = NAN  # and with one observation there is nothing to hold out
     X[:, 1] = np.where(np.arange(100) < 81, NAN, X[:, 1])
     assert _warned(Portfolio(X, integer=False), conflict) == []
 
