@@ -8,9 +8,8 @@
 
 import argparse
 import sys
+from importlib.util import find_spec
 from pathlib import Path
-
-from sklearn_pttf._command import decide_file
 
 DESCRIPTION = """\
 Read a file with one record a sale, and write a file with one line an instance (a product, a
@@ -47,6 +46,9 @@ def _whole(text):
     return number
 
 
+VALUE = {"type": _number_or_column, "metavar": "VALUE"}
+
+
 def _parser():
     parser = argparse.ArgumentParser(
         prog="python -m sklearn_pttf", description="Decisions from little data, for files."
@@ -61,111 +63,115 @@ def _parser():
     )
     decide.add_argument("sales", type=Path, metavar="SALES", help="file of sales, .csv or .parquet")
     decide.add_argument("--out", type=Path, required=True, help="file to write, likewise")
-    _add_records(decide.add_argument_group("what the records hold"))
     per_row = "VALUE is a number, or the name of a column of the --info file."
-    _add_problem(decide.add_argument_group("what is decided", per_row))
-    _add_order(decide.add_argument_group("from the level to the order", per_row))
-    _add_method(decide.add_argument_group("how"))
+    _add_records(decide.add_argument_group("what the records hold").add_argument)
+    _add_problem(decide.add_argument_group("what is decided", per_row).add_argument)
+    _add_order(decide.add_argument_group("from the level to the order", per_row).add_argument)
+    _add_method(decide.add_argument_group("how").add_argument)
     return parser
 
 
-def _add_records(group):
-    group.add_argument("--instance", required=True, metavar="COLUMN", help="labels of instances")
-    group.add_argument("--value", required=True, metavar="COLUMN", help="units sold")
-    group.add_argument(
+def _add_records(add):
+    add("--instance", required=True, metavar="COLUMN", help="labels of instances")
+    add("--value", required=True, metavar="COLUMN", help="units sold")
+    add(
         "--time",
         metavar="COLUMN",
         help="dates (ISO 8601) or numbers of periods; without it every record is a period",
     )
-    group.add_argument(
-        "--time-format", metavar="FORMAT", help="of other dates, such as %%d.%%m.%%Y"
-    )
-    group.add_argument(
+    add("--time-format", metavar="FORMAT", help="of other dates, such as %%d.%%m.%%Y")
+    add(
         "--calendar",
         metavar="FREQUENCY",
         help="D, W-MON, MS, ...: periods begin at every date of that pandas frequency "
         "(default: the dates that occur in the file)",
     )
-    group.add_argument(
+    add(
         "--offered",
         choices=["all", "own"],
         default="all",
         help="when an instance could be sold: in all periods of the file (default), or from its "
         "own first to its own last record",
     )
-    group.add_argument(
+    add(
         "--fill",
         choices=["zero", "missing"],
         default="zero",
         help="what a period without a record is (default: zero)",
     )
-    group.add_argument(
+    add(
         "--negatives",
         choices=["raise", "clip", "missing"],
         default="raise",
         help="what a period with a negative sum is: an error (default), 0, or missing",
     )
-    group.add_argument("--periods", type=_whole, metavar="K", help="use the newest K periods only")
+    add("--periods", type=_whole, metavar="K", help="use the newest K periods only")
 
 
-def _add_problem(group):
-    def add(option, text, **settings):
-        group.add_argument(option, type=_number_or_column, metavar="VALUE", help=text, **settings)
-
-    group.add_argument(
+def _add_problem(add):
+    add(
         "--info",
         type=Path,
         metavar="FILE",
         help="one record an instance, with the --instance column and columns of VALUEs",
     )
-    add("--underage", "cost of a unit short")
-    add("--overage", "cost of a unit left over")
-    add("--service-level", "instead of both costs: probability that demand is covered")
-    group.add_argument(
-        "--horizon", type=_whole, default=1, metavar="H", help="periods that a level must last"
+    add("--underage", **VALUE, help="cost of a unit short")
+    add("--overage", **VALUE, help="cost of a unit left over")
+    add("--service-level", **VALUE, help="instead of both: probability that demand is covered")
+    add("--horizon", type=_whole, default=1, metavar="H", help="periods that a level must last")
+    add("--limit", **VALUE, help="what all orders together may use; a column with --groups only")
+    add("--limit-weights", **VALUE, help="what a unit of the order uses of it (default: 1)")
+    add("--groups", metavar="COLUMN", help="column of the --info file; each has a limit for itself")
+    add("--lower", **VALUE, help="least level")
+    add("--upper", **VALUE, help="highest level")
+
+
+def _add_order(add):
+    add("--on-hand", **VALUE, help="stock there is (default: 0)")
+    add("--on-order", **VALUE, help="stock on its way (default: 0)")
+    add(
+        "--pack",
+        **VALUE,
+        help="units of a pack (default: 1, or 0 for no packs if sales are not whole numbers)",
     )
-    add("--limit", "what all orders together may use; a column with --groups only")
-    add("--limit-weights", "what a unit of the order uses of the limit (default: 1)")
-    group.add_argument(
-        "--groups",
-        metavar="COLUMN",
-        help="column of the --info file; each group has the limit for itself",
-    )
-    add("--lower", "least level")
-    add("--upper", "highest level")
+    add("--minimum", **VALUE, help="smallest order there is, in units (default: 0)")
 
 
-def _add_order(group):
-    def add(option, text):
-        group.add_argument(option, type=_number_or_column, metavar="VALUE", help=text)
-
-    add("--on-hand", "stock there is (default: 0)")
-    add("--on-order", "stock on its way (default: 0)")
-    add("--pack", "units of a pack (default: 1, or 0 for no packs if sales are not whole numbers)")
-    add("--minimum", "smallest order there is, in units (default: 0)")
-
-
-def _add_method(group):
-    group.add_argument(
-        "--checkpoint", default="auto", help="pretrained weights, a name or a file (default: auto)"
-    )
-    group.add_argument(
+def _add_method(add):
+    add("--checkpoint", default="auto", help="pretrained weights, a name or file (default: auto)")
+    add(
         "--finetune",
         choices=["auto", "none"],
         default="auto",
         help="whether the weights are trained on the file's instances, on 2,000 of them for about "
         "half a minute if there are more; none is faster, and mostly as good",
     )
-    group.add_argument("--seed", type=int, default=0, help="of all that is random (default: 0)")
-    group.add_argument("--quiet", action="store_true", help="only warnings and errors")
+    add("--seed", type=int, default=0, help="of all that is random (default: 0)")
+    add("--quiet", action="store_true", help="only warnings and errors")
+
+
+def _check_installed(options):
+    """Refuse if what reads the files is not installed; the package does without."""
+    needed = {"pandas": "files are read with pandas"}
+    paths = (options.sales, options.out, options.info)
+    if any(path.suffix.lower() == ".parquet" for path in paths if path is not None):
+        needed["pyarrow"] = "Parquet needs pyarrow"
+    for package, reason in needed.items():
+        if find_spec(package) is None:
+            raise ImportError(
+                f"{reason}, which is not installed: pip install 'sklearn-pttf[files]'"
+            )
 
 
 def main(argv=None):
     """Run the command; the exit status."""
     options = _parser().parse_args(argv)
     try:
+        _check_installed(options)
+        from sklearn_pttf._command import decide_file
+
         summary = decide_file(options)
-    except (ValueError, ImportError) as error:
+    except (ValueError, ImportError, MemoryError) as error:
         return _failed(str(error))
     except OSError as error:
         named = error.filename is not None and error.strerror is not None
@@ -173,8 +179,8 @@ def main(argv=None):
     except KeyboardInterrupt:
         print("interrupted; nothing was written", file=sys.stderr)
         return 130
-    if not options.quiet:
-        print("\n".join(summary))
+    for line in summary:
+        print(line)
     return 0
 
 

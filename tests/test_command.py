@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,10 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import sklearn_pttf
-from sklearn_pttf import PretrainedDecisionTransformer, _command
+from sklearn_pttf import PretrainedDecisionTransformer
 from sklearn_pttf.__main__ import _parser, main
+from sklearn_pttf._command import _decide, _files, _inputs
+from sklearn_pttf.datasets import _long
 from sklearn_pttf.problems import Newsvendor, order_quantity
 
 PACKAGE = Path(sklearn_pttf.__file__).parent
@@ -117,8 +120,8 @@ def test_orders(small, capsys):
     assert "with so few instances it is told too high" in out
     assert f"stock {level.sum():.0f} for an expected demand of {info.mean.sum():.4g} " in out
     assert out.endswith("orders.csv written\n")
-    described = "6 records of 3 instances, 4 periods of 4 from 2026-03-02 to 2026-03-05\n"
-    assert f"sales.csv: {described}" in err
+    described = "6 records from 2026-03-02 to 2026-03-05, 0 of them without a value; "
+    assert f"sales.csv: {described}3 instances, 4 periods in use\n" in err
 
 
 def test_quiet_and_again(small, capsys):
@@ -134,7 +137,7 @@ def _table(*options, text=SMALL, records=RECORDS):
     """The table that the command makes of a file."""
     Path("sales.csv").write_text(text)
     parsed = _command_options(*options, records=records)
-    return _command._read_sales(parsed)
+    return _inputs.read_sales(parsed)
 
 
 def _command_options(*options, records=RECORDS):
@@ -192,6 +195,23 @@ def test_dialects(text):
     table = _table(*options, text=text)
     assert table.index.tolist() == list(TABLE)
     assert_array_equal(table, list(TABLE.values()))
+
+
+def test_files_are_read_in_parts(monkeypatch):
+    monkeypatch.setattr(_files, "CHUNK_LINES", 2)
+    assert_array_equal(_table(text=SMALL), list(TABLE.values()))
+    for k in range(2, 7):
+        lines = SMALL.splitlines()
+        lines[k - 1] += ",1"
+        with pytest.raises(ValueError, match=f"Expected 3 fields in line {k}, saw 4"):
+            _table(text="\n".join(lines))
+
+
+def test_hours_and_local_time():
+    times = ["2026-03-29T00:30:00+01:00", "2026-03-29T03:00:00+02:00", "2026-03-29T05:10:00Z"]
+    text = "sku,date,units\n" + "".join(f"a,{time},{k + 1}\n" for k, time in enumerate(times))
+    assert_array_equal(_table("--calendar", "h", text=text), [[1, 0, 0, 2, 0, 3]])
+    assert_array_equal(_table("--calendar", "D", text=text), [[6]])
 
 
 def test_dates_of_other_forms_and_numbers_of_periods():
@@ -341,13 +361,13 @@ def test_orders_that_are_not_whole(capsys):
 
 def test_of_many_instances_some_are_trained_on(sales, monkeypatch, capsys):
     X, _ = sales
-    monkeypatch.setattr(_command, "MOST_FINETUNED", 25)
+    monkeypatch.setattr(_decide, "MOST_FINETUNED", 25)
     assert _run(*COSTS, "--seed", "3") == 0
     err = capsys.readouterr().err
     assert "fitting to 25 instances\n" in err
     assert "not finetuned: 25 rows to charge are fewer than 150" in err
-    chosen = np.sort(np.random.default_rng(3).permutation(40)[:25])
-    pdt = PretrainedDecisionTransformer(Newsvendor(4.0, 1.0), finetune=None).fit(X.iloc[chosen])
+    chosen = X.sample(25, random_state=3)
+    pdt = PretrainedDecisionTransformer(Newsvendor(4.0, 1.0), finetune=None).fit(chosen)
     assert_array_equal(_orders()["level"], pdt.decide(X))
     assert len(_orders()) == 40
 
@@ -367,7 +387,7 @@ def test_what_came_of_finetuning(chosen, line):
         "gain_std_error": np.array([0.0, 0.1]),
         "chosen": np.arange(2) == chosen,
     }
-    assert _command._finetuned(report).startswith(line)
+    assert _decide._finetuned(report).startswith(line)
 
 
 def test_warnings_are_lines(capsys):
@@ -381,29 +401,51 @@ def test_warnings_are_lines(capsys):
     assert re.fullmatch(r"warning: observations drift: .* \d+% higher .*\n", err)
 
 
-def test_rows_are_named():
+def test_rows_are_named(capsys):
     labels = ["a", "b", "c"]
-    named = _command._named
-    assert named("got row 2: -1.0, row 0: nan (2 in all)", labels) == (
-        "got instance 'c': -1.0, instance 'a': nan (2 in all)"
-    )
-    assert named("in 9% of 20 rows, as in rows 0, 1. Look", labels) == (
-        "in 9% of 20 rows, as in instances 'a', 'b'. Look"
+    message = r"^got instance 'c': -1.0, instance 'a': nan \(2 in all\)$"
+    with pytest.raises(ValueError, match=message), _decide._naming(labels):
+        raise ValueError("got row 2: -1.0, row 0: nan (2 in all)")
+    with _decide._naming(labels):
+        warnings.warn("in 9% of 20 rows, as in rows 0, 1. Look", stacklevel=1)
+    assert capsys.readouterr().err == (
+        "warning: in 9% of 20 rows, as in instances 'a', 'b'. Look\n"
     )
 
 
-def test_held_out():
+def test_shuffled():
     observations = np.array([[1.0, NAN, 3, 4, 5], [NAN, NAN, NAN, 8, NAN], [NAN] * 5])
-    at, evidence, outcomes = _command._held_out(observations, 2, np.random.default_rng(0))
-    # pairs of periods from the newest on, of which only one is whole
-    assert_array_equal(at, [0])
-    assert_array_equal(evidence, [[1, NAN, 3, NAN, NAN]])
-    assert_array_equal(outcomes, [[4, 5]])
-    at, evidence, outcomes = _command._held_out(observations, 1, np.random.default_rng(0))
-    assert_array_equal(at, [0, 0, 0, 0, 1])
-    assert sorted(outcomes[:4, 0]) == [1, 3, 4, 5]
-    assert_array_equal(np.isnan(evidence).sum(axis=1), [2, 2, 2, 2, 5])
-    assert np.isnan(_command._held_out(observations, 6, np.random.default_rng(0))[0]).size == 0
+    # pairs of periods from the newest on stay pairs, and only one of them is whole
+    rng = np.random.default_rng(0)
+    assert_array_equal(_decide._shuffled(observations, 2, rng)[0], [1, NAN, 3, 4, 5])
+    rows = np.array([_decide._shuffled(observations, 1, rng) for _ in range(50)])
+    assert_array_equal(np.sort(rows, axis=2), np.broadcast_to(np.sort(observations), rows.shape))
+    # what was observed comes last, so that it is held out
+    assert np.isnan(rows[:, :, 0]).all()
+    assert_array_equal(rows[:, 1, 4], np.full(50, 8))
+    assert set(rows[:, 0, 4]) == {1, 3, 4, 5}
+    assert_array_equal(_decide._shuffled(observations, 6, rng), observations)
+
+
+@pytest.mark.parametrize("horizon", [1, 2, 6])
+def test_saving(horizon, monkeypatch):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.poisson(rng.gamma(2, 4, (200, 1)), (200, 5)).astype(float))
+    X = X.mask(rng.random(X.shape) < 0.1)
+    problem = Newsvendor(4.0, 1.0, horizon=horizon)
+    pdt = PretrainedDecisionTransformer(problem, finetune=None).fit(X)
+    monkeypatch.setattr(_decide, "ROUNDS", 5)
+    line = _decide._saving(pdt, X, seed=0)
+    if horizon == 6:
+        assert line.endswith("can be told: no held-out observation to charge")
+        return
+    # all is held out, and with single periods as often as it is there
+    charged = 200 if horizon == 1 else X.notna().iloc[:, 1:].to_numpy().reshape(200, 2, 2)
+    charged = charged if horizon == 1 else charged.all(axis=2).any(axis=1).sum()
+    assert line.endswith(f"by leave-one-out on {charged} instances")
+    share, error = (float(x) for x in re.findall(r"([-\d.]+)%", line))
+    assert abs(share - 100 * pdt.score(X)) < 0.06
+    assert 0.1 < error < 5
 
 
 # ---------------------------------------------------------------- bad input
@@ -429,7 +471,11 @@ BAD_FILES = {
     "no date": (
         "sku,date,units\na,31.3.2026,3\n",
         r"column 'date' has 1 cells that are no date \(line 2: '31.3.2026'\); dates are whole "
-        "numbers or ISO 8601, such as 2024-03-31; --time-format is for others",
+        r"numbers or ISO 8601 \(2024-03-31\); --time-format is for others",
+    ),
+    "empty date": (
+        "sku,date,units\na,7,3\na,,3\n",
+        r"column 'date' has 1 empty cells \(line 3: ''\); every record needs a date",
     ),
     "time of day": (
         "sku,date,units\na,2026-03-02 08:30,3\n",
@@ -445,7 +491,7 @@ BAD_FILES = {
     ),
     "all lines too long": (
         "sku,date,units\na,2026-03-02,3,5\n",
-        r"sales\.csv has lines with more cells than its first line",
+        r"sales\.csv cannot be read as CSV: Expected 3 fields in line 2, saw 4",
     ),
     "open quote": ('sku,date,units\n"a,2026-03-02,3\n', "cannot be read as CSV: EOF inside string"),
     "not UTF-8": (
@@ -505,8 +551,10 @@ BAD_OPTIONS = {
         r"lower must not exceed upper .* instance 'NA': \[9\. 1\.\], instance 'b'",
     ),
     "pack": (["--pack", "-6"], "pack must be at least 0; got instance '00123': -6.0"),
-    "calendar": (["--calendar", "fortnight"], "--calendar is 'fortnight'; it must be a pandas fr"),
-    "hours": (["--calendar", "h"], "--calendar is 'h'; it must be a pandas frequency of days"),
+    "calendar": (
+        ["--calendar", "fortnight"],
+        "calendar must be None, a pandas frequency such as 'D', .*; got 'fortnight'",
+    ),
     "checkpoint": (["--checkpoint", "no-such"], "checkpoint='no-such' is neither a shipped"),
     "instance": (["--instance", "units"], "--instance, --value and --time must differ; got units"),
     "format": (["--time-format", "%d.%m.%Y"], r"no date .*; --time-format is '%d\.%m\.%Y'"),
@@ -536,9 +584,17 @@ def test_other_bad_files_of_instances(small, capsys):
     assert message in _refused(capsys, *options)
 
 
+def test_calendar_needs_dates(small, capsys):
+    options = [*COSTS, "--calendar", "D"]
+    assert _refused(capsys, *options, records=RECORDS[:4]) == "--calendar needs --time"
+    Path("sales.csv").write_text("sku,date,units\na,7,3\n")
+    message = "calendar='D' is a frequency, but time='date' holds whole numbers"
+    assert message in _refused(capsys, *options)
+
+
 def test_too_large(small, monkeypatch, capsys):
-    monkeypatch.setattr(_command, "MOST_CELLS", 11)
-    message = "3 instances and 4 periods, from 2026-03-02 to 2026-03-05: too many to be held"
+    monkeypatch.setattr(_long, "MOST_CELLS", 11)
+    message = "sales.csv: 3 instances of up to 4 periods are too many for a table; is a date wrong?"
     assert message in _refused(capsys, *COSTS)
     assert _run(*COSTS, *FAST, "--periods", "3") == 0
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_pttf.datasets import (
+    _long,
     from_long,
     load_baseball,
     load_horse_kicks,
@@ -289,6 +290,15 @@ def test_calendar_of_dates_covers_every_instance(calendar):
     check_both(shop(), ["milk", "tea"], table, **TIMED, calendar=calendar)
     table = [[10, 9, NAN, NAN], [3, NAN, 5, NAN]]
     check_both(shop(), ["milk", "tea"], table, **TIMED, calendar=calendar, fill="missing")
+
+
+def test_offered():
+    everywhere = [[NAN, NAN, 10, 9], [3, 0, 0, 5]], [[10, 9, 0, 0], [3, 0, 0, 5]]
+    days = [f"2024-03-0{day}" for day in (1, 2, 3, 4)]
+    for calendar in ("D", days):
+        for offered, table in zip(("own", "all"), everywhere, strict=True):
+            check_both(shop(), ["milk", "tea"], table, **TIMED, calendar=calendar, offered=offered)
+    check_both(shop(), ["milk", "tea"], [[10, 9, 0], [3, 0, 5]], **TIMED, offered="all")
 
 
 def test_width_keeps_the_newest():
@@ -778,6 +788,14 @@ def test_frequencies_are_periods():
     check_both(hours, ["a"], [[1, 0, 2]], **TIMED, calendar="h")
 
 
+def test_too_many_cells(monkeypatch):
+    monkeypatch.setattr(_long, "MOST_CELLS", 7)
+    for source in (shop(), to_polars(shop())):
+        with pytest.raises(ValueError, match="2 instances of up to 4 periods are too many for a"):
+            from_long(source, **TIMED, calendar="D")
+        from_long(source, **TIMED, calendar="D", width=4)
+
+
 def test_times_of_day_need_a_calendar():
     frame = sales(product=["a"], day=[dt.datetime(2024, 3, 1, 10, 30)], units=[1])
     for source in (frame, to_polars(frame)):
@@ -800,6 +818,7 @@ def test_time_of_day_is_shown_and_counts():
             {"negatives": "drop"},
             r"negatives must be one of \('raise', 'clip', 'missing'\); .*'drop'",
         ),
+        ({"offered": "always"}, r"offered must be one of \('own', 'all'\); got 'always'"),
         ({"width": 0}, "width must be a whole number of at least 1, or None; got 0"),
         ({"width": 2.0}, "width must be .*; got 2.0"),
         ({"width": True}, "width must be .*; got True"),

@@ -1,4 +1,4 @@
-"""The README's ten lines of use run as they stand."""
+"""The README's lines of use run as they stand."""
 
 import re
 from pathlib import Path
@@ -18,10 +18,21 @@ def test_lines_of_use(tmp_path, monkeypatch, capsys):
     )
     sales.to_csv(tmp_path / "sales.csv", index=False)
     monkeypatch.chdir(tmp_path)
-    (code,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    code, more = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
     names = {}
     exec(code, names)
     assert len(names["orders"]) == 3
     assert (names["orders"] >= 1).all()
     assert (names["info"].expected_cost > 0).all()
     assert float(capsys.readouterr().out) <= 1
+    week = names["orders"].sum()
+    products = {"margin": 4.0, "loss": 1.0, "price": [1.0, 2.0, 5.0], "stock": 3.0}
+    names["X"] = names["X"].assign(**products)
+    names["pdt"] = names["pdt"].set_params(
+        problem=names["Newsvendor"](observations=list(names["X"].columns[:-4]))
+    )
+    names["pdt"].fit(names["X"])
+    exec(more, names)
+    assert names["info"].shadow_price == 0  # 20,000 is more than enough
+    assert names["pdt"].decide(names["X"], problem=names["month"]).sum() > 2 * week
+    assert (names["quantities"] % 12 == 0).all()

@@ -7,6 +7,8 @@ import numpy as np
 from sklearn_pttf.datasets._frames import adapter
 from sklearn_pttf.datasets._periods import SHOWN, brief, place_in_order, place_in_time
 
+MOST_CELLS = 250_000_000  # of a table whose width nobody asked for; 2 GB
+
 
 def from_long(
     frame,
@@ -16,6 +18,7 @@ def from_long(
     time=None,
     fill="zero",
     calendar=None,
+    offered=None,
     negatives="raise",
     width=None,
 ):
@@ -57,17 +60,16 @@ def from_long(
         The periods that there are.
 
         - None: the dates that occur anywhere in the file, which must be without a time of day.
-          An instance has those from its first to its last date.
         - A pandas frequency such as ``"D"``, ``"W-MON"`` or ``"MS"``: periods that begin at
-          every date of that frequency (every day, Monday, first of a month). A record belongs to
-          the period that it falls into. An instance has the periods from its first to its last
-          record. Needs pandas.
-        - A sequence of dates (whole numbers, if `time` holds these): every instance has
-          every date of the calendar.
+          every date of that frequency (every day, Monday, first of a month), from the first date
+          in the file to the last. A record belongs to the period that it falls into. Needs pandas.
+        - A sequence of dates (whole numbers, if `time` holds these).
 
-        The first two know nothing of the time before an instance's first and after its last
-        record, so that history begins and ends with a sale. For instances that were on offer
-        all along, give the dates.
+    offered : {"own", "all"}, default=None
+        The periods of an instance: those from its first to its last record, so that history begins
+        and ends with a sale, or all of the calendar, for instances that were on offer all along.
+        None: all, if `calendar` is a sequence of dates, else its own. Without `time` it has no
+        meaning.
 
     negatives : {"raise", "clip", "missing"}, default="raise"
         What a negative value is, such as a period with more returns than sales: an error, 0,
@@ -75,7 +77,8 @@ def from_long(
 
     width : int, default=None
         Number of columns: the newest `width` values of every instance, so that the
-        tables of all weeks have the same columns. None: the length of the longest history.
+        tables of all weeks have the same columns. None: the length of the longest history, which
+        a mistyped date may make too long for a table.
 
     Returns
     -------
@@ -91,7 +94,8 @@ def from_long(
     ValueError
         If a parameter is not allowed, a column is unknown, the frame is empty, a label or
         date is missing, a date cannot be read or is not in the calendar, a value is
-        infinite or no number, or a value is negative and `negatives` is "raise".
+        infinite or no number, a value is negative and `negatives` is "raise", or the table would
+        have more than 250 million cells and `width` is None.
 
     ImportError
         If `calendar` is a frequency and pandas is not installed.
@@ -117,16 +121,17 @@ def from_long(
     milk       NaN    NaN   10.0    9.0
     tea        3.0    0.0    0.0    5.0
 
-    With the dates themselves, milk was not sold on the last two days either.
+    If both were on offer on all days, milk was not sold on the last two.
 
-    >>> days = pd.date_range("2024-03-01", "2024-03-04")
-    >>> from_long(sales, instance="product", value="units", time="day", calendar=days)
+    >>> from_long(
+    ...     sales, instance="product", value="units", time="day", calendar="D", offered="all"
+    ... )
              lag_4  lag_3  lag_2  lag_1
     product
     milk      10.0    9.0    0.0    0.0
     tea        3.0    0.0    0.0    5.0
     """
-    _check_options(time, fill, calendar, negatives, width)
+    _check_options(time, fill, calendar, offered, negatives, width)
     source = adapter(frame)
     source.check_columns(instance=instance, value=value, time=time)
     codes, labels = source.encode(instance)
@@ -140,7 +145,7 @@ def from_long(
     if time is None:
         places, first, last = place_in_order(codes)
     else:
-        places, first, last = place_in_time(codes, source, time, calendar, refuse)
+        places, first, last = place_in_time(codes, source, time, calendar, offered, refuse)
     codes, places, values = _add_up(codes, places, values)
     values = _settle_negatives(values, codes, value, negatives, refuse)
     table = _lay_out(codes, places, values, first, last, 0.0 if fill == "zero" else np.nan, width)
@@ -148,9 +153,10 @@ def from_long(
     return source.build(instance, labels, table, lags)
 
 
-def _check_options(time, fill, calendar, negatives, width):
+def _check_options(time, fill, calendar, offered, negatives, width):
     for name, chosen, allowed in (
         ("fill", fill, ("zero", "missing")),
+        ("offered", "own" if offered is None else offered, ("own", "all")),
         ("negatives", negatives, ("raise", "clip", "missing")),
     ):
         if not isinstance(chosen, str) or chosen not in allowed:
@@ -286,7 +292,13 @@ def _lay_out(codes, places, values, first, last, blank, width):
         Number of columns; None: the longest history.
     """
     lengths = last - first + 1
-    width = int(lengths.max()) if width is None else int(width)
+    if width is None:
+        width = lengths.max()
+        if len(first) * width > MOST_CELLS:
+            raise ValueError(
+                f"{len(first):,} instances of up to {width:,} periods are too many for a table; is "
+                "a date wrong? width keeps the newest periods only."
+            )
     table = np.full((len(first), width), np.nan)
     table[np.arange(width, 0, -1) <= lengths[:, np.newaxis]] = blank
     back = last[codes] - places

@@ -27,7 +27,7 @@ def place_in_order(codes):
     return places, np.zeros_like(counts), counts - 1
 
 
-def place_in_time(codes, source, time, calendar, refuse):
+def place_in_time(codes, source, time, calendar, offered, refuse):
     """Number the records by their period; returns as `place_in_order` does."""
     parameter = f"time={time!r}"
     date_codes, labels = source.encode(time)
@@ -62,7 +62,9 @@ def place_in_time(codes, source, time, calendar, refuse):
         lambda cell: _show_date(dates[date_codes[cell]]),
     )
     places = (np.searchsorted(periods, dates, side="right") - 1)[date_codes]
-    if calendar is None or isinstance(calendar, str):
+    if offered is None:
+        offered = "own" if calendar is None or regular else "all"
+    if offered == "own":
         return places, *_span(codes, places, len(periods))
     first = np.zeros(codes.max() + 1, dtype=np.int64)
     return places, first, first + len(periods) - 1

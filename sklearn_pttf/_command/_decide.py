@@ -1,0 +1,227 @@
+"""From what is given to orders, and to the lines that sum them up."""
+
+import contextlib
+import io
+import re
+import sys
+import warnings
+
+import numpy as np
+import pandas as pd
+
+from sklearn_pttf._command._files import SHOWN, write
+from sklearn_pttf._command._inputs import (
+    COSTS,
+    STOCK,
+    check_options,
+    given,
+    read_info,
+    read_sales,
+    say,
+)
+from sklearn_pttf._estimator import PretrainedDecisionTransformer
+from sklearn_pttf._portfolio import are_whole
+from sklearn_pttf.finetune import AutoFinetune
+from sklearn_pttf.problems import Newsvendor, PerRow, order_quantity
+
+OF_PROBLEM = (*COSTS, "limit_weights", "groups", "lower", "upper")
+MOST_FINETUNED = 2_000  # instances; more would take minutes
+FINETUNE_SECONDS = 10.0  # of each of three folds, where there are more instances
+CHARGED = 2_000  # instances that the saving is told from
+ROUNDS = 4  # of held-out observations
+FEW = 100  # instances, whose saving is told too high
+QUANTILES = (0.1, 0.5, 0.9)
+
+
+def decide_file(options):
+    """Read sales, decide what to stock and to order, and write it; lines that sum it up."""
+    check_options(options)
+    table = read_sales(options)
+    info = read_info(options, table.index)
+    problem, X = _problem(options, table, info)
+    estimator = _fitted(options, problem, X)
+    with _naming(X.index):
+        level, found = estimator.decide(X, return_info=True)
+        result = _result(options, estimator, X, info, level, found)
+    summary = []
+    if not options.quiet:
+        summary = _totals(options, result, info, found)
+        summary += [_saving(estimator, X, options.seed), f"{options.out} written"]
+    write(options.out, result.reset_index(), like=options.sales)
+    return summary
+
+
+@contextlib.contextmanager
+def _naming(labels):
+    """Errors and warnings name instances instead of rows, and a warning takes a line."""
+
+    def named(text):
+        return re.sub(r"\brow(s?) (\d+(?:, \d+)*)", instances, str(text))
+
+    def instances(match):
+        return f"instance{match[1]} {', '.join(repr(labels[int(k)]) for k in match[2].split(', '))}"
+
+    with warnings.catch_warnings(record=True) as caught:
+        try:
+            yield
+        except ValueError as error:
+            raise ValueError(named(error)) from None
+    for warning in caught:
+        print(f"warning: {' '.join(named(warning.message).split())}", file=sys.stderr)
+
+
+def _problem(options, table, info):
+    """The problem, and its rows.
+
+    Levels use of a limit what is ordered to reach them: what is in stock is the least level, and
+    what it would use is added to the limit.
+    """
+    settings = {name: name for name in given(options, OF_PROBLEM)}
+    X = table.join(info[list(settings)])
+    if options.limit is not None:
+        stock = info["on_hand"] + info["on_order"]
+        if are_whole(table.to_numpy()):
+            stock = np.floor(stock)
+        X["lower"], settings["lower"] = np.fmax(info["lower"], stock), "lower"
+        if "upper" in X:
+            X["upper"] = np.maximum(info["upper"], stock)
+        settings["limit"] = _limit(options, info, stock)
+    settings |= {"observations": table.columns.tolist(), "horizon": options.horizon}
+    if options.service_level is None:
+        return Newsvendor(**settings), X
+    return Newsvendor.from_service_level(settings.pop("service_level"), **settings), X
+
+
+def _limit(options, info, stock):
+    """What a row of every group may use, its stock included."""
+    limits = info["limit"].groupby(info["groups"])
+    if (info["limit"] < 0).any():
+        raise ValueError(f"--limit must be at least 0; got {info['limit'].min():g}")
+    for group, amounts in limits.unique().items():
+        if len(amounts) > 1:
+            raise ValueError(
+                f"--limit must be one number a group; group {group!r} has "
+                f"{', '.join(f'{amount:g}' for amount in sorted(amounts)[:SHOWN])}"
+            )
+    in_stock = (stock * info["limit_weights"]).groupby(info["groups"]).mean()
+    amounts = (limits.first() / limits.size() + in_stock).map(PerRow).to_dict()
+    return amounts[""] if options.groups is None else amounts
+
+
+def _fitted(options, problem, X):
+    """The estimator, fitted to the rows, or to some of very many if it is to be trained."""
+    strategy = None
+    if options.finetune == "auto":
+        strategy = AutoFinetune()
+        if len(X) > MOST_FINETUNED:
+            X = X.sample(MOST_FINETUNED, random_state=options.seed)
+            strategy = AutoFinetune(max_seconds=FINETUNE_SECONDS)
+    estimator = PretrainedDecisionTransformer(
+        problem,
+        checkpoint=options.checkpoint,
+        finetune=strategy,
+        random_state=options.seed,
+        verbose=int(not options.quiet and sys.stderr.isatty()),  # bars would fill a log
+    )
+    say(options, f"fitting to {len(X):,} instances")
+    with _naming(X.index), contextlib.redirect_stdout(io.StringIO()):
+        estimator.fit(X)
+    if strategy is not None:
+        say(options, _finetuned(estimator.finetune_report_))
+    return estimator
+
+
+def _finetuned(report):
+    """What came of finetuning, in a line."""
+    if "reason" in report:
+        return f"not finetuned: {report['reason']}"
+    chosen = report["chosen"].argmax()
+    if chosen == 0:
+        return "finetuned, but the pretrained network alone was as good and is in use"
+    gain = report["gain"][chosen] / report["mean_cost"][0]
+    error = report["gain_std_error"][chosen] / report["mean_cost"][0]
+    return (
+        f"finetuned; in use: {report['candidate'][chosen]}, {gain:.1%} +- {error:.1%} cheaper than "
+        "the pretrained network on instances it was not trained on"
+    )
+
+
+def _result(options, estimator, X, info, level, found):
+    """The columns of the output, whole numbers as such; data frame with the index of X."""
+    p10, p50, p90 = estimator.predict_quantiles(X, QUANTILES, horizon=options.horizon).T
+    counts = {"level": level}
+    if given(options, STOCK):
+        pack = info["pack"].fillna(1.0 if estimator.integer_ else 0.0)
+        stock = (info["on_hand"], info["on_order"])
+        counts["order"] = order_quantity(level, *stock, pack, info["minimum"])
+    counts |= {"p10": p10, "p50": p50, "p90": p90}
+    if estimator.integer_:
+        counts = {name: v.astype(np.int64) if are_whole(v) else v for name, v in counts.items()}
+    result = pd.DataFrame(counts, index=X.index)
+    result.insert(result.columns.get_loc("p10"), "mean", found.mean)
+    if options.service_level is None:
+        result["expected_cost"] = found.expected_cost
+    return result
+
+
+def _totals(options, result, info, found):
+    """Lines that sum up the decisions."""
+    total = result.sum().map(_amount)
+    lasting = "a period" if options.horizon == 1 else f"{options.horizon} periods"
+    lines = [f"stock {total['level']} for an expected demand of {total['mean']} over {lasting}"]
+    if "expected_cost" in result:
+        lines[0] += f", at an expected cost of {total['expected_cost']}"
+    order = result.get("order", result["level"])
+    if "order" in result:
+        lines.append(f"order {total['order']} of {(order > 0).sum():,} instances")
+    if options.limit is not None:
+        used = (order * info["limit_weights"]).groupby(info["groups"]).sum()
+        limits = info["limit"].groupby(info["groups"]).first()
+        prices = pd.Series(found.shadow_price, index=used.index)
+        lines += [
+            f"limit{f' of {group}' if group else ''}: {_amount(used[group])} of "
+            f"{_amount(limits[group])} used; one more unit of it would save {prices[group]:.4g}"
+            for group in used.index
+        ]
+    return lines
+
+
+def _amount(number):
+    return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.4g}"
+
+
+def _saving(estimator, X, seed):
+    """What decisions save over SAA on observations that they do not see, in a line.
+
+    A few observations of some rows (or horizons of them) are held out one by one.
+    """
+    X, horizon = X.sample(min(len(X), CHARGED), random_state=seed), estimator.problem_.horizon
+    portfolio = estimator._read(X)
+    observations = _shuffled(portfolio.observations, horizon, np.random.default_rng(seed))
+    portfolio = portfolio.with_observations(observations)
+    costs = [np.full((2, len(X)), np.nan)]
+    with contextlib.suppress(ValueError):  # these rows may need more than their share of a limit
+        rounds = range(min(ROUNDS, observations.shape[1] // horizon))
+        costs += [estimator._held_out_costs(portfolio, k) for k in rounds]
+    mine, saa = np.nansum(costs, axis=0)
+    if saa.sum() == 0:
+        return "no saving over sample averages can be told: no held-out observation to charge"
+    n_charged = (~np.isnan(costs).all(axis=(0, 1))).sum()
+    share = 1 - mine.sum() / saa.sum()
+    off = saa - mine - share * saa
+    error = np.sqrt((off**2).sum() * n_charged / max(n_charged - 1, 1)) / saa.sum()
+    few = "; with so few instances it is told too high" if n_charged < FEW else ""
+    return (
+        f"expected saving over sample averages (SAA, each instance on its own): {share:.1%} +- "
+        f"{error:.1%}, by leave-one-out on {n_charged:,} instances{few}"
+    )
+
+
+def _shuffled(observations, horizon, rng):
+    """Observations of every row with its horizons in random order, whole ones last."""
+    n_rows, width = observations.shape
+    old, new = np.split(observations, [width % horizon], axis=1)
+    blocks = new.reshape(n_rows, -1, horizon)
+    key = np.where(np.isnan(blocks).any(axis=2), -1.0, rng.random(blocks.shape[:2]))
+    blocks = np.take_along_axis(blocks, key.argsort(axis=1)[:, :, None], axis=1)
+    return np.hstack([old, blocks.reshape(n_rows, -1)])
