@@ -334,7 +334,7 @@ def finetune_guarded(
                 prior_conflict=conflict,
             )
     data = finetune_data(pretrained.config, problem, portfolio, outcomes, device)
-    if not np.isfinite(data.worth).all():
+    if not np.nanmax(data.charged) > 0 or not np.isfinite(data.worth).all():
         return not_tried("no decision is expected to cost anything", prior_conflict=conflict)
     rows = data.usable()
     folds = folds_of(rows, rng)

@@ -11,7 +11,9 @@ N_POOLED_ATOMS = 1000
 MOST_ATOMS = 512  # whole numbers of a row that stand for themselves in a mean
 ODDS_STEP = 1.0  # most log odds between the edges of nodes
 END_ODDS = 12.0
-NODE_TAIL = 1e-6  # of a law of whole numbers, that its outermost atoms stand for
+NODE_TAIL = 1e-6  # of a law of whole numbers, that its first atom stands for
+ATOM_TAIL = 1e-3  # that a few nodes stand for, beyond the last of the atoms
+TAIL_SHARES = np.array([0.0, 1e-4, 1e-3, 0.01, 0.03, 0.1, 0.3, 1.0])  # of it, between nodes
 
 
 class PredictiveDistribution(ABC):
@@ -151,7 +153,7 @@ def gauss_levels(edges, split=None):
 
 def narrow_rows(law):
     """First whole number and width of every row's law, and which are narrow; ``(n,)`` each."""
-    first, last = (law.quantile(level) for level in (NODE_TAIL, 1 - NODE_TAIL))
+    first, last = (law.quantile(level) for level in (NODE_TAIL, 1 - ATOM_TAIL))
     width = last - first + 1
     return first, width, width <= MOST_ATOMS
 
@@ -174,23 +176,36 @@ def whole_nodes(law, edges, split=None):
     outcomes, weights : ndarray of shape (n, q)
     """
     first, width, narrow = narrow_rows(law)
-    n_nodes = int(width[narrow].max()) if narrow.any() else 1
+    parts = []
+    if narrow.any():
+        parts.append(
+            (narrow, *_atoms(law.take(np.flatnonzero(narrow)), first[narrow], width[narrow]))
+        )
     if not narrow.all():
         wide = law.take(np.flatnonzero(~narrow))
-        cut = None if split is None else wide.cdf(split[~narrow])
-        levels, shares = gauss_levels(edges, cut)
-        n_nodes = max(n_nodes, levels.shape[1])
-    atoms = np.repeat(first[:, None], n_nodes, axis=1)
-    weights = np.zeros(atoms.shape)
-    if narrow.any():
-        atoms[narrow] += np.arange(n_nodes)
-        reached = law.take(np.flatnonzero(narrow)).cdf(atoms[narrow])
-        reached[:, -1] = 1.0
-        weights[narrow] = np.diff(reached, axis=1, prepend=0.0)
-    if not narrow.all():
-        columns = slice(0, levels.shape[1])
-        atoms[~narrow, columns], weights[~narrow, columns] = wide.quantile(levels), shares
-    return atoms, weights
+        levels, weights = gauss_levels(edges, None if split is None else wide.cdf(split[~narrow]))
+        parts.append((~narrow, wide.quantile(levels), weights))
+    n_nodes = max((outcomes.shape[1] for _, outcomes, _ in parts), default=0)
+    all_outcomes = np.repeat(first[:, None], n_nodes, axis=1)
+    all_weights = np.zeros(all_outcomes.shape)
+    for rows, outcomes, weights in parts:
+        all_outcomes[rows, : outcomes.shape[1]] = outcomes
+        all_weights[rows, : outcomes.shape[1]] = weights
+    return all_outcomes, all_weights
+
+
+def _atoms(law, first, width):
+    """Whole numbers of narrow laws from the first on, and a few nodes for their tails.
+
+    Each row ends at its own last number, however wide others are.
+    """
+    atoms = first[:, None] + np.arange(int(width.max()))
+    reached = law.cdf(atoms)
+    end = np.take_along_axis(reached, width.astype(int)[:, None] - 1, axis=1)
+    mass = np.diff(np.minimum(reached, end), axis=1, prepend=0.0)
+    shares, weights = gauss_levels(TAIL_SHARES)
+    beyond = law.quantile(np.clip(1 - (1 - end) * shares, NODE_TAIL, 1 - 1e-15))
+    return np.hstack([atoms, beyond]), np.hstack([mass, (1 - end) * weights])
 
 
 class QuantileGrid(PredictiveDistribution):

@@ -268,7 +268,7 @@ class DecisionProblem(BaseEstimator, ABC):
     def _bounds(portfolio, whole=False):
         """Bounds of every row's decision, ``(n,)`` each; in whole numbers if decisions are."""
         n_rows = len(portfolio)
-        lower = portfolio.constraints.get("lower", np.zeros(n_rows))
+        lower = portfolio.constraints.get("lower", np.full(n_rows, -np.inf))
         upper = portfolio.constraints.get("upper", np.full(n_rows, np.inf))
         if whole:
             lower = np.ceil(lower)

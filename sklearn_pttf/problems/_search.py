@@ -28,7 +28,7 @@ def cheapest(risk_of, law, lower, upper, whole):
     law : PredictiveDistribution
 
     lower, upper : ndarray of shape (n,)
-        Bounds; lower ones are finite.
+        Bounds. Without a lower one, decisions are not below 0, or not below the outcomes.
 
     whole : bool
         Whether decisions are whole numbers.
@@ -37,6 +37,7 @@ def cheapest(risk_of, law, lower, upper, whole):
     -------
     ndarray of shape (n,)
     """
+    lower = np.where(np.isfinite(lower), lower, np.minimum(law.quantile(LEVELS[0]), 0.0))
     decisions = np.empty(len(law))
     for part, rows in _blocks(law):
 
