@@ -10,10 +10,8 @@ from sklearn_pttf._laws import (
     FIRST_LEVEL,
     PredictiveDistribution,
     check_levels,
-    gauss_levels,
-    narrow_rows,
-    whole_nodes,
 )
+from sklearn_pttf._nodes import gauss_levels, narrow_rows, whole_nodes
 
 EDGES = 1 / (1 + np.exp(-np.linspace(-9, 9, 49)))  # of levels, denser in the tails
 EDGES[0], EDGES[-1] = 0.0, 1.0

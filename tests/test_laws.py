@@ -13,10 +13,10 @@ from sklearn_pttf._laws import (
     PredictiveDistribution,
     QuantileGrid,
     WeightedAtoms,
-    gauss_levels,
     pooled_atoms,
     sample_average_law,
 )
+from sklearn_pttf._nodes import gauss_levels
 from sklearn_pttf._portfolio import Portfolio
 from sklearn_pttf.problems import Newsvendor
 

@@ -11,7 +11,16 @@ PACKAGE = Path(sklearn_pttf.__file__).parent
 # a module may import from its own layer's package and from any layer above it in this list
 LAYERS = [
     {"_units"},
-    {"_version", "_files", "_device", "_optimizer", "_validation", "_features", "exceptions"},
+    {
+        "_version",
+        "_files",
+        "_device",
+        "_optimizer",
+        "_validation",
+        "_features",
+        "_nodes",
+        "exceptions",
+    },
     {"_portfolio", "_laws", "_summaries", "_network", "_demand", "_alarms", "datasets"},
     {"problems", "_horizon", "_parametric", "_network_use", "_checkpoint", "_hyperprior", "_loss"},
     {"_calibration", "_mixin", "_pit"},

@@ -60,9 +60,6 @@ class Profit(DecisionProblem):
         sold = law.mean() - law.excess(decision)
         return portfolio.costs["unit_cost"] * decision - portfolio.costs["price"] * sold
 
-    def training_loss(self, output, outcomes, levels):
-        raise NotImplementedError
-
 
 class Fixed(BaseEstimator):
     """Decides one number a row, and says nothing of a problem."""
