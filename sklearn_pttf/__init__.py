@@ -6,6 +6,7 @@ from sklearn_pttf._laws import PredictiveDistribution
 from sklearn_pttf._portfolio import Portfolio
 from sklearn_pttf._pretrain import pretrain
 from sklearn_pttf._prior import SyntheticPrior
+from sklearn_pttf._real_prior import RealValuedPrior
 from sklearn_pttf._validation import Column
 from sklearn_pttf._version import __version__
 
@@ -15,6 +16,7 @@ __all__ = [
     "Portfolio",
     "PredictiveDistribution",
     "PretrainedDecisionTransformer",
+    "RealValuedPrior",
     "SyntheticPrior",
     "__version__",
     "pretrain",

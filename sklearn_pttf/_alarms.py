@@ -9,53 +9,74 @@ from sklearn_pttf.exceptions import DriftWarning, PriorConflictWarning
 
 FEWEST_ROWS = 20  # that say anything
 LEAST_DRIFT = 0.1  # of the mean that is worth a warning
+LEAST_SHIFT = 0.25  # of the noise that is worth one, of values of any sign
 CHANCE = 1e-5  # of a warning where there is nothing to warn of
 MOST_ROWS = 2000  # that the law is tried on
 OUTER = 0.005  # probability of either tail
 MOST_OUTSIDE = 0.05  # share of rows in the tails; twice OUTER is what should be
+OWN_PRIOR = (
+    "prior=SyntheticPrior().calibrated(X). SyntheticPrior().fit(X).transform(X) shows which rows "
+    "the prior finds odd"
+)
 USUAL = 0.02  # share of rows in the tails of a law that is about right
 
 
-def warn_of_drift(observations):
+def warn_of_drift(portfolio):
     """Compare the early and the late half of every row; warns with a `DriftWarning`.
 
-    A row's change is ``(late - early) / (late + early)``, whose mean is 0 if periods are
-    exchangeable, whatever the row's law.
+    A row's change is ``(late - early) / (late + early)`` of amounts, and ``late - early`` of
+    values of any sign, the mean of which is 0 if periods are exchangeable, whatever the row's law.
 
     Parameters
     ----------
-    observations : ndarray of shape (n, m)
-        In the order of time.
+    portfolio : Portfolio
+        Its observations in the order of time.
     """
-    early, late = _halves(observations)
+    early, late, half = _halves(portfolio.observations)
     both = early + late
-    rows = both > 0
+    rows = half > 0 if portfolio.real else both > 0
     if rows.sum() < FEWEST_ROWS:
         return
-    change = ((late - early)[rows]) / both[rows]
+    change = (late - early)[rows] / (half if portfolio.real else both)[rows]
     mean, error = change.mean(), change.std(ddof=1) / np.sqrt(rows.sum())
-    needed = stats.t.isf(CHANCE / 2, rows.sum() - 1) * error
-    ratio = (1 + mean) / max(1 - mean, 1e-9) - 1
-    if abs(ratio) < LEAST_DRIFT or abs(mean) < needed:
+    if abs(mean) <= stats.t.isf(CHANCE / 2, rows.sum() - 1) * error:
         return
+    if portfolio.real:
+        if abs(mean) <= LEAST_SHIFT * _noise(portfolio.observations):
+            return
+        size, spread = f"{abs(mean):.3g}", f"{error:.2g}"
+    else:
+        ratio = (1 + mean) / max(1 - mean, 1e-9) - 1
+        if abs(ratio) < LEAST_DRIFT:
+            return
+        size, spread = f"{abs(ratio):.0%}", f"{2 * error:.0%}"
     warnings.warn(
-        f"observations drift: those in the later half of {rows.sum():,} rows are {abs(ratio):.0%} "
-        f"{'higher' if ratio > 0 else 'lower'} (standard error {2 * error:.0%}) than those in the "
+        f"observations drift: those in the later half of {rows.sum():,} rows are {size} "
+        f"{'higher' if mean > 0 else 'lower'} (standard error {spread}) than those in the "
         "earlier half. Periods of a row are taken to be exchangeable, so decisions lag behind a "
-        "trend or season: use newer periods only, or divide by a seasonal index first.",
+        "trend or season: use newer periods only, or take the season out first.",
         DriftWarning,
         stacklevel=4,
     )
 
 
+def _noise(observations):
+    """Standard deviation of observations around their row's mean."""
+    counts = (~np.isnan(observations)).sum(axis=1)
+    observations, counts = observations[counts > 1], counts[counts > 1]
+    squares = np.nanvar(observations, axis=1) * counts
+    return np.sqrt(squares.sum() / (counts - 1).sum())
+
+
 def _halves(observations):
-    """Sums of as many early as late observations of rows with at least two; 0 for others."""
+    """Sums of as many early as late observations of every row, and how many each has."""
     seen = ~np.isnan(observations)
     half = seen.sum(axis=1, keepdims=True) // 2
     nth = seen.cumsum(axis=1)
     first = seen & (nth <= half)
     last = seen & (nth > nth[:, -1:] - half)
-    return [np.where(part, observations, 0.0).sum(axis=1) for part in (first, last)]
+    early, late = (np.where(part, observations, 0.0).sum(axis=1) for part in (first, last))
+    return early, late, half[:, 0]
 
 
 def warn_of_conflict(predict, portfolio, rng):
@@ -84,19 +105,18 @@ def warn_of_conflict(predict, portfolio, rng):
     observations[at, cells] = np.nan
     law = predict(portfolio.take(rows).with_observations(observations))
     # of whole numbers and zeros, the whole mass of the outcome counts for it
-    below, reached = law.cdf(outcomes - 1e-9 * (1 + outcomes)), law.cdf(outcomes)
+    below, reached = law.cdf(outcomes - 1e-9 * (1 + np.abs(outcomes))), law.cdf(outcomes)
     outside = (reached < OUTER) | (below > 1 - OUTER)
     by_chance = stats.binom.sf(outside.sum() - 1, len(rows), USUAL)
     if outside.mean() <= MOST_OUTSIDE or by_chance > CHANCE:
         return
     shown = ", ".join(str(row) for row in rows[outside][:5])
+    advice = "prior=RealValuedPrior(...)" if portfolio.real else OWN_PRIOR
     warnings.warn(
         f"the predictive law does not fit: in {outside.mean():.0%} of {len(rows):,} rows an "
         f"observation lies outside of the central {1 - 2 * OUTER:.0%} of the law that the others "
         f"give ({2 * OUTER:.0%} is expected), as in rows {shown}. Look for mixed units and "
-        "outliers, or pretrain on a prior of your own: "
-        "prior=SyntheticPrior().calibrated(X). SyntheticPrior().fit(X).transform(X) shows which "
-        "rows the prior finds odd.",
+        f"outliers, or pretrain on a prior of your own: {advice}.",
         PriorConflictWarning,
         stacklevel=4,
     )

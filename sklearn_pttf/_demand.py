@@ -31,9 +31,10 @@ class Draw(NamedTuple):
     outcomes: torch.Tensor  # (B, N, m), never missing
     whole: torch.Tensor  # (B,), 1 where outcomes are whole numbers
     parameters: dict  # name -> (B, N) parameters of the instances
+    errors: torch.Tensor = None  # (B, N) standard error of an observation, NaN = not known
 
 
-class _Random:
+class Random:
     """The few samplers used here, all fed by one generator."""
 
     def __init__(self, generator):
@@ -49,6 +50,9 @@ class _Random:
     def exponential(self, *shape):
         return -torch.log1p(-self.uniform(*shape))
 
+    def sign(self, *shape):
+        return 1 - 2 * (self.uniform(*shape) < 0.5).float()
+
     def gamma(self, shape_parameter):
         draws = torch._standard_gamma(shape_parameter.double(), generator=self.generator)
         return draws.float().clamp_min(1e-30)
@@ -57,7 +61,8 @@ class _Random:
         return torch.poisson(rate.clamp(0, MAX_MEAN).double(), generator=self.generator).float()
 
 
-def _column(x):
+def column(x):
+    """With one more dimension, of length 1."""
     return x.unsqueeze(-1)
 
 
@@ -152,7 +157,7 @@ _NOISE = {
 }
 
 
-def _by_family(families, codes, n_last, like, draw):
+def by_family(families, codes, n_last, like, draw):
     """Fill ``(B, N, n_last)``, drawing each family's portfolios together."""
     out = like.new_empty(*like.shape[:2], n_last)
     for code, family in enumerate(families):
@@ -183,15 +188,15 @@ def draw_portfolios(hyper, n_instances, n_observations, n_outcomes, generator):
     -------
     Draw
     """
-    random = _Random(generator)
+    random = Random(generator)
     hyper = {name: value.to(random.device) for name, value in hyper.items()}
     size, n_cells = len(hyper["level"]), n_observations + n_outcomes
     like = random.uniform(size, n_instances)
 
     def means_of(family, index):
-        return _column(_MEANS[family](random, _column(hyper["spread"][index]), n_instances))
+        return column(_MEANS[family](random, column(hyper["spread"][index]), n_instances))
 
-    mean = _by_family(SPREAD_FAMILIES, hyper["spread_family"], 1, like, means_of)
+    mean = by_family(SPREAD_FAMILIES, hyper["spread_family"], 1, like, means_of)
     mean = (mean * hyper["level"][:, None, None]).clamp(1e-6, MAX_MEAN)
     noise_z = random.normal(size, n_instances, 1)
     noise = hyper["noise"][:, None, None] * (hyper["noise_spread"][:, None, None] * noise_z).exp()
@@ -201,13 +206,13 @@ def draw_portfolios(hyper, n_instances, n_observations, n_outcomes, generator):
         chosen = {name: value[index] for name, value in hyper.items()}
         return _NOISE[family](random, mean[index], noise[index], chosen, n_cells)
 
-    cells = _by_family(NOISE_FAMILIES, hyper["noise_family"], n_cells, like, outcomes_of)
+    cells = by_family(NOISE_FAMILIES, hyper["noise_family"], n_cells, like, outcomes_of)
     cells = cells + _bulk_orders(random, hyper, mean, n_cells)
     zero_rate = _zero_rates(random, hyper, n_instances)
     cells = cells * (random.uniform(size, n_instances, n_cells) >= zero_rate)
     whole = hyper["whole"][:, None, None]
     cells = torch.where(whole > 0, cells.round(), cells).clamp_max(10 * MAX_MEAN)
-    observations = _hide(random, hyper["missing"], cells[..., :n_observations])
+    observations = hide(random, hyper["missing"], cells[..., :n_observations])
     return Draw(
         observations,
         cells[..., n_observations:],
@@ -242,7 +247,7 @@ def _bulk_orders(random, hyper, mean, n_cells):
     return happens * size * mean
 
 
-def _hide(random, missing, observations):
+def hide(random, missing, observations):
     """Make histories ragged: each row keeps a share of its own, at least one cell in row 0."""
     size, n_instances, n = observations.shape
     share = missing[:, None, None] * 2 * random.uniform(size, n_instances, 1)

@@ -16,7 +16,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn_pttf._alarms import warn_of_conflict, warn_of_drift
 from sklearn_pttf._checkpoint import Checkpoint, shipped_names
 from sklearn_pttf._device import check_device
-from sklearn_pttf._guard import blended, finetune_guarded, not_tried
+from sklearn_pttf._guard import blended, finetune_guarded, fitted_baseline, not_tried
 from sklearn_pttf._mixin import DecisionMixin
 from sklearn_pttf._network_use import (
     context_arrays,
@@ -26,6 +26,7 @@ from sklearn_pttf._network_use import (
 )
 from sklearn_pttf._own_prior import pretrained_on
 from sklearn_pttf._prior import SyntheticPrior
+from sklearn_pttf._real_prior import RealValuedPrior
 from sklearn_pttf._version import __version__
 from sklearn_pttf.finetune import AutoFinetune, FinetuneStrategy
 from sklearn_pttf.problems import DecisionProblem
@@ -51,7 +52,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         checkpoint; the path of a file; or a `Checkpoint`, as `pretrain` returns it. None:
         `fit` pretrains on ``prior``, from random weights.
 
-    prior : SyntheticPrior, default=None
+    prior : SyntheticPrior or RealValuedPrior, default=None
         A prior of one's own, that `fit` pretrains on before it looks at the rows: going on from
         ``checkpoint``, or from random weights. Its parameters count, not what it was fitted to;
         ``prior.calibrated(X)`` is a prior narrowed to real rows.
@@ -116,7 +117,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         The device in use.
 
     integer_ : bool
-        Whether the outcomes seen during `fit` are whole numbers; decisions then are too.
+        Whether the outcomes seen during `fit` are whole numbers; orders then are too.
 
     observation_columns_ : ndarray of int
         Positions of the columns that hold observations.
@@ -157,7 +158,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
     _parameter_constraints = {
         "problem": [DecisionProblem, None],
         "checkpoint": [str, Path, Checkpoint, None],
-        "prior": [SyntheticPrior, None],
+        "prior": [SyntheticPrior, RealValuedPrior, None],
         "pretrain_steps": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "finetune": [FinetuneStrategy, AutoFinetune, StrOptions({"auto"}), None],
         "warm_start": ["boolean"],
@@ -214,10 +215,11 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If X has no observation at all, or infinite or negative ones; if costs are not
-            positive or too unequal; if a column, the checkpoint or the device is unknown; if
-            ``checkpoint`` is None without a ``prior``; if a setting of ``finetune`` is out of
-            range, or its ``replay`` is asked for and the checkpoint names no prior.
+            If X has no observation at all, or infinite ones, or negative ones that the problem or
+            the checkpoint does not take; if costs are not positive or too unequal; if a column, the
+            checkpoint or the device is unknown; if ``checkpoint`` is None without a ``prior``; if a
+            setting of ``finetune`` is out of range, or its ``replay`` is asked for and the
+            checkpoint names no prior.
 
         Warns
         -----
@@ -239,7 +241,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         portfolio = self._read_to_fit(X)
         outcomes = None if y is None else self._check_outcomes(X, y)
         self.device_ = check_device(self.device)
-        self.checkpoint_ = self._pretrained(int(seeds[0]))
+        self.checkpoint_ = self._pretrained(portfolio, int(seeds[0]))
         start = self._start(*before)
         if strategy is None:
             found = not_tried("finetune=None")
@@ -256,7 +258,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
                 self.verbose,
             )
         self._use(found, start, portfolio)
-        warn_of_drift(portfolio.observations)
+        warn_of_drift(portfolio)
         warn_of_conflict(self._predict_law, portfolio, np.random.default_rng(seeds[1]))
         if self.verbose:
             print(
@@ -266,9 +268,9 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             )
         return self
 
-    def _pretrained(self, seed):
+    def _pretrained(self, portfolio, seed):
         """The weights before they meet the rows; `Checkpoint`."""
-        start = self._load_checkpoint()
+        start = self._load_checkpoint(portfolio)
         if self.prior is None:
             return start
         seeded = isinstance(self.random_state, Integral)
@@ -289,7 +291,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             self.verbose,
         )
 
-    def _load_checkpoint(self):
+    def _load_checkpoint(self, portfolio):
         """The weights that ``checkpoint`` names, None for random ones."""
         if isinstance(self.checkpoint, Checkpoint):
             return self.checkpoint
@@ -300,7 +302,8 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
                     "prior=SyntheticPrior(), or checkpoint='auto'."
                 )
             return None
-        name = self.problem_.default_checkpoint if self.checkpoint == "auto" else self.checkpoint
+        auto = self.checkpoint == "auto"
+        name = self.problem_.checkpoint_for(portfolio) if auto else self.checkpoint
         if name is None:
             raise ValueError(
                 f"checkpoint='auto', but no shipped checkpoint was made for {self.problem_!r}: "
@@ -330,7 +333,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         self.n_iter_, self.history_ = found.n_iter, found.history
         self.baseline_ = None
         if found.chosen == "baseline":
-            self.baseline_ = found.baseline().fit(portfolio.observations)
+            self.baseline_ = fitted_baseline(found.baseline, portfolio)
         self.finetuned_checkpoint_ = None
         if found.chosen in ("finetuned", "blend"):
             name = f"{self.checkpoint_.card.get('name', 'unnamed')}, finetuned"
@@ -345,10 +348,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             "baseline": [],
         }[found.chosen]
         self._networks = self._build_networks()
-        self._contexts = [
-            encode_context(network, portfolio.observations, self.integer_)
-            for network in self._networks
-        ]
+        self._contexts = [encode_context(network, portfolio) for network in self._networks]
 
     def _build_networks(self):
         """The networks whose laws are averaged."""
@@ -357,8 +357,19 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
     def _predict_law(self, portfolio):
         if self.baseline_ is not None:
             return self.baseline_._predict_law(portfolio)
+        return self._network_law(portfolio)
+
+    def _predict_law_of_mean(self, portfolio, spread=True):
+        if self.baseline_ is not None:
+            return self.baseline_._predict_law_of_mean(portfolio, spread)
+        if any(network.config.outcomes != "real" for network in self._networks):
+            return super()._predict_law_of_mean(portfolio, spread)
+        return self._network_law(portfolio, of_mean=True)
+
+    def _network_law(self, portfolio, of_mean=False):
+        """The law of outcomes, or of means, between those of the networks in use."""
         laws = [
-            predict_law(network, context, portfolio.observations)
+            predict_law(network, context, portfolio, of_mean)
             for network, context in zip(self._networks, self._contexts, strict=True)
         ]
         return blended(*laws) if len(laws) > 1 else laws[0]
@@ -395,4 +406,6 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         except ValueError:  # fitted on a machine with other devices
             self.device_ = "cpu"
         self._networks = self._build_networks()
-        self._contexts = [context_from_arrays(each, self.device_) for each in self._contexts]
+        self._contexts = [
+            context_from_arrays(*each) for each in zip(self._contexts, self._networks, strict=True)
+        ]

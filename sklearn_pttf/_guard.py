@@ -11,18 +11,20 @@ import torch
 from scipy import stats
 from tqdm import tqdm
 
-from sklearn_pttf._laws import QuantileGrid
-from sklearn_pttf._network import DecisionNetwork
+from sklearn_pttf._network import DecisionNetwork, NetworkConfig
 from sklearn_pttf._network_use import encode_context, predict_law, single_threaded
 from sklearn_pttf._pit import pit_values
-from sklearn_pttf._prior import SyntheticPrior
+from sklearn_pttf._pretrain import PRIORS
+from sklearn_pttf._validation import Column
 from sklearn_pttf.baselines import (
+    JamesStein,
     NonparametricEmpiricalBayes,
     ParametricEmpiricalBayes,
     PooledRatio,
     ShrunkenSampleAverage,
 )
 from sklearn_pttf.finetune import FEW_ROWS, AutoFinetune, FinetuneData
+from sklearn_pttf.problems import Estimation
 
 N_FOLDS = 3
 ROUNDS = (4, 12)  # fewest and most observations of a row that are held out, one by one
@@ -37,6 +39,7 @@ BASELINES = (
     ParametricEmpiricalBayes,
     NonparametricEmpiricalBayes,
 )
+REAL_BASELINES = (JamesStein, ParametricEmpiricalBayes, NonparametricEmpiricalBayes)
 
 
 class Round(NamedTuple):
@@ -93,24 +96,48 @@ def hindsight_costs(problem, laws, rounds):
     return np.where(charged.any(axis=0), total / np.maximum(charged.sum(axis=0), 1), np.nan)
 
 
-def network_laws(network, rounds):
-    """The law of every row, one a round, with the round's evidence as context."""
+def network_laws(network, rounds, of_mean=False):
+    """The law of every row, one a round, with the round's evidence as context.
+
+    With ``of_mean`` that of its mean, where the network has one.
+    """
+    of_mean = of_mean and network.config.outcomes == "real"
     return [
-        predict_law(
-            network,
-            encode_context(network, round.evidence.observations, round.evidence.integer),
-            round.evidence.observations,
-        )
+        predict_law(network, encode_context(network, round.evidence), round.evidence, of_mean)
         for round in rounds
     ]
 
 
-def baseline_laws(baseline, rounds):
-    """The law of every row, one a round, by a baseline that was fitted on its evidence."""
-    return [
-        baseline.fit(round.evidence.observations).predict_distribution(round.evidence.observations)
-        for round in rounds
-    ]
+def baselines_for(portfolio):
+    """Classes of the baselines that may take the network's place."""
+    return REAL_BASELINES if portfolio.real else BASELINES
+
+
+def fitted_baseline(kind, portfolio):
+    """A baseline of a class that was fitted on the observations, and on the errors that are known.
+
+    Values are always given with a column of errors, be it an empty one: so they are not taken
+    for counts where they happen to be whole.
+    """
+    if not portfolio.real:
+        return kind().fit(portfolio.observations)
+    n_rows, n_cells = portfolio.observations.shape
+    errors = np.full(n_rows, np.nan) if portfolio.errors is None else portfolio.errors
+    X = np.column_stack([portfolio.observations, errors])
+    return kind(Estimation(standard_errors=Column(n_cells))).fit(X)
+
+
+def baseline_laws(kind, problem, rounds):
+    """The law that the problem is decided from, one a round, by a baseline fitted on its evidence.
+
+    That of every row's mean has no spread.
+    """
+    laws = []
+    for round in rounds:
+        baseline = fitted_baseline(kind, round.evidence)
+        pieces = [law for law, _ in baseline._laws_to_decide(round.evidence, problem)]
+        laws.append(type(pieces[0]).concatenate(pieces))
+    return laws
 
 
 def prior_conflict(laws, rounds, rng):
@@ -240,7 +267,7 @@ class Finetuning(NamedTuple):
 
 def blended(left, right):
     """The law between two: its quantiles are the means of theirs."""
-    return QuantileGrid((left.quantiles + right.quantiles) / 2, left.levels, left.integer)
+    return left.with_quantiles((left.quantiles + right.quantiles) / 2)
 
 
 def averaged(networks):
@@ -325,6 +352,8 @@ def finetune_guarded(
     rounds = charge_rounds(portfolio, outcomes, rng)
     before = network_laws(pretrained, rounds)
     conflict = prior_conflict(before, rounds, rng)
+    if problem.of_means:
+        before = network_laws(pretrained, rounds, of_mean=True)
     if isinstance(strategy, AutoFinetune):
         strategy = strategy.choose(n_rows, conflict)
         if strategy is None:
@@ -345,9 +374,12 @@ def finetune_guarded(
     }
     baseline = None
     if strategy.baselines:
-        table = [hindsight_costs(problem, baseline_laws(b(), rounds), rounds) for b in BASELINES]
+        kinds = baselines_for(portfolio)
+        table = [
+            hindsight_costs(problem, baseline_laws(kind, problem, rounds), rounds) for kind in kinds
+        ]
         costs["baseline"], best = best_of_others(np.array(table), folds)
-        baseline = BASELINES[best]
+        baseline = kinds[best]
     chosen, report = choose(costs, rows)
     return Finetuning(
         chosen,
@@ -377,7 +409,7 @@ def _trained_costs(problem, networks, before, rounds, folds):
     n_rows = len(rounds[0].evidence)
     costs = {name: np.full(n_rows, np.nan) for name in ("finetuned", "blend")}
     for network, fold in zip(networks, folds, strict=True):
-        after = network_laws(network, rounds)
+        after = network_laws(network, rounds, problem.of_means)
         middle = [blended(*pair) for pair in zip(before, after, strict=True)]
         costs["finetuned"][fold] = hindsight_costs(problem, after, rounds)[fold]
         costs["blend"][fold] = hindsight_costs(problem, middle, rounds)[fold]
@@ -387,7 +419,10 @@ def _trained_costs(problem, networks, before, rounds, folds):
 def _prior_of(checkpoint):
     """The prior that weights were pretrained on, None if their card does not say."""
     description = checkpoint.card.get("prior")
-    return None if description is None else SyntheticPrior.from_description(description)
+    if description is None:
+        return None
+    outcomes = NetworkConfig(**checkpoint.card["network"]).outcomes
+    return PRIORS[outcomes].from_description(description)
 
 
 def finetune_data(config, problem, portfolio, outcomes, device):
@@ -397,12 +432,21 @@ def finetune_data(config, problem, portfolio, outcomes, device):
     uncertainties are too, and rows weighted by them cost finetuning a part of what it can gain.
     """
     network = DecisionNetwork.of_moments(config).to(device=device, dtype=torch.float64)
-    x, integer = portfolio.observations, portfolio.integer
-    law = predict_law(network, encode_context(network, x, integer), x)
+    law = predict_law(network, encode_context(network, portfolio), portfolio)
     sizes = law.mean_distance()
     sizes = np.maximum(sizes, LEAST_SIZE * sizes.mean())
-    expected = problem.expected_cost(problem.solve(law, portfolio), law, portfolio)
+    expected = problem.stakes(law, portfolio)
     expected = np.maximum(expected, LEAST_SIZE * expected.mean())
-    worth = np.divide(expected, sizes, out=np.full(len(x), np.nan), where=sizes * expected > 0)
+    worth = np.full(len(sizes), np.nan)
+    np.divide(expected, sizes, out=worth, where=sizes * expected > 0)
     levels = problem.own_levels(law, portfolio)
-    return FinetuneData(x, outcomes, levels, sizes, worth, integer)
+    shift = 0.0 if config.outcomes == "demand" else np.nanmean(portfolio.observations)
+    return FinetuneData(
+        portfolio.observations - shift,
+        None if outcomes is None else outcomes - shift,
+        levels,
+        sizes,
+        worth,
+        portfolio.integer,
+        portfolio.errors,
+    )

@@ -3,7 +3,7 @@
 import json
 import numbers
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -137,7 +137,7 @@ def check_share(name, value):
 
 @dataclass(frozen=True)
 class HyperPrior:
-    """Checked hyperpriors of all the parameters that a portfolio is drawn with.
+    """Checked hyperpriors of all the parameters that a portfolio of demand is drawn with.
 
     Parameters
     ----------
@@ -149,20 +149,27 @@ class HyperPrior:
     shares : dict of str to float
     """
 
+    rules: ClassVar = RANGES
+    known_families: ClassVar = FAMILIES
+    known_shares: ClassVar = SHARES
+
     ranges: dict
     families: dict
     shares: dict
 
     @classmethod
     def from_params(cls, params):
-        """Check the parameters of a `SyntheticPrior`."""
+        """Check the parameters of a prior."""
         return cls(
             {
                 name: check_range(name, params[name], rule.low, rule.high, rule.whole)
-                for name, rule in RANGES.items()
+                for name, rule in cls.rules.items()
             },
-            {name: check_weights(name, params[name], known) for name, known in FAMILIES.items()},
-            {name: check_share(name, params[name]) for name in SHARES},
+            {
+                name: check_weights(name, params[name], known)
+                for name, known in cls.known_families.items()
+            },
+            {name: check_share(name, params[name]) for name in cls.known_shares},
         )
 
     def draw(self, size, rng):
@@ -170,18 +177,22 @@ class HyperPrior:
         common = rng.uniform(size=size)
         hyper = {
             name: draw_range(self.ranges[name], size, rng, rule, common)
-            for name, rule in RANGES.items()
+            for name, rule in self.rules.items()
             if not rule.whole
         }
-        for name, known in FAMILIES.items():
+        for name, known in self.known_families.items():
             code = rng.choice(len(known), size=size, p=self.families[name])
             hyper[name.replace("families", "family")] = code
         happens = {name: rng.uniform(size=size) < share for name, share in self.shares.items()}
+        hyper["missing"] = hyper["missing"] * happens["ragged_share"]
+        return self._settle(hyper, happens)
+
+    def _settle(self, hyper, happens):
+        """Hyperparameters together with what happens in each portfolio."""
         counts = [NOISE_FAMILIES.index(family) for family in COUNT_FAMILIES]
         hyper["whole"] = happens["whole_share"] | np.isin(hyper["noise_family"], counts)
         hyper["intermittent"] = happens["intermittent_share"]
         hyper["bulk"] = happens["bulk_share"]
-        hyper["missing"] = hyper["missing"] * happens["ragged_share"]
         return hyper
 
     def draw_shape(self, rng):

@@ -112,8 +112,7 @@ class QuantileGrid(PredictiveDistribution):
     """Quantile functions that are linear in ``logit(tau)`` between shared knots.
 
     Beyond the outer knots the last slopes go on (logistic tails), so that every moment
-    has a closed form. Outcomes are not negative: the part of the function below 0 is mass
-    at 0.
+    has a closed form. The part of the function below the lowest outcome is mass there.
 
     For whole numbers the function is that of a continuous variable whose value rounded *up*
     is the outcome: ``P(outcome <= k)`` is its cdf at ``k``, so its quantile rounded up is the
@@ -130,6 +129,9 @@ class QuantileGrid(PredictiveDistribution):
     integer : bool, default=False
         Whether outcomes are whole numbers.
 
+    lowest : float, default=0.0
+        The lowest possible outcome; ``-inf`` where there is none.
+
     Examples
     --------
     >>> import numpy as np
@@ -139,10 +141,11 @@ class QuantileGrid(PredictiveDistribution):
     (array([2.]), array([0.5]), array([2.00...]))
     """
 
-    def __init__(self, quantiles, levels, integer=False):
+    def __init__(self, quantiles, levels, integer=False, lowest=0.0):
         self.quantiles = np.asarray(quantiles, dtype=float)
         self.levels = np.asarray(levels, dtype=float)
         self.integer = integer
+        self.lowest = lowest
         if self.quantiles.ndim != 2 or self.quantiles.shape[1] != len(self.levels):
             raise ValueError(
                 f"quantiles must have one column a level; got shapes {self.quantiles.shape} and "
@@ -158,12 +161,16 @@ class QuantileGrid(PredictiveDistribution):
         return len(self.quantiles)
 
     def take(self, rows):
-        return QuantileGrid(self.quantiles[rows], self.levels, self.integer)
+        return self.with_quantiles(self.quantiles[rows])
+
+    def with_quantiles(self, quantiles):
+        """Other quantiles at the same levels."""
+        return QuantileGrid(quantiles, self.levels, self.integer, self.lowest)
 
     @classmethod
     def concatenate(cls, laws):
         first = laws[0]
-        return cls(np.concatenate([law.quantiles for law in laws]), first.levels, first.integer)
+        return first.with_quantiles(np.concatenate([law.quantiles for law in laws]))
 
     # -- the continuous function behind the law
 
@@ -196,6 +203,10 @@ class QuantileGrid(PredictiveDistribution):
     def _smooth_excess(self, x):
         """``E[(J - x)+]`` of the continuous variable ``J``, for values ``(n, k)``."""
         start = self._smooth_cdf(x)
+        return np.maximum(self._area_above(start) - x * (1 - start), 0.0)
+
+    def _area_above(self, start):
+        """Integral of the function over levels from ``start``, of shape (n, k), to 1."""
         widths = np.diff(self._logits)
         slopes = np.diff(self.quantiles, axis=1) / widths
         # the tails are two more segments, with the slopes of their neighbours
@@ -203,34 +214,35 @@ class QuantileGrid(PredictiveDistribution):
         anchors = np.concatenate([self.quantiles[:, :1], self.quantiles], axis=1)
         constants = anchors - slopes * np.concatenate([self._logits[:1], self._logits])
         edges = np.concatenate([[0.0], self.levels, [1.0]])
-        out = np.empty(x.shape)
-        for k in range(x.shape[1]):
+        out = np.empty(start.shape)
+        for k in range(start.shape[1]):
             from_, to = np.maximum(edges[:-1], start[:, k : k + 1]), edges[1:]
             inside = from_ < to
             area = constants * (to - from_)
             area = area + slopes * (_negative_entropy(to) - _negative_entropy(from_))
             out[:, k] = np.where(inside, area, 0.0).sum(axis=1)
-        return np.maximum(out - x * (1 - start), 0.0)
+        return out
 
     # -- the law
 
     def cdf(self, x):
         x, flat = self._columns(x)
-        out = np.where(x < 0, 0.0, self._smooth_cdf(np.floor(x) if self.integer else x))
+        inside = self._smooth_cdf(np.floor(x) if self.integer else x)
+        out = np.where(x < self.lowest, 0.0, inside)
         return out[:, 0] if flat else out
 
     def quantile(self, tau):
         tau, flat = self._columns(check_levels(tau))
         out = self._smooth_quantile(tau)
         # + 0.0 turns the -0.0 of ceil into 0.0
-        out = np.maximum(np.ceil(out) if self.integer else out, 0.0) + 0.0
+        out = np.maximum(np.ceil(out) if self.integer else out, self.lowest) + 0.0
         return out[:, 0] if flat else out
 
     def excess(self, x):
         x, flat = self._columns(x)
-        positive = np.maximum(x, 0.0)
-        out = self._whole_excess(positive) if self.integer else self._smooth_excess(positive)
-        out = out + (positive - x)
+        above = np.maximum(x, self.lowest)
+        out = self._whole_excess(above) if self.integer else self._smooth_excess(above)
+        out = out + (above - x)
         return out[:, 0] if flat else out
 
     def _whole_excess(self, x):
@@ -249,7 +261,9 @@ class QuantileGrid(PredictiveDistribution):
         return total + self._smooth_excess(begin + (EXACT_TERMS - 0.5))
 
     def mean(self):
-        return self.excess(0.0)
+        if self.lowest == -np.inf:
+            return self._area_above(np.zeros((len(self), 1)))[:, 0]
+        return self.lowest + self.excess(self.lowest)
 
     def atomic(self):
         return narrow_rows(self)[2] if self.integer else np.zeros(len(self), dtype=bool)

@@ -27,7 +27,26 @@ class PortfolioLoss(nn.Module):
         self.problem = problem
         self.register_buffer("levels", torch.tensor(levels))
 
-    def forward(self, output, outcomes):
+    def forward(self, output, targets):
+        """Loss of the laws of outcomes and, where the network has them, of means.
+
+        Parameters
+        ----------
+        output : NetworkOutput
+
+        targets : dict of Tensor
+            ``outcomes`` of shape (B, N, m), and true ``means`` of shape (B, N).
+
+        Returns
+        -------
+        Tensor of shape ()
+        """
+        loss = self._of_law(output, targets["outcomes"])
+        if output.of_mean is None:
+            return loss
+        return loss + self._of_law(output.of_mean, targets["means"].unsqueeze(-1))
+
+    def _of_law(self, output, outcomes):
         weights = self.level_weights()
         by_row = (self.losses(output, outcomes) * weights).mean(-1)  # (B, N)
         own = self._expected(output.quantiles.detach(), weights)
@@ -43,7 +62,9 @@ class PortfolioLoss(nn.Module):
         """Loss of every row and level, in units of the portfolio; ``(B, N, K)``."""
         # an outcome far beyond every quantile pulls on them alike, however far it is
         limit = (FAR * output.typical * output.scale).unsqueeze(-1)
-        return self.problem.training_loss(output, torch.minimum(outcomes, limit), self.levels)
+        middle = output.middle_outcome().unsqueeze(-1)
+        outcomes = torch.clamp(outcomes, middle - limit, middle + limit)
+        return self.problem.training_loss(output, outcomes, self.levels)
 
     def _expected(self, quantiles, weights):
         """What a row expects its loss to be, if its own quantiles are right; ``(B, N)``."""

@@ -1,13 +1,19 @@
 """What every estimator that decides has in common: decide, predict, score."""
 
 import numpy as np
+from scipy.special import gammaincinv, ndtri
 from sklearn.base import clone
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
-from sklearn_pttf._horizon import law_of_total, sample_average_total
-from sklearn_pttf._laws import check_levels, pooled_atoms
+from sklearn_pttf._horizon import (
+    LEVELS,
+    covariance_of_periods,
+    law_of_total,
+    sample_average_total,
+)
+from sklearn_pttf._laws import QuantileGrid, WeightedAtoms, check_levels, pooled_atoms
 from sklearn_pttf._validation import MOST_PERIODS, check_outcomes, check_table, check_whole
 from sklearn_pttf.problems import DecisionProblem, Newsvendor
 
@@ -20,10 +26,10 @@ def joined(laws, portfolio):
     return [(type(laws[0]).concatenate(laws) if len(laws) > 1 else laws[0], portfolio)]
 
 
-def check_problem(problem):
-    """The problem, or ``Newsvendor()`` for None; anything else is refused."""
+def check_problem(problem, default=Newsvendor):
+    """The problem, or ``default()`` for None; anything else is refused."""
     if problem is None:
-        return Newsvendor()
+        return default()
     if not isinstance(problem, DecisionProblem):
         raise ValueError(
             f"problem must be a DecisionProblem such as Newsvendor(), or None; got {problem!r}."
@@ -31,12 +37,51 @@ def check_problem(problem):
     return problem
 
 
-def _row_info(problem, decision, law, portfolio):
-    """What is told of every row's decision; dict of ndarray of shape (n,)."""
-    info = {"expected_cost": problem.expected_cost(decision, law, portfolio), "mean": law.mean()}
-    if problem.risk != "mean":
-        info["risk"] = problem.row_risk(decision, law, portfolio)
-    return info
+def law_of_mean(predict, portfolio, law):
+    """Law of every row's mean, from how a first later outcome moves the mean of a second.
+
+    The covariance of two later outcomes is the variance of the mean, given what is known.
+
+    Parameters
+    ----------
+    predict : callable
+        Maps a portfolio to the laws of its rows' next outcomes.
+
+    portfolio : Portfolio
+
+    law : PredictiveDistribution
+        What ``predict`` gives for ``portfolio``.
+
+    Returns
+    -------
+    QuantileGrid
+    """
+    variance = covariance_of_periods(predict, portfolio, law)
+    return law_of_moments(law.mean(), variance, portfolio.real)
+
+
+def law_of_moments(mean, variance, real):
+    """Laws with given means: normal ones, or gamma laws of what is not negative.
+
+    Parameters
+    ----------
+    mean, variance : ndarray of shape (n,)
+
+    real : bool
+        Whether values may be negative.
+
+    Returns
+    -------
+    QuantileGrid
+    """
+    mean, variance = mean[:, None], variance[:, None]
+    if real:
+        return QuantileGrid(mean + np.sqrt(variance) * ndtri(LEVELS), LEVELS, lowest=-np.inf)
+    known = (variance <= 0) | (mean <= 0)
+    shape = np.where(known, 1.0, mean**2 / np.where(known, 1.0, variance))
+    law = QuantileGrid(np.where(known, mean, mean / shape * gammaincinv(shape, LEVELS)), LEVELS)
+    found = law.mean()[:, None]  # not quite the mean, of a law between a few quantiles
+    return law.with_quantiles(law.quantiles * (mean / np.where(found > 0, found, 1.0)))
 
 
 class DecisionMixin:
@@ -46,9 +91,11 @@ class DecisionMixin:
     ``_predict_law(portfolio)``, the predictive distribution of every row.
     """
 
+    _default_problem = Newsvendor  # that None stands for
+
     def _read_to_fit(self, X):
         """Validate X, settle what the columns mean, and give its `Portfolio`."""
-        self.problem_ = clone(check_problem(self.problem))
+        self.problem_ = clone(check_problem(self.problem, self._default_problem))
         X = check_table(self, X, reset=True)
         names = getattr(self, "feature_names_in_", None)
         self.observation_columns_ = np.array(
@@ -68,19 +115,49 @@ class DecisionMixin:
         problem.check_roles(names, self.n_features_in_, self.observation_columns_)
         return problem.read(X, names, self.observation_columns_, self.integer_)
 
-    def _laws(self, portfolio, horizon=1):
-        """Laws of the total over a horizon, in pieces of bounded size, with their portfolios."""
-        check_whole("horizon", horizon, 1, MOST_PERIODS)
+    def _predict_law_of_mean(self, portfolio, spread=True):
+        """Law of every row's mean; without ``spread`` no more than where it is.
+
+        A subclass that knows better overrides it.
+        """
+        law = self._predict_law(portfolio)
+        if not spread:
+            return WeightedAtoms(law.mean()[:, None])
+        return law_of_mean(self._predict_law, portfolio, law)
+
+    def _pieces(self, portfolio, of_piece):
+        """What ``of_piece`` gives for pieces of bounded size, with these."""
         starts = range(0, len(portfolio), CHUNK_ROWS)
         quiet = not getattr(self, "verbose", 0) or len(starts) == 1
         for start in tqdm(starts, desc="rows", disable=quiet, unit_scale=CHUNK_ROWS, unit="row"):
             piece = portfolio.take(slice(start, start + CHUNK_ROWS))
-            law = self._predict_law(piece)
-            yield law_of_total(self._predict_law, piece, law, horizon), piece
+            yield of_piece(piece), piece
 
-    def _laws_to_decide(self, portfolio, problem):
-        """Laws with their portfolios, as many at a time as must be decided together."""
-        laws = self._laws(portfolio, problem.horizon)
+    def _laws(self, portfolio, horizon=1):
+        """Laws of the total over a horizon, in pieces, with their portfolios."""
+        check_whole("horizon", horizon, 1, MOST_PERIODS)
+        if horizon > 1 and portfolio.real:
+            raise ValueError(f"horizon must be 1 for values that may be negative; got {horizon!r}.")
+
+        def of_piece(piece):
+            return law_of_total(self._predict_law, piece, self._predict_law(piece), horizon)
+
+        return self._pieces(portfolio, of_piece)
+
+    def _laws_of_means(self, portfolio, spread=False):
+        """Laws of rows' means, in pieces, with their portfolios."""
+        return self._pieces(portfolio, lambda piece: self._predict_law_of_mean(piece, spread))
+
+    def _laws_to_decide(self, portfolio, problem, spread=False):
+        """Laws with their portfolios, as many at a time as must be decided together.
+
+        Of a problem that is decided from means they are the laws of these, with their ``spread``
+        if that is asked for.
+        """
+        if problem.of_means:
+            laws = self._laws_of_means(portfolio, spread)
+        else:
+            laws = self._laws(portfolio, problem.horizon)
         return joined(laws, portfolio) if problem.shares_limit else laws
 
     def decide(self, X, *, problem=None, return_info=False):
@@ -110,7 +187,8 @@ class DecisionMixin:
             horizon of the problem). ``risk``: ndarray of shape (n_instances,), if the problem's is
             not the mean. Under a limit ``shadow_price``, what one more unit of it would save,
             ``used``, ``limit``, each a float, or a dict by group, and ``dual_bound``, a float:
-            no orders within the limit have a smaller sum of expected costs.
+            no orders within the limit have a smaller sum of expected costs. What other problems
+            give, their pages say.
 
         Raises
         ------
@@ -122,14 +200,17 @@ class DecisionMixin:
         """
         check_is_fitted(self)
         problem = self.problem_ if problem is None else check_problem(problem)
-        laws = self._laws_to_decide(self._read(X, problem), problem)
-        if not return_info:
-            return np.concatenate([problem.solve(law, piece) for law, piece in laws])
-        decisions, rows = [], []
+        laws = self._laws_to_decide(self._read(X, problem), problem, spread=return_info)
+        decisions, rows, of_all = [], [], {}
         for law, piece in laws:
+            if not return_info:
+                decisions.append(problem.solve(law, piece))
+                continue
             found, of_all = problem.solve_with_info(law, piece)
             decisions.append(found)
-            rows.append(_row_info(problem, found, law, piece))
+            rows.append(problem.row_info(found, law, piece))
+        if not return_info:
+            return np.concatenate(decisions)
         by_row = {name: np.concatenate([each[name] for each in rows]) for name in rows[0]}
         return np.concatenate(decisions), Bunch(**by_row, **of_all)
 
@@ -148,7 +229,13 @@ class DecisionMixin:
         ndarray of shape (n_instances,)
             In units of the outcome.
         """
-        return np.concatenate([law.mean() for law, _ in self._laws(self._read(X), horizon)])
+        portfolio = self._read(X)
+        check_whole("horizon", horizon, 1, MOST_PERIODS)
+        if self.problem_.of_means and horizon == 1:  # what decisions are made from
+            laws = self._laws_of_means(portfolio)
+        else:
+            laws = self._laws(portfolio, horizon)
+        return np.concatenate([law.mean() for law, _ in laws])
 
     def predict_quantiles(self, X, quantiles, *, horizon=1):
         """Quantiles of the next outcome of every row.
@@ -174,7 +261,7 @@ class DecisionMixin:
         laws = self._laws(self._read(X), horizon)
         return np.concatenate([law.quantile(tau[None, :]) for law, _ in laws])
 
-    def predict_distribution(self, X, *, horizon=1):
+    def predict_distribution(self, X, *, horizon=1, of_mean=False):
         """Law of the next outcome of every row.
 
         Parameters
@@ -184,12 +271,21 @@ class DecisionMixin:
         horizon : int, default=1
             How many next outcomes are added up.
 
+        of_mean : bool, default=False
+            Whether to give the law of the row's mean instead: of what its outcomes vary around, as
+            far as it is unknown.
+
         Returns
         -------
         PredictiveDistribution
             One law a row, with ``cdf``, ``quantile``, ``mean`` and ``expected``.
         """
-        laws = [law for law, _ in self._laws(self._read(X), horizon)]
+        portfolio = self._read(X)
+        check_whole("horizon", horizon, 1, MOST_PERIODS)
+        if of_mean and horizon != 1:
+            raise ValueError(f"horizon must be 1 with of_mean=True; got {horizon!r}.")
+        found = self._laws_of_means(portfolio, True) if of_mean else self._laws(portfolio, horizon)
+        laws = [law for law, _ in found]
         return type(laws[0]).concatenate(laws)
 
     def score(self, X, y=None):
@@ -272,6 +368,7 @@ class DecisionMixin:
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
-        tags.input_tags.positive_only = True
+        problem = self._default_problem if self.problem is None else self.problem
+        tags.input_tags.positive_only = not getattr(problem, "allows_negative", False)
         tags.target_tags.required = False
         return tags

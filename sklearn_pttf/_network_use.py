@@ -12,8 +12,10 @@ import torch
 
 from sklearn_pttf._laws import QuantileGrid
 from sklearn_pttf._network import Context
-from sklearn_pttf._units import PortfolioUnits
+from sklearn_pttf._validation import refuse_negative
 
+NO_NEGATIVE = "a network of demand reads none"
+USE_ANOTHER = " Fit with checkpoint='gaussian', or another of values."
 CHUNK_CELLS = 50_000  # cells of X that are computed on at a time
 
 
@@ -32,33 +34,43 @@ def single_threaded():
         torch.set_num_threads(before)
 
 
-def _chunks(observations, device):
-    """The observations as float64 tensors of bounded size."""
-    size = max(1, CHUNK_CELLS // max(10, observations.shape[1]))
-    for start in range(0, len(observations), size):
-        piece = np.ascontiguousarray(observations[start : start + size], dtype=np.float64)
-        yield torch.tensor(piece, device=device)
+def _chunks(portfolio, device):
+    """Observations and standard errors as float64 tensors of bounded size."""
+
+    def tensor(values):
+        return torch.tensor(np.ascontiguousarray(values, dtype=np.float64), device=device)
+
+    size = max(1, CHUNK_CELLS // max(10, portfolio.observations.shape[1]))
+    for start in range(0, len(portfolio), size):
+        rows = slice(start, start + size)
+        errors = None if portfolio.errors is None else tensor(portfolio.errors[rows])
+        yield tensor(portfolio.observations[rows]), errors
 
 
 @torch.inference_mode()
-def encode_context(network, observations, integer):
+def encode_context(network, portfolio):
     """What later rows need to know about a portfolio; a `Context` of float64 tensors."""
     device = next(network.parameters()).device
+    if network.config.outcomes == "demand":
+        refuse_negative(portfolio.observations, NO_NEGATIVE, USE_ANOTHER)
     with single_threaded():
-        return network.encode_context(list(_chunks(observations, device)), integer)
+        return network.encode_context(list(_chunks(portfolio, device)), portfolio.integer)
 
 
-def predict_law(network, context, observations):
-    """The predictive distribution of every row; `QuantileGrid`."""
+def predict_law(network, context, portfolio, of_mean=False):
+    """The predictive distribution of every row, or the law of its mean; `QuantileGrid`."""
     device = next(network.parameters()).device
-    whole = bool(context.units.whole.item())
+    real = network.config.outcomes == "real"
 
     @torch.inference_mode()
     def quantiles_of(chunk):
         output = network.predict_rows(chunk, context)
-        return (output.quantiles * output.scale.unsqueeze(-1))[0].cpu().numpy()
+        output = output.of_mean if of_mean else output
+        return output.outcome_quantiles()[0].cpu().numpy()
 
-    chunks = list(_chunks(observations, device))
+    if not real:
+        refuse_negative(portfolio.observations, NO_NEGATIVE, USE_ANOTHER)
+    chunks = list(_chunks(portfolio, device))
     with single_threaded() as n_threads:
         if len(chunks) == 1:
             quantiles = [quantiles_of(chunks[0])]
@@ -67,7 +79,11 @@ def predict_law(network, context, observations):
                 quantiles = list(pool.map(quantiles_of, chunks))
     # cumulated sums of positive steps may still repeat or, by rounding, step back
     quantiles = np.maximum.accumulate(np.concatenate(quantiles), axis=1)
-    return QuantileGrid(quantiles, network.config.levels, whole)
+    integer = portfolio.integer and not of_mean
+    if integer and real:
+        quantiles = quantiles - 0.5  # a grid of whole numbers rounds up
+    lowest = -np.inf if portfolio.real else 0.0
+    return QuantileGrid(quantiles, network.config.levels, integer, lowest)
 
 
 def context_arrays(context):
@@ -75,7 +91,8 @@ def context_arrays(context):
     return [x.cpu().numpy() for x in context.units], [x.cpu().numpy() for x in context.tokens]
 
 
-def context_from_arrays(arrays, device):
-    """The inverse of `context_arrays`."""
+def context_from_arrays(arrays, network):
+    """The inverse of `context_arrays`, on the device of its network."""
+    device = next(network.parameters()).device
     units, tokens = ([torch.from_numpy(x).to(device) for x in group] for group in arrays)
-    return Context(PortfolioUnits(*units), tuple(tokens))
+    return Context(network.kind.units_type(*units), tuple(tokens))

@@ -25,6 +25,13 @@ class Portfolio:
     integer : bool, default=None
         Whether outcomes are whole numbers. None: settled by the observations.
 
+    real : bool, default=False
+        Whether outcomes are values of any sign, whose origin means nothing, and not amounts.
+
+    errors : ndarray of shape (n_instances,), default=None
+        Standard error of one observation of each instance, in units of the outcome. NaN = not
+        known. None: none is.
+
     outcomes : ndarray of shape (n_instances, n_outcomes), default=None
         Later outcomes, never evidence. Synthetic portfolios have them.
 
@@ -44,6 +51,8 @@ class Portfolio:
     costs: dict = field(default_factory=dict)
     constraints: dict = field(default_factory=dict)
     integer: bool = None
+    real: bool = False
+    errors: np.ndarray = None
     outcomes: np.ndarray = None
     parameters: dict = field(default_factory=dict)
 
@@ -82,6 +91,7 @@ class Portfolio:
             observations=self.observations[rows],
             costs={name: value[rows] for name, value in self.costs.items()},
             constraints={name: value[rows] for name, value in self.constraints.items()},
+            errors=None if self.errors is None else self.errors[rows],
             outcomes=None if self.outcomes is None else self.outcomes[rows],
             parameters={
                 name: value[rows] if np.ndim(value) else value

@@ -24,6 +24,8 @@ from sklearn_pttf._loss import PortfolioLoss
 from sklearn_pttf._network import DecisionNetwork, NetworkConfig
 from sklearn_pttf._optimizer import MuonAdamW
 from sklearn_pttf._prior import SyntheticPrior
+from sklearn_pttf._prior_draws import PriorDraws
+from sklearn_pttf._real_prior import RealValuedPrior
 from sklearn_pttf._validation import check_real, check_whole
 from sklearn_pttf._version import __version__
 from sklearn_pttf.problems import DecisionProblem, Newsvendor
@@ -31,6 +33,7 @@ from sklearn_pttf.problems import DecisionProblem, Newsvendor
 N_VALIDATION_STEPS = 40
 VALIDATION_SEED_OFFSET = 1_000_003
 LATER_ROWS_SHARE = 0.3  # of the batches have rows that are not in the context
+PRIORS = {prior.outcomes: prior for prior in (SyntheticPrior, RealValuedPrior)}
 HIDDEN = ("layers.*", "encoder.mix.*", "encoder.cell_out.*", "head.mlp.0.*")
 
 
@@ -39,7 +42,7 @@ class PortfolioStream(IterableDataset):
 
     Parameters
     ----------
-    prior : SyntheticPrior
+    prior : SyntheticPrior or RealValuedPrior
         Where portfolios come from.
 
     steps : iterable of int
@@ -70,7 +73,7 @@ class PortfolioStream(IterableDataset):
         return map(self.batch, self.steps)
 
     def batch(self, step):
-        """Inputs of the network, and later outcomes of shape (B, N, m)."""
+        """Inputs of the network, and targets of the loss."""
         state = np.random.SeedSequence([self.seed, step]).generate_state(2)
         rng = np.random.RandomState(state[0])
         n_instances, n_observations = self.prior.hyperprior().draw_shape(rng)
@@ -83,7 +86,9 @@ class PortfolioStream(IterableDataset):
         if rng.uniform() < LATER_ROWS_SHARE:
             in_context[:, rng.randint(1, n_instances + 1) :] = False
         inputs = {"observations": draw.observations, "whole": draw.whole, "in_context": in_context}
-        return inputs, draw.outcomes
+        if draw.errors is not None:
+            inputs["errors"] = draw.errors
+        return inputs, {"outcomes": draw.outcomes, "means": draw.parameters["mean"]}
 
 
 class _KeptBatches(IterableDataset):
@@ -139,7 +144,7 @@ class _Progress(Callback):
             return
         value = loss.item()
         self.loss_ = value if self.loss_ is None else 0.99 * self.loss_ + 0.01 * value
-        self.rows_ += batch[1].shape[0] * batch[1].shape[1]
+        self.rows_ += batch[0]["in_context"].numel()
         speed = self.rows_ / (time.perf_counter() - self.start_)
         self.bar_.set_postfix_str(f"loss {self.loss_:.4f}, {speed:,.0f} rows/s", refresh=False)
         self.bar_.update()
@@ -250,9 +255,10 @@ def pretrain(
 
     Parameters
     ----------
-    prior : SyntheticPrior, default=None
-        Where portfolios come from. None: ``SyntheticPrior()``. Its parameters count, not
-        what it was fitted to: give ``prior.calibrated(X)`` to use real rows.
+    prior : SyntheticPrior or RealValuedPrior, default=None
+        Where portfolios come from. None: that of the network's kind of outcomes at its defaults,
+        demand unless ``network`` or ``checkpoint`` is of real values. Its parameters count,
+        not what it was fitted to: give ``prior.calibrated(X)`` to use real rows.
 
     problem : DecisionProblem, default=None
         What is decided. None: ``Newsvendor()``.
@@ -321,10 +327,11 @@ def pretrain(
     >>> checkpoint.card["training"]["n_steps"]
     2
     """
-    prior = SyntheticPrior() if prior is None else prior
     problem = Newsvendor() if problem is None else problem
-    if not isinstance(prior, SyntheticPrior):
-        raise ValueError(f"prior must be a SyntheticPrior or None; got {prior!r}.")
+    if prior is not None and not isinstance(prior, PriorDraws):
+        raise ValueError(
+            f"prior must be a SyntheticPrior, a RealValuedPrior or None; got {prior!r}."
+        )
     if not isinstance(problem, DecisionProblem):
         raise ValueError(f"problem must be a DecisionProblem or None; got {problem!r}.")
     if network is not None and not isinstance(network, NetworkConfig):
@@ -345,12 +352,13 @@ def pretrain(
         ("clip", clip, 1e-9, 1e9),
     ):
         check_real(setting, value, low, high)
-    prior.hyperprior()  # refuses reversed ranges before anything is built
     device = check_device(device)
     start = checkpoint
     if start is not None and not isinstance(start, Checkpoint):
         start = Checkpoint.load(start)
-    config = NetworkConfig(**start.card["network"]) if start else network or NetworkConfig()
+    config = _network_for(prior, network, start)
+    prior = PRIORS[config.outcomes]() if prior is None else prior
+    prior.hyperprior()  # refuses reversed ranges before anything is built
     training = {
         "n_steps": n_steps,
         "rows": rows,
@@ -394,6 +402,21 @@ def pretrain(
         "seconds_of_last_run": round(time.perf_counter() - began, 1),
     }
     return Checkpoint.from_network(net.module_, card)
+
+
+def _network_for(prior, network, start):
+    """The size of the network, and the kind of outcomes that all agree on."""
+    if start is not None:
+        config = NetworkConfig(**start.card["network"])
+    else:
+        config = network or NetworkConfig(outcomes="demand" if prior is None else prior.outcomes)
+    if prior is not None and prior.outcomes != config.outcomes:
+        what = "network" if start is None else "checkpoint"
+        raise ValueError(
+            f"prior={prior!r} draws outcomes of the kind {prior.outcomes!r}, but the {what} is for "
+            f"{config.outcomes!r}."
+        )
+    return config
 
 
 def _train(prior, problem, config, training, start, state, resume, key, device, verbose):

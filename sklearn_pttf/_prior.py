@@ -3,7 +3,6 @@
 from numbers import Integral, Real
 
 import numpy as np
-import torch
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context, clone
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
@@ -18,19 +17,16 @@ from sklearn_pttf._calibration import (
     seeded_generator,
 )
 from sklearn_pttf._demand import NOISE_FAMILIES, SPREAD_FAMILIES, draw_portfolios
-from sklearn_pttf._device import check_device
 from sklearn_pttf._hyperprior import (
     FAMILIES,
     RANGES,
     SHARES,
     HyperPrior,
     as_tensors,
-    canonical,
-    restored,
 )
-from sklearn_pttf._portfolio import Portfolio
+from sklearn_pttf._prior_draws import PriorDraws
 from sklearn_pttf._summaries import SUMMARIES, mid_ranks, portfolio_summaries, row_summaries
-from sklearn_pttf._validation import check_table, check_whole
+from sklearn_pttf._validation import check_table
 from sklearn_pttf.problems import Newsvendor
 
 ACCEPTED_SHARE = 0.05
@@ -39,7 +35,7 @@ _RANGE = [tuple, list, Real, HasMethods(["rvs", "ppf"])]
 _SHARE = [Interval(Real, 0, 1, closed="both")]
 
 
-class SyntheticPrior(TransformerMixin, BaseEstimator):
+class SyntheticPrior(PriorDraws, TransformerMixin, BaseEstimator):
     """Distribution over demand portfolios that encodes managerial knowledge.
 
     A portfolio is drawn in three steps: its hyperparameters from the ranges below; from
@@ -167,6 +163,8 @@ class SyntheticPrior(TransformerMixin, BaseEstimator):
     ((4, 3), True, ['bulk', 'bulk_rate'])
     """
 
+    outcomes = "demand"
+
     _parameter_constraints = {
         **{name: _RANGE for name in RANGES},
         **{name: [tuple, list, dict, str] for name in FAMILIES},
@@ -175,6 +173,9 @@ class SyntheticPrior(TransformerMixin, BaseEstimator):
         "n_simulations": [Interval(Integral, 100, None, closed="left")],
         "random_state": ["random_state"],
     }
+
+    _hyperprior = HyperPrior
+    _draw_portfolios = staticmethod(draw_portfolios)
 
     def __init__(
         self,
@@ -227,90 +228,6 @@ class SyntheticPrior(TransformerMixin, BaseEstimator):
 
     # ------------------------------------------------------------------ drawing
 
-    def hyperprior(self):
-        """The ranges of this prior, checked; a `HyperPrior`.
-
-        Raises
-        ------
-        ValueError
-            If a range is reversed or out of bounds, or a family unknown.
-        """
-        return HyperPrior.from_params(self.get_params(deep=False))
-
-    def describe(self):
-        """What the draws depend on, as JSON-ready values that are equal for equal priors."""
-        names = [*RANGES, *FAMILIES, *SHARES]
-        return {name: canonical(getattr(self, name)) for name in names}
-
-    @classmethod
-    def from_description(cls, description):
-        """The prior that `describe` described; `SyntheticPrior`."""
-        return cls(**{name: restored(value) for name, value in description.items()})
-
-    def sample(
-        self,
-        n_portfolios=1,
-        *,
-        n_instances=None,
-        n_observations=None,
-        n_outcomes=1,
-        random_state=None,
-        device="cpu",
-    ):
-        """Draw portfolios with their true parameters and later outcomes.
-
-        A fitted prior draws from its calibrated ranges, an unfitted one from its own.
-
-        Parameters
-        ----------
-        n_portfolios : int, default=1
-            Number of portfolios.
-
-        n_instances, n_observations : int, default=None
-            Their shape. None: drawn for each.
-
-        n_outcomes : int, default=1
-            Later outcomes of every instance.
-
-        random_state : int, RandomState or None, default=None
-            Source of randomness; None: that of the prior. Equal seeds give equal draws.
-
-        device : str, default="cpu"
-            Where to draw. Draws differ between kinds of device.
-
-        Returns
-        -------
-        list of Portfolio
-            With ``outcomes`` of shape (n_instances, n_outcomes); ``parameters`` holds the
-            instances' own (``mean`` before zero periods and bulk orders, and before normal
-            demand is truncated, ``noise``, ``zero_rate``) and the portfolio's.
-
-        Raises
-        ------
-        ValueError
-            If a size is no whole number or too small, or a range makes no sense.
-        """
-        check_whole("n_portfolios", n_portfolios, 0)
-        check_whole("n_outcomes", n_outcomes, 0)
-        if n_instances is not None:
-            check_whole("n_instances", n_instances, 1)
-        if n_observations is not None:
-            check_whole("n_observations", n_observations, 0)
-        device = check_device(device)
-        rng = self._rng(random_state)
-        hyperprior = self._current().hyperprior()
-        portfolios = []
-        for _ in range(n_portfolios):
-            rows, cells = hyperprior.draw_shape(rng)
-            rows = rows if n_instances is None else n_instances
-            cells = cells if n_observations is None else n_observations
-            hyper = hyperprior.draw(1, rng)
-            draw = draw_portfolios(
-                as_tensors(hyper), rows, cells, n_outcomes, seeded_generator(rng, device)
-            )
-            portfolios.append(_as_portfolio(draw, hyper))
-        return portfolios
-
     def sample_like(self, X, random_state=None):
         """Draw a prior-predictive twin of real rows.
 
@@ -340,31 +257,6 @@ class SyntheticPrior(TransformerMixin, BaseEstimator):
         twin = draw.outcomes[0].numpy().astype(float)
         twin[np.isnan(real.observations)] = np.nan
         return _with_columns(X, reader.observation_columns_, twin)
-
-    def draw(self, n_portfolios, n_instances, n_observations, n_outcomes, generator):
-        """Draw many portfolios of one shape, on the device of a generator.
-
-        The batches of pretraining; `sample` is what people want. Calibration is not looked
-        at: give a `calibrated` prior.
-
-        Parameters
-        ----------
-        n_portfolios, n_instances, n_observations, n_outcomes : int
-            Shape of the draw.
-
-        generator : torch.Generator
-            Source of all randomness.
-
-        Returns
-        -------
-        Draw
-            Tensors on the device of the generator.
-        """
-        seed = torch.randint(2**31, (1,), generator=generator, device=generator.device)
-        hyper = self.hyperprior().draw(n_portfolios, np.random.RandomState(int(seed)))
-        return draw_portfolios(
-            as_tensors(hyper), n_instances, n_observations, n_outcomes, generator
-        )
 
     # ------------------------------------------------------------------ calibrating
 
@@ -482,9 +374,6 @@ class SyntheticPrior(TransformerMixin, BaseEstimator):
 
     # ------------------------------------------------------------------ helpers
 
-    def _rng(self, random_state):
-        return check_random_state(self.random_state if random_state is None else random_state)
-
     def _current(self):
         """The prior itself, with the calibrated ranges where it is fitted."""
         if not hasattr(self, "calibrated_params_"):
@@ -506,22 +395,6 @@ class SyntheticPrior(TransformerMixin, BaseEstimator):
         tags.input_tags.allow_nan = True
         tags.input_tags.positive_only = True
         return tags
-
-
-def _as_portfolio(draw, hyper):
-    """The first portfolio of a draw, as plain arrays."""
-    own = {name: value[0].cpu().numpy().astype(float) for name, value in draw.parameters.items()}
-    common = {
-        name: known[int(hyper[name][0])]
-        for name, known in (("spread_family", SPREAD_FAMILIES), ("noise_family", NOISE_FAMILIES))
-    }
-    scalars = {name: float(value[0]) for name, value in hyper.items() if name not in common}
-    return Portfolio(
-        draw.observations[0].cpu().numpy().astype(float),
-        integer=bool(draw.whole[0]),
-        outcomes=draw.outcomes[0].cpu().numpy().astype(float),
-        parameters={**scalars, **common, **own},
-    )
 
 
 def _with_columns(X, positions, values):

@@ -255,6 +255,18 @@ def check_real(name, value, low, high):
         raise ValueError(f"{name} must be a number in [{low:g}, {high:g}]; got {value!r}.")
 
 
+def refuse_negative(values, why, hint=""):
+    """Refuse negative values of a table ``(n, m)``; NaN = missing.
+
+    ``why`` says what cannot be negative, ``hint`` what can be done.
+    """
+    lowest = np.where(values < 0, values, 0.0).min(axis=1, initial=0.0)
+    if (lowest < 0).any():
+        raise ValueError(
+            f"Negative values in data: {why}; got {describe_rows(lowest < 0, lowest)}.{hint}"
+        )
+
+
 def describe_rows(bad, values, limit=5):
     """``"row 3: nan, row 8: -1.0 (2 in all)"``, for messages about bad cells."""
     rows = np.flatnonzero(bad)

@@ -4,8 +4,9 @@
 
     python -m sklearn_pttf.pretraining --recipe demand --out demand.safetensors
 
-A recipe is a TOML file with the tables ``[prior]`` (parameters of `SyntheticPrior`),
-``[network]`` (of `NetworkConfig`) and ``[training]`` (of `pretrain`), and a ``name``.
+A recipe is a TOML file with the tables ``[prior]`` (parameters of `SyntheticPrior`, or of
+`RealValuedPrior` where the network's ``outcomes`` are ``"real"``), ``[network]`` (of
+`NetworkConfig`) and ``[training]`` (of `pretrain`), and a ``name``.
 """
 
 import argparse
@@ -16,8 +17,7 @@ from pathlib import Path
 
 from sklearn_pttf._checkpoint import Checkpoint
 from sklearn_pttf._network import NetworkConfig
-from sklearn_pttf._pretrain import pretrain
-from sklearn_pttf._prior import SyntheticPrior
+from sklearn_pttf._pretrain import PRIORS, pretrain
 from sklearn_pttf.problems import Newsvendor
 
 __all__ = ["load_recipe", "pretrain", "recipe_names"]
@@ -96,11 +96,12 @@ def load_recipe(name_or_path):
     if not isinstance(problem, str) or problem not in _PROBLEMS:
         raise ValueError(f"problem must be one of {', '.join(_PROBLEMS)}; got {problem!r}.")
     try:
+        network = NetworkConfig(**recipe.get("network", {}))
         return {
             "name": recipe.get("name", path.stem if isinstance(path, Path) else str(name_or_path)),
             "problem": _PROBLEMS[problem](),
-            "prior": SyntheticPrior(**_pairs(recipe.get("prior", {}))),
-            "network": NetworkConfig(**recipe.get("network", {})),
+            "prior": PRIORS[network.outcomes](**_pairs(recipe.get("prior", {}))),
+            "network": network,
             **recipe.get("training", {}),
         }
     except TypeError as error:

@@ -76,7 +76,7 @@ def test_drifts_of_exchangeable_rows_are_rare():
         rng = np.random.default_rng(seed)
         X = rng.lognormal(rng.normal(size=(40, 1)), 1.0, (40, rng.integers(2, 7)))
         X[rng.uniform(size=X.shape) < 0.3] = NAN
-        assert _warned(X, warn_of_drift) == []
+        assert _warned(Portfolio(X), warn_of_drift) == []
 
 
 def test_missing_cells_and_uneven_histories_are_no_reason():
@@ -120,19 +120,39 @@ def test_a_drift_by_hand():
     # 10 and 10, then 15 and 15: the later half is one half higher
     X = np.tile([10.0, 10.0, 15.0, 15.0], (20, 1))
     with pytest.warns(DriftWarning, match=r"later half of 20 rows are 50% higher \(standard err"):
-        warn_of_drift(X)
+        warn_of_drift(Portfolio(X))
     with pytest.warns(DriftWarning, match="are 33% lower"):
-        warn_of_drift(X[:, ::-1])
+        warn_of_drift(Portfolio(X[:, ::-1]))
     gaps = np.full((20, 9), NAN)
     gaps[:, [0, 2, 3, 7]] = X
     gaps[5] = 0.0  # nothing was sold: nothing is known
     gaps[6:8] = NAN
-    assert _warned(gaps, warn_of_drift) == []
+    assert _warned(Portfolio(gaps), warn_of_drift) == []
     with pytest.warns(DriftWarning, match="later half of 34 rows are 50% higher"):
-        warn_of_drift(np.vstack([gaps, gaps]))
+        warn_of_drift(Portfolio(np.vstack([gaps, gaps])))
     # of an odd number the middle one counts for neither
     with pytest.warns(DriftWarning, match="50% higher"):
-        warn_of_drift(np.tile([10.0, 999.0, 15.0], (20, 1)))
+        warn_of_drift(Portfolio(np.tile([10.0, 999.0, 15.0], (20, 1))))
+
+
+def test_a_drift_of_real_values_by_hand():
+    # noise of 1 around -5, and then around -4.5
+    X = np.tile([-6.0, -4.0, -5.5, -3.5], (20, 1))
+    with pytest.warns(DriftWarning, match=r"later half of 20 rows are 0\.5 higher"):
+        warn_of_drift(Portfolio(X, real=True))
+    with pytest.warns(DriftWarning, match=r"are 50 lower"):
+        warn_of_drift(Portfolio(100.0 * X[:, ::-1] + 1e4, real=True))
+    small = np.tile([-6.0, -4.0, -5.9, -3.9], (20, 1))  # less than a quarter of the noise
+    assert _warned(Portfolio(small, real=True), warn_of_drift) == []
+    assert _warned(Portfolio(np.full((20, 4), -3.0), real=True), warn_of_drift) == []
+
+
+def test_drifts_of_exchangeable_real_values_are_rare():
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(40, 1)) + rng.standard_t(3, size=(40, rng.integers(2, 7)))
+        X[rng.uniform(size=X.shape) < 0.3] = NAN
+        assert _warned(Portfolio(X, real=True), warn_of_drift) == []
 
 
 @pytest.mark.parametrize("factor", [1.6, 0.5])

@@ -2,12 +2,18 @@
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import integrate, stats
 
+from sklearn_pttf import Column
+from sklearn_pttf._laws import QuantileGrid
 from sklearn_pttf.baselines import NonparametricEmpiricalBayes, ParametricEmpiricalBayes
-from sklearn_pttf.baselines._nonparametric_bayes import TabulatedMixture, mixing_weights
+from sklearn_pttf.baselines._nonparametric_bayes import (
+    NormalMixtureLaw,
+    TabulatedMixture,
+    mixing_weights,
+)
 from sklearn_pttf.baselines._parametric_bayes import zero_share
-from sklearn_pttf.problems import Newsvendor
+from sklearn_pttf.problems import Estimation, Newsvendor, Selection
 from sklearn_pttf.testing import GammaPoisson, LognormalNormal
 
 nan = np.nan
@@ -89,7 +95,7 @@ def test_lognormal_law_is_the_mixture():
     share = zero_share(zeros, counts, *mixture.zeros)
     for tau in (0.2, 0.5, 0.9, 0.99):
         q = np.log(law.quantile(tau))[:, None]
-        cdf = (weights * stats.norm.cdf(q, centres, width[:, None])).sum(axis=1)
+        cdf = (weights * stats.norm.cdf(q, centres, width)).sum(axis=1)
         np.testing.assert_allclose(share + (1 - share) * cdf, tau, atol=2e-3)
 
 
@@ -146,3 +152,143 @@ def test_tables_without_spread():
 def test_counts_only():
     with pytest.raises(ValueError, match="whole numbers"):
         NonparametricEmpiricalBayes(family="poisson").fit(np.array([[1.5, 2.0]]))
+
+
+def _two_points(seed, n_rows=500):
+    """True means, and three observations of each with noise 1."""
+    rng = np.random.RandomState(seed)
+    means = rng.choice([-0.5, 2.0], size=n_rows)
+    return means, means[:, None] + rng.normal(size=(n_rows, 3))
+
+
+def test_law_of_normals():
+    weights = np.array([[0.25, 0.75], [0.5, 0.5], [1.0, 0.0]])
+    centres = np.array([[-1.0, 1.0], [-100.0, 100.0], [3.0, 9.0]])
+    law = NormalMixtureLaw(weights, centres, np.array([[1.0, 2.0]]) * np.ones((3, 1)))
+    tau = np.array([[1e-4, 0.1, 0.3, 0.4999, 0.6, 0.99]])
+    np.testing.assert_allclose(
+        law.cdf(law.quantile(tau)), np.broadcast_to(tau, (3, 6)), rtol=0, atol=1e-4
+    )
+    np.testing.assert_allclose(law.cdf(1.0)[0], 0.25 * stats.norm.cdf(2) + 0.75 / 2)
+    np.testing.assert_allclose(law.mean(), [0.5, 0.0, 3.0])
+    np.testing.assert_allclose(law.quantile(0.9)[2], stats.norm.ppf(0.9, 3.0), rtol=1e-6)
+    one = law.take([0])
+    tail = integrate.quad(lambda x: 1 - one.cdf(x)[0], 0.3, 30.0)[0]
+    assert one.excess(0.3)[0] == pytest.approx(tail)
+    np.testing.assert_allclose(law.excess(-1e4), law.mean() + 1e4)
+    second = law.expected(lambda x: x**2)
+    variances = (weights * (centres**2 + law.widths**2)).sum(axis=1)
+    np.testing.assert_allclose(second, variances, rtol=1e-2)
+    assert len(NormalMixtureLaw.concatenate([law, one])) == 4
+    for levels in (tau[:, :2], tau):  # few are searched for, of many there is a table
+        np.testing.assert_array_equal(one.quantile(levels), law.quantile(levels)[:1])
+    assert not law.atomic().any()
+
+
+def test_two_kinds_of_values_are_seen():
+    of_bayes, of_normal, found = 0.0, 0.0, 0.0
+    for seed in range(4):
+        means, X = _two_points(seed)
+        odds = np.exp(2.5 * 3 * (X.mean(axis=1) - 0.75))
+        bayes = -0.5 + 2.5 * odds / (1 + odds)
+        fitted = NonparametricEmpiricalBayes(Estimation()).fit(X)
+        assert fitted.family_ == "normal"
+        assert fitted.noise_ == pytest.approx(1.0, rel=0.05)
+        found += ((fitted.decide(X) - means) ** 2).sum()
+        of_bayes += ((bayes - means) ** 2).sum()
+        normal = ParametricEmpiricalBayes(Estimation()).fit(X).decide(X)
+        of_normal += ((normal - means) ** 2).sum()
+    assert found < 1.12 * of_bayes
+    assert of_normal > 1.8 * of_bayes
+
+
+def test_posterior_means_are_those_of_the_mixture():
+    rng = np.random.RandomState(0)
+    X = np.column_stack([rng.normal(size=(30, 2)) - 5, rng.lognormal(size=30)])
+    X[-1, :2], X[0, 0], X[1, 2] = nan, nan, nan
+    bayes = NonparametricEmpiricalBayes(Estimation(standard_errors=Column(2))).fit(X)
+    noise = np.where(np.isnan(X[:, 2]), bayes.noise_, X[:, 2])
+    grid, width, prior = bayes.grid_, bayes._mixture.width, bayes.weights_
+    # of a fine grid of levels, the law of each point among them
+    levels = np.linspace(-10, 0, 40_001)
+    density = (prior * stats.norm.pdf(levels[:, None], grid, width)).sum(axis=1)
+    expected = np.empty(30)
+    for k, row in enumerate(X[:, :2]):
+        row = row[~np.isnan(row), None]
+        likelihood = density * stats.norm.pdf(row, levels, noise[k]).prod(axis=0)
+        expected[k] = (likelihood * levels).sum() / likelihood.sum()
+    found, info = bayes.decide(X, return_info=True)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    np.testing.assert_allclose(found, bayes.decide(X), rtol=1e-12)
+    np.testing.assert_allclose(bayes.predict(X), expected, rtol=1e-6)
+    assert ((info.lower <= found) & (found <= info.upper)).all()
+
+
+def test_noise_where_all_know_theirs():
+    X = np.array([[1.0, 2.0], [-3.0, 1.0], [nan, 1.0]])
+    bayes = NonparametricEmpiricalBayes(Estimation(standard_errors=Column(1))).fit(X)
+    assert np.isnan(bayes.noise_)
+    assert np.isfinite(bayes.predict(np.column_stack([X[:, 0], [nan] * 3]))).all()
+
+
+def test_noisy_rows_far_out_do_not_blur_the_others():
+    rng = np.random.RandomState(0)
+    means = rng.choice([-0.5, 0.5], size=300)
+    errors = np.where(np.arange(300) < 30, 50.0, 0.1)
+    X = np.column_stack([means + errors * rng.normal(size=300), errors])
+    found = NonparametricEmpiricalBayes(Estimation(standard_errors=Column(1))).fit(X).decide(X)
+    np.testing.assert_allclose(found[30:], means[30:], atol=0.1)
+
+
+def test_level_of_a_cold_row():
+    _, X = _two_points(0)
+    bayes = NonparametricEmpiricalBayes(Estimation()).fit(40 * X)
+    cold = np.full((1, 3), nan)
+    law = bayes.predict_distribution(cold)
+    assert law.mean() == pytest.approx(bayes.weights_ @ bayes.grid_)
+    np.testing.assert_allclose(bayes.decide(cold), law.mean())
+    _, info = bayes.decide(cold, return_info=True)
+    assert -45 < info.lower < 0 < 60 < info.upper < 110
+
+
+def test_levels_of_counts_are_exact():
+    x = GammaPoisson(2.0, 0.0001).sample(50, 3, random_state=0).observations
+    bayes = NonparametricEmpiricalBayes(Estimation(), family="poisson").fit(x)
+    posterior = bayes._mixture.posterior(*bayes._mixture._summaries(x))
+    np.testing.assert_allclose(bayes.decide(x), posterior @ bayes.grid_, rtol=1e-12)
+    _, info = bayes.decide(x, return_info=True)
+    own = x.mean(axis=1)
+    np.testing.assert_allclose(info.lower, own, rtol=0.2)
+    assert ((info.lower <= own * 1.05) & (own <= info.upper * 1.05)).all()
+
+
+def test_normal_amounts():
+    X = np.array([[3.5, 4.0], [0.0, 0.5], [2.0, 3.0]])
+    for table in (X, np.ceil(X)):
+        bayes = NonparametricEmpiricalBayes(family="normal").fit(table)
+        law = bayes.predict_distribution(table)
+        assert isinstance(law, QuantileGrid)
+        assert (law.cdf(-1e-9) == 0).all()
+        orders = bayes.decide(table)
+        assert (orders[1] < orders[2]) & (orders[2] < orders[0])
+        assert not bayes.integer_ or np.array_equal(orders, np.rint(orders))
+
+
+@pytest.mark.parametrize("family", ["poisson", "lognormal"])
+def test_families_that_refuse_negative_values(family):
+    for problem in (Estimation(), Selection(2)):
+        with pytest.raises(ValueError, match=f"family='{family}' needs .* Use family='normal'"):
+            NonparametricEmpiricalBayes(problem, family=family).fit(np.array([[1.0, -2.0]]))
+    counts = np.array([[1.0, 3.0], [0.0, 2.0]])
+    amounts = counts if family == "poisson" else counts + 0.5
+    bayes = NonparametricEmpiricalBayes(family=family).fit(amounts)
+    assert (bayes.decide(amounts, problem=Estimation()) > 0).all()
+    with pytest.raises(ValueError, match="least 0"):
+        bayes.decide(amounts - 1.0, problem=Estimation())
+
+
+def test_values_without_spread():
+    for X in (np.full((3, 2), -2.0), np.full((1, 1), -7.5), np.array([[-1.5, -1.5], [2.0, 2.0]])):
+        found, info = NonparametricEmpiricalBayes(Estimation()).fit(X).decide(X, return_info=True)
+        np.testing.assert_allclose(found, X[:, 0], rtol=1e-3)
+        assert np.isfinite(info.expected_cost).all()

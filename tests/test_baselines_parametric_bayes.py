@@ -4,10 +4,16 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from sklearn_pttf._parametric import RectifiedNormalLaw, RoundedLaw, ZeroInflatedLognormalLaw
+from sklearn_pttf import Column
+from sklearn_pttf._parametric import (
+    NormalLaw,
+    RectifiedNormalLaw,
+    RoundedLaw,
+    ZeroInflatedLognormalLaw,
+)
 from sklearn_pttf.baselines import ParametricEmpiricalBayes
 from sklearn_pttf.baselines._parametric_bayes import beta_binomial, gamma_poisson
-from sklearn_pttf.problems import Newsvendor
+from sklearn_pttf.problems import Estimation, Newsvendor, Selection
 from sklearn_pttf.testing import GammaPoisson, LognormalNormal
 
 nan = np.nan
@@ -197,3 +203,135 @@ def test_variances_of_a_ragged_table_are_most_likely():
     for factor in (0.97, 1.03):
         assert best > restricted_likelihood(factor * found["spread"], found["noise"])[1]
         assert best > restricted_likelihood(found["spread"], factor * found["noise"])[1]
+
+
+def _two_values(n_rows=100):
+    return np.random.RandomState(0).normal(size=(n_rows, 1)) + np.random.RandomState(1).normal(
+        size=(n_rows, 2)
+    )
+
+
+def test_values_of_any_sign_are_normal():
+    X = _two_values()
+    bayes = ParametricEmpiricalBayes(Estimation()).fit(X)
+    assert (bayes.family_, bayes.scores_) == ("normal", {})
+    found = bayes.hyperparameters_
+    within, between = X.var(axis=1, ddof=1).mean(), X.mean(axis=1).var(ddof=1)
+    assert found["noise"] ** 2 == pytest.approx(within, rel=1e-2)
+    assert found["spread"] ** 2 == pytest.approx(between - within / 2, rel=1e-2)
+    moved = ParametricEmpiricalBayes(Estimation()).fit(-3 * X + 1000)
+    expected = {"mean": 1000 - 3 * found["mean"], **{k: 3 * found[k] for k in ("spread", "noise")}}
+    assert moved.hyperparameters_ == pytest.approx(expected, rel=1e-6)
+
+
+def test_laws_of_values_by_hand():
+    bayes = ParametricEmpiricalBayes(Estimation()).fit(_two_values())
+    bayes.hyperparameters_ = {"mean": -4.0, "spread": 1.0, "noise": 1.0}
+    X = np.array([[-1.5, -3.5], [nan, nan]])
+    # three equal precisions: (-4 - 1.5 - 3.5) / 3, and 1/3 of variance
+    means, info = bayes.decide(X, return_info=True)
+    np.testing.assert_allclose(means, [-3.0, -4.0])
+    np.testing.assert_allclose(info.upper, NormalLaw(means, [3**-0.5, 1.0]).quantile(0.95))
+    expected = NormalLaw(means, [np.sqrt(4 / 3), np.sqrt(2.0)])
+    for tau in (0.001, 0.5, 0.9):
+        np.testing.assert_allclose(
+            bayes.predict_distribution(X).quantile(tau), expected.quantile(tau)
+        )
+
+
+def test_known_errors_by_hand():
+    X = np.array([[-1.5, -3.5, 1.0], [-1.5, nan, 2.0], [nan, nan, 1.0]])
+    bayes = ParametricEmpiricalBayes(Estimation(standard_errors=Column(2))).fit(X)
+    assert np.isnan(bayes.hyperparameters_["noise"])
+    bayes.hyperparameters_ |= {"mean": -4.0, "spread": 2.0}
+    # precisions 1/4 of the level, and 2, 1/4 and 0 of the rows
+    np.testing.assert_allclose(bayes.decide(X), [(-1 - 5) / 2.25, -2.75, -4.0])
+    variances = np.array([1 / 2.25, 2.0, 4.0])
+    _, info = bayes.decide(X, return_info=True)
+    np.testing.assert_allclose(info.expected_cost, variances, rtol=1e-3)
+    law = bayes.predict_distribution(X)
+    np.testing.assert_allclose(law.parameters[1] ** 2, np.add(variances, [1.0, 4.0, 1.0]))
+    # a row that does not know its own has the usual one
+    unknown = np.column_stack([X[:, :2], [nan] * 3])
+    usual = (1.0 + 4.0 + 1.0) / 3
+    law = bayes.predict_distribution(unknown)
+    np.testing.assert_allclose(law.parameters[1][2] ** 2, 4.0 + usual)
+
+
+def test_noise_of_rows_that_do_not_know_theirs():
+    X = np.array([[1.5, 3.5, nan], [0.0, 4.0, nan], [7.0, nan, 3.0], [-7.0, 9.0, 3.0]])
+    bayes = ParametricEmpiricalBayes(Estimation(standard_errors=Column(2))).fit(X)
+    assert bayes.hyperparameters_["noise"] ** 2 == pytest.approx((2.0 + 8.0) / 2)
+    none_known = np.column_stack([X[:, :2], [nan] * 4])
+    one, two = (
+        ParametricEmpiricalBayes(Estimation(standard_errors=errors)).fit(none_known[:, :width])
+        for errors, width in ((Column(2), 3), (None, 2))
+    )
+    assert one.hyperparameters_ == two.hyperparameters_
+
+
+def test_spread_with_known_errors_is_most_likely():
+    rng = np.random.RandomState(0)
+    errors = rng.lognormal(size=80)
+    means = 3 + 2 * rng.normal(size=80) + errors * rng.normal(size=80)
+
+    def restricted_likelihood(spread):
+        weights = 1 / (spread**2 + errors**2)
+        mean = weights @ means / weights.sum()
+        fit = stats.norm.logpdf(means, mean, weights**-0.5).sum()
+        return mean, fit - np.log(weights.sum()) / 2
+
+    X = np.column_stack([means, errors])
+    problem = Estimation(standard_errors=Column(1))
+    found = ParametricEmpiricalBayes(problem).fit(X).hyperparameters_
+    assert found["spread"] == pytest.approx(2.0, rel=0.2)
+    mean, best = restricted_likelihood(found["spread"])
+    assert found["mean"] == pytest.approx(mean)
+    for factor in (0.97, 1.03):
+        assert best > restricted_likelihood(factor * found["spread"])[1]
+    # in another unit, far from 0, and where errors are next to nothing
+    X = X * 1e6 - [1e9, 0]
+    moved = ParametricEmpiricalBayes(problem).fit(X).hyperparameters_
+    assert moved["spread"] == pytest.approx(1e6 * found["spread"], rel=1e-6)
+    exact = np.column_stack([means, np.full(80, 1e-7)])
+    spread = ParametricEmpiricalBayes(problem).fit(exact).hyperparameters_["spread"]
+    assert spread == pytest.approx(means.std(ddof=1), rel=0.01)
+
+
+def test_one_row_of_known_error():
+    X = np.array([[5.0, 2.0]])
+    bayes = ParametricEmpiricalBayes(Estimation(standard_errors=Column(1))).fit(X)
+    # nothing is known of the spread: as much as the noise
+    assert bayes.hyperparameters_ == pytest.approx(
+        {"mean": 5.0, "spread": 2.0, "noise": nan}, nan_ok=True
+    )
+
+
+def test_squared_error_is_hardly_more_than_of_exact_bayes():
+    rng = np.random.RandomState(0)
+    means, errors = rng.normal(size=500), rng.lognormal(0.0, 0.7, size=500)
+    x = means + errors * rng.normal(size=500)
+    found = ParametricEmpiricalBayes(Estimation(standard_errors=Column(1)))
+    found = found.fit(np.column_stack([x, errors])).decide(np.column_stack([x, errors]))
+    bayes = x / (1 + errors**2)
+    assert ((found - means) ** 2).sum() < 1.02 * ((bayes - means) ** 2).sum()
+
+
+@pytest.mark.parametrize("family", ["gamma-poisson", "lognormal"])
+def test_families_that_refuse_negative_values(family):
+    X = _two_values(5)
+    for problem in (Estimation(), Selection(2)):
+        with pytest.raises(ValueError, match=f"family='{family}' needs .* Use family='normal'"):
+            ParametricEmpiricalBayes(problem, family=family).fit(X)
+    counts = np.array([[1.0, 3.0], [0.0, 2.0]])
+    amounts = counts if family == "gamma-poisson" else counts + 0.5
+    bayes = ParametricEmpiricalBayes(family=family).fit(amounts)
+    np.testing.assert_allclose(bayes.decide(amounts, problem=Estimation()), bayes.predict(amounts))
+    with pytest.raises(ValueError, match="least 0"):
+        bayes.decide(amounts - 1.0, problem=Estimation())
+
+
+def test_amounts_of_a_problem_of_values():
+    X = np.array([[1.5, 2.5], [0.25, 0.5], [9.0, 4.0]])
+    bayes = ParametricEmpiricalBayes(Estimation(), family="lognormal").fit(X)
+    assert (bayes.decide(X) > 0).all()

@@ -87,7 +87,7 @@ def test_a_charged_observation_is_not_evidence():
         inputs["observations"][0], [[4, 5, NAN], [1, NAN, NAN], [3, NAN, NAN]]
     )
     # a row's only observation is kept, and not charged
-    assert targets["outcome"][0, :2, 0].tolist() == [6.0, 2.0]
+    assert targets["outcomes"][0, :2, 0].tolist() == [6.0, 2.0]
     assert (targets["weight"][0] > 0).tolist() == [True, True, False]
 
 
@@ -118,10 +118,10 @@ def test_training_batches_hold_each_row_once_a_pass():
     batches = TrainingBatches(data, np.arange(1, 10), 4, 2, seed=0)
     first = [inputs["observations"].shape[1] for inputs, _ in batches]
     assert first == [3, 3, 3] * 2
-    seen = [targets["outcome"].ravel().tolist() for _, targets in batches]
+    seen = [targets["outcomes"].ravel().tolist() for _, targets in batches]
     again = TrainingBatches(data, np.arange(1, 10), 4, 2, seed=0)
     list(again)
-    assert seen == [targets["outcome"].ravel().tolist() for _, targets in again]
+    assert seen == [targets["outcomes"].ravel().tolist() for _, targets in again]
 
 
 def test_epochs_of_large_tables_have_few_batches():
@@ -537,7 +537,7 @@ def test_replayed_portfolios_are_of_the_prior_and_of_the_share():
     inputs, targets = next(replay.batches(rng))
     shape = inputs["observations"].shape[:2]
     assert 500 < inputs["observations"].nanmean() < 2000
-    assert targets["outcome"].shape[:2] == targets["weight"].shape == shape
+    assert targets["outcomes"].shape[:2] == targets["weight"].shape == shape
     assert set(targets["ratio"].double().numpy().round(3).ravel()) <= {0.5, 0.9}
     assert (targets["weight"] > 0).all()
 

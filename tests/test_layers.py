@@ -10,8 +10,9 @@ import sklearn_pttf
 PACKAGE = Path(sklearn_pttf.__file__).parent
 # a module may import from its own layer's package and from any layer above it in this list
 LAYERS = [
-    {"_units"},
+    {"_units", "_mixing"},
     {
+        "_real_units",
         "_version",
         "_files",
         "_device",
@@ -21,10 +22,13 @@ LAYERS = [
         "_nodes",
         "exceptions",
     },
-    {"_portfolio", "_laws", "_summaries", "_network", "_demand", "_alarms", "datasets"},
+    {"_portfolio", "_laws", "_summaries", "_heads", "_real_features", "_demand", "datasets"},
+    {"_kinds", "_real_values", "_alarms"},
+    {"_network"},
     {"problems", "_horizon", "_parametric", "_network_use", "_checkpoint", "_hyperprior", "_loss"},
     {"_calibration", "_mixin", "_pit"},
-    {"_prior", "metrics"},
+    {"_prior_draws"},
+    {"_prior", "_real_prior", "metrics"},
     {"_pretrain", "baselines"},
     {"finetune", "_own_prior"},
     {"_guard"},
@@ -66,13 +70,21 @@ def test_every_module_has_a_layer():
     assert {_topic(path) for path in MODULES} == set(RANK)
 
 
+NETWORK = (
+    "_network",
+    "_kinds",
+    "_heads",
+    "_features",
+    "_units",
+    "_real_features",
+    "_real_units",
+    "_mixing",
+)
+
+
 def test_network_is_torch_only():
-    allowed = {"math", "dataclasses", "types", "typing", "torch", "sklearn_pttf"}
-    imported = [
-        m
-        for name in ("_network", "_features", "_units")
-        for m, _ in _imported(PACKAGE / f"{name}.py")
-    ]
+    allowed = {"math", "dataclasses", "functools", "types", "typing", "torch", "sklearn_pttf"}
+    imported = [m for name in NETWORK for m, _ in _imported(PACKAGE / f"{name}.py")]
     assert {module.split(".")[0] for module in imported} <= allowed
-    own = {m for m in imported if m.startswith("sklearn_pttf")}
-    assert own == {"sklearn_pttf._features", "sklearn_pttf._units"}
+    own = {m.partition(".")[2] for m in imported if m.startswith("sklearn_pttf.")}
+    assert own == set(NETWORK) - {"_network"}

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import expit, logit
 
-from sklearn_pttf._network import Attention, DecisionNetwork, NetworkConfig, QuantileHead
+from sklearn_pttf._heads import DemandHead
+from sklearn_pttf._network import Attention, DecisionNetwork, NetworkConfig
 from sklearn_pttf._network_use import encode_context, predict_law
+from sklearn_pttf._portfolio import Portfolio
 from sklearn_pttf._units import (
     as_rows,
     excess_log_noise,
@@ -50,8 +52,9 @@ COUNTS = _observations(st.integers(0, 10_000).map(float))
 
 
 def _predict(X, integer, rows=None, network=NETWORK):
-    context = encode_context(network, X, integer)
-    return predict_law(network, context, X if rows is None else rows).quantiles
+    context = encode_context(network, Portfolio(X, integer=integer))
+    rows = Portfolio(X if rows is None else rows, integer=integer)
+    return predict_law(network, context, rows).quantiles
 
 
 @given(COUNTS, st.randoms(use_true_random=False))
@@ -109,10 +112,10 @@ def test_forward_agrees_with_encoding_and_reading():
     in_context[:, 7:] = False
     output = NETWORK(X, torch.ones(2, dtype=torch.float64), in_context)
     for b in range(2):
-        context = NETWORK.encode_context([X[b, :3], X[b, 3:7]], True)
-        again = NETWORK.predict_rows(X[b], context)
+        context = NETWORK.encode_context([(X[b, :3], None), (X[b, 3:7], None)], True)
+        again = NETWORK.predict_rows((X[b], None), context)
         torch.testing.assert_close(again.quantiles[0], output.quantiles[b], rtol=1e-9, atol=1e-9)
-        for name in ("scale", "grain", "typical", "zero_width"):
+        for name in ("location", "scale", "grain", "typical", "zero_width"):
             torch.testing.assert_close(getattr(again, name)[0], getattr(output, name)[b])
 
 
@@ -137,7 +140,7 @@ def _context(X, whole=False):
     return as_rows(observations), units
 
 
-HEAD = QuantileHead(SMALL)
+HEAD = DemandHead(SMALL)
 LEVELS = np.array(SMALL.levels)
 Z = torch.zeros(1, 4, dtype=torch.float64)
 TABLE = [[3.0, 0.0, 7.5], [0.0, 0.0, np.nan], [120.0, 60.0, 11.0], [np.nan] * 3]
@@ -153,14 +156,14 @@ def test_the_start_is_credibility():
     rows, units = _context(TABLE)
     level = row_level(rows, units.scale)
     trust = level_credibility(rows, units, level)
-    location = QuantileHead._location(rows, units, Z, Z)
+    location = DemandHead._location(rows, units, Z, Z)
     blend = trust * level.log() + (1 - trust) * units.centre
     torch.testing.assert_close(location, blend.exp())
-    width = QuantileHead._width(rows, units, Z, Z)
+    width = DemandHead._width(rows, units, Z, Z)
     own_noise = excess_log_noise(rows, units, level) - units.noise_centre
     own_noise[0, 3] = 0  # has no observation, and no noise of its own
     torch.testing.assert_close(width, (noise_credibility(rows, units) * own_noise).exp())
-    share = QuantileHead._zero_share(rows, units, Z, Z)
+    share = DemandHead._zero_share(rows, units, Z, Z)
     torch.testing.assert_close(share, zero_credibility(rows, units))
     assert share[0, 1] > share[0, 0] > share[0, 2] > 0
 
@@ -168,26 +171,26 @@ def test_the_start_is_credibility():
 def test_what_is_learned_moves_the_start():
     rows, units = _context(TABLE)
     level = row_level(rows, units.scale)
-    own, common = (QuantileHead._location(rows, units, Z + t, Z) for t in (50, -50))
+    own, common = (DemandHead._location(rows, units, Z + t, Z) for t in (50, -50))
     torch.testing.assert_close(own, level)
     torch.testing.assert_close(common, units.centre.exp().expand(1, 4))
-    shifted = QuantileHead._location(rows, units, Z, Z + 0.3)
+    shifted = DemandHead._location(rows, units, Z, Z + 0.3)
     torch.testing.assert_close(
-        shifted, QuantileHead._location(rows, units, Z, Z) * (0.3 * units.noise).exp()
+        shifted, DemandHead._location(rows, units, Z, Z) * (0.3 * units.noise).exp()
     )
-    wider = QuantileHead._width(rows, units, Z, Z + 0.5)
-    torch.testing.assert_close(wider, QuantileHead._width(rows, units, Z, Z) * math.exp(0.5))
+    wider = DemandHead._width(rows, units, Z, Z + 0.5)
+    torch.testing.assert_close(wider, DemandHead._width(rows, units, Z, Z) * math.exp(0.5))
     share = zero_credibility(rows, units).logit()
-    more = QuantileHead._zero_share(rows, units, Z + 1, Z)
+    more = DemandHead._zero_share(rows, units, Z + 1, Z)
     torch.testing.assert_close(more.logit(), share + 1)
-    bolder = QuantileHead._zero_share(rows, units, Z, Z + 0.5)
+    bolder = DemandHead._zero_share(rows, units, Z, Z + 0.5)
     torch.testing.assert_close(bolder.logit(), share * math.exp(0.5))
-    assert QuantileHead._zero_share(rows, units, Z + 99, Z).max() == pytest.approx(expit(5))
+    assert DemandHead._zero_share(rows, units, Z + 99, Z).max() == pytest.approx(expit(5))
 
 
 def test_no_zeros_where_none_were_seen():
     rows, units = _context([[3.0, 1.0, 7.5], [2.0, 4.0, np.nan], [120.0, 60.0, 11.0], [np.nan] * 3])
-    assert not QuantileHead._zero_share(rows, units, Z + 99, Z).any()
+    assert not DemandHead._zero_share(rows, units, Z + 99, Z).any()
 
 
 @pytest.mark.parametrize("whole", [False, True])
@@ -213,7 +216,7 @@ def test_width_of_zeros(whole):
 )
 def test_a_share_of_nothing_changes_nothing(n_knots, dtype, tolerance):
     rng = np.random.RandomState(0)
-    head = QuantileHead(NetworkConfig(n_knots=n_knots))
+    head = DemandHead(NetworkConfig(n_knots=n_knots))
     for _ in range(20):
         steps = rng.gamma(0.3, size=n_knots)
         quantiles = torch.tensor(steps.cumsum() - 2, dtype=dtype)

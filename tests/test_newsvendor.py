@@ -12,8 +12,8 @@ from scipy.special import expit
 from sklearn.base import clone
 
 from sklearn_pttf import Column, Portfolio
+from sklearn_pttf._heads import NetworkOutput
 from sklearn_pttf._laws import QuantileGrid, WeightedAtoms
-from sklearn_pttf._network import NetworkOutput
 from sklearn_pttf._parametric import PoissonLaw
 from sklearn_pttf._validation import LinearCombination
 from sklearn_pttf.problems import DecisionProblem, Newsvendor
@@ -412,9 +412,8 @@ def _output(quantiles, scale=1.0, whole=False, zero_width=0.0):
     grain = float(whole) / scale
     typical = torch.ones_like(quantiles[..., 0])
     zero_width = torch.as_tensor(zero_width, dtype=quantiles.dtype)
-    return NetworkOutput(
-        quantiles, scale, grain, typical, (grain if whole else zero_width) * typical
-    )
+    width = (grain if whole else zero_width) * typical
+    return NetworkOutput(quantiles, 0.0 * scale, scale, grain, typical, width)
 
 
 def _pinball(outcome, quantile, level):
@@ -550,7 +549,7 @@ def test_gradient_of_the_training_loss_is_finite(whole, zero_width, dtype):
     # quantiles below, on, within and far above the outcomes
     quantiles = [[0.0, 2.0, 3.0], [4.0, 4.0, 4.0], [0.1, 1e6, 1e9], [-1e9, -0.5, 0.0]]
     output = _output(quantiles, 2.0, whole, zero_width)
-    output = NetworkOutput(*(part.to(dtype) for part in output))
+    output = NetworkOutput(*(part.to(dtype) for part in output[:6]))
     quantiles = output.quantiles.requires_grad_()
     levels = torch.tensor([0.1, 0.5, 0.9], dtype=dtype)
     outcomes = torch.tensor([[[3.0, 0.0], [8.0, 9.0], [4e8, 1.0], [0.0, 1.0]]], dtype=dtype)

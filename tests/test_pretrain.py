@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from sklearn_pttf import Checkpoint, SyntheticPrior, __version__, pretrain
+from sklearn_pttf._heads import NetworkOutput
 from sklearn_pttf._loss import PortfolioLoss
-from sklearn_pttf._network import DecisionNetwork, NetworkConfig, NetworkOutput
+from sklearn_pttf._network import DecisionNetwork, NetworkConfig
 from sklearn_pttf._pretrain import HIDDEN, PortfolioStream, _Schedule
 from sklearn_pttf.problems import Newsvendor
 
@@ -42,7 +43,8 @@ def _stream(**changes):
 
 def _assert_same_batch(a, b):
     assert a[0].keys() == b[0].keys()
-    for left, right in zip([*a[0].values(), a[1]], [*b[0].values(), b[1]], strict=True):
+    tensors = ([*inputs.values(), *targets.values()] for inputs, targets in (a, b))
+    for left, right in zip(*tensors, strict=True):
         torch.testing.assert_close(left, right, rtol=0, atol=0, equal_nan=True)
 
 
@@ -61,13 +63,15 @@ def test_batches_differ_by_step_and_seed():
         for stream, step in ((_stream(), 0), (_stream(), 1), (_stream(seed=6), 0))
     )
     for other in (other_step, other_seed):
-        assert one[1].shape != other[1].shape or not torch.equal(one[1], other[1])
+        left, right = one[1]["outcomes"], other[1]["outcomes"]
+        assert left.shape != right.shape or not torch.equal(left, right)
 
 
 def test_shapes_of_batches():
-    for inputs, outcomes in _stream(steps=range(30)):
+    for inputs, targets in _stream(steps=range(30)):
         size, rows, cells = inputs["observations"].shape
-        assert outcomes.shape == (size, rows, 3)
+        assert targets["outcomes"].shape == (size, rows, 3)
+        assert targets["means"].shape == (size, rows)
         assert inputs["whole"].shape == (size,)
         assert size == max(1, 60 // rows)
         assert 2 <= rows <= 500
@@ -100,6 +104,7 @@ def _output(quantiles, *, scale=10.0, grain=0.0, typical=0.5, zero_width=0.0):
     by_row = torch.ones_like(quantiles[..., 0])
     return NetworkOutput(
         quantiles,
+        torch.zeros((1, 1), dtype=torch.float64),
         torch.full((1, 1), scale, dtype=torch.float64),
         torch.full((1, 1), grain, dtype=torch.float64),
         typical * by_row,
@@ -114,7 +119,7 @@ def _loss(levels=THIRDS):
 
 
 def _outcomes(*rows):
-    return torch.tensor([rows], dtype=torch.float64)
+    return {"outcomes": torch.tensor([rows], dtype=torch.float64)}
 
 
 def test_loss_by_hand():
@@ -123,8 +128,9 @@ def test_loss_by_hand():
     value = _loss()(_output([[1.0, 2.0, 3.0]]), _outcomes([40.0]))
     assert value.item() == pytest.approx(by_row / OWN)
     # in float32, as in training
-    single = NetworkOutput(*(part.float() for part in _output([[1.0, 2.0, 3.0]])))
-    value = PortfolioLoss(Newsvendor(), THIRDS)(single, _outcomes([40.0]).float())
+    single = NetworkOutput(*(part.float() for part in _output([[1.0, 2.0, 3.0]])[:6]))
+    outcomes = {"outcomes": torch.tensor([[[40.0]]])}
+    value = PortfolioLoss(Newsvendor(), THIRDS)(single, outcomes)
     assert value.item() == pytest.approx(by_row / OWN, rel=1e-5)
 
 
@@ -205,12 +211,14 @@ def test_loss_has_no_unit(factor, grain):
         by, unit = (np.array([[x], [1.0]]) for x in (of_quantiles, of_scale))
         output = NetworkOutput(
             quantiles=torch.tensor(quantiles * by[..., None]),
+            location=torch.zeros(2, 1, dtype=torch.float64),
             scale=torch.tensor(scale * unit),
             grain=torch.tensor(grain * by),
             typical=torch.tensor(typical * by),
             zero_width=torch.tensor((grain or 0.4) * by * np.ones((2, 4))),
         )
-        return _loss(levels)(output, torch.tensor(outcomes * (by * unit)[..., None])).item()
+        later = {"outcomes": torch.tensor(outcomes * (by * unit)[..., None])}
+        return _loss(levels)(output, later).item()
 
     assert loss(factor, 1.0) == pytest.approx(loss(1.0, 1.0), rel=1e-9)
     assert loss(1.0, factor) == pytest.approx(loss(1.0, 1.0), rel=1e-9)
@@ -245,7 +253,7 @@ def test_gradients_of_odd_portfolios_are_finite():
     loss = PortfolioLoss(Newsvendor(), TINY.levels)
     for whole in (0.0, 1.0):
         output = network(torch.tensor(observations), torch.full((5,), whole))
-        value = loss(output, torch.tensor([0.0, 2.0, 1e9]).expand(5, 3, 3))
+        value = loss(output, {"outcomes": torch.tensor([0.0, 2.0, 1e9]).expand(5, 3, 3)})
         network.zero_grad()
         value.backward()
         assert value.isfinite()
@@ -359,8 +367,8 @@ def test_validation_loss_can_be_recomputed(whole_run):
     loss = PortfolioLoss(Newsvendor(), TINY.levels)
     batches = list(PortfolioStream(PRIOR, range(40), 50, 8, 1_000_003, "cpu"))
     with torch.no_grad():
-        losses = [loss(network(**inputs), outcomes).item() for inputs, outcomes in batches]
-    sizes = [len(outcomes) for _, outcomes in batches]
+        losses = [loss(network(**inputs), targets).item() for inputs, targets in batches]
+    sizes = [len(targets["outcomes"]) for _, targets in batches]
     expected = np.average(losses, weights=sizes)
     assert whole_run.card["quality"]["validation_loss"] == pytest.approx(expected, rel=1e-4)
 
@@ -630,8 +638,9 @@ def test_a_diverged_run_stops_and_leaves_its_last_good_state(tmp_path, monkeypat
     draw = PortfolioStream.batch
 
     def broken(self, step):
-        inputs, outcomes = draw(self, step)
-        return inputs, outcomes * (float("nan") if self.steps == range(2, 4) else 1.0)
+        inputs, targets = draw(self, step)
+        broken = float("nan") if self.steps == range(2, 4) else 1.0
+        return inputs, {name: value * broken for name, value in targets.items()}
 
     monkeypatch.setattr(PortfolioStream, "batch", broken)
     with pytest.raises(ValueError, match="training diverged before step 4"):

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 README = Path(__file__).parents[1] / "README.md"
@@ -18,7 +19,9 @@ def test_lines_of_use(tmp_path, monkeypatch, capsys):
     )
     sales.to_csv(tmp_path / "sales.csv", index=False)
     monkeypatch.chdir(tmp_path)
-    code, more = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    code, picks, more = re.findall(
+        r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL
+    )
     names = {}
     exec(code, names)
     assert len(names["orders"]) == 3
@@ -36,3 +39,12 @@ def test_lines_of_use(tmp_path, monkeypatch, capsys):
     assert names["info"].shadow_price == 0  # 20,000 is more than enough
     assert names["pdt"].decide(names["X"], problem=names["month"]).sum() > 2 * week
     assert (names["quantities"] % 12 == 0).all()
+
+    measured = pd.DataFrame(
+        np.random.default_rng(0).normal(size=(40, 3)), columns=["mon", "tue", "wed"]
+    )
+    names["measured"] = measured.assign(price=100.0, error=1.0, name="ad")
+    exec(picks, names)
+    assert 0 < names["picks"].sum() <= 9
+    assert (names["info"].lower < names["means"]).all()
+    assert (names["means"] < names["info"].upper).all()

@@ -14,6 +14,7 @@ from sklearn_pttf.testing import (
     GammaPoisson,
     LognormalNormal,
     NormalNormal,
+    NormalPoints,
     PortfolioLaw,
     Segments,
     ZeroInflatedPoisson,
@@ -22,6 +23,7 @@ from sklearn_pttf.testing import (
 NAN = np.nan
 LOGNORMALS = [LognormalNormal(3.0, 0.5, 0.4), LognormalNormal(0.0, 0.2, 1.0)]
 NORMALS = [NormalNormal(40.0, 10.0, 6.0), NormalNormal(-1.0, 1.0, 3.0)]
+POINTS = [NormalPoints([0.0, 3.0], [0.9, 0.1]), NormalPoints([-2.0, 1.0, 9.0], noise=3.0)]
 ZERO_INFLATED = [
     ZeroInflatedPoisson(2.0, 3.0, 2.0, 0.2),
     ZeroInflatedPoisson(0.5, 0.5, 1.5, 1.0),
@@ -33,7 +35,7 @@ COUNTS = [
     Segments([0.5, 4.0, 9.0], [6.0, 3.0, 1.0]),
     *ZERO_INFLATED,
 ]
-LAWS = [*COUNTS, *LOGNORMALS, *NORMALS]
+LAWS = [*COUNTS, *LOGNORMALS, *NORMALS, *POINTS]
 PROBLEMS = [Newsvendor(1.0, 3.0), Newsvendor(9.0, 1.0)]
 
 
@@ -88,6 +90,22 @@ def test_moments_of_normal_draws():
     assert_allclose(first.mean(), -1.0, atol=0.06)
     assert_allclose(np.cov(first, second)[0, 1], 2.0**2, rtol=0.05)
     assert_allclose(first.var(), 2.0**2 + 3.0**2, rtol=0.05)
+
+
+def test_moments_of_draws_around_points():
+    law = NormalPoints([-1.0, 2.0, 5.0], [6.0, 3.0, 1.0], noise=0.5, noise_spread=0.4)
+    portfolio = law.sample(40_000, 2, random_state=0)
+    assert portfolio.real
+    mean, noise = portfolio.parameters["mean"], portfolio.parameters["noise"]
+    shares = [(mean == point).mean() for point in law.points]
+    assert_allclose(shares, [0.6, 0.3, 0.1], atol=0.01)
+    assert_allclose(np.log(noise).mean(), np.log(0.5), atol=0.01)
+    assert_allclose(np.log(noise).std(), 0.4, rtol=0.02)
+    first, second = ((portfolio.observations - mean[:, None]) / noise[:, None]).T
+    assert_allclose([first.mean(), first.var(), np.mean(first * second)], [0, 1, 0], atol=0.02)
+    assert_array_equal(law.truth(portfolio).mean(), mean)
+    assert_allclose(law.truth(portfolio).quantile(special.ndtr(1.0)) - mean, noise)
+    assert np.ptp(NormalPoints([0.0]).sample(9, 1, random_state=0).parameters["noise"]) == 0
 
 
 def test_moments_of_zero_inflated_draws():
@@ -165,6 +183,23 @@ def test_predictive_of_normal_means_by_integration(law):
             posterior *= stats.norm.pdf(value, middle, law.noise)
         cdf = chance @ posterior / posterior.sum()
         assert_allclose(predictive.cdf(outcome(x)[None])[row], cdf, atol=1e-8)
+
+
+@pytest.mark.parametrize("noise", [0.3, 1.0, 2.0])
+def test_points_on_a_fine_grid_are_the_law_of_their_weights(noise):
+    points = np.linspace(-7.0, 9.0, 321)
+    grid = NormalPoints(points, stats.norm.pdf(points, 1.0, 1.0), noise)
+    law = NormalNormal(1.0, 1.0, noise)
+    portfolio = _with_gaps(law, 30, 4, seed=0)
+    assert_allclose(grid.posterior_mean(portfolio), law.posterior_mean(portfolio), atol=1e-10)
+    x = np.linspace(-4, 6, 11)[None]
+    expected = law.predictive(portfolio)
+    assert_allclose(grid.predictive(portfolio).cdf(x), expected.cdf(x), atol=1e-10)
+    # quantiles of the mean are points of the grid
+    levels = np.array([[0.05, 0.5, 0.95]])
+    sd = 1 / np.sqrt(1 + portfolio.counts / noise**2)
+    exact = law.posterior_mean(portfolio)[:, None] + sd[:, None] * special.ndtri(levels)
+    assert np.all(np.abs(grid.posterior_quantile(portfolio, levels) - exact) <= 0.05)
 
 
 ZERO_ROWS = [
@@ -261,6 +296,62 @@ def test_segments_by_hand():
     # with the second segment twice as frequent, a zero makes them equal
     predictive = Segments([log2, 2 * log2], weights=[1, 2]).predictive(Portfolio(rows))
     assert_allclose(predictive.weights[:, 0], [1 / 3, 1 / 2, 1 / 3, 2 / 3])
+
+
+def test_points_by_hand():
+    # of points -1 and 1 the mean is expected at tanh(sum / noise^2)
+    rows = np.array([[0.5, -0.2, NAN], [NAN, 3.0, NAN], [NAN, NAN, NAN], [-1.0, 0.4, -0.3]])
+    sums = np.array([0.3, 3.0, 0.0, -0.9])
+    law = NormalPoints([-1.0, 1.0], noise=2.0)
+    assert_allclose(law.posterior_mean(Portfolio(rows)), np.tanh(sums / 4))
+    predictive = law.predictive(Portfolio(rows))
+    assert_allclose(predictive.mean(), np.tanh(sums / 4))
+    upper = (1 + np.tanh(sums / 4)) / 2
+    expected = upper * special.ndtr(-1.0 / 2) + (1 - upper) * special.ndtr(1.0 / 2)
+    assert_allclose(predictive.cdf(0.0), expected)
+    # the upper point is three times as frequent: the odds are three times as large
+    law = NormalPoints([-1.0, 1.0], [1.0, 3.0], noise=2.0)
+    assert_allclose(law.posterior_mean(Portfolio(rows)), np.tanh(sums / 4 + np.log(3) / 2))
+    # every row by its own noise, where that is known
+    noise = np.array([0.5, 1.0, 2.0, 4.0])
+    portfolio = Portfolio(rows, parameters={"noise": noise})
+    assert_allclose(
+        NormalPoints([-1.0, 1.0], noise_spread=1.0).posterior_mean(portfolio),
+        np.tanh(sums / noise**2),
+    )
+    with pytest.raises(ValueError, match=r"parameters needs 'noise', as noise_spread=1.0 is not 0"):
+        NormalPoints([-1.0, 1.0], noise_spread=1.0).predictive(Portfolio(rows))
+
+
+def test_quantiles_of_means_by_hand():
+    # the upper point has probability 1/2, 3/4 and 1/4 after sums 0 and +-log(3) / 2
+    rows = np.array([[NAN], [np.log(3) / 2], [-np.log(3) / 2]])
+    law = NormalPoints([-1.0, 1.0])
+    assert_array_equal(law.posterior_quantile(Portfolio(rows), 0.4), [-1.0, 1.0, -1.0])
+    levels = np.array([[0.2, 0.7, 0.8]])
+    quantiles = law.posterior_quantile(Portfolio(rows), levels)
+    assert_array_equal(quantiles, [[-1, 1, 1], [-1, 1, 1], [-1, -1, 1]])
+    posterior = law.posterior(Portfolio(rows))
+    assert_allclose(posterior.cdf(0.0), [1 / 2, 1 / 4, 3 / 4])
+    # squared distance from 1 is 4 times the probability of the lower point
+    assert_allclose(posterior.expected(lambda mean: (mean - 1) ** 2), [2, 1, 3])
+
+
+def test_points_far_from_all_observations():
+    law = NormalPoints([1000.0, 2000.0], [1.0, 9.0])
+    means = law.posterior_mean(Portfolio(np.array([[-1e6, NAN], [1499.0, 1500.5], [NAN, NAN]])))
+    assert_allclose(means, [1000.0, 1000.0, 1900.0])
+
+
+@pytest.mark.parametrize("law", LAWS, ids=str)
+def test_posterior_mean_is_the_best_estimate(law):
+    portfolio = _with_gaps(law, 20_000, 3, seed=7)
+    mean, expected = law.truth(portfolio).mean(), law.posterior_mean(portfolio)
+    assert_allclose(law.predictive(portfolio).mean(), expected)
+    # errors of the best estimate are centred, and do not hang on what is known
+    for known in (1.0, expected, np.nansum(portfolio.observations, axis=1)):
+        product = (mean - expected) * known
+        assert abs(product.mean()) < 4.5 * product.std() / np.sqrt(len(product))
 
 
 def test_one_segment_is_poisson():
@@ -406,7 +497,10 @@ def test_reprs():
         "ZeroInflatedPoisson(2, 3, 2, 0.2)",
         "LognormalNormal(3, 0.5, 0.4)",
         "NormalNormal(40, 10, 6)",
+        "NormalPoints([0, 3], [0.9, 0.1], 1, 0)",
     ]
+    grid = NormalPoints(np.linspace(-3, 3, 200), noise=0.5, noise_spread=0.2)
+    assert str(grid) == "NormalPoints([-3, ..., 3], [0.005, ..., 0.005], 0.5, 0.2)"
 
 
 # ---- parameters that cannot be
@@ -450,3 +544,24 @@ def test_segments_that_cannot_be_are_refused(bad):
 def test_segments_need_a_weight_each():
     with pytest.raises(ValueError, match=r"as many as means, 2; got \[1.0\]"):
         Segments([1.0, 2.0], [1.0])
+
+
+@pytest.mark.parametrize("bad", [[], 2.0, [1.0, NAN], [np.inf, 1.0], [[1.0, 2.0]]])
+def test_points_that_cannot_be_are_refused(bad):
+    with pytest.raises(ValueError, match="points must be a list of finite numbers"):
+        NormalPoints(bad)
+    with pytest.raises(ValueError, match="weights must be a list of positive finite numbers"):
+        NormalPoints([1.0, 2.0], bad)
+
+
+def test_points_need_a_weight_each():
+    with pytest.raises(ValueError, match=r"as many as points, 2; got \[1.0\]"):
+        NormalPoints([-1.0, 2.0], [1.0])
+
+
+@pytest.mark.parametrize("value", [NAN, np.inf, "1", None, True, [1.0], -0.5], ids=repr)
+def test_noise_of_points_that_cannot_be_is_refused(value):
+    with pytest.raises(ValueError, match=r"^noise must be "):
+        NormalPoints([0.0], noise=value)
+    with pytest.raises(ValueError, match=r"^noise_spread must be "):
+        NormalPoints([0.0], noise_spread=value)

@@ -7,19 +7,30 @@ from scipy import optimize, special, stats
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils._param_validation import StrOptions
 
+from sklearn_pttf._laws import WeightedAtoms
 from sklearn_pttf._mixin import DecisionMixin
 from sklearn_pttf._parametric import (
     NegativeBinomialLaw,
+    NormalLaw,
     RectifiedNormalLaw,
     RoundedLaw,
     ZeroInflatedLognormalLaw,
+)
+from sklearn_pttf.baselines._values import (
+    LEAST_VARIANCE,
+    common_error,
+    law_of_means,
+    law_of_outcome,
+    lowest_ratio,
+    refuse_values,
+    row_errors,
+    size_of,
 )
 from sklearn_pttf.problems import DecisionProblem
 
 LARGEST_SHAPE = 1e6  # of a gamma or beta: no spread beyond
 LOG_RATIO_RANGE = (-14.0, 14.0)  # of the variance between rows over that within
 LOG_RATIO_PRIOR = 5.0  # standard deviation of its weak prior, which breaks ties
-LEAST_VARIANCE = 1e-10
 
 
 def beta_binomial(hits, counts):
@@ -153,12 +164,7 @@ def variance_components(sums, squares, counts):
             rise -= (weights**2 * (means - mean) ** 2).sum() / variance
         return np.exp(log_ratio) * rise / 2 + log_ratio / LOG_RATIO_PRIOR**2
 
-    grid = np.linspace(*LOG_RATIO_RANGE, 57)
-    k = int(np.argmin([loss(value) for value in grid]))
-    low, high = grid[max(k - 1, 0)], grid[min(k + 1, len(grid) - 1)]
-    log_ratio = grid[k]
-    if slope(low) < 0 < slope(high):  # where a slope is 0 is known better than a minimum
-        log_ratio = optimize.brentq(slope, low, high, xtol=1e-12)
+    log_ratio = lowest_ratio(loss, slope, LOG_RATIO_RANGE)
     mean, variance, _ = profile(log_ratio)
     return float(mean), float(np.sqrt(variance * np.exp(log_ratio))), float(np.sqrt(variance))
 
@@ -174,8 +180,8 @@ class _Family(ABC):
         return tuple(cell.sum(axis=1) for cell in self.cells(x))
 
     @abstractmethod
-    def fit(self, x):
-        """Hyperparameters, as a dict, from observations of shape (n, m)."""
+    def fit(self, portfolio):
+        """Hyperparameters, as a dict."""
 
     @abstractmethod
     def law(self, hyperparameters, integer, *summaries):
@@ -199,8 +205,8 @@ class _GammaPoisson(_Family):
         seen = ~np.isnan(x)
         return seen.astype(float), np.where(seen, x, 0.0)
 
-    def fit(self, x):
-        counts, sums = self.summaries(x)
+    def fit(self, portfolio):
+        counts, sums = self.summaries(portfolio.observations)
         if sums.sum() == 0:  # as if half a unit had been sold
             return {"shape": 0.5, "rate": float(counts.sum())}
         shape, rate = gamma_poisson(sums[counts > 0], counts[counts > 0])
@@ -219,13 +225,21 @@ class _Normal(_Family):
         seen = ~np.isnan(x)
         return seen.astype(float), np.where(seen, x, 0.0)
 
-    def fit(self, x):
-        scale = float(np.nanmean(np.sort(x, axis=None))) or 1.0
-        mean, spread, noise = row_components(x / scale)
-        return {"mean": mean * scale, "spread": spread * scale, "noise": noise * scale}
+    def fit(self, portfolio):
+        x, errors = portfolio.observations, portfolio.errors
+        if errors is None or np.isnan(errors).all():
+            size = size_of(x)
+            mean, spread, noise = row_components(x / size)
+            return {"mean": mean * size, "spread": spread * size, "noise": noise * size}
+        common = common_error(x, errors)
+        seen = portfolio.take(np.flatnonzero(portfolio.counts))
+        means = np.nanmean(seen.observations, axis=1)
+        mean, spread = law_of_means(means, row_errors(seen, common) ** 2 / seen.counts)
+        noise = common if np.isnan(errors).any() else np.nan
+        return {"mean": mean, "spread": spread, "noise": noise}
 
     def law(self, hyperparameters, integer, counts, sums):
-        law = RectifiedNormalLaw(*_normal_predictive(hyperparameters, counts, sums))
+        law = RectifiedNormalLaw(*normal_outcomes(hyperparameters, counts, sums))
         return RoundedLaw(law) if integer else law
 
 
@@ -235,7 +249,8 @@ class _Lognormal(_Family):
         logs = np.log(np.where(positive, x, 1.0))
         return positive.astype(float), logs, (x == 0).astype(float)
 
-    def fit(self, x):
+    def fit(self, portfolio):
+        x = portfolio.observations
         n_positive, _, n_zero = self.summaries(x)
         positive = np.nan_to_num(x) > 0
         logs = np.log(np.where(positive, x, 1.0))
@@ -247,7 +262,7 @@ class _Lognormal(_Family):
     def law(self, hyperparameters, integer, n_positive, logs, n_zero):
         a, b = hyperparameters["zeros"], hyperparameters["others"]
         share = zero_share(n_zero, n_positive, a, b)
-        centre, width = _normal_predictive(hyperparameters, n_positive, logs)
+        centre, width = normal_outcomes(hyperparameters, n_positive, logs)
         law = ZeroInflatedLognormalLaw(centre, width, share)
         return RoundedLaw(law) if integer else law
 
@@ -266,11 +281,18 @@ def row_components(x):
     return float(mean + middle), spread, noise
 
 
-def _normal_predictive(hyperparameters, counts, sums):
-    """Mean and standard deviation of the next of normal outcomes."""
-    mean, spread, noise = (hyperparameters[name] for name in ("mean", "spread", "noise"))
+def normal_levels(hyperparameters, counts, sums, noise):
+    """Means and variances of rows' levels, given their observations and noise."""
+    mean, spread = hyperparameters["mean"], hyperparameters["spread"]
     gain = spread**2 / (noise**2 + counts * spread**2)
-    return mean + gain * (sums - counts * mean), noise * np.sqrt(1 + gain)
+    return mean + gain * (sums - counts * mean), gain * noise**2
+
+
+def normal_outcomes(hyperparameters, counts, sums):
+    """Mean and standard deviation of the next of normal outcomes."""
+    noise = hyperparameters["noise"]
+    centre, variance = normal_levels(hyperparameters, counts, sums, noise)
+    return centre, np.sqrt(variance + noise**2)
 
 
 _FAMILIES = {"gamma-poisson": _GammaPoisson, "lognormal": _Lognormal, "normal": _Normal}
@@ -286,8 +308,9 @@ class ParametricEmpiricalBayes(DecisionMixin, BaseEstimator):
     - ``"gamma-poisson"``: Poisson counts, gamma levels; negative binomial law;
     - ``"lognormal"``: normal logarithms with a common variance, normal levels; lognormal law.
       Zeros have a share of their own in each row, and the shares follow a beta distribution;
-    - ``"normal"``: normal outcomes with a common variance, normal levels; normal law, what of
-      it is negative being mass at 0.
+    - ``"normal"``: normal outcomes with a common variance, normal levels; normal law. Where
+      outcomes cannot be negative, what is below 0 is mass at 0. Rows whose standard error is
+      known, as in ``Estimation(standard_errors="error")``, have that for noise.
 
     Parameters
     ----------
@@ -295,8 +318,9 @@ class ParametricEmpiricalBayes(DecisionMixin, BaseEstimator):
         What is decided. None: ``Newsvendor()``, at equal costs.
 
     family : {"auto", "gamma-poisson", "lognormal", "normal"}, default="auto"
-        The family. "auto": the one that predicts best, see Notes. "gamma-poisson" needs whole
-        numbers; the laws of the others are rounded to the nearest where outcomes are whole.
+        The family. "auto": the one that predicts best, see Notes; of values of any sign,
+        "normal". "gamma-poisson" needs whole numbers; the laws of the others are rounded to the
+        nearest where outcomes are whole.
 
     Attributes
     ----------
@@ -307,8 +331,9 @@ class ParametricEmpiricalBayes(DecisionMixin, BaseEstimator):
         Of "gamma-poisson": ``shape`` and ``rate`` of the levels, per unit of the outcome. Of
         "normal", in units of the outcome, and of "lognormal", in logarithms: ``mean`` and
         ``spread``, mean and standard deviation of the levels, and ``noise``, standard
-        deviation of an outcome around its level; of "lognormal" too: ``zeros`` and
-        ``others``, the parameters of the beta distribution of the share of zeros.
+        deviation of an outcome around its level, of rows that do not know theirs (NaN if all
+        do); of "lognormal" too: ``zeros`` and ``others``, the parameters of the beta
+        distribution of the share of zeros.
 
     scores_ : dict of str to float
         Mean log density of held-out observations of each family that was tried; empty where
@@ -332,6 +357,7 @@ class ParametricEmpiricalBayes(DecisionMixin, BaseEstimator):
     See Also
     --------
     ShrunkenSampleAverage : Pools without a family.
+    JamesStein : Shrinks all means by one factor.
 
     Notes
     -----
@@ -342,7 +368,9 @@ class ParametricEmpiricalBayes(DecisionMixin, BaseEstimator):
 
     Variances are fitted by restricted maximum likelihood [2]_. Where no row has two
     observations, level and noise cannot be told apart, and half of the variance is taken
-    for noise. Where nothing was sold at all, every order is 0 or close to it.
+    for noise. Where nothing was sold at all, every order is 0 or close to it. Where standard
+    errors are known only ``mean`` and ``spread`` are fitted so, and the noise of rows that do
+    not know theirs is pooled over these by degrees of freedom.
 
     References
     ----------
@@ -360,6 +388,15 @@ class ParametricEmpiricalBayes(DecisionMixin, BaseEstimator):
     >>> bayes = ParametricEmpiricalBayes(Newsvendor(underage=4.0, overage=1.0)).fit(X)
     >>> bayes.family_, bayes.decide(X)
     ('lognormal', array([6., 3., 5.]))
+
+    Means of values of any sign, whose standard errors are in the last column:
+
+    >>> from sklearn_pttf import Column
+    >>> from sklearn_pttf.problems import Estimation
+    >>> X = [[2.0, 0.1], [2.0, 3.0], [-2.0, 0.1], [0.0, 0.1]]
+    >>> bayes = ParametricEmpiricalBayes(Estimation(standard_errors=Column(1))).fit(X)
+    >>> bayes.decide(X).round(2)
+    array([ 1.99,  0.69, -1.99,  0.  ])
     """
 
     _parameter_constraints = {
@@ -392,16 +429,19 @@ class ParametricEmpiricalBayes(DecisionMixin, BaseEstimator):
         ------
         ValueError
             If X has no observation, or values that cannot be, or amounts that are not whole
-            where the family is "gamma-poisson".
+            where the family is "gamma-poisson", or negative ones where it is not "normal".
         """
         portfolio = self._read_to_fit(X)
         x, integer = portfolio.observations, portfolio.integer
-        if self.family == "gamma-poisson" and not integer:
-            raise ValueError("family='gamma-poisson' needs whole numbers; X has others.")
         names = [self.family]
         if self.family == "auto":
             names = [name for name in _FAMILIES if integer or name != "gamma-poisson"]
-        fitted = {name: _FAMILIES[name]().fit(x) for name in names}
+            names = ["normal"] if portfolio.real else names
+        self._refuse_values(names[0], portfolio)
+        if self.family == "gamma-poisson" and not integer:
+            raise ValueError("family='gamma-poisson' needs whole numbers; X has others.")
+        fitted = {name: _FAMILIES[name]().fit(portfolio) for name in names}
+        self._common_error = common_error(x, portfolio.errors)
         self.scores_ = {}
         self.family_ = names[0]
         if len(names) > 1:
@@ -412,7 +452,36 @@ class ParametricEmpiricalBayes(DecisionMixin, BaseEstimator):
         self.hyperparameters_ = fitted[self.family_]
         return self
 
+    @staticmethod
+    def _refuse_values(family, portfolio):
+        if family != "normal":
+            refuse_values(portfolio, f"family={family!r}", "family='normal'")
+
+    def _levels(self, portfolio):
+        """Means and variances of levels under "normal", and rows' noise; ``(n,)`` each."""
+        common = self.hyperparameters_["noise"]
+        noise = row_errors(portfolio, self._common_error if np.isnan(common) else common)
+        sums = np.nansum(portfolio.observations, axis=1)
+        return *normal_levels(self.hyperparameters_, portfolio.counts, sums, noise), noise
+
     def _predict_law(self, portfolio):
+        self._refuse_values(self.family_, portfolio)
+        if self.family_ == "normal":
+            centre, variance, noise = self._levels(portfolio)
+            return law_of_outcome(portfolio, centre, np.sqrt(variance + noise**2))
         family = _FAMILIES[self.family_]()
         summaries = family.summaries(portfolio.observations)
         return family.law(self.hyperparameters_, portfolio.integer, *summaries)
+
+    def _predict_law_of_mean(self, portfolio, spread=True):
+        if self.family_ != "normal" or not portfolio.real:
+            return super()._predict_law_of_mean(portfolio, spread)
+        centre, variance, _ = self._levels(portfolio)
+        if not spread:
+            return WeightedAtoms(centre[:, None])
+        return NormalLaw(centre, np.sqrt(variance))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only |= self.family not in ("auto", "normal")
+        return tags

@@ -5,6 +5,7 @@ from sklearn.base import BaseEstimator, _fit_context
 
 from sklearn_pttf._laws import PredictiveDistribution, check_levels, pooled_atoms
 from sklearn_pttf._mixin import DecisionMixin
+from sklearn_pttf.baselines._values import FOR_VALUES, refuse_values
 from sklearn_pttf.problems import DecisionProblem
 
 BLOCK_CELLS = 1_000_000  # rows times atoms that are looked at together
@@ -147,6 +148,8 @@ class PooledRatio(DecisionMixin, BaseEstimator):
     of average size. A row without observations gets the law of all observations. Where no row
     of `fit` has two observations, ratios are to ``centre_``.
 
+    A ratio says nothing where values may be negative: these are refused.
+
     A ratio is to a mean of one observation less than decisions have, so the law is a little
     too wide.
 
@@ -188,9 +191,10 @@ class PooledRatio(DecisionMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If X has no observation, or values that cannot be.
+            If X has no observation, or values that cannot be, or negative ones.
         """
         portfolio = self._read_to_fit(X)
+        self._refuse_values(portfolio)
         x = portfolio.observations
         self.centre_ = float(np.nanmean(np.sort(x, axis=None)))
         counts, sums = portfolio.counts[:, None], np.nansum(x, axis=1, keepdims=True)
@@ -208,6 +212,7 @@ class PooledRatio(DecisionMixin, BaseEstimator):
         return np.where(low, self.centre_ / (counts + 1), sums / np.maximum(counts, 1))
 
     def _predict_law(self, portfolio):
+        self._refuse_values(portfolio)
         counts = portfolio.counts
         levels = self._levels(counts, np.nansum(portfolio.observations, axis=1))
         cold = counts == 0
@@ -215,3 +220,11 @@ class PooledRatio(DecisionMixin, BaseEstimator):
         return ScaledAtomsLaw(
             tables, cold.astype(int), np.where(cold, 1.0, levels), portfolio.integer
         )
+
+    def _refuse_values(self, portfolio):
+        refuse_values(portfolio, "PooledRatio", FOR_VALUES)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = True
+        return tags

@@ -10,6 +10,7 @@ from sklearn.utils._param_validation import Interval
 
 from sklearn_pttf._laws import QuantileGrid, check_levels
 from sklearn_pttf._mixin import DecisionMixin
+from sklearn_pttf.baselines._values import FOR_VALUES, refuse_values
 from sklearn_pttf.problems import DecisionProblem
 
 
@@ -116,7 +117,8 @@ default=(0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
     Notes
     -----
     Trees know the law that goes with one observation less than decisions have. A row without
-    observations gets the law of all observations.
+    observations gets the law of all observations. A ratio says nothing where values may be
+    negative: these are refused.
 
     References
     ----------
@@ -181,10 +183,11 @@ default=(0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
         Raises
         ------
         ValueError
-            If X has no observation, or values that cannot be, or if levels are not at least
-            two increasing probabilities.
+            If X has no observation, or values that cannot be, or negative ones, or if levels are
+            not at least two increasing probabilities.
         """
         portfolio = self._read_to_fit(X)
+        self._refuse_values(portfolio)
         self.levels_ = self._checked_levels()
         self.centre_ = float(np.mean(np.sort(portfolio.observations[portfolio.mask])))
         outcome, others = _others(self._scaled(portfolio.observations))
@@ -233,6 +236,7 @@ default=(0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
         return (np.nansum(x, axis=1) + 1) / ((~np.isnan(x)).sum(axis=1) + 1)
 
     def _predict_law(self, portfolio):
+        self._refuse_values(portfolio)
         x = self._scaled(portfolio.observations)
         features, row_levels = summaries(x), self._row_levels(x)
         ratios = np.stack([each.predict(features) for each in self.regressors_], axis=1)
@@ -242,3 +246,11 @@ default=(0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
             pooled = np.quantile(self._pooled, self.levels_, method="inverted_cdf")
             quantiles[cold] = pooled - self._grain(portfolio.integer) * (self.centre_ or 1.0) / 2
         return QuantileGrid(quantiles, self.levels_, portfolio.integer)
+
+    def _refuse_values(self, portfolio):
+        refuse_values(portfolio, "QuantileBoosting", FOR_VALUES)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = True
+        return tags

@@ -38,7 +38,7 @@ class FinetuneLoss(PortfolioLoss):
     def forward(self, output, targets):
         weights = self.level_weights() / self.level_weights().mean()
         weights = 0.5 * weights + 0.5 * self._own_levels(targets["ratio"])
-        loss = self.losses(output, targets["outcome"])  # (B, N, K)
+        loss = self.losses(output, targets["outcomes"])  # (B, N, K)
         by_row = (loss * weights).mean(-1) * output.scale
         charged = (targets["weight"] > 0).sum().clamp_min(1)
         return (by_row * targets["weight"]).sum() / charged
@@ -213,7 +213,7 @@ class FinetuneStrategy(BaseEstimator, ABC):
 
         device : str
 
-        prior : SyntheticPrior or None
+        prior : SyntheticPrior, RealValuedPrior or None
             Where replayed portfolios come from.
 
         Raises

@@ -24,6 +24,7 @@ class FinetuneData(NamedTuple):
     sizes: np.ndarray  # (n,) what a row is uncertain by, in units of the outcome
     worth: np.ndarray  # (n,) what a unit of that costs, in money
     integer: bool
+    errors: np.ndarray | None = None  # (n,) standard error of an observation, NaN where unknown
 
     @property
     def charged(self):
@@ -70,7 +71,7 @@ def make_batch(data, context, charged, cells):
     Returns
     -------
     inputs, targets : dict of Tensor
-        Targets are the outcome ``(1, N, 1)``, the row's ``ratio`` and its ``weight``, 0 if it
+        Targets are the ``outcomes`` ``(1, N, 1)``, the row's ``ratio`` and its ``weight``, 0 if it
         is not charged, ``(1, N)``.
     """
     place = np.arange(len(context)), cells[context]
@@ -90,8 +91,10 @@ def make_batch(data, context, charged, cells):
         "observations": torch.tensor(observations, dtype=torch.float32).unsqueeze(0),
         "whole": torch.tensor([float(data.integer)]),
     }
+    if data.errors is not None:
+        inputs["errors"] = torch.tensor(data.errors[context], dtype=torch.float32).unsqueeze(0)
     targets = {
-        "outcome": torch.tensor(np.nan_to_num(outcome), dtype=torch.float32)[None, :, None],
+        "outcomes": torch.tensor(np.nan_to_num(outcome), dtype=torch.float32)[None, :, None],
         "ratio": torch.tensor(data.ratios[context], dtype=torch.float32).unsqueeze(0),
         "weight": torch.tensor(weight, dtype=torch.float32).unsqueeze(0),
     }

@@ -18,7 +18,7 @@ class Replay:
     config : NetworkConfig
         Size of the network.
 
-    prior : SyntheticPrior
+    prior : SyntheticPrior or RealValuedPrior
 
     ratios : ndarray of shape (n,)
         Levels that the real rows ask for; synthetic rows ask for these.
@@ -48,10 +48,10 @@ class Replay:
 
     def batch(self, step, rng):
         """Inputs and targets of one batch, as `make_batch` gives them."""
-        inputs, outcome = self.stream.batch(step)
-        ratio = rng.choice(self.ratios, size=outcome.shape[:2])
+        inputs, targets = self.stream.batch(step)
+        ratio = rng.choice(self.ratios, size=targets["means"].shape)
         targets = {
-            "outcome": outcome,
+            "outcomes": targets["outcomes"],
             "ratio": torch.tensor(ratio, dtype=torch.float32),
             "weight": 1 / self._sizes(inputs),
         }
@@ -61,7 +61,7 @@ class Replay:
     def _sizes(self, inputs):
         """Mean distance from the median that every row expects; ``(B, N)``."""
         output = self.network(**inputs)
-        quantiles = (output.quantiles * output.scale.unsqueeze(-1)).double().cpu()
+        quantiles = output.outcome_quantiles().double().cpu()
         grid = quantiles.reshape(-1, quantiles.shape[-1]).cummax(-1).values.numpy()
         sizes = QuantileGrid(grid, self.network.config.levels, False).mean_distance()
         sizes = torch.tensor(sizes, dtype=torch.float32).reshape(quantiles.shape[:2])

@@ -15,7 +15,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from tqdm import tqdm
 
 from sklearn_pttf._estimator import PretrainedDecisionTransformer
-from sklearn_pttf._guard import BASELINES, FEWEST_ROWS, is_chargeable
+from sklearn_pttf._guard import BASELINES, FEWEST_ROWS, REAL_BASELINES, baselines_for, is_chargeable
 from sklearn_pttf._mixin import check_problem
 from sklearn_pttf._network import NetworkConfig
 from sklearn_pttf._scratch import train_from_scratch
@@ -28,7 +28,7 @@ from sklearn_pttf.model_selection._results import Results, described, fingerprin
 from sklearn_pttf.model_selection._rows import hold_out, make_draws, with_columns
 
 METHODS = ("pretrained", "finetuned", "scratch", "best_baseline", "saa")
-CLASSICAL = {kind.__name__: kind for kind in (SampleAverage, *BASELINES)}
+CLASSICAL = {kind.__name__: kind for kind in (SampleAverage, *BASELINES, *REAL_BASELINES)}
 SAA = SampleAverage.__name__
 N_DRAWS = 5
 LEAST_SIZE = 2  # instances of a portfolio
@@ -254,7 +254,7 @@ def transfer_curve(
     sizes = _check_sizes(n_instances, len(X))
     seed = int(check_random_state(random_state).randint(2**31 - 1))
     key = {"version": __version__, "random_state": str(seed)}
-    X, outcomes = _charged_table(estimator, X, y, seed, key)
+    X, outcomes, classical = _charged_table(estimator, X, y, seed, key)
     cv = N_DRAWS if cv is None else cv
     draws = make_draws(cv, X, sizes, seed)
     key["cv"] = _described_draws(cv, draws)
@@ -265,10 +265,10 @@ def transfer_curve(
         Task(unit, size, draw)
         for size in sizes.tolist()
         for draw in range(len(draws))
-        for unit in _units(methods)
+        for unit in _units(methods, classical)
     ]
     _run_missing(tasks, results, estimator, X, outcomes, draws, seed, n_jobs, verbose)
-    return _summary(results, methods, sizes, draws, charge)
+    return _summary(results, methods, classical, sizes, draws, charge)
 
 
 # ------------------------------------------------------------------ arguments
@@ -312,16 +312,18 @@ def _check_sizes(n_instances, n_rows):
 
 
 def _charged_table(estimator, X, y, seed, key):
-    """The table that fits see, and what decisions are charged on; fills in the key."""
+    """The table that fits see, what decisions are charged on, and `_classical`; fills the key."""
     problem = check_problem(estimator.problem)
     names = column_names(X)
     portfolio = problem.read(X, names)
-    bounds = portfolio.constraints.values()
-    key["X"] = fingerprint(portfolio.observations, *portfolio.costs.values(), *bounds)
+    read = [*portfolio.costs.values(), *portfolio.constraints.values()]
+    read += [] if portfolio.errors is None else [portfolio.errors]
+    key["X"] = fingerprint(portfolio.observations, *read)
+    classical = _classical(portfolio)
     if y is not None:
         outcomes = check_outcomes(y, X, problem)
         key["y"] = fingerprint(outcomes)
-        return X, outcomes
+        return X, outcomes, classical
     if problem.horizon > 1:
         raise ValueError(
             "y=None holds out one observation of every row, but decisions cover "
@@ -330,7 +332,7 @@ def _charged_table(estimator, X, y, seed, key):
     key["y"] = "None"
     evidence, outcomes = hold_out(portfolio.observations, seed)
     positions = problem.observation_positions(names, X.shape[1])
-    return with_columns(X, positions, evidence), outcomes
+    return with_columns(X, positions, evidence), outcomes, classical
 
 
 def _described_draws(cv, draws):
@@ -368,11 +370,16 @@ def _with_checkpoint(estimator, X, seed, key, verbose):
 # ------------------------------------------------------------------ fits
 
 
-def _units(methods):
+def _classical(portfolio):
+    """Names of the classical methods that such rows can be decided by."""
+    return [kind.__name__ for kind in (SampleAverage, *baselines_for(portfolio))]
+
+
+def _units(methods, classical):
     """What is fitted for some methods; list of str."""
     units = [method for method in METHODS[:3] if method in methods]
     if "best_baseline" in methods:
-        return [*units, *CLASSICAL]
+        return [*units, *classical]
     return [*units, SAA] if "saa" in methods else units
 
 
@@ -450,7 +457,7 @@ def _fitted(method, estimator, X, seed):
 # ------------------------------------------------------------------ figures
 
 
-def _summary(results, methods, sizes, draws, charge):
+def _summary(results, methods, classical, sizes, draws, charge):
     """The results as arrays."""
 
     def table(unit, field):
@@ -460,7 +467,7 @@ def _summary(results, methods, sizes, draws, charge):
             for n in sizes.tolist()
         ]
 
-    baselines = list(CLASSICAL) if "best_baseline" in methods else []
+    baselines = classical if "best_baseline" in methods else []
     all_costs = np.array([table(unit, charge) for unit in baselines], dtype=float)
     best = all_costs.mean(axis=2).argmin(axis=0) if baselines else None
 

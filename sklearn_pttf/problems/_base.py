@@ -14,6 +14,7 @@ from sklearn_pttf._validation import (
     describe_rows,
     find_column,
     numeric_columns,
+    refuse_negative,
     row_values,
 )
 from sklearn_pttf.problems._risk import check_risk, risk_of_costs
@@ -42,7 +43,8 @@ class DecisionProblem(BaseEstimator, ABC):
     - ``risk``: what is made small of a row's cost: ``"mean"``, ``("cvar", 0.9)`` or
       ``("quantile", 0.9)``.
     - ``horizon``: the number of periods that a decision covers.
-    - ``default_checkpoint``: the shipped checkpoint that was made for it; those of demand are.
+    - ``default_checkpoint``: name of the shipped checkpoint that was made for it.
+    - ``of_means``: whether it is decided from the law of the row's mean, not of its next outcome.
 
     Examples
     --------
@@ -63,6 +65,7 @@ class DecisionProblem(BaseEstimator, ABC):
 
     cost_parameters = ()
     constraint_parameters = ("lower", "upper")
+    evidence_parameters = ()  # of those that may be columns, what only tells of observations
     default_checkpoint = "demand"
     observations = None
     lower = None
@@ -70,6 +73,8 @@ class DecisionProblem(BaseEstimator, ABC):
     integer = None
     risk = "mean"
     horizon = 1
+    of_means = False
+    allows_negative = False  # outcomes
 
     def observation_positions(self, names, n_columns):
         """Positions of the columns that hold observations.
@@ -116,7 +121,11 @@ class DecisionProblem(BaseEstimator, ABC):
         """Positions of the columns that hold no observations, as far as they are named."""
         return {
             find_column(column, names, n_columns, parameter)
-            for parameter in (*self.cost_parameters, *self.constraint_parameters)
+            for parameter in (
+                *self.cost_parameters,
+                *self.constraint_parameters,
+                *self.evidence_parameters,
+            )
             for column in column_references(getattr(self, parameter))
         }
 
@@ -228,14 +237,13 @@ class DecisionProblem(BaseEstimator, ABC):
         self.check_costs(costs)
         return costs
 
+    def checkpoint_for(self, portfolio):
+        """Name of the shipped checkpoint that was made for the problem and such outcomes."""
+        return self.default_checkpoint
+
     def check_outcomes(self, outcomes, name):
         """Refuse outcomes that cannot be; ``name`` is what they are called in the message."""
-        lowest = np.where(outcomes < 0, outcomes, 0.0).min(axis=1)
-        if (lowest < 0).any():
-            raise ValueError(
-                f"Negative values in data: demand in {name} must be at least 0; got "
-                f"{describe_rows(lowest < 0, lowest)}."
-            )
+        refuse_negative(outcomes, f"demand in {name} must be at least 0")
 
     def check_costs(self, costs):
         """Refuse cost parameters that make no sense."""
@@ -280,6 +288,16 @@ class DecisionProblem(BaseEstimator, ABC):
         return law.expected(
             lambda outcomes: self._charged(decision, outcomes, portfolio.costs), decision
         )
+
+    def row_info(self, decision, law, portfolio):
+        """What is told of every row's decision; dict of ndarray of shape (n,)."""
+        info = {
+            "expected_cost": self.expected_cost(decision, law, portfolio),
+            "mean": law.mean(),
+        }
+        if self.risk != "mean":
+            info["risk"] = self.row_risk(decision, law, portfolio)
+        return info
 
     def row_risk(self, decision, law, portfolio):
         """What `risk` makes of the cost of every row's decision; ndarray of shape (n,)."""
@@ -349,7 +367,7 @@ class DecisionProblem(BaseEstimator, ABC):
         -------
         Tensor of shape (B, N, K)
         """
-        outcomes = outcomes / output.scale.unsqueeze(-1)
+        outcomes = output.standard(outcomes)
         grain = torch.where(
             outcomes > 0, output.grain.unsqueeze(-1), output.zero_width.unsqueeze(-1)
         ).unsqueeze(-1)  # (B, N, m, 1)
@@ -383,6 +401,23 @@ class DecisionProblem(BaseEstimator, ABC):
             if name in constraints:
                 constraints[name] = constraints[name] / self.horizon
         return problem, portfolio.with_constraints(constraints)
+
+    def stakes(self, law, portfolio):
+        """What each row's decision is expected to cost, which finetuning weighs rows by.
+
+        Parameters
+        ----------
+        law : PredictiveDistribution
+            A guess of the laws of the rows' outcomes.
+
+        portfolio : Portfolio
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            At least 0.
+        """
+        return self.expected_cost(self.solve(law, portfolio), law, portfolio)
 
     def own_levels(self, law, portfolio):
         """Levels of the quantiles that decisions hang on, which finetuning minds most.

@@ -33,10 +33,11 @@ class PerRow:
     amount: float
 
     def __post_init__(self):
-        _check_amount(self.amount, "the amount of PerRow")
+        check_amount(self.amount, "the amount of PerRow")
 
 
-def _check_amount(value, name):
+def check_amount(value, name):
+    """Refuse what is no finite amount of at least 0."""
     number = isinstance(value, Real) and not isinstance(value, bool)
     if not number or not np.isfinite(value) or value < 0:
         raise ValueError(f"{name} must be a finite number of at least 0; got {value!r}.")
@@ -51,9 +52,9 @@ def check_limit(limit, groups):
             )
         for label, value in limit.items():
             if not isinstance(value, PerRow):
-                _check_amount(value, f"limit[{label!r}]")
+                check_amount(value, f"limit[{label!r}]")
     elif not isinstance(limit, PerRow):
-        _check_amount(limit, "limit")
+        check_amount(limit, "limit")
 
 
 def scaled_limit(limit, share, horizon):

@@ -31,11 +31,26 @@ def _check_positive(**parameters):
             raise ValueError(f"{name} must be positive; got {value!r}.")
 
 
+def _finite_array(name, values):
+    array = np.array(values, dtype=float)
+    if array.ndim != 1 or not len(array) or not np.all(np.isfinite(array)):
+        raise ValueError(f"{name} must be a list of finite numbers; got {values!r}.")
+    return array
+
+
 def _positive_array(name, values):
     array = np.array(values, dtype=float)
     if array.ndim != 1 or not len(array) or not np.all((array > 0) & (array < np.inf)):
         raise ValueError(f"{name} must be a list of positive finite numbers; got {values!r}.")
     return array
+
+
+def _shares(weights, name, values):
+    """Weights of values, scaled to sum to 1; equal ones for None."""
+    shares = _positive_array("weights", np.ones_like(values) if weights is None else weights)
+    if len(shares) != len(values):
+        raise ValueError(f"weights must be as many as {name}, {len(values)}; got {weights!r}.")
+    return shares / shares.sum()
 
 
 class PortfolioLaw(ABC):
@@ -70,6 +85,10 @@ class PortfolioLaw(ABC):
     @abstractmethod
     def truth(self, portfolio):
         """True law of every instance; `PredictiveDistribution`."""
+
+    def posterior_mean(self, portfolio):
+        """Exact Bayes estimate of every instance's expected outcome; ndarray of shape (n,)."""
+        return self.predictive(portfolio).mean()
 
 
 class GammaPoisson(PortfolioLaw):
@@ -228,13 +247,7 @@ class Segments(PortfolioLaw):
 
     def __init__(self, means, weights=None):
         self.means = _positive_array("means", means)
-        given = np.ones_like(self.means) if weights is None else weights
-        shares = _positive_array("weights", given)
-        if len(shares) != len(self.means):
-            raise ValueError(
-                f"weights must be as many as means, {len(self.means)}; got {weights!r}."
-            )
-        self.weights = shares / shares.sum()
+        self.weights = _shares(weights, "means", self.means)
 
     def __repr__(self):
         means, weights = (
@@ -306,7 +319,7 @@ class NormalNormal(_NormalMeans):
     >>> from sklearn_pttf import Portfolio
     >>> from sklearn_pttf.testing import NormalNormal
     >>> law = NormalNormal(0.0, 1.0, 1.0)
-    >>> law.predictive(Portfolio([[4.0, 2.0], [-3.0, float("nan")]])).mean()
+    >>> law.posterior_mean(Portfolio([[4.0, 2.0], [-3.0, float("nan")]]))
     array([ 2. , -1.5])
     """
 
@@ -319,6 +332,136 @@ class NormalNormal(_NormalMeans):
 
     def truth(self, portfolio):
         return NormalLaw(portfolio.parameters["mean"], self.noise)
+
+
+class NormalPoints(PortfolioLaw):
+    """Normal outcomes whose means take a few values, or many on a fine grid.
+
+    Two points are two kinds of instances; one heavy point among a grid is a sparse portfolio;
+    a grid with the density of a law as weights is that law.
+
+    Parameters
+    ----------
+    points : array-like of shape (n_points,)
+        Values that the mean of an instance takes.
+
+    weights : array-like of shape (n_points,), default=None
+        Shares of the points among instances; positive, scaled to sum to 1. None: equal shares.
+
+    noise : float, default=1.0
+        Standard deviation of an outcome around its instance's mean, typical of the portfolio;
+        positive.
+
+    noise_spread : float, default=0.0
+        Standard deviation of the logarithm of the instances' noise, which is normal around that
+        of ``noise``; at least 0.
+
+    See Also
+    --------
+    NormalNormal : Means that are normal.
+    Segments : Counts whose means take a few values.
+
+    Notes
+    -----
+    `predictive`, and so every Bayes decision, knows the noise of every instance:
+    ``parameters["noise"]`` of a portfolio, or without it ``noise`` if all have the same.
+
+    Examples
+    --------
+    >>> from sklearn_pttf.testing import NormalPoints
+    >>> law = NormalPoints([0.0, 3.0], weights=[0.9, 0.1])
+    >>> portfolio = law.sample(4, 2, random_state=8)
+    >>> portfolio.observations.mean(axis=1).round(2)
+    array([ 1.97,  3.89,  0.37, -0.89])
+    >>> law.posterior_mean(portfolio).round(2)
+    array([1.94, 3.  , 0.  , 0.  ])
+    """
+
+    def __init__(self, points, weights=None, noise=1.0, noise_spread=0.0):
+        _check_positive(noise=noise)
+        _check_finite(noise_spread=noise_spread)
+        if noise_spread < 0:
+            raise ValueError(f"noise_spread must be at least 0; got {noise_spread!r}.")
+        self.points = _finite_array("points", points)
+        self.weights = _shares(weights, "points", self.points)
+        self.noise = noise
+        self.noise_spread = noise_spread
+
+    def __repr__(self):
+        lists = [[f"{value:g}" for value in values] for values in (self.points, self.weights)]
+        if len(self.points) > 5:
+            lists = [[values[0], "...", values[-1]] for values in lists]
+        points, weights = (", ".join(values) for values in lists)
+        return f"NormalPoints([{points}], [{weights}], {self.noise:g}, {self.noise_spread:g})"
+
+    def sample(self, n_instances, n_observations, random_state=None):
+        rng = check_random_state(random_state)
+        mean = rng.choice(self.points, size=n_instances, p=self.weights)
+        noise = self.noise * np.exp(self.noise_spread * rng.normal(size=n_instances))
+        scores = rng.normal(size=(n_instances, n_observations))
+        observations = mean[:, None] + noise[:, None] * scores
+        parameters = {"mean": mean, "noise": noise}
+        return Portfolio(observations, integer=False, real=True, parameters=parameters)
+
+    def predictive(self, portfolio):
+        noise = self._noise(portfolio)
+        laws = [NormalLaw(point, noise) for point in self.points]  # which share the noise
+        return MixtureLaw(laws, self._posterior(portfolio))
+
+    def truth(self, portfolio):
+        return NormalLaw(portfolio.parameters["mean"], portfolio.parameters["noise"])
+
+    def posterior(self, portfolio):
+        """Exact law of every instance's mean, given what it shows.
+
+        Parameters
+        ----------
+        portfolio : Portfolio
+
+        Returns
+        -------
+        PredictiveDistribution
+        """
+        weights = self._posterior(portfolio)
+        return WeightedAtoms(np.broadcast_to(self.points, weights.shape), weights)
+
+    def posterior_mean(self, portfolio):
+        return self._posterior(portfolio) @ self.points
+
+    def posterior_quantile(self, portfolio, levels):
+        """Exact quantiles of every instance's mean, given what it shows.
+
+        Parameters
+        ----------
+        portfolio : Portfolio
+
+        levels : float or array-like
+            Strictly between 0 and 1; shapes as of `PredictiveDistribution`.
+
+        Returns
+        -------
+        ndarray of shape (n,) or (n, n_levels)
+        """
+        return self.posterior(portfolio).quantile(levels)
+
+    def _posterior(self, portfolio):
+        """Weights of the points, given what every row shows; ``(n, n_points)``."""
+        counts = portfolio.counts[:, None]
+        sums = np.nansum(portfolio.observations, axis=1)[:, None]
+        away = sums / np.maximum(counts, 1) - self.points
+        logs = -counts * (away / self._noise(portfolio)[:, None]) ** 2 / 2
+        return special.softmax(logs + np.log(self.weights), axis=1)
+
+    def _noise(self, portfolio):
+        """Noise of every instance."""
+        if "noise" in portfolio.parameters:
+            return portfolio.parameters["noise"]
+        if self.noise_spread:
+            raise ValueError(
+                "the noise of the instances must be known: portfolio.parameters needs 'noise', as "
+                f"noise_spread={self.noise_spread!r} is not 0."
+            )
+        return np.full(len(portfolio), self.noise, dtype=float)
 
 
 class LognormalNormal(_NormalMeans):

@@ -1,0 +1,206 @@
+"""From states of rows to laws: quantiles that cannot cross.
+
+Shapes are written ``(B, N, K)``: ``B`` portfolios of ``N`` rows with ``K`` knots each.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+from torch.nn.functional import pad, softplus
+
+import sklearn_pttf._real_units as real
+from sklearn_pttf._mixing import mixing_quantiles
+from sklearn_pttf._units import (
+    excess_log_noise,
+    level_credibility,
+    noise_credibility,
+    row_level,
+    row_noise,
+    zero_credibility,
+)
+
+LEAST_DOUBT = 0.2  # of a row's mean, in standard errors of it, for the weight of its loss
+ZERO_WIDTH = 0.5  # of a zero of continuous outcomes, in units of a row's uncertainty
+
+
+class NetworkOutput(NamedTuple):
+    """Quantiles in the portfolio's unit, with what turns them into outcomes."""
+
+    quantiles: torch.Tensor  # (B, N, K), increasing in K
+    location: torch.Tensor  # (B, 1): outcomes are `location` plus `scale` times quantiles
+    scale: torch.Tensor  # (B, 1)
+    grain: torch.Tensor  # (B, 1): width of a whole number in units of scale; 0 if none
+    typical: torch.Tensor  # (B, N): size of a row's uncertainty, from evidence only
+    zero_width: torch.Tensor  # (B, N): a zero stands for what is up to this much below 0
+    middle: torch.Tensor = None  # (B, N): what an outcome is far from, if far out; None: location
+    of_mean: "NetworkOutput" = None  # the law of the row's mean, where the network has one
+
+    def outcome_quantiles(self):
+        """Quantiles of the outcome; ``(B, N, K)``."""
+        return self.location.unsqueeze(-1) + self.scale.unsqueeze(-1) * self.quantiles
+
+    def middle_outcome(self):
+        """The middle in units of the outcome; ``(B, N)``."""
+        middle = 0.0 if self.middle is None else self.middle
+        return self.location + self.scale * middle
+
+    def standard(self, outcomes):
+        """Outcomes ``(B, N, m)`` in the unit of the quantiles."""
+        return (outcomes - self.location.unsqueeze(-1)) / self.scale.unsqueeze(-1)
+
+
+def mlp(n_in, hidden, n_out):
+    """Two layers."""
+    return nn.Sequential(nn.Linear(n_in, hidden), nn.GELU(), nn.Linear(hidden, n_out))
+
+
+def start_small(last, n_numbers):
+    """Let a head's last layer hardly depend on states, and its increments be even."""
+    nn.init.normal_(last.weight, std=0.01)
+    with torch.no_grad():
+        last.bias.zero_()
+        last.bias[n_numbers:] = -1.0
+
+
+def increasing(increments):
+    """Increasing numbers, 0 in the middle, from increments of any sign; ``(B, N, K)``."""
+    rise = pad(softplus(increments).cumsum(-1), (1, 0))
+    return rise - rise[..., rise.shape[-1] // 2].unsqueeze(-1)
+
+
+class DemandHead(nn.Module):
+    """A location, a width, positive increments and a share of zeros: quantiles that cannot cross.
+
+    All but the increments start from classical credibility: a row's own level, noise and zeros
+    are believed as far as moments of the portfolio say. The network learns what to change.
+    """
+
+    N_NUMBERS = 7  # beside the increments
+
+    def __init__(self, config):
+        super().__init__()
+        self.n_knots = config.n_knots
+        self.norm = nn.LayerNorm(config.width)
+        self.mlp = mlp(config.width, 2 * config.width, self.N_NUMBERS + config.n_knots - 1)
+        levels = torch.tensor(config.levels, dtype=torch.float64)
+        self.register_buffer("levels", levels, persistent=False)
+        start_small(self.mlp[-1], self.N_NUMBERS)
+        with torch.no_grad():
+            self.mlp[-1].bias[5] = -1.0
+
+    def forward(self, states, rows, units):
+        """`NetworkOutput` of rows."""
+        level = row_level(rows, units.scale)
+        grain = units.whole / units.scale
+        typical = units.noise * (level + 0.1) + 0.3 * grain
+        zero_width = torch.where(grain > 0, grain, ZERO_WIDTH * typical)
+        quantiles = self._quantiles(states, rows, units, zero_width)
+        origin = torch.zeros_like(units.scale)
+        return NetworkOutput(quantiles, origin, units.scale, grain, typical, zero_width)
+
+    def _quantiles(self, states, rows, units, zero_width):
+        numbers = self.mlp(self.norm(states))  # (B, N, 7 + K - 1)
+        own, rises = numbers.split([self.N_NUMBERS, self.n_knots - 1], dim=-1)
+        trust_level, trust_noise, shift, stretch, base, zeros, trust_zeros = own.unbind(-1)
+        share = self._zero_share(rows, units, zeros, trust_zeros)
+        location = self._location(rows, units, trust_level, shift) / (1 - share)
+        width = self._width(rows, units, trust_noise, stretch)
+
+        standard = base.unsqueeze(-1) + width.unsqueeze(-1) * increasing(rises)
+        unit = location * row_noise(units, location)
+        grain = units.whole / units.scale  # a whole number stands for what is up to one below it
+        unit, centre = (unit**2 + grain**2 / 12).sqrt(), location - grain / 2
+        quantiles = centre.unsqueeze(-1) + unit.unsqueeze(-1) * standard  # (B, N, K)
+        return self._with_zeros(quantiles, share.unsqueeze(-1), zero_width.unsqueeze(-1))
+
+    @staticmethod
+    def _zero_share(rows, units, zeros, trust):
+        """Share of zeros beside those that the quantiles have by themselves; ``(B, N)``."""
+        logit = zeros + trust.clamp(-1, 1).exp() * zero_credibility(rows, units).logit()
+        return logit.clamp(-9, 5).sigmoid() * (units.zero_share > 0)
+
+    @staticmethod
+    def _location(rows, units, trust, shift):
+        """The row's level, between its own and the portfolio's; ``(B, N)``."""
+        level = row_level(rows, units.scale)
+        trust = (level_credibility(rows, units, level).logit() + trust).sigmoid()
+        centre = torch.minimum(units.centre, units.log_mean)
+        log_location = centre + trust * (level.log() - centre)
+        return (log_location + (units.noise * shift).clamp(-8, 8)).exp()
+
+    @staticmethod
+    def _width(rows, units, trust, stretch):
+        """The row's noise, as a multiple of the expected one; ``(B, N)``."""
+        trust = (noise_credibility(rows, units).logit() + trust).sigmoid()
+        own_noise = excess_log_noise(rows, units, row_level(rows, units.scale))
+        own_noise = own_noise - units.noise_centre * (rows.count > 1)
+        return (stretch + trust * own_noise).clamp(-4, 4).exp()
+
+    def _with_zeros(self, quantiles, share, zero_width):
+        """Quantiles at the same levels, of the mixture with a share of zeros below all else.
+
+        Knots are equally spaced in logits, so that one finds its place among them at once.
+        """
+        levels = self.levels.to(quantiles.dtype)
+        first, last = levels[0].logit(), levels[-1].logit()
+        odds = (levels - share).clamp_min(1e-9) / (1 - levels)  # of the level among the others
+        position = (odds.log().clamp(first, last) - first) / ((last - first) / (self.n_knots - 1))
+        lower = position.detach().floor().clamp(0, self.n_knots - 2)
+        low = quantiles.gather(-1, lower.long())
+        high = quantiles.gather(-1, lower.long() + 1)
+        others = torch.lerp(low, high, position - lower)
+        below = quantiles[..., :1].clamp_max(0) - zero_width * (1 - levels / share.clamp_min(1e-6))
+        return torch.where(levels > share, others, below)
+
+
+class RealHead(nn.Module):
+    """Laws of a row's next outcome and of its mean, around one location.
+
+    Both start between classical credibility and nonparametric empirical Bayes.
+    """
+
+    N_NUMBERS = 9  # beside the increments
+
+    def __init__(self, config):
+        super().__init__()
+        self.n_rises = config.n_knots - 1
+        self.norm = nn.LayerNorm(config.width)
+        self.mlp = mlp(config.width, 2 * config.width, self.N_NUMBERS + 2 * self.n_rises)
+        levels = torch.tensor(config.levels, dtype=torch.float64)
+        self.register_buffer("levels", levels, persistent=False)
+        start_small(self.mlp[-1], self.N_NUMBERS)
+
+    def forward(self, states, rows, units):
+        """`NetworkOutput` of rows."""
+        numbers = self.mlp(self.norm(states))
+        own, rises, mean_rises = numbers.split([self.N_NUMBERS, self.n_rises, self.n_rises], -1)
+        trust_level, trust_noise, mix, mean_mix, shift, *shape, mean_stretch, mean_base = (
+            own.unbind(-1)
+        )
+        mixed = real.posterior_of(rows, units)
+        doubt = real.posterior_deviation(rows, units)
+        trust = (real.level_credibility(rows, units).logit() + trust_level).sigmoid()
+        location = units.centre + trust * (real.row_mean(rows, units) - units.centre)
+        location = torch.lerp(location, mixed.mean, mix.sigmoid())
+        typical = torch.lerp(doubt, mixed.deviation, mix.detach().sigmoid())
+        location = location + typical * shift.clamp(-8, 8)
+        noise = real.row_noise(rows, units, trust_noise)
+
+        def law(unit, stretch, base, rises):
+            width = stretch.clamp(-4, 4).exp().unsqueeze(-1)
+            standard = base.unsqueeze(-1) + width * increasing(rises)
+            quantiles = location.unsqueeze(-1) + unit.unsqueeze(-1) * standard
+            nothing = torch.zeros_like(units.scale)
+            around = (units.location, units.scale, nothing, unit, torch.zeros_like(unit))
+            return NetworkOutput(quantiles, *around, location.detach())
+
+        of_mean = law(typical, mean_stretch, mean_base, mean_rises)
+        without_shape = mixing_quantiles(real.mixing_of(units), mixed, self.levels)
+        quantiles = torch.lerp(of_mean.quantiles, without_shape, mean_mix.sigmoid().unsqueeze(-1))
+        # of few rows, moments may say that all means are equal
+        least = LEAST_DOUBT * real.chance_variance(rows, units).sqrt()
+        size = torch.maximum(torch.maximum(doubt, mixed.deviation), least)
+        of_mean = of_mean._replace(quantiles=quantiles, typical=size)
+        outcome = law((typical**2 + noise**2).sqrt(), *shape, rises)
+        return outcome._replace(of_mean=of_mean, typical=(size**2 + noise.detach() ** 2).sqrt())

@@ -1,0 +1,75 @@
+"""Kinds of outcomes: how a network reads them, and which head answers.
+
+A kind turns observations into rows, context rows into units, and both into features; the
+network itself is the same for all.
+"""
+
+import sklearn_pttf._features as demand_features
+import sklearn_pttf._real_features as real_features
+import sklearn_pttf._real_units as real_units
+import sklearn_pttf._units as demand_units
+from sklearn_pttf._heads import DemandHead, RealHead
+
+
+class Demand:
+    """Amounts that are never negative, relative to their row's level."""
+
+    units_type = demand_units.PortfolioUnits
+    head = DemandHead
+    n_cell_features = demand_features.N_CELL_FEATURES
+    n_row_features = demand_features.N_ROW_FEATURES
+    n_portfolio_features = demand_features.N_PORTFOLIO_FEATURES
+
+    @staticmethod
+    def rows(observations, errors):
+        return demand_units.as_rows(observations)
+
+    @staticmethod
+    def units(observations, errors, weights, whole):
+        return demand_units.portfolio_units(observations, weights, whole)
+
+    @staticmethod
+    def cell_features(rows, units):
+        return demand_features.cell_features(rows, units, demand_units.row_level(rows, units.scale))
+
+    @staticmethod
+    def row_features(rows, units):
+        return demand_features.row_features(rows, units, demand_units.row_level(rows, units.scale))
+
+    @staticmethod
+    def portfolio_features(units):
+        return demand_features.portfolio_features(units)
+
+
+class RealValued:
+    """Values of any sign, whose origin and unit mean nothing, with standard errors if known."""
+
+    units_type = real_units.RealUnits
+    head = RealHead
+    n_cell_features = real_features.N_CELL_FEATURES
+    n_row_features = real_features.N_ROW_FEATURES
+    n_portfolio_features = real_features.N_PORTFOLIO_FEATURES
+
+    @staticmethod
+    def rows(observations, errors):
+        return real_units.real_rows(observations, errors)
+
+    @staticmethod
+    def units(observations, errors, weights, whole):
+        rows = [real_units.real_rows(*each) for each in zip(observations, errors, strict=True)]
+        return real_units.real_units(rows, weights)
+
+    @staticmethod
+    def cell_features(rows, units):
+        return real_features.cell_features(rows, units)
+
+    @staticmethod
+    def row_features(rows, units):
+        return real_features.row_features(rows, units)
+
+    @staticmethod
+    def portfolio_features(units):
+        return real_features.portfolio_features(units)
+
+
+KINDS = {"demand": Demand, "real": RealValued}

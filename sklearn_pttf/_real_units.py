@@ -1,0 +1,338 @@
+"""What a context says of real values: location, scale, noise and how rows differ.
+
+Plain torch functions. Shapes are written ``(B, N, n)``: ``B`` portfolios of ``N`` rows with
+``n`` observation cells each. Nothing here depends on the order of observations or of rows, nor
+on the origin and the unit of measurement: all is relative to the portfolio's location and scale.
+"""
+
+from functools import partial
+from types import SimpleNamespace
+from typing import NamedTuple
+
+import torch
+
+from sklearn_pttf._mixing import Mixing, fit_mixing, mixing_posterior
+
+N_CONTEXT_SEEN = 500  # rows beyond this number say nothing new about "how many rows"
+NOISE_RANGE = (0.01, 4.0)  # bounds of a portfolio's noise, in units of its scale
+FAR = 1e4  # scales; what lies further out counts as that
+REACH = 3.0  # scales from the location, beyond which observations count as at that distance
+N_REFINEMENTS = 4  # of location and scale
+MOST = 12.0  # scales that a row's mean counts for at most, or an observation's distance from it
+LEAST_SCALE = 0.5  # in standard errors, where these are known
+KNOWN_CHANCE = 0.05  # variance by chance of a known log noise, for its weight among others
+FAR_OUT = 4.0  # times the noise, of an observation that counts as at that distance
+LEAST_ERROR = 1e-4  # scales
+HALF_WEIGHT = 0.3  # variance of a row's mean, in squared scales, at which it weighs half
+
+
+class RealUnits(NamedTuple):
+    """What the context rows say; each of shape ``(B, 1)``, the last three ``(B, G)``."""
+
+    location: torch.Tensor  # mean of the rows' means, without outliers' pull
+    scale: torch.Tensor  # mean absolute distance of observations from it, likewise
+    # in units of scale
+    centre: torch.Tensor  # mean of the rows' means, by how well each is known
+    noise: torch.Tensor  # standard deviation of an observation around its row's mean
+    level_variance: torch.Tensor  # variance between rows of their means, beyond chance
+    # shapes
+    noise_centre: torch.Tensor  # mean of the rows' log noise against the common one
+    noise_variance: torch.Tensor  # variance between rows of log noise, beyond chance
+    noise_tail: torch.Tensor  # log kurtosis of observations around their row's mean
+    noise_skew: torch.Tensor
+    level_tail: torch.Tensor  # log kurtosis of rows' means
+    level_skew: torch.Tensor
+    level_core: torch.Tensor  # mean distance of rows' means, of what is expected
+    slope: torch.Tensor  # whether rows of high means are noisier
+    # standard errors
+    known: torch.Tensor  # share of rows whose standard error is given
+    # size
+    log_rows: torch.Tensor
+    log_depth: torch.Tensor  # log of one plus the mean number of observations a row
+    # distribution of the rows' means, in units of scale, see `Mixing`
+    points: torch.Tensor
+    width: torch.Tensor
+    weights: torch.Tensor
+
+
+class RealRows(NamedTuple):
+    """Observations of rows, with missing cells filled and marked."""
+
+    values: torch.Tensor  # (B, N, n), sorted, 0 where missing
+    seen: torch.Tensor  # (B, N, n) float, 1 where observed
+    count: torch.Tensor  # (B, N)
+    errors: torch.Tensor  # (B, N), standard error of an observation, NaN where not given
+
+
+def real_rows(observations, errors=None):
+    """Sort each row's observations, so that their order cannot matter, to `RealRows`."""
+    missing = observations.isnan()
+    values = torch.where(missing, torch.inf, observations).sort(dim=-1).values
+    seen = (values < torch.inf).to(values.dtype)
+    count = seen.sum(-1)
+    if errors is None:
+        errors = torch.full_like(count, torch.nan)
+    return RealRows(values.masked_fill(values == torch.inf, 0.0), seen, count, errors)
+
+
+# ------------------------------------------------------------------ a row in its portfolio
+
+
+def standard(rows, units):
+    """Observations in units of the portfolio, 0 where missing; ``(B, N, n)``."""
+    y = (rows.values - units.location.unsqueeze(-1)) / units.scale.unsqueeze(-1)
+    return y.clamp(-FAR, FAR) * rows.seen
+
+
+def row_mean(rows, units):
+    """Means of rows, the centre for an empty one; ``(B, N)``."""
+    mean = standard(rows, units).sum(-1) / rows.count.clamp_min(1)
+    return torch.where(rows.count > 0, mean, units.centre.expand_as(mean))
+
+
+def _degrees(rows):
+    return (rows.count - 1).clamp_min(0)
+
+
+def _residuals(rows, units):
+    """Distances of a row's observations from their mean, 0 where missing; ``(B, N, n)``."""
+    y = standard(rows, units)
+    mean = y.sum(-1) / rows.count.clamp_min(1)
+    return (y - mean.unsqueeze(-1)).clamp(-MOST, MOST) * rows.seen
+
+
+def common_noise(rows, units):
+    """Noise that a row is expected to have: its standard error, or the portfolio's; ``(B, N)``."""
+    known = ~rows.errors.isnan()
+    errors = (rows.errors.nan_to_num() / units.scale).clamp_min(LEAST_ERROR)
+    return torch.where(known, errors, units.noise)
+
+
+def excess_log_noise(rows, units):
+    """Log of a row's own noise against the expected one; 0 where it has none; ``(B, N)``."""
+    degrees = _degrees(rows)
+    expected = common_noise(rows, units) ** 2
+    variance = (_residuals(rows, units) ** 2).sum(-1) / degrees.clamp_min(1)
+    return 0.5 * ((variance + 0.05 * expected) / expected.clamp_min(1e-12)).log() * (degrees > 0)
+
+
+def noise_credibility(rows, units):
+    """How far a row's own noise is to be believed, by moments; ``(B, N)``."""
+    chance = torch.special.polygamma(1, _degrees(rows).clamp_min(1) / 2) / 4
+    return (units.noise_variance / (units.noise_variance + chance)).clamp(0.002, 0.998)
+
+
+def row_noise(rows, units, trust=0.0):
+    """A row's noise, between its own and the common one; a given error as it is; ``(B, N)``."""
+    credibility = (noise_credibility(rows, units).logit() + trust).sigmoid()
+    own = excess_log_noise(rows, units) - units.noise_centre * (rows.count > 1)
+    own = torch.where(rows.errors.isnan(), credibility * own, 0.0)
+    return common_noise(rows, units) * own.clamp(-4, 4).exp()
+
+
+def chance_variance(rows, units):
+    """Variance of a row's mean by chance alone; ``(B, N)``."""
+    return row_noise(rows, units) ** 2 / rows.count.clamp_min(0.1)
+
+
+def level_credibility(rows, units):
+    """How far a row's own mean is to be believed, by moments (Buhlmann); ``(B, N)``."""
+    chance = chance_variance(rows, units)
+    return (units.level_variance / (units.level_variance + chance)).clamp(0.0005, 0.9995)
+
+
+def posterior_deviation(rows, units):
+    """Standard deviation of a row's mean given its observations, by moments; ``(B, N)``."""
+    chance = chance_variance(rows, units)
+    return (chance * units.level_variance / (units.level_variance + chance)).sqrt()
+
+
+def mixing_of(units):
+    """`Mixing` of the portfolio."""
+    return Mixing(units.points, units.width, units.weights)
+
+
+def posterior_of(rows, units):
+    """What the portfolio's distribution of means says of rows; `MixingPosterior`."""
+    chance = chance_variance(rows, units)
+    return mixing_posterior(mixing_of(units), row_mean(rows, units), chance, rows.count > 0)
+
+
+# ------------------------------------------------------------------ sums over rows
+
+
+def _sums(pieces, weights, columns):
+    """Sums over context rows of what ``columns(rows)`` gives a row, by name; ``(B, 1)`` each."""
+    parts = [
+        {
+            name: column.where(weight > 0, 0.0).sum(-1, keepdim=True)
+            for name, column in columns(rows).items()
+        }
+        for rows, weight in zip(pieces, weights, strict=True)
+    ]
+    return SimpleNamespace(**{name: sum(part[name] for part in parts) for name in parts[0]})
+
+
+def real_units(pieces, weights):
+    """`RealUnits` of the context.
+
+    Parameters
+    ----------
+    pieces : list of RealRows
+
+    weights : list of Tensor of shape (B, N_c)
+        1 for a row of the context, else 0.
+    """
+    first = _sums(pieces, weights, _total)
+    used = first.used.clamp_min(1)
+    location = first.mean / used
+    everywhere = torch.full_like(location, torch.inf)
+    scale = _sums(pieces, weights, partial(_within, location, everywhere)).far / used
+    for _ in range(N_REFINEMENTS):  # what lies far out counts as nearer
+        reach = REACH * scale
+        location = location + _sums(pieces, weights, partial(_within, location, reach)).away / used
+        scale = _sums(pieces, weights, partial(_within, location, reach)).far / used
+    errors = (first.error / first.known.clamp_min(1)).sqrt()
+    scale = torch.maximum(scale, LEAST_SCALE * errors)
+    scale = torch.where(scale > 0, scale, 1.0)
+    zero = torch.zeros_like(scale)
+    units = RealUnits(location, scale, zero, zero + 0.7, zero + 0.5, *(zero for _ in range(14)))
+    units = _with_variances(units, first, pieces, weights)
+    return _with_mixing(_with_shapes(units, pieces, weights), pieces, weights)
+
+
+def _with_mixing(units, pieces, weights):
+    """The units with the distribution of means."""
+    known = [
+        (row_mean(rows, units), chance_variance(rows, units), (rows.count > 0) & (weight > 0))
+        for rows, weight in zip(pieces, weights, strict=True)
+    ]
+    return units._replace(**fit_mixing(known)._asdict())
+
+
+def _total(rows):
+    used = (rows.count > 0).to(rows.count.dtype)
+    known = (~rows.errors.isnan()).to(used.dtype)
+    return {
+        "rows": torch.ones_like(used),
+        "used": used,
+        "cells": rows.count,
+        "mean": rows.values.sum(-1) / rows.count.clamp_min(1),
+        "known": known,
+        "error": rows.errors.nan_to_num() ** 2,
+    }
+
+
+def _within(location, reach, rows):
+    """How far a row's observations lie from the location, at most ``reach``; their mean."""
+    away = rows.values - location.unsqueeze(-1)
+    away = torch.clamp(away, -reach.unsqueeze(-1), reach.unsqueeze(-1)) * rows.seen
+    count = rows.count.clamp_min(1)
+    return {"away": away.sum(-1) / count, "far": away.abs().sum(-1) / count}
+
+
+def _with_variances(units, first, pieces, weights):
+    """The units with noise and the variance between rows."""
+
+    def of_noise(reach, rows):
+        away = _residuals(rows, units).abs().minimum(reach.unsqueeze(-1))
+        degrees = _degrees(rows)
+        known = ~rows.errors.isnan()
+        variance = common_noise(rows, units) ** 2  # of rows whose standard error is known
+        return {
+            "distance": away.sum(-1),
+            "squares": torch.where(known, variance * degrees.clamp_min(1), (away**2).sum(-1)),
+            "degrees": torch.where(known, degrees.clamp_min(1), degrees),
+            # distance that normal noise of 1 would give
+            "expected": (2 / torch.pi * rows.count * degrees).sqrt(),
+        }
+
+    def of_level(rows):
+        chance = common_noise(rows, units) ** 2 / rows.count.clamp_min(1)
+        weight = (rows.count > 0) / (chance + HALF_WEIGHT)
+        mean = row_mean(rows, units).clamp(-MOST, MOST)
+        return {
+            "weight": weight,
+            "weight_square": weight**2,
+            "mean": weight * mean,
+            "square": weight * mean**2,
+            "chance": weight * chance,
+            "chance_weight": weight**2 * chance,
+        }
+
+    reach = torch.full_like(units.scale, MOST)
+    for _ in range(3):  # what lies far out counts as nearer
+        sums = _sums(pieces, weights, partial(of_noise, reach))
+        reach = FAR_OUT * sums.distance / sums.expected.clamp_min(1)
+    guess = 0.02 * 0.5  # where no row has two observations
+    noise = ((sums.squares + guess) / (sums.degrees + 0.02)).sqrt().clamp(*NOISE_RANGE)
+    units = units._replace(noise=noise)
+    level = _sums(pieces, weights, of_level)
+    total = level.weight.clamp_min(1e-9)
+    centre = level.mean / total
+    squares = level.square - total * centre**2
+    by_chance = level.chance - level.chance_weight / total
+    variance = (squares - by_chance) / (total - level.weight_square / total).clamp_min(0.1 * total)
+    return units._replace(
+        centre=centre,
+        level_variance=variance.clamp_min(0.0005),
+        known=first.known / first.rows.clamp_min(1),
+        log_rows=first.used.clamp(1, N_CONTEXT_SEEN).log(),
+        log_depth=(first.cells / first.rows.clamp_min(1)).log1p(),
+    )
+
+
+def _with_shapes(units, pieces, weights):
+    """The units with how noise and means are distributed."""
+
+    def of_noise(rows):
+        known = ~rows.errors.isnan()
+        chance = torch.special.polygamma(1, _degrees(rows).clamp_min(1) / 2) / 4
+        chance = torch.where(known, KNOWN_CHANCE, chance)
+        log_noise = (common_noise(rows, units) / units.noise).log()
+        log_noise = torch.where(known, log_noise, excess_log_noise(rows, units))
+        worth = (known | (rows.count > 1)) / chance
+        return {
+            "worth": worth,
+            "log_noise": log_noise * worth,
+            "log_noise_square": log_noise**2 * worth,
+            "chance": chance * worth,
+        }
+
+    def of_shape(rows):
+        y, mean = standard(rows, units), row_mean(rows, units)
+        noise = row_noise(rows, units)
+        degrees = _degrees(rows)
+        # residuals of few observations are smaller than noise
+        unit = noise * (degrees / rows.count.clamp_min(1)).clamp_min(0.1).sqrt()
+        residual = ((y - mean.unsqueeze(-1)) / unit.unsqueeze(-1)).clamp(-8, 8) * rows.seen
+        residual = residual * (degrees > 0).unsqueeze(-1)
+        spread = (units.level_variance + chance_variance(rows, units)).sqrt()
+        z = ((mean - units.centre) / spread).clamp(-8, 8)
+        return {
+            "used": (rows.count > 0).to(z.dtype),
+            "cells": rows.count * (degrees > 0),
+            "residual_cube": (residual**3).sum(-1),
+            "residual_fourth": (residual**4).sum(-1),
+            "z_cube": z**3,
+            "z_fourth": z**4,
+            "z_distance": z.abs() * (rows.count > 0),
+            "z_noise": z * (excess_log_noise(rows, units) - units.noise_centre) * degrees,
+            "degrees": degrees,
+        }
+
+    noise = _sums(pieces, weights, of_noise)
+    worth = noise.worth.clamp_min(0.01)
+    centre = noise.log_noise / worth
+    variance = noise.log_noise_square / worth - centre**2 - noise.chance / worth
+    units = units._replace(noise_centre=centre, noise_variance=variance.clamp_min(0.002))
+    sums = _sums(pieces, weights, of_shape)
+    used, cells = sums.used.clamp_min(1), sums.cells + 3  # three cells of a normal law
+    return units._replace(
+        noise_tail=((sums.residual_fourth + 9) / cells).log(),
+        noise_skew=torch.asinh(sums.residual_cube / cells),
+        level_tail=((sums.z_fourth + 3) / (used + 1)).log(),
+        level_skew=torch.asinh(sums.z_cube / used),
+        level_core=sums.z_distance / used,
+        slope=sums.z_noise / sums.degrees.clamp_min(1),
+    )

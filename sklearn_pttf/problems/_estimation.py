@@ -1,0 +1,83 @@
+"""Estimating the mean of every row."""
+
+import numpy as np
+
+from sklearn_pttf._validation import check_real
+from sklearn_pttf.problems._values import ValueProblem
+
+
+class Estimation(ValueProblem):
+    """Estimate the mean of every row from a few noisy observations, under squared error.
+
+    The decision is the expected mean given all evidence: a row's own mean, pulled towards what
+    the portfolio says [1]_. ``decide(X, return_info=True)`` gives ``lower`` and ``upper``, ends of
+    an interval for the mean (not for a next observation), and as ``expected_cost`` the variance
+    of the mean given the evidence.
+
+    Parameters
+    ----------
+    standard_errors : float, str or Column, default=None
+        Standard error of one observation of every row, in units of the outcome, where it is known:
+        a number for all rows, or a column, with missing cells where it is not. None: it is read
+        from how observations of a row differ.
+
+    observations : list of str or int, default=None
+        Columns that hold observations. None: every column that plays no other role.
+
+    coverage : float, default=0.9
+        Probability that the interval of ``decide(X, return_info=True)`` covers the mean.
+
+    See Also
+    --------
+    Selection : Picks rows by their means.
+
+    References
+    ----------
+    .. [1] B. Efron, C. Morris, "Data analysis using Stein's estimator and its generalizations",
+       J. Amer. Statist. Assoc. 70 (1975), 311-319.
+
+    Examples
+    --------
+    >>> from sklearn_pttf import PretrainedDecisionTransformer
+    >>> from sklearn_pttf.problems import Estimation
+    >>> X = [[0.3, 1.1], [-0.4, 0.2], [2.9, 2.3], [0.1, -1.0]]
+    >>> pdt = PretrainedDecisionTransformer(Estimation()).fit(X)
+    >>> means, info = pdt.decide(X, return_info=True)
+    >>> bool(((info.lower < means) & (means < info.upper)).all())
+    True
+    """
+
+    def __init__(self, *, standard_errors=None, observations=None, coverage=0.9):
+        self.standard_errors = standard_errors
+        self.observations = observations
+        self.coverage = coverage
+
+    def check(self):
+        super().check()
+        check_real("coverage", self.coverage, 0.01, 0.99)
+
+    def cost(self, decision, outcome):
+        """Squared error of estimates.
+
+        Parameters
+        ----------
+        decision, outcome : float, ndarray or Tensor
+            Estimates, and means or outcomes, which broadcast together.
+
+        Returns
+        -------
+        float, ndarray or Tensor
+            In squared units of the outcome.
+        """
+        return (decision - outcome) ** 2
+
+    def solve(self, law, portfolio):
+        return law.mean()
+
+    def own_levels(self, law, portfolio):
+        return np.full(len(law), 0.5)
+
+    def row_info(self, decision, law, portfolio):
+        tails = np.array([[(1 - self.coverage) / 2, (1 + self.coverage) / 2]])
+        lower, upper = law.quantile(tails).T
+        return {**super().row_info(decision, law, portfolio), "lower": lower, "upper": upper}

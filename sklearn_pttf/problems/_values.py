@@ -1,0 +1,69 @@
+"""What problems about the values of rows have in common: selection and estimation."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from sklearn_pttf._portfolio import are_whole
+from sklearn_pttf._validation import (
+    describe_rows,
+    numeric_columns,
+    refuse_negative,
+    row_values,
+)
+from sklearn_pttf.problems._base import DecisionProblem
+
+
+class ValueProblem(DecisionProblem):
+    """A problem that hangs on the mean of every row, of which observations are noisy.
+
+    Outcomes are values of any sign. Whole numbers that are never negative are taken for counts,
+    unless their standard errors are given.
+    """
+
+    of_means = True
+    allows_negative = True
+    constraint_parameters = ()
+    evidence_parameters = ("standard_errors",)
+    default_checkpoint = "gaussian"
+
+    def checkpoint_for(self, portfolio):
+        return self.default_checkpoint if portfolio.real else "demand"
+
+    def check_outcomes(self, outcomes, name):
+        """All finite values can be."""
+
+    def read(self, X, names=None, positions=None, integer=None):
+        if integer is None:
+            integer = self._are_counts(X, names, positions)
+        elif integer and self.standard_errors is not None:
+            raise ValueError(
+                f"standard_errors={self.standard_errors!r} cannot be given now: fit saw counts. "
+                "Fit with a problem that has them."
+            )
+        portfolio = super().read(X, names, positions, integer)
+        if integer:
+            why = "fit saw counts, so observations must be at least 0"
+            refuse_negative(portfolio.observations, why)
+        return replace(portfolio, real=not integer, errors=self._read_errors(X, names))
+
+    def _are_counts(self, X, names, positions):
+        """Whether observations are whole numbers and never negative."""
+        if self.standard_errors is not None:
+            return False
+        if positions is None:
+            positions = self.observation_positions(names, X.shape[1])
+        observations = numeric_columns(X, positions)
+        return are_whole(observations) and not (observations < 0).any()
+
+    def _read_errors(self, X, names):
+        if self.standard_errors is None:
+            return None
+        errors = row_values(self.standard_errors, X, names, "standard_errors")
+        bad = ~(np.isnan(errors) | (np.isfinite(errors) & (errors > 0)))
+        if bad.any():
+            raise ValueError(
+                "standard_errors must be positive and finite, or missing where they are not known; "
+                f"got {describe_rows(bad, errors)}."
+            )
+        return errors
