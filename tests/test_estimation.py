@@ -20,7 +20,8 @@ from sklearn.preprocessing import FunctionTransformer
 
 from sklearn_pttf import Checkpoint, Column, Portfolio, PretrainedDecisionTransformer
 from sklearn_pttf._laws import QuantileGrid
-from sklearn_pttf._mixin import DecisionMixin, law_of_mean
+from sklearn_pttf._means import law_of_mean
+from sklearn_pttf._mixin import DecisionMixin
 from sklearn_pttf._network import DecisionNetwork, NetworkConfig
 from sklearn_pttf._parametric import NegativeBinomialLaw
 from sklearn_pttf.baselines import SampleAverage

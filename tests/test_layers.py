@@ -26,6 +26,7 @@ LAYERS = [
     {"_kinds", "_real_values", "_alarms"},
     {"_network"},
     {"problems", "_horizon", "_parametric", "_network_use", "_checkpoint", "_hyperprior", "_loss"},
+    {"_means"},
     {"_calibration", "_mixin", "_pit"},
     {"_prior_draws"},
     {"_prior", "_real_prior", "metrics"},
