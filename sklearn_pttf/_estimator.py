@@ -55,7 +55,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
     prior : SyntheticPrior or RealValuedPrior, default=None
         A prior of one's own, that `fit` pretrains on before it looks at the rows: going on from
         ``checkpoint``, or from random weights. Its parameters count, not what it was fitted to;
-        ``prior.calibrated(X)`` is a prior narrowed to real rows.
+        ``SyntheticPrior().calibrated(X)`` is a prior narrowed to real rows.
 
     pretrain_steps : int or "auto", default="auto"
         Number of batches to pretrain on ``prior``. ``"auto"``: 500 when going on from a

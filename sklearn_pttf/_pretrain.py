@@ -258,7 +258,8 @@ def pretrain(
     prior : SyntheticPrior or RealValuedPrior, default=None
         Where portfolios come from. None: that of the network's kind of outcomes at its defaults,
         demand unless ``network`` or ``checkpoint`` is of real values. Its parameters count,
-        not what it was fitted to: give ``prior.calibrated(X)`` to use real rows.
+        not what it was fitted to: give ``SyntheticPrior().calibrated(X)`` to use real
+        rows.
 
     problem : DecisionProblem, default=None
         What is decided. None: ``Newsvendor()``.
