@@ -5,6 +5,7 @@ from sklearn_pttf._estimator import PretrainedDecisionTransformer
 from sklearn_pttf._laws import PredictiveDistribution
 from sklearn_pttf._portfolio import Portfolio
 from sklearn_pttf._pretrain import pretrain
+from sklearn_pttf._pricing_prior import PricingPrior
 from sklearn_pttf._prior import SyntheticPrior
 from sklearn_pttf._real_prior import RealValuedPrior
 from sklearn_pttf._validation import Column
@@ -16,6 +17,7 @@ __all__ = [
     "Portfolio",
     "PredictiveDistribution",
     "PretrainedDecisionTransformer",
+    "PricingPrior",
     "RealValuedPrior",
     "SyntheticPrior",
     "__version__",

@@ -32,6 +32,8 @@ def warn_of_drift(portfolio):
     portfolio : Portfolio
         Its observations in the order of time.
     """
+    if portfolio.prices is not None:
+        return  # prices may have drifted, and demand with them
     early, late, half = _halves(portfolio.observations)
     both = early + late
     rows = half > 0 if portfolio.real else both > 0
@@ -98,12 +100,10 @@ def warn_of_conflict(predict, portfolio, rng):
     if len(rows) < FEWEST_ROWS:
         return
     rows = np.sort(rng.permutation(rows)[:MOST_ROWS])
-    observations = portfolio.observations[rows].copy()
-    cells = np.where(np.isnan(observations), -1.0, rng.random(observations.shape)).argmax(axis=1)
-    at = np.arange(len(rows))
-    outcomes = observations[at, cells]
-    observations[at, cells] = np.nan
-    law = predict(portfolio.take(rows).with_observations(observations))
+    portfolio = portfolio.take(rows)
+    keys = np.where(portfolio.mask, rng.random(portfolio.mask.shape), -1.0)
+    evidence, outcomes = portfolio.held_out(keys.argmax(axis=1))
+    law, outcomes = predict(evidence), outcomes[:, 0]
     # of whole numbers and zeros, the whole mass of the outcome counts for it
     below, reached = law.cdf(outcomes - 1e-9 * (1 + np.abs(outcomes))), law.cdf(outcomes)
     outside = (reached < OUTER) | (below > 1 - OUTER)

@@ -107,8 +107,8 @@ _MEANS = {
 }
 
 # ------------------------------------------------------------------ outcomes of an instance
-# Each takes means (B, N, 1), noise levels (B, N, 1), the hyperparameters and the number of
-# draws, and gives (B, N, m) with those means (normal: before truncation).
+# Each takes means (B, N, 1) or (B, N, m), noise levels (B, N, 1), the hyperparameters and the
+# number of draws m, and gives (B, N, m) with those means (normal: before truncation).
 
 
 def _poisson(random, mean, noise, hyper, m):
@@ -190,7 +190,20 @@ def draw_portfolios(hyper, n_instances, n_observations, n_outcomes, generator):
     """
     random = Random(generator)
     hyper = {name: value.to(random.device) for name, value in hyper.items()}
-    size, n_cells = len(hyper["level"]), n_observations + n_outcomes
+    mean, noise = draw_instances(random, hyper, n_instances)
+    cells, zero_rate = draw_cells(random, hyper, mean, noise, n_observations + n_outcomes)
+    observations = hide(random, hyper["missing"], cells[..., :n_observations])
+    return Draw(
+        observations,
+        cells[..., n_observations:],
+        hyper["whole"].float(),
+        {"mean": mean.squeeze(-1), "noise": noise.squeeze(-1), "zero_rate": zero_rate},
+    )
+
+
+def draw_instances(random, hyper, n_instances):
+    """Means and noise levels of the instances; ``(B, N, 1)`` each."""
+    size = len(hyper["level"])
     like = random.uniform(size, n_instances)
 
     def means_of(family, index):
@@ -200,29 +213,38 @@ def draw_portfolios(hyper, n_instances, n_observations, n_outcomes, generator):
     mean = (mean * hyper["level"][:, None, None]).clamp(1e-6, MAX_MEAN)
     noise_z = random.normal(size, n_instances, 1)
     noise = hyper["noise"][:, None, None] * (hyper["noise_spread"][:, None, None] * noise_z).exp()
-    noise = noise.clamp(0.01, 5.0)
+    return mean, noise.clamp(0.01, 5.0)
+
+
+def draw_cells(random, hyper, mean, noise, n_cells):
+    """Outcomes around means, ``(B, N, n_cells)``, and the instances' zero rates, ``(B, N)``.
+
+    Parameters
+    ----------
+    random : Random
+
+    hyper : dict of str to Tensor of shape (B,)
+
+    mean : Tensor of shape (B, N, 1) or (B, N, n_cells)
+        One of the instance, or one of every outcome.
+
+    noise : Tensor of shape (B, N, 1)
+
+    n_cells : int
+    """
+    n_instances = mean.shape[1]
 
     def outcomes_of(family, index):
         chosen = {name: value[index] for name, value in hyper.items()}
         return _NOISE[family](random, mean[index], noise[index], chosen, n_cells)
 
-    cells = by_family(NOISE_FAMILIES, hyper["noise_family"], n_cells, like, outcomes_of)
+    cells = by_family(NOISE_FAMILIES, hyper["noise_family"], n_cells, mean, outcomes_of)
     cells = cells + _bulk_orders(random, hyper, mean, n_cells)
     zero_rate = _zero_rates(random, hyper, n_instances)
-    cells = cells * (random.uniform(size, n_instances, n_cells) >= zero_rate)
+    cells = cells * (random.uniform(*mean.shape[:2], n_cells) >= zero_rate)
     whole = hyper["whole"][:, None, None]
     cells = torch.where(whole > 0, cells.round(), cells).clamp_max(10 * MAX_MEAN)
-    observations = hide(random, hyper["missing"], cells[..., :n_observations])
-    return Draw(
-        observations,
-        cells[..., n_observations:],
-        hyper["whole"].float(),
-        {
-            "mean": mean.squeeze(-1),
-            "noise": noise.squeeze(-1),
-            "zero_rate": zero_rate.squeeze(-1),
-        },
-    )
+    return cells, zero_rate.squeeze(-1)
 
 
 def _zero_rates(random, hyper, n_instances):
@@ -241,7 +263,7 @@ def _bulk_orders(random, hyper, mean, n_cells):
     """
     shape = (*mean.shape[:2], n_cells)
     rate = (hyper["bulk"] * hyper["bulk_rate"])[:, None, None]
-    rate = (rate * random.exponential(*mean.shape)).clamp_max(MAX_BULK_RATE)
+    rate = (rate * random.exponential(*mean.shape[:2], 1)).clamp_max(MAX_BULK_RATE)
     happens = random.uniform(*shape) < rate
     size = hyper["bulk_size"][:, None, None] * (0.5 * random.normal(*shape)).exp()
     return happens * size * mean

@@ -23,8 +23,10 @@ from sklearn_pttf._network_use import (
     context_from_arrays,
     encode_context,
     predict_law,
+    predict_laws_at,
 )
 from sklearn_pttf._own_prior import pretrained_on
+from sklearn_pttf._pricing_prior import PricingPrior
 from sklearn_pttf._prior import SyntheticPrior
 from sklearn_pttf._real_prior import RealValuedPrior
 from sklearn_pttf._version import __version__
@@ -52,7 +54,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         checkpoint; the path of a file; or a `Checkpoint`, as `pretrain` returns it. None:
         `fit` pretrains on ``prior``, from random weights.
 
-    prior : SyntheticPrior or RealValuedPrior, default=None
+    prior : SyntheticPrior, RealValuedPrior or PricingPrior, default=None
         A prior of one's own, that `fit` pretrains on before it looks at the rows: going on from
         ``checkpoint``, or from random weights. Its parameters count, not what it was fitted to;
         ``SyntheticPrior().calibrated(X)`` is a prior narrowed to real rows.
@@ -158,7 +160,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
     _parameter_constraints = {
         "problem": [DecisionProblem, None],
         "checkpoint": [str, Path, Checkpoint, None],
-        "prior": [SyntheticPrior, RealValuedPrior, None],
+        "prior": [SyntheticPrior, RealValuedPrior, PricingPrior, None],
         "pretrain_steps": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "finetune": [FinetuneStrategy, AutoFinetune, StrOptions({"auto"}), None],
         "warm_start": ["boolean"],
@@ -365,6 +367,16 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         if any(network.config.outcomes != "real" for network in self._networks):
             return super()._predict_law_of_mean(portfolio, spread)
         return self._network_law(portfolio, of_mean=True)
+
+    def _mean_demand(self, portfolio, prices):
+        if self.baseline_ is not None:
+            return self.baseline_._mean_demand(portfolio, prices)
+        laws = [
+            predict_laws_at(network, context, portfolio, prices)
+            for network, context in zip(self._networks, self._contexts, strict=True)
+        ]
+        law = blended(*laws) if len(laws) > 1 else laws[0]
+        return law.mean().reshape(prices.shape)
 
     def _network_law(self, portfolio, of_mean=False):
         """The law of outcomes, or of means, between those of the networks in use."""

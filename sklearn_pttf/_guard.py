@@ -20,11 +20,13 @@ from sklearn_pttf.baselines import (
     JamesStein,
     NonparametricEmpiricalBayes,
     ParametricEmpiricalBayes,
+    PerRowDemandCurve,
+    PooledDemandCurve,
     PooledRatio,
     ShrunkenSampleAverage,
 )
 from sklearn_pttf.finetune import FEW_ROWS, AutoFinetune, FinetuneData
-from sklearn_pttf.problems import Estimation
+from sklearn_pttf.problems import Estimation, Pricing
 
 N_FOLDS = 3
 ROUNDS = (4, 12)  # fewest and most observations of a row that are held out, one by one
@@ -40,6 +42,7 @@ BASELINES = (
     NonparametricEmpiricalBayes,
 )
 REAL_BASELINES = (JamesStein, ParametricEmpiricalBayes, NonparametricEmpiricalBayes)
+PRICE_BASELINES = (PerRowDemandCurve, PooledDemandCurve)
 
 
 class Round(NamedTuple):
@@ -70,24 +73,17 @@ def charge_rounds(portfolio, outcomes, rng):
         return [Round(portfolio, outcomes)]
     mask, counts = portfolio.mask, portfolio.counts
     order = np.where(mask, rng.random(mask.shape), np.inf).argsort(axis=1)
-    rounds, rows = [], np.arange(len(portfolio))
     n_rounds = np.clip(ROUND_ROWS // len(portfolio), *ROUNDS)
-    for k in range(min(n_rounds, counts.max())):
-        cells = order[:, k]
-        charges = (counts > 1) & (counts > k)
-        observations = portfolio.observations.copy()
-        charged = np.where(charges, observations[rows, cells], np.nan)[:, None]
-        observations[rows[charges], cells[charges]] = np.nan
-        rounds.append(Round(portfolio.with_observations(observations), charged))
-    return rounds
+    return [
+        Round(*portfolio.held_out(np.where((counts > 1) & (counts > k), order[:, k], -1)))
+        for k in range(min(n_rounds, counts.max()))
+    ]
 
 
 def hindsight_costs(problem, laws, rounds):
     """Mean cost of every row over rounds, of decisions on ``laws``, one a round; (n,)."""
     costs = [
-        problem.hindsight_cost(
-            problem.solve(law, round.evidence), round.charged, round.evidence.costs
-        )
+        problem.charge(law, round.evidence, round.charged)
         for law, round in zip(laws, rounds, strict=True)
     ]
     costs = np.array(costs)
@@ -110,6 +106,8 @@ def network_laws(network, rounds, of_mean=False):
 
 def baselines_for(portfolio):
     """Classes of the baselines that may take the network's place."""
+    if portfolio.prices is not None:
+        return PRICE_BASELINES
     return REAL_BASELINES if portfolio.real else BASELINES
 
 
@@ -119,12 +117,26 @@ def fitted_baseline(kind, portfolio):
     Values are always given with a column of errors, be it an empty one: so they are not taken
     for counts where they happen to be whole.
     """
+    if portfolio.prices is not None:
+        return kind(priced_columns(portfolio)).fit(priced_table(portfolio))
     if not portfolio.real:
         return kind().fit(portfolio.observations)
     n_rows, n_cells = portfolio.observations.shape
     errors = np.full(n_rows, np.nan) if portfolio.errors is None else portfolio.errors
     X = np.column_stack([portfolio.observations, errors])
     return kind(Estimation(standard_errors=Column(n_cells))).fit(X)
+
+
+def priced_table(portfolio):
+    """Prices and demand of a portfolio as one table, and the posted prices."""
+    posted = portfolio.posted_prices()[:, None]
+    return np.hstack([portfolio.prices, portfolio.observations, posted])
+
+
+def priced_columns(portfolio):
+    """The problem that reads `priced_table`; its bounds are not used."""
+    n = portfolio.observations.shape[1]
+    return Pricing(list(range(n)), list(range(n, 2 * n)), posted=Column(2 * n))
 
 
 def baseline_laws(kind, problem, rounds):
@@ -135,7 +147,7 @@ def baseline_laws(kind, problem, rounds):
     laws = []
     for round in rounds:
         baseline = fitted_baseline(kind, round.evidence)
-        pieces = [law for law, _ in baseline._laws_to_decide(round.evidence, problem)]
+        pieces = [law for law, _ in baseline._laws_to_charge(round.evidence, problem)]
         laws.append(type(pieces[0]).concatenate(pieces))
     return laws
 
@@ -440,7 +452,7 @@ def finetune_data(config, problem, portfolio, outcomes, device):
     worth = np.full(len(sizes), np.nan)
     np.divide(expected, sizes, out=worth, where=sizes * expected > 0)
     levels = problem.own_levels(law, portfolio)
-    shift = 0.0 if config.outcomes == "demand" else np.nanmean(portfolio.observations)
+    shift = np.nanmean(portfolio.observations) if config.outcomes == "real" else 0.0
     return FinetuneData(
         portfolio.observations - shift,
         None if outcomes is None else outcomes - shift,
@@ -449,4 +461,6 @@ def finetune_data(config, problem, portfolio, outcomes, device):
         worth,
         portfolio.integer,
         portfolio.errors,
+        portfolio.prices,
+        None if portfolio.prices is None else portfolio.posted_prices(),
     )

@@ -7,10 +7,12 @@ from typing import NamedTuple
 
 import torch
 from torch import nn
-from torch.nn.functional import pad, softplus
+from torch.nn.functional import gelu, pad, softplus
 
 import sklearn_pttf._real_units as real
 from sklearn_pttf._mixing import mixing_quantiles
+from sklearn_pttf._price_features import N_QUERY_FEATURES, query_features
+from sklearn_pttf._price_units import query_positions
 from sklearn_pttf._units import (
     excess_log_noise,
     level_credibility,
@@ -35,6 +37,7 @@ class NetworkOutput(NamedTuple):
     zero_width: torch.Tensor  # (B, N): a zero stands for what is up to this much below 0
     middle: torch.Tensor = None  # (B, N): what an outcome is far from, if far out; None: location
     of_mean: "NetworkOutput" = None  # the law of the row's mean, where the network has one
+    curve: torch.Tensor = None  # (B, N, G): mean outcome at candidate prices, where asked for
 
     def outcome_quantiles(self):
         """Quantiles of the outcome; ``(B, N, K)``."""
@@ -69,7 +72,50 @@ def increasing(increments):
     return rise - rise[..., rise.shape[-1] // 2].unsqueeze(-1)
 
 
-class DemandHead(nn.Module):
+class RowFacts(NamedTuple):
+    """What rows say of themselves, by moments; each of shape (B, N)."""
+
+    level: torch.Tensor
+    level_logit: torch.Tensor  # of how far that is to be believed
+    own_noise: torch.Tensor  # log, against what is expected
+    noise_logit: torch.Tensor
+    zero_logit: torch.Tensor  # of the share of zeros
+
+    def repeated(self, n):
+        """Every row ``n`` times."""
+        return RowFacts(*(x.unsqueeze(-1).expand(*x.shape, n).flatten(1) for x in self))
+
+
+def row_facts(rows, units):
+    """`RowFacts` of rows."""
+    level = row_level(rows, units.scale)
+    own_noise = excess_log_noise(rows, units, level) - units.noise_centre * (rows.count > 1)
+    return RowFacts(
+        level,
+        level_credibility(rows, units, level).logit(),
+        own_noise,
+        noise_credibility(rows, units).logit(),
+        zero_credibility(rows, units).logit(),
+    )
+
+
+class Head(nn.Module):
+    """What heads of all kinds have: two layers after a norm."""
+
+    def __init__(self, config, n_out):
+        super().__init__()
+        self.norm = nn.LayerNorm(config.width)
+        self.mlp = mlp(config.width, 2 * config.width, n_out)
+        levels = torch.tensor(config.levels, dtype=torch.float64)
+        self.register_buffer("levels", levels, persistent=False)
+        start_small(self.mlp[-1], self.N_NUMBERS)
+
+    def forget(self):
+        """Say what moments say, whatever states are."""
+        nn.init.zeros_(self.mlp[-1].weight)
+
+
+class DemandHead(Head):
     """A location, a width, positive increments and a share of zeros: quantiles that cannot cross.
 
     All but the increments start from classical credibility: a row's own level, noise and zeros
@@ -79,33 +125,39 @@ class DemandHead(nn.Module):
     N_NUMBERS = 7  # beside the increments
 
     def __init__(self, config):
-        super().__init__()
+        super().__init__(config, self.N_NUMBERS + config.n_knots - 1)
         self.n_knots = config.n_knots
-        self.norm = nn.LayerNorm(config.width)
-        self.mlp = mlp(config.width, 2 * config.width, self.N_NUMBERS + config.n_knots - 1)
-        levels = torch.tensor(config.levels, dtype=torch.float64)
-        self.register_buffer("levels", levels, persistent=False)
-        start_small(self.mlp[-1], self.N_NUMBERS)
         with torch.no_grad():
             self.mlp[-1].bias[5] = -1.0
 
     def forward(self, states, rows, units):
         """`NetworkOutput` of rows."""
-        level = row_level(rows, units.scale)
+        facts = row_facts(rows, units)
+        return self._output(self.mlp(self.norm(states)), facts, units)
+
+    def _output(self, numbers, facts, units, log_curve=None, doubt=0.0):
+        """`NetworkOutput` from what the network and the rows themselves say.
+
+        ``log_curve`` is the log of what the level is multiplied by, and ``doubt`` the standard
+        deviation of that.
+        """
+        log_curve = torch.zeros_like(facts.level) if log_curve is None else log_curve
+        level = facts.level * log_curve.detach().exp()
         grain = units.whole / units.scale
-        typical = units.noise * (level + 0.1) + 0.3 * grain
-        zero_width = torch.where(grain > 0, grain, ZERO_WIDTH * typical)
-        quantiles = self._quantiles(states, rows, units, zero_width)
+        typical = (units.noise**2 + doubt**2).sqrt() * (level + 0.1) + 0.3 * grain
+        by_noise = units.noise * (level + 0.1)
+        zero_width = torch.where(grain > 0, grain, ZERO_WIDTH * by_noise)
+        quantiles = self._quantiles(numbers, facts, units, zero_width, log_curve)
         origin = torch.zeros_like(units.scale)
         return NetworkOutput(quantiles, origin, units.scale, grain, typical, zero_width)
 
-    def _quantiles(self, states, rows, units, zero_width):
-        numbers = self.mlp(self.norm(states))  # (B, N, 7 + K - 1)
-        own, rises = numbers.split([self.N_NUMBERS, self.n_knots - 1], dim=-1)
+    def _quantiles(self, numbers, facts, units, zero_width, log_curve):
+        own, rises = numbers.split([self.N_NUMBERS, self.n_knots - 1], dim=-1)  # (B, N, ...)
         trust_level, trust_noise, shift, stretch, base, zeros, trust_zeros = own.unbind(-1)
-        share = self._zero_share(rows, units, zeros, trust_zeros)
-        location = self._location(rows, units, trust_level, shift) / (1 - share)
-        width = self._width(rows, units, trust_noise, stretch)
+        share = self._zero_share(facts, units, zeros, trust_zeros)
+        log_location = self._log_location(facts, units, trust_level, shift)
+        location = (log_location + log_curve).exp() / (1 - share)
+        width = self._width(facts, trust_noise, stretch)
 
         standard = base.unsqueeze(-1) + width.unsqueeze(-1) * increasing(rises)
         unit = location * row_noise(units, location)
@@ -115,27 +167,24 @@ class DemandHead(nn.Module):
         return self._with_zeros(quantiles, share.unsqueeze(-1), zero_width.unsqueeze(-1))
 
     @staticmethod
-    def _zero_share(rows, units, zeros, trust):
+    def _zero_share(facts, units, zeros, trust):
         """Share of zeros beside those that the quantiles have by themselves; ``(B, N)``."""
-        logit = zeros + trust.clamp(-1, 1).exp() * zero_credibility(rows, units).logit()
+        logit = zeros + trust.clamp(-1, 1).exp() * facts.zero_logit
         return logit.clamp(-9, 5).sigmoid() * (units.zero_share > 0)
 
     @staticmethod
-    def _location(rows, units, trust, shift):
-        """The row's level, between its own and the portfolio's; ``(B, N)``."""
-        level = row_level(rows, units.scale)
-        trust = (level_credibility(rows, units, level).logit() + trust).sigmoid()
-        centre = torch.minimum(units.centre, units.log_mean)
-        log_location = centre + trust * (level.log() - centre)
-        return (log_location + (units.noise * shift).clamp(-8, 8)).exp()
+    def _width(facts, trust, stretch):
+        """The row's noise, as a multiple of the expected one; ``(B, N)``."""
+        trust = (facts.noise_logit + trust).sigmoid()
+        return (stretch + trust * facts.own_noise).clamp(-4, 4).exp()
 
     @staticmethod
-    def _width(rows, units, trust, stretch):
-        """The row's noise, as a multiple of the expected one; ``(B, N)``."""
-        trust = (noise_credibility(rows, units).logit() + trust).sigmoid()
-        own_noise = excess_log_noise(rows, units, row_level(rows, units.scale))
-        own_noise = own_noise - units.noise_centre * (rows.count > 1)
-        return (stretch + trust * own_noise).clamp(-4, 4).exp()
+    def _log_location(facts, units, trust, shift):
+        """Log of the row's level, between its own and the portfolio's; ``(B, N)``."""
+        trust = (facts.level_logit + trust).sigmoid()
+        centre = torch.minimum(units.centre, units.log_mean)
+        log_location = centre + trust * (facts.level.log() - centre)
+        return log_location + (units.noise * shift).clamp(-8, 8)
 
     def _with_zeros(self, quantiles, share, zero_width):
         """Quantiles at the same levels, of the mixture with a share of zeros below all else.
@@ -154,7 +203,83 @@ class DemandHead(nn.Module):
         return torch.where(levels > share, others, below)
 
 
-class RealHead(nn.Module):
+def mean_weights(levels):
+    """What knots weigh in the mean of a function that is linear in logits; ``(K,)``.
+
+    Its last slopes go on beyond the outer knots.
+    """
+    logits = levels.logit()
+    entropy = torch.xlogy(levels, levels) + torch.xlogy(1 - levels, 1 - levels)
+    edges = torch.cat([levels.new_zeros(1), levels[1:-1], levels.new_ones(1)])
+    entropy = torch.cat([levels.new_zeros(1), entropy[1:-1], levels.new_zeros(1)])
+    mass, area = edges.diff(), entropy.diff()  # of every segment: of 1, and of the logit
+    upper = (area - logits[:-1] * mass) / logits.diff()
+    weights = torch.zeros_like(levels)
+    weights[:-1] += mass - upper
+    weights[1:] += upper
+    return weights
+
+
+class PriceHead(DemandHead):
+    """The head of demand, asked about prices: a level on a curve, and what changes along it.
+
+    The curve starts from nonparametric empirical Bayes; the network may tilt and bend it.
+    """
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.query = nn.Linear(N_QUERY_FEATURES, 2 * config.width, bias=False)
+        self.slopes = nn.Linear(2 * config.width, 2)
+        start_small(self.slopes, 2)
+        self.register_buffer("mean_weights", mean_weights(self.levels), persistent=False)
+
+    def forget(self):
+        super().forget()
+        nn.init.zeros_(self.slopes.weight)
+
+    def forward(self, states, rows, units, queries, candidates=None):
+        """`NetworkOutput` of every row and queried price, flat: ``(B, N * Q, K)``.
+
+        Parameters
+        ----------
+        states : Tensor of shape (B, N, d)
+
+        rows : PricedRows
+
+        units : PriceUnits
+
+        queries : Tensor of shape (B, N, Q)
+            Prices.
+
+        candidates : Tensor of shape (B, N, G), default=None
+            Prices at which the mean is asked for, as ``curve``.
+        """
+        facts, states = row_facts(rows, units), self.norm(states)
+        output = self._at(queries, states, facts, rows, units)
+        if candidates is None:
+            return output
+        at_candidates = self._at(candidates, states, facts, rows, units)
+        return output._replace(curve=self.mean_of(at_candidates).unflatten(1, candidates.shape[1:]))
+
+    def mean_of(self, output):
+        """Mean outcome of every law, in units of the outcome; ``(B, N)``."""
+        scale, grain = output.scale, output.grain
+        return scale * (output.quantiles.clamp_min(0) @ self.mean_weights.to(scale) + grain / 2)
+
+    def _at(self, prices, states, facts, rows, units):
+        x = query_positions(prices, rows)
+        curve = rows.log_curve(x)
+        features = query_features(x, curve, rows, units)
+        first, _, last = self.mlp
+        hidden = gelu(first(states).unsqueeze(-2) + self.query(features))  # (B, N, Q, 2d)
+        tilt, bend = self.slopes(hidden).unbind(-1)
+        log_curve = (curve + x * (tilt + bend * x)).clamp(-9, 9)
+        numbers, doubt = last(hidden).flatten(1, 2), rows.slope_doubt().unsqueeze(-1) * x
+        facts = facts.repeated(x.shape[-1])
+        return self._output(numbers, facts, units, log_curve.flatten(1), doubt.flatten(1))
+
+
+class RealHead(Head):
     """Laws of a row's next outcome and of its mean, around one location.
 
     Both start between classical credibility and nonparametric empirical Bayes.
@@ -163,13 +288,8 @@ class RealHead(nn.Module):
     N_NUMBERS = 9  # beside the increments
 
     def __init__(self, config):
-        super().__init__()
+        super().__init__(config, self.N_NUMBERS + 2 * (config.n_knots - 1))
         self.n_rises = config.n_knots - 1
-        self.norm = nn.LayerNorm(config.width)
-        self.mlp = mlp(config.width, 2 * config.width, self.N_NUMBERS + 2 * self.n_rises)
-        levels = torch.tensor(config.levels, dtype=torch.float64)
-        self.register_buffer("levels", levels, persistent=False)
-        start_small(self.mlp[-1], self.N_NUMBERS)
 
     def forward(self, states, rows, units):
         """`NetworkOutput` of rows."""

@@ -184,7 +184,8 @@ class HyperPrior:
             code = rng.choice(len(known), size=size, p=self.families[name])
             hyper[name.replace("families", "family")] = code
         happens = {name: rng.uniform(size=size) < share for name, share in self.shares.items()}
-        hyper["missing"] = hyper["missing"] * happens["ragged_share"]
+        if "ragged_share" in happens:
+            hyper["missing"] = hyper["missing"] * happens["ragged_share"]
         return self._settle(hyper, happens)
 
     def _settle(self, hyper, happens):

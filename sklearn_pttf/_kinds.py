@@ -1,14 +1,17 @@
 """Kinds of outcomes: how a network reads them, and which head answers.
 
-A kind turns observations into rows, context rows into units, and both into features; the
-network itself is the same for all.
+A kind turns observations, and what is known beside them (standard errors, or prices), into rows,
+context rows into units, rows and units into rows that are placed in their portfolio, and these
+into features; the network itself is the same for all.
 """
 
 import sklearn_pttf._features as demand_features
+import sklearn_pttf._price_features as price_features
+import sklearn_pttf._price_units as price_units
 import sklearn_pttf._real_features as real_features
 import sklearn_pttf._real_units as real_units
 import sklearn_pttf._units as demand_units
-from sklearn_pttf._heads import DemandHead, RealHead
+from sklearn_pttf._heads import DemandHead, PriceHead, RealHead
 
 
 class Demand:
@@ -21,12 +24,16 @@ class Demand:
     n_portfolio_features = demand_features.N_PORTFOLIO_FEATURES
 
     @staticmethod
-    def rows(observations, errors):
+    def rows(observations, beside):
         return demand_units.as_rows(observations)
 
     @staticmethod
-    def units(observations, errors, weights, whole):
+    def units(observations, beside, weights, whole):
         return demand_units.portfolio_units(observations, weights, whole)
+
+    @staticmethod
+    def placed(rows, units):
+        return rows
 
     @staticmethod
     def cell_features(rows, units):
@@ -55,6 +62,10 @@ class RealValued:
         return real_units.real_rows(observations, errors)
 
     @staticmethod
+    def placed(rows, units):
+        return rows
+
+    @staticmethod
     def units(observations, errors, weights, whole):
         rows = [real_units.real_rows(*each) for each in zip(observations, errors, strict=True)]
         return real_units.real_units(rows, weights)
@@ -72,4 +83,21 @@ class RealValued:
         return real_features.portfolio_features(units)
 
 
-KINDS = {"demand": Demand, "real": RealValued}
+class Priced:
+    """Demand at prices: amounts that fall along a row's demand curve."""
+
+    units_type = price_units.PriceUnits
+    head = PriceHead
+    n_cell_features = price_features.N_CELL_FEATURES
+    n_row_features = price_features.N_ROW_FEATURES
+    n_portfolio_features = price_features.N_PORTFOLIO_FEATURES
+
+    rows = staticmethod(price_units.pairs_of)
+    units = staticmethod(price_units.price_units)
+    placed = staticmethod(price_units.placed_rows)
+    cell_features = staticmethod(price_features.cell_features)
+    row_features = staticmethod(price_features.row_features)
+    portfolio_features = staticmethod(price_features.portfolio_features)
+
+
+KINDS = {"demand": Demand, "real": RealValued, "price": Priced}

@@ -5,6 +5,7 @@ from torch import nn
 
 TAIL_POWER = -0.6  # of level * (1 - level), in the weight of a level
 FAR = 50.0  # times a row's typical uncertainty
+SHARPNESS = 0.03  # of a choice between candidates, as a share of what is at stake
 
 
 class PortfolioLoss(nn.Module):
@@ -20,11 +21,15 @@ class PortfolioLoss(nn.Module):
 
     levels : tuple of float
         Levels of the quantiles.
+
+    decision_weight : float, default=0.0
+        Weight of lost profit, where candidates are to choose from.
     """
 
-    def __init__(self, problem, levels):
+    def __init__(self, problem, levels, decision_weight=0.0):
         super().__init__()
         self.problem = problem
+        self.decision_weight = decision_weight
         self.register_buffer("levels", torch.tensor(levels))
 
     def forward(self, output, targets):
@@ -35,13 +40,18 @@ class PortfolioLoss(nn.Module):
         output : NetworkOutput
 
         targets : dict of Tensor
-            ``outcomes`` of shape (B, N, m), and true ``means`` of shape (B, N).
+            ``outcomes`` of shape (B, N, m), and true ``means`` of shape (B, N). Or of demand at
+            prices: ``outcomes`` (B, N * Q, m), and ``margins`` and true ``profit`` at candidates
+            (B, N, G).
 
         Returns
         -------
         Tensor of shape ()
         """
         loss = self._of_law(output, targets["outcomes"])
+        if output.curve is not None and self.decision_weight:
+            lost = lost_profit(output.curve, targets["margins"], targets["profit"])
+            loss = loss + self.decision_weight * lost.mean()
         if output.of_mean is None:
             return loss
         return loss + self._of_law(output.of_mean, targets["means"].unsqueeze(-1))
@@ -74,3 +84,27 @@ class PortfolioLoss(nn.Module):
         below = parts.cumsum(-1) - 0.5 * parts
         cost = self.levels * parts.sum(-1, keepdim=True) - below
         return (cost * weights).mean(-1)
+
+
+def lost_profit(curve, margins, profit):
+    """Profit that is lost by choosing on a curve, as a share of what is at stake; ``(B, N)``.
+
+    The choice is soft, so that there is a gradient. What is at stake is told by the curve itself,
+    as evidence only may weigh rows.
+
+    Parameters
+    ----------
+    curve : Tensor of shape (B, N, G)
+        Expected demand at candidate prices.
+
+    margins : Tensor of shape (B, N, G)
+        Price less unit cost of each.
+
+    profit : Tensor of shape (B, N, G)
+        True expected profit of each.
+    """
+    expected = margins * curve
+    stake = (margins.abs() * curve.detach()).amax(-1, keepdim=True).clamp_min(1e-20)
+    choice = (expected / (SHARPNESS * stake)).softmax(-1)
+    lost = profit.amax(-1) - (choice * profit).sum(-1)
+    return (lost / stake.squeeze(-1)).clamp_max(10.0)

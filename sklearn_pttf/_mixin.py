@@ -6,10 +6,17 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
-from sklearn_pttf._horizon import law_of_total, sample_average_total
+from sklearn_pttf._demand_curve import DemandAtPrices, PriceRange
+from sklearn_pttf._horizon import law_of_total
 from sklearn_pttf._laws import WeightedAtoms, check_levels, pooled_atoms
 from sklearn_pttf._means import law_of_mean
-from sklearn_pttf._validation import MOST_PERIODS, check_outcomes, check_table, check_whole
+from sklearn_pttf._validation import (
+    MOST_PERIODS,
+    check_outcomes,
+    check_table,
+    check_whole,
+    describe_rows,
+)
 from sklearn_pttf.problems import DecisionProblem, Newsvendor
 
 CHUNK_ROWS = 16_384
@@ -32,6 +39,24 @@ def check_problem(problem, default=Newsvendor):
     return problem
 
 
+def check_price(price, problem, n_rows):
+    """One price a row, (n,) float64."""
+    if not problem.of_prices:
+        raise ValueError(
+            f"price must be None for {problem!r}, which knows no prices; got {price!r}."
+        )
+    values = np.asarray(price, dtype=float)
+    if values.shape not in ((), (n_rows,)):
+        raise ValueError(
+            f"price must be a number or of shape ({n_rows},), one a row; got shape {values.shape}."
+        )
+    values = np.broadcast_to(values, (n_rows,)).copy()
+    bad = ~(np.isfinite(values) & (values > 0))
+    if bad.any():
+        raise ValueError(f"price must be above 0 and finite; got {describe_rows(bad, values)}.")
+    return values
+
+
 class DecisionMixin:
     """`decide`, `predict`, `predict_quantiles`, `predict_distribution` and `score`.
 
@@ -52,6 +77,8 @@ class DecisionMixin:
         portfolio = self.problem_.read(X, names, self.observation_columns_)
         self.integer_ = portfolio.integer
         self._pooled = pooled_atoms(portfolio.observations)
+        if portfolio.prices is not None:
+            self._price_range = PriceRange.of(portfolio)
         return portfolio
 
     def _read(self, X, problem=None):
@@ -73,6 +100,19 @@ class DecisionMixin:
             return WeightedAtoms(law.mean()[:, None])
         return law_of_mean(self._predict_law, portfolio, law)
 
+    def _demand_at_prices(self, portfolio):
+        """The law of every row's demand at any price."""
+        return DemandAtPrices(
+            lambda price: self._predict_law(portfolio.at_price(price)),
+            lambda prices: self._mean_demand(portfolio, prices),
+            self._price_range,
+        )
+
+    def _mean_demand(self, portfolio, prices):
+        """Expected demand at prices ``(n, k)``; ndarray of shape (n, k)."""
+        means = [self._predict_law(portfolio.at_price(price)).mean() for price in prices.T]
+        return np.stack(means, axis=1)
+
     def _pieces(self, portfolio, of_piece):
         """What ``of_piece`` gives for pieces of bounded size, with these."""
         starts = range(0, len(portfolio), CHUNK_ROWS)
@@ -86,6 +126,8 @@ class DecisionMixin:
         check_whole("horizon", horizon, 1, MOST_PERIODS)
         if horizon > 1 and portfolio.real:
             raise ValueError(f"horizon must be 1 for values that may be negative; got {horizon!r}.")
+        if horizon > 1 and portfolio.prices is not None:
+            raise ValueError(f"horizon must be 1 for demand at prices; got {horizon!r}.")
 
         def of_piece(piece):
             return law_of_total(self._predict_law, piece, self._predict_law(piece), horizon)
@@ -102,11 +144,17 @@ class DecisionMixin:
         Of a problem that is decided from means they are the laws of these, with their ``spread``
         if that is asked for.
         """
-        if problem.of_means:
-            laws = self._laws_of_means(portfolio, spread)
+        if problem.of_prices:
+            laws = self._pieces(portfolio, self._demand_at_prices)
         else:
-            laws = self._laws(portfolio, problem.horizon)
+            laws = self._laws_to_charge(portfolio, problem, spread)
         return joined(laws, portfolio) if problem.shares_limit else laws
+
+    def _laws_to_charge(self, portfolio, problem, spread=False):
+        """Laws that rows are charged for, in pieces, with their portfolios."""
+        if problem.of_means:
+            return self._laws_of_means(portfolio, spread)
+        return self._laws(portfolio, problem.horizon)
 
     def decide(self, X, *, problem=None, return_info=False):
         """Best decision for every row.
@@ -209,7 +257,7 @@ class DecisionMixin:
         laws = self._laws(self._read(X), horizon)
         return np.concatenate([law.quantile(tau[None, :]) for law, _ in laws])
 
-    def predict_distribution(self, X, *, horizon=1, of_mean=False):
+    def predict_distribution(self, X, *, horizon=1, of_mean=False, price=None):
         """Law of the next outcome of every row.
 
         Parameters
@@ -223,6 +271,10 @@ class DecisionMixin:
             Whether to give the law of the row's mean instead: of what its outcomes vary around, as
             far as it is unknown.
 
+        price : float or array-like of shape (n_instances,), default=None
+            Of a pricing problem: the price at which the outcome is made. None: the posted one,
+            else the row's usual one.
+
         Returns
         -------
         PredictiveDistribution
@@ -230,6 +282,8 @@ class DecisionMixin:
         """
         portfolio = self._read(X)
         check_whole("horizon", horizon, 1, MOST_PERIODS)
+        if price is not None:
+            portfolio = portfolio.at_price(check_price(price, self.problem_, len(portfolio)))
         if of_mean and horizon != 1:
             raise ValueError(f"horizon must be 1 with of_mean=True; got {horizon!r}.")
         found = self._laws_of_means(portfolio, True) if of_mean else self._laws(portfolio, horizon)
@@ -292,19 +346,19 @@ class DecisionMixin:
     def _row_costs(self, portfolio, outcomes):
         """Mean cost of every row, own and SAA's, on outcomes; ``(2, n)``, NaN without one."""
         problem, parts, start = self.problem_, [], 0
-        for law, piece in self._laws_to_decide(portfolio, problem):
+        laws = self._laws_to_charge(portfolio, problem)
+        for law, piece in joined(laws, portfolio) if problem.shares_limit else laws:
             seen = outcomes[start : start + len(piece)]
             start += len(piece)
-            parts.append(
-                [
-                    problem.hindsight_cost(problem.solve(each, piece), seen, piece.costs)
-                    for each in (law, sample_average_total(piece, self._pooled, problem.horizon))
-                ]
-            )
+            reference = problem.reference_law(piece, self._pooled)
+            parts.append([problem.charge(each, piece, seen) for each in (law, reference)])
         return np.concatenate(parts, axis=1)
 
     def _held_out_costs(self, portfolio, k):
         """`_row_costs` on every row's k-th horizon of observations, which decisions do not see."""
+        if portfolio.prices is not None:
+            cells = np.where(portfolio.mask[:, k], k, -1)
+            return self._row_costs(*portfolio.held_out(cells))
         observations = portfolio.observations.copy()
         horizon = self.problem_.horizon
         end = observations.shape[1] - k * horizon  # newest first: histories may begin late

@@ -56,9 +56,10 @@ class NetworkConfig:
     tail : float, default=0.001
         Level of the lowest knot; the highest is at one minus this.
 
-    outcomes : {"demand", "real"}, default="demand"
-        What is predicted: demand, never negative and relative to its level; or real values,
-        whose origin and unit mean nothing, with the law of every row's mean beside.
+    outcomes : {"demand", "real", "price"}, default="demand"
+        What is predicted: demand, never negative and relative to its level; real values,
+        whose origin and unit mean nothing, with the law of every row's mean beside; or demand
+        at a price.
     """
 
     width: int = 64
@@ -230,10 +231,10 @@ class DecisionNetwork(nn.Module):
         """A network that says what classical credibility says, and has learned nothing."""
         with torch.random.fork_rng(devices=[]):
             network = cls(config)
-        nn.init.zeros_(network.head.mlp[-1].weight)  # whatever the other weights are
+        network.head.forget()  # whatever the other weights are
         return network.eval()
 
-    def forward(self, observations, whole, in_context=None, errors=None):
+    def forward(self, observations, whole, in_context=None, errors=None, prices=None, **asked):
         """Predict every row, with the rows ``in_context`` (default: all) as context.
 
         Parameters
@@ -249,21 +250,29 @@ class DecisionNetwork(nn.Module):
         errors : Tensor of shape (B, N), default=None
             Standard error of one observation of each row, NaN where unknown; of real values.
 
+        prices : Tensor of shape (B, N, n), default=None
+            Prices of the observations, of demand at prices.
+
+        **asked : Tensor of shape (B, N, Q)
+            Prices that `PriceHead` is asked about.
+
         Returns
         -------
         NetworkOutput
         """
-        rows = self.kind.rows(observations, errors)
+        beside = errors if prices is None else prices
+        rows = self.kind.rows(observations, beside)
         if in_context is None:
             in_context = torch.ones_like(rows.count, dtype=torch.bool)
         weights = in_context.to(observations.dtype)
-        units = self.kind.units([observations], [errors], [weights], whole[:, None])
+        units = self.kind.units([observations], [beside], [weights], whole[:, None])
+        rows = self.kind.placed(rows, units)
         states = self.encoder(rows, units)
         tokens = self._first_tokens(units)
         for layer in self.layers:
             tokens = layer.update_tokens(tokens, layer.gather_partial(tokens, states, in_context))
             states = layer.update_rows(states, tokens)
-        return self.head(states, rows, units)
+        return self.head(states, rows, units, **asked)
 
     def encode_context(self, chunks, whole):
         """The context of one portfolio, from its rows in pieces of bounded size.
@@ -271,8 +280,8 @@ class DecisionNetwork(nn.Module):
         Parameters
         ----------
         chunks : list of tuple of Tensor
-            Observations ``(N_c, n)`` and standard errors ``(N_c,)`` of the context rows, None
-            for the latter where there are none.
+            Observations ``(N_c, n)`` of the context rows, and what is known beside them: standard
+            errors ``(N_c,)`` or prices ``(N_c, n)``, None where there is nothing.
 
         whole : bool
             Whether outcomes are whole numbers.
@@ -281,13 +290,13 @@ class DecisionNetwork(nn.Module):
         -------
         Context
         """
-        observations, errors = zip(*map(_portfolio_of_one, chunks), strict=True)
+        observations, beside = zip(*map(_portfolio_of_one, chunks), strict=True)
         like = observations[0]
         weights = [like.new_ones(chunk.shape[:2]) for chunk in observations]
         whole = like.new_full((1, 1), float(whole))
-        units = self.kind.units(observations, errors, weights, whole)
-        rows = map(self.kind.rows, observations, errors)
-        states = [self.encoder(piece, units) for piece in rows]
+        units = self.kind.units(observations, beside, weights, whole)
+        rows = map(self.kind.rows, observations, beside)
+        states = [self.encoder(self.kind.placed(piece, units), units) for piece in rows]
         tokens, kept = self._first_tokens(units), []
         for layer in self.layers:
             partial = None
@@ -301,13 +310,13 @@ class DecisionNetwork(nn.Module):
                     states[k] = layer.update_rows(piece, tokens)
         return Context(units, tuple(kept))
 
-    def predict_rows(self, chunk, context):
+    def predict_rows(self, chunk, context, **asked):
         """Predict rows, as in `encode_context`, given a `Context`; each row on its own."""
-        rows = self.kind.rows(*_portfolio_of_one(chunk))
+        rows = self.kind.placed(self.kind.rows(*_portfolio_of_one(chunk)), context.units)
         states = self.encoder(rows, context.units)
         for layer, tokens in zip(self.layers, context.tokens, strict=True):
             states = layer.update_rows(states, tokens)
-        return self.head(states, rows, context.units)
+        return self.head(states, rows, context.units, **asked)
 
     def _first_tokens(self, units):
         # (B, 1, f) -> (B, T, d)
@@ -315,5 +324,5 @@ class DecisionNetwork(nn.Module):
 
 
 def _portfolio_of_one(chunk):
-    """Observations and standard errors with a leading dimension; None stays None."""
+    """Observations and what is beside them with a leading dimension; None stays None."""
     return tuple(None if part is None else part.unsqueeze(0) for part in chunk)

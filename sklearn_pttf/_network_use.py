@@ -34,56 +34,100 @@ def single_threaded():
         torch.set_num_threads(before)
 
 
-def _chunks(portfolio, device):
-    """Observations and standard errors as float64 tensors of bounded size."""
+def _chunks(portfolio, device, asked=None):
+    """Observations, what is beside them and what is asked, as float64 tensors of bounded size."""
 
     def tensor(values):
         return torch.tensor(np.ascontiguousarray(values, dtype=np.float64), device=device)
 
     size = max(1, CHUNK_CELLS // max(10, portfolio.observations.shape[1]))
+    beside = portfolio.errors if portfolio.prices is None else portfolio.prices
     for start in range(0, len(portfolio), size):
         rows = slice(start, start + size)
-        errors = None if portfolio.errors is None else tensor(portfolio.errors[rows])
-        yield tensor(portfolio.observations[rows]), errors
+        chunk = tensor(portfolio.observations[rows]), _some(beside, rows, tensor)
+        yield chunk if asked is None else (*chunk, _some(asked, rows, tensor))
+
+
+def _some(values, rows, tensor):
+    return None if values is None else tensor(values[rows])
 
 
 @torch.inference_mode()
 def encode_context(network, portfolio):
     """What later rows need to know about a portfolio; a `Context` of float64 tensors."""
     device = next(network.parameters()).device
-    if network.config.outcomes == "demand":
-        refuse_negative(portfolio.observations, NO_NEGATIVE, USE_ANOTHER)
+    _check_kind(network, portfolio)
     with single_threaded():
         return network.encode_context(list(_chunks(portfolio, device)), portfolio.integer)
 
 
+def _check_kind(network, portfolio):
+    """Refuse outcomes that the network does not read."""
+    outcomes, priced = network.config.outcomes, portfolio.prices is not None
+    if priced != (outcomes == "price"):
+        kind = "demand at prices" if outcomes == "price" else outcomes
+        none = "" if priced else "no "
+        raise ValueError(
+            f"a network of {kind} cannot decide a problem that has {none}prices: "
+            "fit with checkpoint='auto', or another of its kind."
+        )
+    if outcomes == "demand":
+        refuse_negative(portfolio.observations, NO_NEGATIVE, USE_ANOTHER)
+
+
 def predict_law(network, context, portfolio, of_mean=False):
     """The predictive distribution of every row, or the law of its mean; `QuantileGrid`."""
-    device = next(network.parameters()).device
+    if network.config.outcomes == "price":
+        return predict_laws_at(network, context, portfolio, portfolio.posted_prices()[:, None])
     real = network.config.outcomes == "real"
 
-    @torch.inference_mode()
     def quantiles_of(chunk):
         output = network.predict_rows(chunk, context)
-        output = output.of_mean if of_mean else output
-        return output.outcome_quantiles()[0].cpu().numpy()
+        return (output.of_mean if of_mean else output).outcome_quantiles()[0]
 
-    if not real:
-        refuse_negative(portfolio.observations, NO_NEGATIVE, USE_ANOTHER)
-    chunks = list(_chunks(portfolio, device))
-    with single_threaded() as n_threads:
-        if len(chunks) == 1:
-            quantiles = [quantiles_of(chunks[0])]
-        else:
-            with ThreadPoolExecutor(n_threads) as pool:
-                quantiles = list(pool.map(quantiles_of, chunks))
-    # cumulated sums of positive steps may still repeat or, by rounding, step back
-    quantiles = np.maximum.accumulate(np.concatenate(quantiles), axis=1)
+    quantiles = _in_chunks(quantiles_of, network, portfolio)
     integer = portfolio.integer and not of_mean
     if integer and real:
         quantiles = quantiles - 0.5  # a grid of whole numbers rounds up
     lowest = -np.inf if portfolio.real else 0.0
     return QuantileGrid(quantiles, network.config.levels, integer, lowest)
+
+
+def predict_laws_at(network, context, portfolio, prices):
+    """Laws of demand at prices ``(n, k)``, those of one row after each other; `QuantileGrid`.
+
+    A price that is missing is the portfolio's usual one.
+    """
+    usual = float(context.units.price_centre.exp())
+    prices = np.where(np.isnan(prices), usual, prices)
+
+    def quantiles_of(chunk):
+        *evidence, asked = chunk
+        output = network.predict_rows(evidence, context, queries=asked.unsqueeze(0))
+        return output.outcome_quantiles()[0]
+
+    quantiles = _in_chunks(quantiles_of, network, portfolio, prices)
+    return QuantileGrid(quantiles, network.config.levels, portfolio.integer)
+
+
+def _in_chunks(quantiles_of, network, portfolio, asked=None):
+    """Quantiles of all rows, which ``quantiles_of`` gives a chunk at a time; ``(n, K)``."""
+    _check_kind(network, portfolio)
+    device = next(network.parameters()).device
+
+    @torch.inference_mode()
+    def in_numpy(chunk):
+        return quantiles_of(chunk).cpu().numpy()
+
+    chunks = list(_chunks(portfolio, device, asked))
+    with single_threaded() as n_threads:
+        if len(chunks) == 1:
+            quantiles = [in_numpy(chunks[0])]
+        else:
+            with ThreadPoolExecutor(n_threads) as pool:
+                quantiles = list(pool.map(in_numpy, chunks))
+    # cumulated sums of positive steps may still repeat or, by rounding, step back
+    return np.maximum.accumulate(np.concatenate(quantiles), axis=1)
 
 
 def context_arrays(context):

@@ -32,6 +32,12 @@ class Portfolio:
         Standard error of one observation of each instance, in units of the outcome. NaN = not
         known. None: none is.
 
+    prices : ndarray of shape (n_instances, n_observations), default=None
+        Price at which each observation was made. None: outcomes do not depend on prices.
+
+    posted : ndarray of shape (n_instances,), default=None
+        Price at which the next outcome is made. None: the row's usual price.
+
     outcomes : ndarray of shape (n_instances, n_outcomes), default=None
         Later outcomes, never evidence. Synthetic portfolios have them.
 
@@ -53,6 +59,8 @@ class Portfolio:
     integer: bool = None
     real: bool = False
     errors: np.ndarray = None
+    prices: np.ndarray = None
+    posted: np.ndarray = None
     outcomes: np.ndarray = None
     parameters: dict = field(default_factory=dict)
 
@@ -84,15 +92,36 @@ class Portfolio:
         """Number of observations of each instance; int ndarray of shape (n_instances,)."""
         return self.mask.sum(axis=1)
 
+    def usual_prices(self):
+        """Geometric mean of every row's prices, its posted one where it has none; NaN without."""
+        seen = ~np.isnan(self.prices)
+        count = seen.sum(axis=1)
+        logs = np.log(np.where(seen, self.prices, 1.0)).sum(axis=1) / np.maximum(count, 1)
+        posted = np.full(len(self), np.nan) if self.posted is None else self.posted
+        return np.where(count > 0, np.exp(logs), posted)
+
+    def posted_prices(self):
+        """Price at which every row's next outcome is made: posted, else its usual one."""
+        usual = self.usual_prices()
+        if self.posted is None:
+            return usual
+        return np.where(np.isnan(self.posted), usual, self.posted)
+
     def take(self, rows):
         """The portfolio of some rows (a slice or indices), sharing memory where it can."""
+
+        def some(values):
+            return None if values is None else values[rows]
+
         return replace(
             self,
             observations=self.observations[rows],
             costs={name: value[rows] for name, value in self.costs.items()},
             constraints={name: value[rows] for name, value in self.constraints.items()},
-            errors=None if self.errors is None else self.errors[rows],
-            outcomes=None if self.outcomes is None else self.outcomes[rows],
+            errors=some(self.errors),
+            prices=some(self.prices),
+            posted=some(self.posted),
+            outcomes=some(self.outcomes),
             parameters={
                 name: value[rows] if np.ndim(value) else value
                 for name, value in self.parameters.items()
@@ -102,6 +131,35 @@ class Portfolio:
     def with_observations(self, observations):
         """The same instances with other evidence."""
         return replace(self, observations=observations)
+
+    def held_out(self, cells):
+        """The same instances without some observations, and these; NaN where nothing was held out.
+
+        Parameters
+        ----------
+        cells : ndarray of int of shape (n_instances,)
+            The cell of every row that is held out; below 0 is none. Of observations with prices
+            the next outcome is made at the price of what is held out.
+
+        Returns
+        -------
+        portfolio : Portfolio
+
+        outcomes : ndarray of shape (n_instances, 1)
+        """
+        rows = np.flatnonzero(cells >= 0)
+        at = rows, cells[rows]
+        observations, outcomes = self.observations.copy(), np.full((len(self), 1), np.nan)
+        outcomes[rows, 0], observations[at] = observations[at], np.nan
+        if self.prices is None:
+            return self.with_observations(observations), outcomes
+        prices, posted = self.prices.copy(), self.posted_prices()
+        posted[rows], prices[at] = prices[at], np.nan
+        return replace(self, observations=observations, prices=prices, posted=posted), outcomes
+
+    def at_price(self, posted):
+        """The same instances, whose next outcomes are made at other prices ``(n_instances,)``."""
+        return replace(self, posted=posted)
 
     def with_constraints(self, constraints):
         """The same instances with other bounds and limits."""

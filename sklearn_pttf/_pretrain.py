@@ -23,6 +23,7 @@ from sklearn_pttf._hyperprior import canonical, canonical_key
 from sklearn_pttf._loss import PortfolioLoss
 from sklearn_pttf._network import DecisionNetwork, NetworkConfig
 from sklearn_pttf._optimizer import MuonAdamW
+from sklearn_pttf._pricing_prior import PricingPrior
 from sklearn_pttf._prior import SyntheticPrior
 from sklearn_pttf._prior_draws import PriorDraws
 from sklearn_pttf._real_prior import RealValuedPrior
@@ -33,7 +34,7 @@ from sklearn_pttf.problems import DecisionProblem, Newsvendor
 N_VALIDATION_STEPS = 40
 VALIDATION_SEED_OFFSET = 1_000_003
 LATER_ROWS_SHARE = 0.3  # of the batches have rows that are not in the context
-PRIORS = {prior.outcomes: prior for prior in (SyntheticPrior, RealValuedPrior)}
+PRIORS = {prior.outcomes: prior for prior in (SyntheticPrior, RealValuedPrior, PricingPrior)}
 HIDDEN = ("layers.*", "encoder.mix.*", "encoder.cell_out.*", "head.mlp.0.*")
 
 
@@ -79,16 +80,13 @@ class PortfolioStream(IterableDataset):
         n_instances, n_observations = self.prior.hyperprior().draw_shape(rng)
         n_portfolios = max(1, self.rows // n_instances)
         generator = torch.Generator(self.device).manual_seed(int(state[1]))
-        draw = self.prior.draw(
+        inputs, targets = self.prior.draw_batch(
             n_portfolios, n_instances, n_observations, self.n_outcomes, generator
         )
         in_context = torch.ones(n_portfolios, n_instances, dtype=torch.bool, device=self.device)
         if rng.uniform() < LATER_ROWS_SHARE:
             in_context[:, rng.randint(1, n_instances + 1) :] = False
-        inputs = {"observations": draw.observations, "whole": draw.whole, "in_context": in_context}
-        if draw.errors is not None:
-            inputs["errors"] = draw.errors
-        return inputs, {"outcomes": draw.outcomes, "means": draw.parameters["mean"]}
+        return {**inputs, "in_context": in_context}, targets
 
 
 class _KeptBatches(IterableDataset):
@@ -240,6 +238,7 @@ def pretrain(
     warmup=0.02,
     cooldown=0.5,
     clip=1.0,
+    decision_weight=4.0,
     round_steps=500,
     resume=None,
     device="auto",
@@ -290,6 +289,10 @@ def pretrain(
 
     clip : float, default=1.0
         Largest norm of the gradient.
+
+    decision_weight : float, default=4.0
+        Weight of what decisions lose, beside the predictive loss, where the prior knows what the
+        best would have been: lost profit, of prices.
 
     round_steps : int, default=500
         Steps between validations, and between saved states.
@@ -351,6 +354,7 @@ def pretrain(
         ("warmup", warmup, 0.0, 1.0),
         ("cooldown", cooldown, 0.0, 1.0),
         ("clip", clip, 1e-9, 1e9),
+        ("decision_weight", decision_weight, 0.0, 1e6),
     ):
         check_real(setting, value, low, high)
     device = check_device(device)
@@ -373,6 +377,8 @@ def pretrain(
         "random_state": random_state,
         "start": start.fingerprint() if start else None,
     }
+    if config.outcomes == "price":
+        training["decision_weight"] = decision_weight
     card = {
         "name": name,
         "licence": "BSD-3-Clause",
@@ -445,6 +451,7 @@ def _train(prior, problem, config, training, start, state, resume, key, device, 
         criterion=PortfolioLoss,
         criterion__problem=problem,
         criterion__levels=config.levels,
+        criterion__decision_weight=training.get("decision_weight", 0.0),
         optimizer=MuonAdamW,
         optimizer__param_groups=[(pattern, {"hidden": True}) for pattern in HIDDEN],
         optimizer__weight_decay=training["weight_decay"],

@@ -101,7 +101,7 @@ class PriorDraws:
             draw = self._draw_portfolios(
                 as_tensors(hyper), rows, cells, n_outcomes, seeded_generator(rng, device)
             )
-            portfolios.append(_as_portfolio(draw, hyper, hyperprior.known_families))
+            portfolios.append(self._as_portfolio(draw, hyper, hyperprior.known_families))
         return portfolios
 
     def draw(self, n_portfolios, n_instances, n_observations, n_outcomes, generator):
@@ -123,11 +123,22 @@ class PriorDraws:
         Draw
             Tensors on the device of the generator.
         """
-        seed = torch.randint(2**31, (1,), generator=generator, device=generator.device)
-        hyper = self.hyperprior().draw(n_portfolios, np.random.RandomState(int(seed)))
+        hyper = self.hyperprior().draw(n_portfolios, np.random.RandomState(self._seed(generator)))
         return self._draw_portfolios(
             as_tensors(hyper), n_instances, n_observations, n_outcomes, generator
         )
+
+    def draw_batch(self, n_portfolios, n_instances, n_observations, n_outcomes, generator):
+        """What `draw` gives, as inputs of the network and targets of its loss; dicts of Tensor."""
+        draw = self.draw(n_portfolios, n_instances, n_observations, n_outcomes, generator)
+        inputs = {"observations": draw.observations, "whole": draw.whole}
+        if draw.errors is not None:
+            inputs["errors"] = draw.errors
+        return inputs, {"outcomes": draw.outcomes, "means": draw.parameters["mean"]}
+
+    @staticmethod
+    def _seed(generator):
+        return int(torch.randint(2**31, (1,), generator=generator, device=generator.device))
 
     def _current(self):
         """The prior that portfolios are drawn from."""
@@ -136,20 +147,24 @@ class PriorDraws:
     def _rng(self, random_state):
         return check_random_state(self.random_state if random_state is None else random_state)
 
+    def _as_portfolio(self, draw, hyper, families):
+        """The first portfolio of a draw, as plain arrays."""
+        return Portfolio(
+            draw.observations[0].cpu().numpy().astype(float),
+            integer=bool(draw.whole[0]),
+            real=draw.errors is not None,
+            outcomes=draw.outcomes[0].cpu().numpy().astype(float),
+            parameters=parameters_of(draw, hyper, families),
+            errors=None if draw.errors is None else draw.errors[0].cpu().numpy().astype(float),
+        )
 
-def _as_portfolio(draw, hyper, families):
-    """The first portfolio of a draw, as plain arrays."""
+
+def parameters_of(draw, hyper, families):
+    """Parameters of the first portfolio of a draw, and of its instances; dict."""
     own = {name: value[0].cpu().numpy().astype(float) for name, value in draw.parameters.items()}
     common = {}
     for name, known in families.items():
         one = name.replace("families", "family")
         common[one] = known[int(hyper[one][0])]
     scalars = {name: float(value[0]) for name, value in hyper.items() if name not in common}
-    return Portfolio(
-        draw.observations[0].cpu().numpy().astype(float),
-        integer=bool(draw.whole[0]),
-        real=draw.errors is not None,
-        outcomes=draw.outcomes[0].cpu().numpy().astype(float),
-        parameters={**scalars, **common, **own},
-        errors=None if draw.errors is None else draw.errors[0].cpu().numpy().astype(float),
-    )
+    return {**scalars, **common, **own}

@@ -4,25 +4,28 @@
 
     python -m sklearn_pttf.pretraining --recipe demand --out demand.safetensors
 
-A recipe is a TOML file with the tables ``[prior]`` (parameters of `SyntheticPrior`, or of
-`RealValuedPrior` where the network's ``outcomes`` are ``"real"``), ``[network]`` (of
-`NetworkConfig`) and ``[training]`` (of `pretrain`), and a ``name``.
+A recipe is a TOML file with the tables ``[prior]`` (parameters of `SyntheticPrior`, of
+`RealValuedPrior` where the network's ``outcomes`` are ``"real"``, or of `PricingPrior` where they
+are ``"price"``), ``[network]`` (of `NetworkConfig`) and ``[training]`` (of `pretrain`), and a
+``name``.
 """
 
 import argparse
 import sys
 import tomllib
+from functools import partial
 from importlib import resources
 from pathlib import Path
 
 from sklearn_pttf._checkpoint import Checkpoint
 from sklearn_pttf._network import NetworkConfig
 from sklearn_pttf._pretrain import PRIORS, pretrain
-from sklearn_pttf.problems import Newsvendor
+from sklearn_pttf._prior import SyntheticPrior
+from sklearn_pttf.problems import Newsvendor, Pricing
 
 __all__ = ["load_recipe", "pretrain", "recipe_names"]
 
-_PROBLEMS = {"newsvendor": Newsvendor}
+_PROBLEMS = {"newsvendor": Newsvendor, "pricing": partial(Pricing, prices=[0], demands=[1])}
 _TABLES = {"name", "problem", "prior", "network", "training"}
 _TRAINING = {
     "n_steps",
@@ -33,6 +36,7 @@ _TRAINING = {
     "warmup",
     "cooldown",
     "clip",
+    "decision_weight",
     "round_steps",
     "random_state",
 }
@@ -100,12 +104,20 @@ def load_recipe(name_or_path):
         return {
             "name": recipe.get("name", path.stem if isinstance(path, Path) else str(name_or_path)),
             "problem": _PROBLEMS[problem](),
-            "prior": PRIORS[network.outcomes](**_pairs(recipe.get("prior", {}))),
+            "prior": _prior(network.outcomes, recipe.get("prior", {})),
             "network": network,
             **recipe.get("training", {}),
         }
     except TypeError as error:
         raise ValueError(f"recipe {path} has an unknown setting: {error}") from None
+
+
+def _prior(outcomes, table):
+    """The prior of a kind of outcomes; that of prices holds one of demand."""
+    settings = _pairs(table)
+    if outcomes == "price" and "demand" in settings:
+        settings["demand"] = SyntheticPrior(**_pairs(settings["demand"]))
+    return PRIORS[outcomes](**settings)
 
 
 def _pairs(table):

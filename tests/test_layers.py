@@ -10,9 +10,10 @@ import sklearn_pttf
 PACKAGE = Path(sklearn_pttf.__file__).parent
 # a module may import from its own layer's package and from any layer above it in this list
 LAYERS = [
-    {"_units", "_mixing"},
+    {"_units", "_mixing", "_curves"},
     {
         "_real_units",
+        "_price_units",
         "_version",
         "_files",
         "_device",
@@ -22,14 +23,16 @@ LAYERS = [
         "_nodes",
         "exceptions",
     },
+    {"_price_features"},
     {"_portfolio", "_laws", "_summaries", "_heads", "_real_features", "_demand", "datasets"},
-    {"_kinds", "_real_values", "_alarms"},
+    {"_kinds", "_real_values", "_priced_demand", "_alarms", "_horizon", "_demand_curve"},
     {"_network"},
-    {"problems", "_horizon", "_parametric", "_network_use", "_checkpoint", "_hyperprior", "_loss"},
+    {"problems", "_parametric", "_network_use", "_checkpoint", "_hyperprior", "_loss"},
     {"_means"},
     {"_calibration", "_mixin", "_pit"},
     {"_prior_draws"},
     {"_prior", "_real_prior", "metrics"},
+    {"_pricing_prior"},
     {"_pretrain", "baselines"},
     {"finetune", "_own_prior"},
     {"_guard"},
@@ -80,6 +83,9 @@ NETWORK = (
     "_real_features",
     "_real_units",
     "_mixing",
+    "_curves",
+    "_price_units",
+    "_price_features",
 )
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import expit, logit
 
-from sklearn_pttf._heads import DemandHead
+from sklearn_pttf._heads import DemandHead, row_facts
 from sklearn_pttf._network import Attention, DecisionNetwork, NetworkConfig
 from sklearn_pttf._network_use import encode_context, predict_law
 from sklearn_pttf._portfolio import Portfolio
@@ -156,41 +156,41 @@ def test_the_start_is_credibility():
     rows, units = _context(TABLE)
     level = row_level(rows, units.scale)
     trust = level_credibility(rows, units, level)
-    location = DemandHead._location(rows, units, Z, Z)
-    blend = trust * level.log() + (1 - trust) * units.centre
-    torch.testing.assert_close(location, blend.exp())
-    width = DemandHead._width(rows, units, Z, Z)
+    facts = row_facts(rows, units)
+    log_location = DemandHead._log_location(facts, units, Z, Z)
+    torch.testing.assert_close(log_location, trust * level.log() + (1 - trust) * units.centre)
+    width = DemandHead._width(facts, Z, Z)
     own_noise = excess_log_noise(rows, units, level) - units.noise_centre
     own_noise[0, 3] = 0  # has no observation, and no noise of its own
     torch.testing.assert_close(width, (noise_credibility(rows, units) * own_noise).exp())
-    share = DemandHead._zero_share(rows, units, Z, Z)
+    share = DemandHead._zero_share(facts, units, Z, Z)
     torch.testing.assert_close(share, zero_credibility(rows, units))
     assert share[0, 1] > share[0, 0] > share[0, 2] > 0
 
 
 def test_what_is_learned_moves_the_start():
     rows, units = _context(TABLE)
-    level = row_level(rows, units.scale)
-    own, common = (DemandHead._location(rows, units, Z + t, Z) for t in (50, -50))
-    torch.testing.assert_close(own, level)
-    torch.testing.assert_close(common, units.centre.exp().expand(1, 4))
-    shifted = DemandHead._location(rows, units, Z, Z + 0.3)
+    level, facts = row_level(rows, units.scale), row_facts(rows, units)
+    own, common = (DemandHead._log_location(facts, units, Z + t, Z) for t in (50, -50))
+    torch.testing.assert_close(own, level.log())
+    torch.testing.assert_close(common, units.centre.expand(1, 4))
+    shifted = DemandHead._log_location(facts, units, Z, Z + 0.3)
     torch.testing.assert_close(
-        shifted, DemandHead._location(rows, units, Z, Z) * (0.3 * units.noise).exp()
+        shifted, DemandHead._log_location(facts, units, Z, Z) + 0.3 * units.noise
     )
-    wider = DemandHead._width(rows, units, Z, Z + 0.5)
-    torch.testing.assert_close(wider, DemandHead._width(rows, units, Z, Z) * math.exp(0.5))
+    wider = DemandHead._width(facts, Z, Z + 0.5)
+    torch.testing.assert_close(wider, DemandHead._width(facts, Z, Z) * math.exp(0.5))
     share = zero_credibility(rows, units).logit()
-    more = DemandHead._zero_share(rows, units, Z + 1, Z)
+    more = DemandHead._zero_share(facts, units, Z + 1, Z)
     torch.testing.assert_close(more.logit(), share + 1)
-    bolder = DemandHead._zero_share(rows, units, Z, Z + 0.5)
+    bolder = DemandHead._zero_share(facts, units, Z, Z + 0.5)
     torch.testing.assert_close(bolder.logit(), share * math.exp(0.5))
-    assert DemandHead._zero_share(rows, units, Z + 99, Z).max() == pytest.approx(expit(5))
+    assert DemandHead._zero_share(facts, units, Z + 99, Z).max() == pytest.approx(expit(5))
 
 
 def test_no_zeros_where_none_were_seen():
     rows, units = _context([[3.0, 1.0, 7.5], [2.0, 4.0, np.nan], [120.0, 60.0, 11.0], [np.nan] * 3])
-    assert not DemandHead._zero_share(rows, units, Z + 99, Z).any()
+    assert not DemandHead._zero_share(row_facts(rows, units), units, Z + 99, Z).any()
 
 
 @pytest.mark.parametrize("whole", [False, True])

@@ -1,5 +1,6 @@
 """Classical methods to compare with, on the same interface."""
 
+from sklearn_pttf.baselines._demand_curves import PerRowDemandCurve, PooledDemandCurve
 from sklearn_pttf.baselines._james_stein import JamesStein
 from sklearn_pttf.baselines._nonparametric_bayes import NonparametricEmpiricalBayes
 from sklearn_pttf.baselines._parametric_bayes import ParametricEmpiricalBayes
@@ -12,6 +13,8 @@ __all__ = [
     "JamesStein",
     "NonparametricEmpiricalBayes",
     "ParametricEmpiricalBayes",
+    "PerRowDemandCurve",
+    "PooledDemandCurve",
     "PooledRatio",
     "QuantileBoosting",
     "SampleAverage",

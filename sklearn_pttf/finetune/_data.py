@@ -25,6 +25,8 @@ class FinetuneData(NamedTuple):
     worth: np.ndarray  # (n,) what a unit of that costs, in money
     integer: bool
     errors: np.ndarray | None = None  # (n,) standard error of an observation, NaN where unknown
+    prices: np.ndarray | None = None  # (n, m) of the observations, NaN where missing
+    posted: np.ndarray | None = None  # (n,) price of the outcomes
 
     @property
     def charged(self):
@@ -93,6 +95,12 @@ def make_batch(data, context, charged, cells):
     }
     if data.errors is not None:
         inputs["errors"] = torch.tensor(data.errors[context], dtype=torch.float32).unsqueeze(0)
+    if data.prices is not None:
+        asked = data.posted[context]
+        if data.outcomes is None:
+            asked = np.where(can_be, data.prices[context][place], asked)
+        inputs["prices"] = torch.tensor(data.prices[context], dtype=torch.float32).unsqueeze(0)
+        inputs["queries"] = torch.tensor(asked, dtype=torch.float32)[None, :, None]
     targets = {
         "outcomes": torch.tensor(np.nan_to_num(outcome), dtype=torch.float32)[None, :, None],
         "ratio": torch.tensor(data.ratios[context], dtype=torch.float32).unsqueeze(0),

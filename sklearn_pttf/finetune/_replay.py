@@ -18,7 +18,7 @@ class Replay:
     config : NetworkConfig
         Size of the network.
 
-    prior : SyntheticPrior or RealValuedPrior
+    prior : SyntheticPrior, RealValuedPrior or PricingPrior
 
     ratios : ndarray of shape (n,)
         Levels that the real rows ask for; synthetic rows ask for these.
@@ -49,7 +49,8 @@ class Replay:
     def batch(self, step, rng):
         """Inputs and targets of one batch, as `make_batch` gives them."""
         inputs, targets = self.stream.batch(step)
-        ratio = rng.choice(self.ratios, size=targets["means"].shape)
+        inputs.pop("candidates", None)
+        ratio = rng.choice(self.ratios, size=targets["outcomes"].shape[:2])
         targets = {
             "outcomes": targets["outcomes"],
             "ratio": torch.tensor(ratio, dtype=torch.float32),

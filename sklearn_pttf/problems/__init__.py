@@ -5,6 +5,7 @@ from sklearn_pttf.problems._estimation import Estimation
 from sklearn_pttf.problems._limit import PerRow
 from sklearn_pttf.problems._newsvendor import Newsvendor
 from sklearn_pttf.problems._orders import order_quantity
+from sklearn_pttf.problems._pricing import Pricing
 from sklearn_pttf.problems._selection import Selection
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Estimation",
     "Newsvendor",
     "PerRow",
+    "Pricing",
     "Selection",
     "order_quantity",
 ]

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, clone
 
+from sklearn_pttf._horizon import sample_average_total
 from sklearn_pttf._portfolio import Portfolio
 from sklearn_pttf._validation import (
     MOST_PERIODS,
@@ -45,6 +46,8 @@ class DecisionProblem(BaseEstimator, ABC):
     - ``horizon``: the number of periods that a decision covers.
     - ``default_checkpoint``: name of the shipped checkpoint that was made for it.
     - ``of_means``: whether it is decided from the law of the row's mean, not of its next outcome.
+    - ``of_prices``: whether decisions are prices, which outcomes depend on: `solve` is then given a
+      law at any price.
 
     Examples
     --------
@@ -74,6 +77,7 @@ class DecisionProblem(BaseEstimator, ABC):
     risk = "mean"
     horizon = 1
     of_means = False
+    of_prices = False
     allows_negative = False  # outcomes
 
     def observation_positions(self, names, n_columns):
@@ -476,6 +480,40 @@ class DecisionProblem(BaseEstimator, ABC):
             NaN where a row has no outcome.
         """
         return self.mean_cost(decision, self.totals(outcomes), costs)
+
+    def charge(self, law, portfolio, outcomes):
+        """What every row is charged for its law, on outcomes that the law did not see.
+
+        The cost of the decision that the law leads to.
+
+        Parameters
+        ----------
+        law : PredictiveDistribution
+            Of the next outcome, or of the row's mean.
+
+        portfolio : Portfolio
+
+        outcomes : ndarray of shape (n, m)
+            Of one period each; NaN = not observed.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            NaN where a row has no outcome.
+        """
+        return self.hindsight_cost(self.solve(law, portfolio), outcomes, portfolio.costs)
+
+    def reference_law(self, portfolio, pooled):
+        """The law that `score` compares with: the row's own outcomes (SAA).
+
+        Parameters
+        ----------
+        portfolio : Portfolio
+
+        pooled : ndarray of shape (k,)
+            Atoms for a row without observations.
+        """
+        return sample_average_total(portfolio, pooled, self.horizon)
 
     def mean_cost(self, decision, totals, costs):
         """`hindsight_cost`, on outcomes that are totals over the horizon."""

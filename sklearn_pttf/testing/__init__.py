@@ -10,9 +10,11 @@ from sklearn_pttf.testing._laws import (
     Segments,
     ZeroInflatedPoisson,
 )
+from sklearn_pttf.testing._pricing_laws import LinearDemand
 
 __all__ = [
     "GammaPoisson",
+    "LinearDemand",
     "LognormalNormal",
     "NormalNormal",
     "NormalPoints",

@@ -1,0 +1,118 @@
+"""Demand curves: how demand falls with price, relative to that at a reference price.
+
+Plain torch functions of ``x``, the log of a price over the reference price. Every curve is 1 at
+``x = 0``, and there its elasticity (the share of demand that is lost for a share of price) is what
+it is said to be.
+"""
+
+import math
+
+import torch
+
+FAMILIES = ("linear", "constant_elasticity", "exponential", "logit")
+LOG_RANGE = (-7.0, 7.0)  # of a curve: nothing is left, or more than anyone knows
+
+
+def _linear(x, elasticity, share):
+    return (1 - elasticity * x.expm1()).clamp_min(1e-4).log()
+
+
+def _constant_elasticity(x, elasticity, share):
+    return -elasticity * x
+
+
+def _exponential(x, elasticity, share):
+    return -elasticity * x.expm1()
+
+
+def _logit(x, elasticity, share):
+    """The share of all buyers that is reached at the reference price is ``share``."""
+    odds = (elasticity / (1 - share) * x.expm1()).clamp_max(50.0).exp()
+    return -(share + (1 - share) * odds).log()
+
+
+_LOG_CURVES = {
+    "linear": _linear,
+    "constant_elasticity": _constant_elasticity,
+    "exponential": _exponential,
+    "logit": _logit,
+}
+
+
+def log_curve(family, x, elasticity, share=0.5):
+    """Log of demand over that at the reference price; of the shape that all broadcast to.
+
+    Parameters
+    ----------
+    family : str
+        One of `FAMILIES`.
+
+    x : Tensor
+        Log of price over the reference price.
+
+    elasticity : Tensor
+        At the reference price, at least 0.
+
+    share : float or Tensor, default=0.5
+        Of a logit curve: the share of its largest demand that there is at the reference price.
+    """
+    return _LOG_CURVES[family](x, elasticity, share).clamp(*LOG_RANGE)
+
+
+# ------------------------------------------------------------------ a grid of curves
+
+ELASTICITIES = tuple(0.1 * 80 ** (k / 11) for k in range(12))  # 0.1 to 8
+N_CURVES = len(FAMILIES) * len(ELASTICITIES)
+GRID_RANGE = (-3.0, 3.0)  # of the log of a curve of the grid
+TYPICAL, SPREAD = 1.6, 0.9  # of elasticities, before anything is seen
+
+
+def log_curves(x):
+    """All curves of the grid, family by family; ``(..., N_CURVES)`` of ``(...)``."""
+    elasticities = x.new_tensor(ELASTICITIES)
+    x = x.unsqueeze(-1)
+    curves = [log_curve(family, x, elasticities) for family in FAMILIES]
+    return torch.cat(curves, dim=-1).clamp(*GRID_RANGE)
+
+
+def first_weights(like):
+    """Weights of the curves before anything is seen; ``(N_CURVES,)``, with the sum one."""
+    logs = like.new_tensor(ELASTICITIES).log().repeat(len(FAMILIES))
+    return (-0.5 * ((logs - math.log(TYPICAL)) / SPREAD) ** 2).softmax(-1)
+
+
+def log_mixed_curve(weights, x):
+    """Log of the curve between those of the grid; ``(..., Q)``.
+
+    The mean is that of square roots, which no single curve of high elasticity rules.
+
+    Parameters
+    ----------
+    weights : Tensor of shape (..., N_CURVES)
+        With the sum one.
+
+    x : Tensor of shape (..., Q)
+        Log of price over the reference price.
+    """
+    roots = (0.5 * log_curves(x)).exp()
+    return 2 * (roots @ weights.unsqueeze(-1)).squeeze(-1).log()
+
+
+def elasticity_moments(weights):
+    """Mean and standard deviation of log elasticity, and families' shares, under weights.
+
+    Parameters
+    ----------
+    weights : Tensor of shape (..., N_CURVES)
+
+    Returns
+    -------
+    mean, deviation : Tensor of shape (...)
+
+    shares : Tensor of shape (..., 4)
+    """
+    logs = weights.new_tensor(ELASTICITIES).log().repeat(len(FAMILIES))
+    mean = (weights * logs).sum(-1)
+    variance = (weights * (logs - mean.unsqueeze(-1)) ** 2).sum(-1)
+    shares = weights.unflatten(-1, (len(FAMILIES), -1)).sum(-1)
+    return mean, (variance + 1e-4).sqrt(), shares

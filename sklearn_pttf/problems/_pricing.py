@@ -1,0 +1,327 @@
+"""Setting a price for every row."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from sklearn_pttf._demand_curve import per_row_law
+from sklearn_pttf._validation import (
+    column_references,
+    describe_rows,
+    find_column,
+    numeric_columns,
+    row_values,
+)
+from sklearn_pttf.problems._base import DecisionProblem
+
+N_PRICES = 33  # of the grid that is searched first
+N_REFINED = 7  # between the neighbours of the best, twice
+USUAL_CHANGE = 1.5  # times the usual price, and one over it: bounds where none are given
+LEVELS = np.arange(1, 20) / 20  # at which the law of demand is charged
+CHANGE = 1e-3  # of log price, for the slope of demand
+
+
+class Pricing(DecisionProblem):
+    """Set a price for every row, from a handful of its past prices and their demand.
+
+    The price that is expected to earn most is chosen: ``(price - unit_cost) * demand(price)`` is
+    greatest, where demand is the expected one given all evidence. Rows tell each other how demand
+    falls with price [1]_.
+
+    ``decide(X, return_info=True)`` gives, a row each, ``expected_profit``, the ``elasticity`` of
+    demand at the price, ``prices`` and ``profits``, the curve of expected profit over the prices
+    that were searched, and ``extrapolates``: whether the price is lower or higher than any that a
+    row of `fit` has had, or more than twice as far from the row's usual price as any row's.
+
+    Parameters
+    ----------
+    prices : list of str or int
+        Columns that hold past prices, above 0.
+
+    demands : list of str or int
+        Columns that hold the demand at these prices, in the same order. A pair whose demand is
+        missing says nothing.
+
+    unit_cost : float, str or Column, default=0.0
+        What a unit costs, in money.
+
+    bounds : tuple of (float, str, Column or None), default=None
+        Lowest and highest price that may be set. None, or a missing cell: two thirds, and one and a
+        half, of the row's usual price, which is the geometric mean of its past ones.
+
+    posted : str or Column, default=None
+        Column of the price at which the next outcome is made: that of `predict`, and of ``y`` in
+        `fit` and `score`. None: the row's usual price.
+
+    See Also
+    --------
+    sklearn_pttf.baselines.PerRowDemandCurve : Every row on its own.
+    sklearn_pttf.baselines.PooledDemandCurve : Rows shrunken to what they have in common.
+
+    Notes
+    -----
+    Hindsight profit of a price is not known: demand at prices that were not set was not seen, and
+    where prices went with demand, what was seen misleads. So finetuning and `score` charge the law
+    of demand at the prices that were set: by the pinball loss, averaged over levels from 5 to 95 %.
+    `score` is one minus that over that of a regression of each row on its own.
+
+    References
+    ----------
+    .. [1] K. J. Ferreira, B. H. A. Lee, D. Simchi-Levi, "Analytics for an online retailer: demand
+       forecasting and price optimization", Manuf. Serv. Oper. Manag. 18 (2016), 69-88.
+
+    Examples
+    --------
+    >>> from sklearn_pttf.baselines import PooledDemandCurve
+    >>> from sklearn_pttf.problems import Pricing
+    >>> X = [[4.0, 5.0, 12.0, 7.0], [4.0, 6.0, 20.0, 9.0], [5.0, 5.5, 10.0, 9.0]]
+    >>> problem = Pricing(prices=[0, 1], demands=[2, 3], unit_cost=2.0, bounds=(3.0, 7.0))
+    >>> prices = PooledDemandCurve(problem).fit(X).decide(X)
+    >>> bool(((prices >= 3) & (prices <= 7)).all())
+    True
+    """
+
+    cost_parameters = ("unit_cost",)
+    constraint_parameters = ()
+    default_checkpoint = "price"
+    of_prices = True
+
+    def __init__(self, prices, demands, *, unit_cost=0.0, bounds=None, posted=None):
+        self.prices = prices
+        self.demands = demands
+        self.unit_cost = unit_cost
+        self.bounds = bounds
+        self.posted = posted
+
+    # ------------------------------------------------------------------ columns
+
+    def observation_positions(self, names, n_columns):
+        demands = self._positions("demands", names, n_columns)
+        prices = self._positions("prices", names, n_columns)
+        if len(prices) != len(demands):
+            raise ValueError(
+                "prices and demands must pair up, a column of each in the same order; got "
+                f"{len(prices)} columns of prices and {len(demands)} of demands."
+            )
+        taken = self._taken_positions(names, n_columns)
+        for name, positions in (("prices", prices), ("demands", demands)):
+            others = taken | set(prices if name == "demands" else ())
+            twice = [k for k in positions if k in others or positions.count(k) > 1]
+            if twice and name == "demands":
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} includes column {twice[0]}, which plays "
+                    "another role or is listed twice."
+                )
+            if any(positions.count(k) > 1 for k in positions):
+                raise ValueError(f"{name}={getattr(self, name)!r} lists a column twice.")
+        return demands
+
+    def _positions(self, name, names, n_columns):
+        """Positions of the columns of a parameter that lists some."""
+        columns = getattr(self, name)
+        if columns is None or isinstance(columns, str) or np.ndim(columns) != 1 or not len(columns):
+            raise ValueError(f"{name} must list columns of X; got {columns!r}.")
+        return [find_column(column, names, n_columns, name) for column in columns]
+
+    def _references(self):
+        """The other columns that are not demand, by parameter."""
+        low, high = self._ends()
+        return {
+            "unit_cost": column_references(self.unit_cost),
+            "bounds": (*column_references(low), *column_references(high)),
+            "posted": column_references(self.posted),
+        }
+
+    def _taken_positions(self, names, n_columns):
+        others = {
+            find_column(column, names, n_columns, parameter)
+            for parameter, columns in self._references().items()
+            for column in columns
+        }
+        return others | set(self._positions("prices", names, n_columns))
+
+    def check_roles(self, names, n_columns, positions):
+        if self.observation_positions(names, n_columns) != list(positions):
+            raise ValueError(
+                f"problem={self!r} names other columns of demand than fit did, or in another order."
+            )
+
+    def _ends(self):
+        """What the bounds are given as."""
+        if self.bounds is None:
+            return None, None
+        if isinstance(self.bounds, str) or np.ndim(self.bounds) > 1 or np.size(self.bounds) != 2:
+            raise ValueError(
+                f"bounds must be a pair (low, high) of numbers or columns; got {self.bounds!r}."
+            )
+        return tuple(self.bounds)
+
+    # ------------------------------------------------------------------ reading
+
+    def read(self, X, names=None, positions=None, integer=None):
+        portfolio = super().read(X, names, positions, integer)
+        prices = numeric_columns(X, self._positions("prices", names, X.shape[1]))
+        _refuse_prices(prices, "prices")
+        lone = portfolio.mask & np.isnan(prices)
+        if lone.any():
+            rows = lone.any(axis=1)
+            values = np.where(lone, portfolio.observations, -np.inf).max(axis=1)
+            raise ValueError(
+                "prices must not be missing where demand is not; got demand without a price in "
+                f"{describe_rows(rows, values)}."
+            )
+        prices = np.where(portfolio.mask, prices, np.nan)
+        posted = None
+        if self.posted is not None:
+            posted = row_values(self.posted, X, names, "posted")
+            _refuse_prices(posted[:, None], "posted")
+        portfolio = replace(portfolio, prices=prices, posted=posted)
+        return portfolio.with_constraints(self._read_bounds(X, names, portfolio))
+
+    def read_constraints(self, X, names=None):
+        return {}
+
+    def _read_bounds(self, X, names, portfolio):
+        """Lowest and highest price of every row; NaN where nothing tells."""
+        usual = portfolio.usual_prices()
+        bounds = []
+        for value, change in zip(self._ends(), (1 / USUAL_CHANGE, USUAL_CHANGE), strict=True):
+            given = np.full(len(X), np.nan)
+            if value is not None:
+                given = row_values(value, X, names, "bounds")
+                _refuse_prices(given[:, None], "bounds")
+            bounds.append(np.where(np.isnan(given), change * usual, given))
+        low, high = bounds
+        if (low > high).any():
+            pairs = np.stack([low, high], axis=1)
+            raise ValueError(
+                f"bounds must not cross; got (low, high) {describe_rows(low > high, pairs)}."
+            )
+        return {"low": low, "high": high}
+
+    def check_costs(self, costs):
+        cost = costs["unit_cost"]
+        bad = ~(np.isfinite(cost) & (cost >= 0))
+        if bad.any():
+            raise ValueError(
+                f"unit_cost must be finite and at least 0; got {describe_rows(bad, cost)}."
+            )
+
+    # ------------------------------------------------------------------ deciding
+
+    def cost(self, decision, outcome, unit_cost):
+        """Loss of prices, minus profit, on the demand at these prices.
+
+        Parameters
+        ----------
+        decision, outcome, unit_cost : float, ndarray or Tensor
+            Prices, demand and unit costs, which broadcast together.
+
+        Returns
+        -------
+        float, ndarray or Tensor
+            In money.
+        """
+        return -(decision - unit_cost) * outcome
+
+    def solve(self, law, portfolio):
+        """Best price of every row; ndarray of shape (n,).
+
+        Parameters
+        ----------
+        law : DemandAtPrices
+
+        portfolio : Portfolio
+        """
+        return self.solve_with_info(law, portfolio)[0]
+
+    def solve_with_info(self, law, portfolio):
+        return self._search(law, portfolio)[0], {}
+
+    def _search(self, law, portfolio):
+        """Best prices, and the prices and expected profits that were looked at first."""
+        low, high = self._checked_bounds(law, portfolio)
+        step = np.linspace(0, 1, N_PRICES)
+        grid = low[:, None] + (high - low)[:, None] * step
+        grid[:, -1] = high
+        profits = self._profits(law, grid, portfolio)
+        at, rows = profits.argmax(axis=1), np.arange(len(portfolio))
+        best, most = grid[rows, at], profits[rows, at]
+        width = (high - low) / (N_PRICES - 1)
+        for _ in range(2):
+            inner = best[:, None] + width[:, None] * np.linspace(-1, 1, N_REFINED + 2)[1:-1]
+            inner = np.clip(inner, low[:, None], high[:, None])
+            found = self._profits(law, inner, portfolio)
+            k = found.argmax(axis=1)
+            better = found[rows, k] > most + 1e-12 * np.abs(most)
+            best = np.where(better, inner[rows, k], best)
+            most = np.where(better, found[rows, k], most)
+            width = 2 * width / (N_REFINED + 1)
+        return best, grid, profits
+
+    @staticmethod
+    def _profits(law, prices, portfolio):
+        margins = prices - portfolio.costs["unit_cost"][:, None]
+        return margins * law.mean(prices)
+
+    def _checked_bounds(self, law, portfolio):
+        low, high = portfolio.constraints["low"], portfolio.constraints["high"]
+        unknown = np.isnan(low) | np.isnan(high)
+        if unknown.any():
+            raise ValueError(
+                "bounds must be given for a row without a past price; got none in "
+                f"{describe_rows(unknown, low)}."
+            )
+        return low, high
+
+    def row_info(self, decision, law, portfolio):
+        _, prices, profits = self._search(law, portfolio)
+        near = decision[:, None] * np.exp([[-CHANGE, CHANGE]])
+        mean, around = law.mean(decision[:, None])[:, 0], law.mean(near)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            slope = np.log(around[:, 1] / around[:, 0]) / (2 * CHANGE)
+        profit = (decision - portfolio.costs["unit_cost"]) * mean
+        return {
+            "expected_cost": -profit,
+            "expected_profit": profit,
+            "mean": mean,
+            "elasticity": np.where(np.isfinite(slope), slope, 0.0),
+            "prices": prices,
+            "profits": profits,
+            "extrapolates": law.range.extrapolates(decision, portfolio),
+        }
+
+    # ------------------------------------------------------------------ charging
+
+    def charge(self, law, portfolio, outcomes):
+        """Pinball loss of the law of demand at the posted price, a row each; (n,).
+
+        The mean over levels from 5 to 95 %, and over the outcomes that were observed.
+        """
+        quantiles = law.quantile(LEVELS[None, :])[:, None, :]  # (n, 1, L)
+        short = outcomes[:, :, None] - quantiles
+        loss = (short * (LEVELS - (short < 0))).mean(axis=2)
+        seen = ~np.isnan(outcomes)
+        total = np.where(seen, loss, 0.0).sum(axis=1)
+        n_seen = seen.sum(axis=1)
+        return np.where(n_seen > 0, total / np.maximum(n_seen, 1), np.nan)
+
+    def reference_law(self, portfolio, pooled):
+        """The law that `score` compares with: a regression of each row on its own."""
+        return per_row_law(portfolio, pooled)
+
+    def stakes(self, law, portfolio):
+        return law.mean_distance()
+
+    def own_levels(self, law, portfolio):
+        return np.full(len(law), 0.5)
+
+
+def _refuse_prices(prices, parameter):
+    """Refuse what is no price; ``(n, m)``, NaN where missing."""
+    bad = ~np.isnan(prices) & ~((prices > 0) & np.isfinite(prices))
+    if bad.any():
+        values = np.where(bad, prices, np.inf).min(axis=1)
+        raise ValueError(
+            f"{parameter} must be above 0 and finite; got {describe_rows(bad.any(axis=1), values)}."
+        )
