@@ -42,7 +42,8 @@ class _Source:
         """Refuse columns that the frame lacks, or has twice."""
         columns = list(self.frame.columns)
         for parameter, name in parameters.items():
-            if columns.count(name) != 1 and not (parameter == "time" and name is None):
+            needless = parameter in ("time", "price") and name is None
+            if columns.count(name) != 1 and not needless:
                 raise ValueError(
                     f"{parameter}={name!r} is the name of {columns.count(name)} columns of the "
                     f"frame; it must be the name of one of {', '.join(map(repr, columns))}."
@@ -124,7 +125,7 @@ class _PolarsSource(_Source):
         if instance in lags:
             raise ValueError(
                 f"instance={instance!r} is also the name of a column of the result; it must not be "
-                f"one of lag_1 to {lags[0]}."
+                f"one of {lags[0]} to {lags[-1]}."
             )
         columns = {lag: table[:, k] for k, lag in enumerate(lags)}
         return pl.DataFrame({instance: labels, **columns})

@@ -6,6 +6,7 @@ import numpy as np
 
 from sklearn_pttf.datasets._frames import adapter
 from sklearn_pttf.datasets._periods import SHOWN, brief, place_in_order, place_in_time
+from sklearn_pttf.datasets._prices import lay_out_prices, mean_prices, settle_prices
 
 MOST_CELLS = 250_000_000  # of a table whose width nobody asked for; 2 GB
 
@@ -16,6 +17,7 @@ def from_long(
     instance,
     value,
     time=None,
+    price=None,
     fill="zero",
     calendar=None,
     offered=None,
@@ -53,8 +55,16 @@ def from_long(
         None: every record is one observation, from oldest to newest in the order of the file,
         and nothing is filled in.
 
+    price : str, default=None
+        Column of the price of a unit, above 0, at which a record's value came about. A record
+        without a value needs none. The result then has columns of prices beside those of values,
+        for `Pricing`. Several records of one instance in one period have the mean of their
+        prices, weighted by value (returns weigh nothing; the plain mean where nothing was sold).
+        Where `fill` is "zero", a period without a record has the last price before it, or
+        else the first after it, which is an assumption: the file does not tell what nobody paid.
+
     fill : {"zero", "missing"}, default="zero"
-        What a period without a record becomes: 0, or NaN.
+        What a period without a record becomes: 0, or NaN, and its price with it.
 
     calendar : str or sequence of dates, default=None
         The periods that there are.
@@ -82,8 +92,9 @@ def from_long(
 
     Returns
     -------
-    pandas or polars DataFrame of shape (n_instances, width)
-        Float64 columns ``lag_{width}``, ..., ``lag_2``, ``lag_1``, in units a period. pandas:
+    pandas or polars DataFrame of shape (n_instances, width), or (n_instances, 2 * width)
+        Float64 columns ``lag_{width}``, ..., ``lag_2``, ``lag_1``, in units a period; with `price`
+        then ``price_{width}``, ..., ``price_2``, ``price_1``, in money a unit. pandas:
         the index holds the instances' labels and is named after their column. polars: the
         labels are the first column, under their own name (so name the others as the
         observations of a problem: ``observations=X.columns[1:]``), and missing values are NaN. The
@@ -94,8 +105,9 @@ def from_long(
     ValueError
         If a parameter is not allowed, a column is unknown, the frame is empty, a label or
         date is missing, a date cannot be read or is not in the calendar, a value is
-        infinite or no number, a value is negative and `negatives` is "raise", or the table would
-        have more than 250 million cells and `width` is None.
+        infinite or no number, a value is negative and `negatives` is "raise", a record has a value
+        but no price or one that is not above 0, an instance with periods to fill in has no price
+        at all, or the table would have more than 250 million cells and `width` is None.
 
     ImportError
         If `calendar` is a frequency and pandas is not installed.
@@ -130,10 +142,23 @@ def from_long(
     product
     milk      10.0    9.0    0.0    0.0
     tea        3.0    0.0    0.0    5.0
+
+    With prices: on its second day milk was sold at 1.10 and at 0.65, and tea had its old price
+    until it was sold at another one.
+
+    >>> sales["euros"] = [4.0, 3.5, 1.0, 1.1, 0.65]
+    >>> X = from_long(
+    ...     sales, instance="product", value="units", time="day", price="euros", calendar="D"
+    ... )
+    >>> X.filter(like="price")
+             price_4  price_3  price_2  price_1
+    product
+    milk         NaN      NaN      1.0      1.0
+    tea          4.0      4.0      4.0      3.5
     """
     _check_options(time, fill, calendar, offered, negatives, width)
     source = adapter(frame)
-    source.check_columns(instance=instance, value=value, time=time)
+    source.check_columns(instance=instance, value=value, time=time, price=price)
     codes, labels = source.encode(instance)
     if np.any(codes < 0):
         raise ValueError(
@@ -141,16 +166,28 @@ def from_long(
             f"every record must say which instance it belongs to."
         )
     refuse = _Refusal(lambda some: source.pick(labels, some))
-    values = _read_values(source.numbers(value), codes, value, refuse)
+    values = _read_numbers(source.numbers(value), codes, f"value={value!r}", "Values", refuse)
+    prices = None
+    if price is not None:
+        named = f"price={price!r}"
+        prices = _read_numbers(source.numbers(price), codes, named, "Prices", refuse)
+        prices = settle_prices(prices, values, codes, named, refuse)
     if time is None:
         places, first, last = place_in_order(codes)
     else:
         places, first, last = place_in_time(codes, source, time, calendar, offered, refuse)
-    codes, places, values = _add_up(codes, places, values)
+    codes, places, values, prices = _add_up(codes, places, values, prices)
     values = _settle_negatives(values, codes, value, negatives, refuse)
-    table = _lay_out(codes, places, values, first, last, 0.0 if fill == "zero" else np.nan, width)
-    lags = [f"lag_{lag}" for lag in range(table.shape[1], 0, -1)]
-    return source.build(instance, labels, table, lags)
+    lengths, back = last - first + 1, last[codes] - places
+    history = _history(lengths, width, 1 if price is None else 2)
+    table = _lay_out(codes, back, values, history, 0.0 if fill == "zero" else np.nan)
+    steps = range(table.shape[1], 0, -1)
+    columns = [f"lag_{k}" for k in steps]
+    if price is not None:
+        paid = lay_out_prices(codes, back, prices, history, fill == "zero", refuse, named)
+        table = np.hstack([table, paid])
+        columns += [f"price_{k}" for k in steps]
+    return source.build(instance, labels, table, columns)
 
 
 def _check_options(time, fill, calendar, offered, negatives, width):
@@ -214,9 +251,9 @@ class _Refusal:
 # ---- values
 
 
-def _read_values(cells, codes, value, refuse):
-    """Values of the records as float64, NaN where missing."""
-    parameter, allowed = f"value={value!r}", "Values must be finite numbers, or missing."
+def _read_numbers(cells, codes, parameter, what, refuse):
+    """Values or prices of the records as float64, NaN where missing."""
+    allowed = f"{what} must be finite numbers, or missing."
 
     def show(cell):
         return repr(cells[cell]) if cells.dtype == object else str(cells[cell])
@@ -241,18 +278,20 @@ def _read_number(cell):
         return None
 
 
-def _add_up(codes, places, values):
+def _add_up(codes, places, values, prices=None):
     """Sum the records of one instance in one period; ordered by instance and period.
 
-    Equal whatever the order of the records, to the last bit.
+    With the mean of their prices. Equal whatever the order of the records, to the last bit.
     """
     n_places = places.max() + 1
     keys = codes * n_places + places
-    order = np.lexsort((values, keys))
-    keys = keys[order]
+    order = np.lexsort((values, keys) if prices is None else (prices, values, keys))
+    keys, values = keys[order], values[order]
     starts = np.flatnonzero(np.diff(keys, prepend=-1))
     codes, places = np.divmod(keys[starts], n_places)
-    return codes, places, np.add.reduceat(values[order], starts)
+    if prices is not None:
+        prices = mean_prices(prices[order], values, starts)
+    return codes, places, np.add.reduceat(values, starts), prices
 
 
 def _settle_negatives(values, codes, value, negatives, refuse):
@@ -274,34 +313,46 @@ def _settle_negatives(values, codes, value, negatives, refuse):
 # ---- the table
 
 
-def _lay_out(codes, places, values, first, last, blank, width):
-    """One row an instance, the newest period in the last column; ``(n_instances, width)``.
+def _history(lengths, width, n_tables):
+    """Which periods instances have, the newest last; bool ``(n_instances, width)``.
 
     Parameters
     ----------
-    codes, places, values : ndarray of shape (n_cells,)
-        Instance, period and value of the cells that have a record.
-
-    first, last : ndarray of shape (n_instances,)
-        First and last period of every instance.
-
-    blank : float
-        Value of the periods between these that have no record.
+    lengths : ndarray of shape (n_instances,)
+        Number of periods from the first of every instance to its last.
 
     width : int or None
         Number of columns; None: the longest history.
+
+    n_tables : int
+        How many tables of this shape the result has.
     """
-    lengths = last - first + 1
     if width is None:
         width = lengths.max()
-        if len(first) * width > MOST_CELLS:
+        if n_tables * len(lengths) * width > MOST_CELLS:
             raise ValueError(
-                f"{len(first):,} instances of up to {width:,} periods are too many for a table; is "
-                "a date wrong? width keeps the newest periods only."
+                f"{len(lengths):,} instances of up to {width:,} periods are too many for a table; "
+                "is a date wrong? width keeps the newest periods only."
             )
-    table = np.full((len(first), width), np.nan)
-    table[np.arange(width, 0, -1) <= lengths[:, np.newaxis]] = blank
-    back = last[codes] - places
+    return np.arange(width, 0, -1) <= lengths[:, np.newaxis]
+
+
+def _lay_out(codes, back, values, history, blank):
+    """One row an instance, the newest period in the last column; of the shape of `history`.
+
+    Parameters
+    ----------
+    codes, back, values : ndarray of shape (n_cells,)
+        Instance, number of periods before its last one, and value of the cells that have a record.
+
+    history : bool ndarray of shape (n_instances, width)
+        Which periods instances have.
+
+    blank : float
+        Value of the periods that have no record.
+    """
+    width = history.shape[1]
+    table = np.where(history, blank, np.nan)
     kept = back < width
     table[codes[kept], width - 1 - back[kept]] = values[kept]
     return table
