@@ -114,9 +114,21 @@ def ratios_to(demand, x, level, slope):
 
 
 def curve_law(level, slope, ratios, x, integer):
-    """Laws with the atoms ``level * exp(slope * x) * ratios``, rounded if they are whole."""
+    """Laws with the atoms ``level * exp(slope * x) * ratios``, made whole if need be."""
     atoms = (level * np.exp(slope * x))[:, None] * ratios
-    return WeightedAtoms(np.rint(atoms) if integer else atoms)
+    return whole_law(atoms, np.ones_like(atoms)) if integer else WeightedAtoms(atoms)
+
+
+def whole_law(atoms, weights):
+    """Laws of whole numbers with the means of other atoms, each split between its neighbours.
+
+    Rounded atoms would let expected demand fall with price in steps, and that of slow rows be 0.
+    """
+    low = np.floor(atoms * (1 + 1e-12) + 1e-9)  # what is whole but for rounding stays one atom
+    above = np.nan_to_num(np.clip(atoms - low, 0.0, 1.0))
+    return WeightedAtoms(
+        np.hstack([low, low + 1]), np.hstack([weights * (1 - above), weights * above])
+    )
 
 
 def per_row_law(portfolio, pooled):
@@ -151,9 +163,9 @@ def per_row_law(portfolio, pooled):
     )
     if not cold.any():
         return own
-    width = max(own.atoms.shape[1], len(pooled))
-    atoms = np.full((len(cold), width), np.nan)
-    atoms[:, : own.atoms.shape[1]] = np.where(own.weights > 0, own.atoms, np.nan)
-    atoms[cold] = np.nan
-    atoms[cold, : len(pooled)] = pooled
-    return WeightedAtoms(atoms)
+    shape = len(cold), max(own.atoms.shape[1], len(pooled))
+    atoms, weights = np.zeros(shape), np.zeros(shape)
+    atoms[:, : own.atoms.shape[1]], weights[:, : own.atoms.shape[1]] = own.atoms, own.weights
+    weights[cold] = 0.0
+    atoms[cold, : len(pooled)], weights[cold, : len(pooled)] = pooled, 1.0
+    return WeightedAtoms(atoms, weights)

@@ -275,8 +275,9 @@ class PriceHead(DemandHead):
         tilt, bend = self.slopes(hidden).unbind(-1)
         log_curve = (curve + x * (tilt + bend * x)).clamp(-9, 9)
         numbers, doubt = last(hidden).flatten(1, 2), rows.slope_doubt().unsqueeze(-1) * x
-        facts = facts.repeated(x.shape[-1])
-        return self._output(numbers, facts, units, log_curve.flatten(1), doubt.flatten(1))
+        facts, log_curve = facts.repeated(x.shape[-1]), log_curve.flatten(1)
+        output = self._output(numbers, facts, units, log_curve, doubt.flatten(1))
+        return output._replace(middle=facts.level * log_curve.detach().exp())
 
 
 class RealHead(Head):

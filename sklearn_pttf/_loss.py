@@ -5,6 +5,7 @@ from torch import nn
 
 TAIL_POWER = -0.6  # of level * (1 - level), in the weight of a level
 FAR = 50.0  # times a row's typical uncertainty
+MOST_LOST = 3.0  # of a row, as a share of what is at stake
 SHARPNESS = 0.03  # of a choice between candidates, as a share of what is at stake
 
 
@@ -107,4 +108,4 @@ def lost_profit(curve, margins, profit):
     stake = (margins.abs() * curve.detach()).amax(-1, keepdim=True).clamp_min(1e-20)
     choice = (expected / (SHARPNESS * stake)).softmax(-1)
     lost = profit.amax(-1) - (choice * profit).sum(-1)
-    return (lost / stake.squeeze(-1)).clamp_max(10.0)
+    return (lost / stake.squeeze(-1)).clamp_max(MOST_LOST)

@@ -45,11 +45,13 @@ def check_price(price, problem, n_rows):
         raise ValueError(
             f"price must be None for {problem!r}, which knows no prices; got {price!r}."
         )
-    values = np.asarray(price, dtype=float)
+    allowed = f"price must be a number or of shape ({n_rows},), one a row"
+    try:
+        values = np.asarray(price, dtype=float)
+    except (TypeError, ValueError):
+        raise ValueError(f"{allowed}; got {price!r}.") from None
     if values.shape not in ((), (n_rows,)):
-        raise ValueError(
-            f"price must be a number or of shape ({n_rows},), one a row; got shape {values.shape}."
-        )
+        raise ValueError(f"{allowed}; got shape {values.shape}.")
     values = np.broadcast_to(values, (n_rows,)).copy()
     bad = ~(np.isfinite(values) & (values > 0))
     if bad.any():
@@ -88,7 +90,22 @@ class DecisionMixin:
         X = check_table(self, X, reset=False)
         names = getattr(self, "feature_names_in_", None)
         problem.check_roles(names, self.n_features_in_, self.observation_columns_)
+        self._check_prices(problem, names)
         return problem.read(X, names, self.observation_columns_, self.integer_)
+
+    def _check_prices(self, problem, names):
+        """Refuse another problem that has prices where that of `fit` had none, or other ones."""
+        fitted = self.problem_
+        if problem.of_prices != fitted.of_prices:
+            kind = "have prices" if fitted.of_prices else "have no prices"
+            raise ValueError(f"problem must {kind}, as that of fit; got {problem!r}.")
+        if problem.of_prices:
+            columns = [p.price_positions(names, self.n_features_in_) for p in (problem, fitted)]
+            if columns[0] != columns[1]:
+                raise ValueError(
+                    f"problem={problem!r} names other columns of prices than fit did, or in "
+                    f"another order; those of fit are {columns[1]}."
+                )
 
     def _predict_law_of_mean(self, portfolio, spread=True):
         """Law of every row's mean; without ``spread`` no more than where it is.
@@ -196,7 +213,10 @@ class DecisionMixin:
         """
         check_is_fitted(self)
         problem = self.problem_ if problem is None else check_problem(problem)
-        laws = self._laws_to_decide(self._read(X, problem), problem, spread=return_info)
+        portfolio = self._read(X, problem)
+        if problem.of_prices:
+            problem.warn_of_losses(portfolio)
+        laws = self._laws_to_decide(portfolio, problem, spread=return_info)
         decisions, rows, of_all = [], [], {}
         for law, piece in laws:
             if not return_info:
@@ -284,6 +304,8 @@ class DecisionMixin:
         check_whole("horizon", horizon, 1, MOST_PERIODS)
         if price is not None:
             portfolio = portfolio.at_price(check_price(price, self.problem_, len(portfolio)))
+        if of_mean and portfolio.prices is not None:
+            raise ValueError(f"of_mean must be False for demand at prices; got {of_mean!r}.")
         if of_mean and horizon != 1:
             raise ValueError(f"horizon must be 1 with of_mean=True; got {horizon!r}.")
         found = self._laws_of_means(portfolio, True) if of_mean else self._laws(portfolio, horizon)

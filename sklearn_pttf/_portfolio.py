@@ -38,6 +38,9 @@ class Portfolio:
     posted : ndarray of shape (n_instances,), default=None
         Price at which the next outcome is made. None: the row's usual price.
 
+    usual : ndarray of shape (n_instances,), default=None
+        Usual price of a row that has had none. None: the posted one.
+
     outcomes : ndarray of shape (n_instances, n_outcomes), default=None
         Later outcomes, never evidence. Synthetic portfolios have them.
 
@@ -61,6 +64,7 @@ class Portfolio:
     errors: np.ndarray = None
     prices: np.ndarray = None
     posted: np.ndarray = None
+    usual: np.ndarray = None
     outcomes: np.ndarray = None
     parameters: dict = field(default_factory=dict)
 
@@ -93,12 +97,12 @@ class Portfolio:
         return self.mask.sum(axis=1)
 
     def usual_prices(self):
-        """Geometric mean of every row's prices, its posted one where it has none; NaN without."""
+        """Geometric mean of every row's prices; ``usual`` where it has none, NaN without."""
         seen = ~np.isnan(self.prices)
         count = seen.sum(axis=1)
         logs = np.log(np.where(seen, self.prices, 1.0)).sum(axis=1) / np.maximum(count, 1)
-        posted = np.full(len(self), np.nan) if self.posted is None else self.posted
-        return np.where(count > 0, np.exp(logs), posted)
+        otherwise = self.posted if self.usual is None else self.usual
+        return np.where(count > 0, np.exp(logs), np.nan if otherwise is None else otherwise)
 
     def posted_prices(self):
         """Price at which every row's next outcome is made: posted, else its usual one."""
@@ -121,6 +125,7 @@ class Portfolio:
             errors=some(self.errors),
             prices=some(self.prices),
             posted=some(self.posted),
+            usual=some(self.usual),
             outcomes=some(self.outcomes),
             parameters={
                 name: value[rows] if np.ndim(value) else value
@@ -158,8 +163,11 @@ class Portfolio:
         return replace(self, observations=observations, prices=prices, posted=posted), outcomes
 
     def at_price(self, posted):
-        """The same instances, whose next outcomes are made at other prices ``(n_instances,)``."""
-        return replace(self, posted=posted)
+        """The same instances, whose next outcomes are made at other prices ``(n_instances,)``.
+
+        Their usual prices stay: a price that is asked about says nothing of the row.
+        """
+        return replace(self, posted=posted, usual=self.usual_prices())
 
     def with_constraints(self, constraints):
         """The same instances with other bounds and limits."""

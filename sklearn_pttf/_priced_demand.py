@@ -14,7 +14,8 @@ from sklearn_pttf._curves import log_curve
 from sklearn_pttf._demand import Random, by_family, column, draw_cells, draw_instances, hide
 
 ELASTICITY_FAMILIES = ("lognormal", "segments")
-FARTHEST = 2.0  # log of a price over the reference price
+FARTHEST = 1.2  # log of a price over the reference price
+NEAREST_BOUND, FARTHEST_BOUND = 0.1, 0.7  # of the log of a bound over the usual price
 N_SHIFTS = 6  # most common deviations from reference prices
 
 
@@ -54,7 +55,7 @@ def _elasticities(random, hyper, mean):
         ELASTICITY_FAMILIES, hyper["elasticity_family"], 1, column(logs), of_family
     )
     spread = column(hyper["elasticity_spread"])
-    return (column(hyper["elasticity"]) * (spread * standard.squeeze(-1)).exp()).clamp(0.02, 15.0)
+    return (column(hyper["elasticity"]) * (spread * standard.squeeze(-1)).exp()).clamp(0.02, 10.0)
 
 
 def _log_demand(random, hyper, elasticity, x):
@@ -140,8 +141,9 @@ def draw_priced_portfolios(
     shock = shock * (endogeneity != 0)
     past = (past + endogeneity * shock).clamp(-FARTHEST, FARTHEST)
 
-    low = usual - 0.1 - 0.9 * random.uniform(size, n)
-    high = usual + 0.1 + 0.9 * random.uniform(size, n)
+    room = FARTHEST_BOUND - NEAREST_BOUND
+    low = usual - NEAREST_BOUND - room * random.uniform(size, n)
+    high = usual + NEAREST_BOUND + room * random.uniform(size, n)
     anywhere = torch.lerp(column(low), column(high), random.uniform(size, n, n_posted))
     posted = torch.where(random.uniform(size, n, n_posted) < 0.4, like_past, anywhere)
     posted = posted.clamp(-FARTHEST, FARTHEST)

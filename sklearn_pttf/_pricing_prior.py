@@ -18,8 +18,8 @@ from sklearn_pttf._priced_demand import (
 from sklearn_pttf._prior import SyntheticPrior
 from sklearn_pttf._prior_draws import PriorDraws, parameters_of
 
-N_POSTED = 4  # prices of a row that pretraining charges outcomes at
-N_CANDIDATES = 12  # prices of a row that pretraining chooses from
+N_POSTED = 3  # prices of a row that pretraining charges outcomes at
+N_CANDIDATES = 10  # prices of a row that pretraining chooses from
 
 RANGES = {
     "elasticity": RangeRule(0.01, 15.0, log=True),
@@ -90,7 +90,7 @@ class PricingPrior(PriorDraws, BaseEstimator):
             "exponential", "logit")
         Shapes of demand curves, equally likely or with weights; one a portfolio.
 
-    elasticity : range, default=(0.3, 6.0)
+    elasticity : range, default=(0.3, 5.0)
         Price elasticity of demand at the reference price, without its sign, typical of the
         portfolio; log.
 
@@ -169,7 +169,7 @@ class PricingPrior(PriorDraws, BaseEstimator):
         *,
         demand=None,
         curve_families=CURVE_FAMILIES,
-        elasticity=(0.3, 6.0),
+        elasticity=(0.3, 5.0),
         elasticity_families=ELASTICITY_FAMILIES,
         elasticity_spread=(0.0, 0.6),
         level_correlation=(-0.8, 0.8),
@@ -237,7 +237,7 @@ class PricingPrior(PriorDraws, BaseEstimator):
     def draw_batch(self, n_portfolios, n_instances, n_observations, n_outcomes, generator):
         """Inputs of the network and targets of its loss; dicts of Tensor.
 
-        Outcomes are spread over four posted prices, and the curve is known at twelve candidates.
+        Outcomes are spread over three posted prices, and the curve is known at ten candidates.
         """
         seed = np.random.RandomState(self._seed(generator))
         draw = draw_priced_portfolios(

@@ -1,5 +1,6 @@
 """Demand curves by regression: every row on its own, and shrunken to the pool."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn_pttf._demand_curve import (
     log_changes,
     per_row_law,
     ratios_to,
+    whole_law,
 )
 from sklearn_pttf._laws import WeightedAtoms
 from sklearn_pttf._mixin import DecisionMixin
@@ -37,6 +39,10 @@ class _PriceDecider(DecisionMixin, BaseEstimator):
                 f"problem must be a pricing problem such as Pricing; got {self.problem!r}."
             )
         return super()._read_to_fit(X)
+
+    def _mean_demand(self, portfolio, prices):
+        # laws of whole numbers have the same means, and more atoms
+        return super()._mean_demand(replace(portfolio, integer=False), prices)
 
 
 class PerRowDemandCurve(_PriceDecider):
@@ -216,9 +222,8 @@ class PooledDemandCurve(_PriceDecider):
         factor = np.exp(doubt * DOUBT_NODES - doubt**2 / 2)[:, :, None] * pool.ratios
         atoms = (level * np.exp(slope * x))[:, None] * factor.reshape(len(x), -1)
         weights = np.repeat(DOUBT_WEIGHTS, len(pool.ratios))
-        if portfolio.integer:
-            atoms = np.rint(atoms)
-        return WeightedAtoms(atoms, np.broadcast_to(weights, atoms.shape))
+        weights = np.broadcast_to(weights, atoms.shape)
+        return whole_law(atoms, weights) if portfolio.integer else WeightedAtoms(atoms, weights)
 
 
 def _row_scores(demand, x, slope):

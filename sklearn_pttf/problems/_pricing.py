@@ -1,5 +1,6 @@
 """Setting a price for every row."""
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -29,7 +30,7 @@ class Pricing(DecisionProblem):
     falls with price [1]_.
 
     ``decide(X, return_info=True)`` gives, a row each, ``expected_profit``, the ``elasticity`` of
-    demand at the price, ``prices`` and ``profits``, the curve of expected profit over the prices
+    demand at the price, negative where demand falls, ``prices`` and ``profits``, the curve of expected profit over the prices
     that were searched, and ``extrapolates``: whether the price is lower or higher than any that a
     row of `fit` has had, or more than twice as far from the row's usual price as any row's.
 
@@ -43,7 +44,8 @@ class Pricing(DecisionProblem):
         missing says nothing.
 
     unit_cost : float, str or Column, default=0.0
-        What a unit costs, in money.
+        What a unit costs, in money. Above the upper bound every sale loses money: the decision is
+        then the upper bound, with a warning.
 
     bounds : tuple of (float, str, Column or None), default=None
         Lowest and highest price that may be set. None, or a missing cell: two thirds, and one and a
@@ -97,7 +99,7 @@ class Pricing(DecisionProblem):
 
     def observation_positions(self, names, n_columns):
         demands = self._positions("demands", names, n_columns)
-        prices = self._positions("prices", names, n_columns)
+        prices = self.price_positions(names, n_columns)
         if len(prices) != len(demands):
             raise ValueError(
                 "prices and demands must pair up, a column of each in the same order; got "
@@ -115,6 +117,10 @@ class Pricing(DecisionProblem):
             if any(positions.count(k) > 1 for k in positions):
                 raise ValueError(f"{name}={getattr(self, name)!r} lists a column twice.")
         return demands
+
+    def price_positions(self, names, n_columns):
+        """Positions of the columns that hold past prices; list of int."""
+        return self._positions("prices", names, n_columns)
 
     def _positions(self, name, names, n_columns):
         """Positions of the columns of a parameter that lists some."""
@@ -138,7 +144,7 @@ class Pricing(DecisionProblem):
             for parameter, columns in self._references().items()
             for column in columns
         }
-        return others | set(self._positions("prices", names, n_columns))
+        return others | set(self.price_positions(names, n_columns))
 
     def check_roles(self, names, n_columns, positions):
         if self.observation_positions(names, n_columns) != list(positions):
@@ -160,7 +166,7 @@ class Pricing(DecisionProblem):
 
     def read(self, X, names=None, positions=None, integer=None):
         portfolio = super().read(X, names, positions, integer)
-        prices = numeric_columns(X, self._positions("prices", names, X.shape[1]))
+        prices = numeric_columns(X, self.price_positions(names, X.shape[1]))
         _refuse_prices(prices, "prices")
         lone = portfolio.mask & np.isnan(prices)
         if lone.any():
@@ -235,6 +241,17 @@ class Pricing(DecisionProblem):
         """
         return self.solve_with_info(law, portfolio)[0]
 
+    def warn_of_losses(self, portfolio):
+        """Warn of rows whose unit cost is above their upper bound."""
+        cost, high = portfolio.costs["unit_cost"], portfolio.constraints["high"]
+        if (cost > high).any():
+            pairs = np.stack([cost, high], axis=1)
+            warnings.warn(
+                "unit_cost is above the upper bound, which is then the decision; got (unit_cost, "
+                f"high) {describe_rows(cost > high, pairs)}.",
+                stacklevel=3,
+            )
+
     def solve_with_info(self, law, portfolio):
         return self._search(law, portfolio)[0], {}
 
@@ -257,7 +274,8 @@ class Pricing(DecisionProblem):
             best = np.where(better, inner[rows, k], best)
             most = np.where(better, found[rows, k], most)
             width = 2 * width / (N_REFINED + 1)
-        return best, grid, profits
+        loses = portfolio.costs["unit_cost"] > high
+        return np.where(loses, high, best), grid, profits
 
     @staticmethod
     def _profits(law, prices, portfolio):

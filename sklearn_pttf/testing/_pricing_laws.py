@@ -12,7 +12,8 @@ class LinearDemand(PortfolioLaw):
     """Normal demand around ``intercept - slope * price``, with coefficients that rows differ in.
 
     Intercepts and slopes are bivariate normal over the portfolio. Prices of a row's observations
-    are drawn evenly from a range.
+    are drawn evenly from a range. What falls below 0 is observed as 0, which is left out of account
+    elsewhere: choose parameters for which it hardly happens.
 
     Parameters
     ----------
@@ -154,5 +155,9 @@ class LinearDemand(PortfolioLaw):
         ndarray of shape (n,)
         """
         intercept, slope = self.posterior(portfolio)[0].T
-        falls = np.maximum(-slope, 1e-12)
-        return np.clip((intercept / falls + unit_cost) / 2, low, high)
+        low, high, unit_cost = (np.broadcast_to(v, slope.shape) for v in (low, high, unit_cost))
+        falls = np.where(slope < 0, -slope, 1.0)
+        top = np.where(slope < 0, (intercept / falls + unit_cost) / 2, high)
+        prices = np.stack([low, np.clip(top, low, high), high])
+        profits = (prices - unit_cost) * (intercept + slope * prices)
+        return prices[profits.argmax(axis=0), np.arange(len(slope))]
