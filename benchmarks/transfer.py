@@ -2,7 +2,8 @@
 
 ::
 
-    python benchmarks/transfer.py --jobs 2                                # 5 hours of one core
+    python benchmarks/transfer.py --jobs 2                                # 7 hours of one core
+    python benchmarks/transfer.py --methods bayes pretrained auto         # 2 hours: no scratch
     python benchmarks/transfer.py --part real TABLE.csv [TABLE.csv ...]   # 1 hour
     python benchmarks/transfer.py --part other-levels                     # 1 hour
     python benchmarks/transfer.py --part cost                             # 20 minutes
@@ -264,7 +265,7 @@ def favourable(options):
     """Cases with laws that are known; tables, CSV and figure."""
     sources = {case: read_truth(case) for case in options.cases}
     checkpoints = {case: pretrained_checkpoint(case, options) for case in options.cases}
-    methods = METHODS["favourable"]
+    methods = options.methods or METHODS["favourable"]
     cells = [
         Cell(case, N, n, TAU, seed, method)
         for case, N, n in product(options.cases, options.sizes or SIZES, options.widths)
@@ -272,8 +273,9 @@ def favourable(options):
         for method in methods
     ]
     results = run(cells, sources, checkpoints, options)
-    print_dominance(results, "auto")
-    print_dominance(results, "auto+baselines")
+    if "scratch" in methods:
+        print_dominance(results, "auto")
+        print_dominance(results, "auto+baselines")
     print_economies(results)
     print_other_levels(results, "auto")
     if options.figure:
@@ -345,7 +347,9 @@ def draw_curves(path, results):
     for (row, n), (column, case) in product(enumerate(widths), enumerate(cases)):
         ax = axes[row, column]
         sizes = [N for other, N, m, _ in results if (other, m) == (case, n)]
-        for method in METHODS["favourable"][1:]:
+        for method in [
+            m for m in METHODS["favourable"][1:] if m in results[cases[0], sizes[0], n, TAU]
+        ]:
             groups = [results[case, N, n, TAU] for N in sizes]
             points = [above(costs_of(g, method), costs_of(g, "bayes")) for g in groups]
             values, half = np.transpose(points)
@@ -512,6 +516,9 @@ def main():
     parser.add_argument("--sizes", nargs="+", type=int, help="N, other than the part's")
     parser.add_argument("--widths", nargs="+", type=int, default=WIDTHS, help="n")
     parser.add_argument("--seeds", type=int, help="most draws of a cell")
+    parser.add_argument(
+        "--methods", nargs="+", choices=METHODS["favourable"], help="of favourable; default: all"
+    )
     parser.add_argument("--steps", type=int, help="of pretraining, other than the recipes'")
     parser.add_argument("--cache", type=Path, default=HERE / ".cache", help="directory")
     parser.add_argument("--redo", nargs="+", default=(), help="methods to fit again")
