@@ -157,6 +157,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
     (14,)
     """
 
+    _follows_prices = True
     _parameter_constraints = {
         "problem": [DecisionProblem, None],
         "checkpoint": [str, Path, Checkpoint, None],

@@ -39,6 +39,21 @@ def check_problem(problem, default=Newsvendor):
     return problem
 
 
+def refuse_prices(problem):
+    """Refuse a pricing problem where decisions are charged on outcomes.
+
+    Raises
+    ------
+    ValueError
+        If decisions are prices.
+    """
+    if problem.of_prices:
+        raise ValueError(
+            f"problem={problem!r} cannot be charged in hindsight: outcomes at prices that were not "
+            "set are not known. `score` charges the law of demand at the posted price."
+        )
+
+
 def check_price(price, problem, n_rows):
     """One price a row, (n,) float64."""
     if not problem.of_prices:
@@ -67,10 +82,16 @@ class DecisionMixin:
     """
 
     _default_problem = Newsvendor  # that None stands for
+    _follows_prices = False  # whether laws of outcomes depend on the posted price
 
     def _read_to_fit(self, X):
         """Validate X, settle what the columns mean, and give its `Portfolio`."""
         self.problem_ = clone(check_problem(self.problem, self._default_problem))
+        if self.problem_.of_prices and not self._follows_prices:
+            raise ValueError(
+                f"problem must have no prices for {type(self).__name__}, whose laws do not depend "
+                f"on any; got {self.problem!r}."
+            )
         X = check_table(self, X, reset=True)
         names = getattr(self, "feature_names_in_", None)
         self.observation_columns_ = np.array(
@@ -87,25 +108,28 @@ class DecisionMixin:
         """The portfolio of later rows, with the observation columns of `fit`."""
         check_is_fitted(self)
         problem = self.problem_ if problem is None else problem
+        if problem.of_prices != self.problem_.of_prices:
+            raise ValueError(
+                f"problem={problem!r} cannot be decided after a fit with {self.problem_!r}: one of "
+                "them is about prices and the other is not."
+            )
         X = check_table(self, X, reset=False)
         names = getattr(self, "feature_names_in_", None)
         problem.check_roles(names, self.n_features_in_, self.observation_columns_)
-        self._check_prices(problem, names)
+        if problem.of_prices:
+            self._check_prices(problem, names)
         return problem.read(X, names, self.observation_columns_, self.integer_)
 
     def _check_prices(self, problem, names):
-        """Refuse another problem that has prices where that of `fit` had none, or other ones."""
-        fitted = self.problem_
-        if problem.of_prices != fitted.of_prices:
-            kind = "have prices" if fitted.of_prices else "have no prices"
-            raise ValueError(f"problem must {kind}, as that of fit; got {problem!r}.")
-        if problem.of_prices:
-            columns = [p.price_positions(names, self.n_features_in_) for p in (problem, fitted)]
-            if columns[0] != columns[1]:
-                raise ValueError(
-                    f"problem={problem!r} names other columns of prices than fit did, or in "
-                    f"another order; those of fit are {columns[1]}."
-                )
+        """Refuse another problem that pairs demand with other prices."""
+        own, fitted = (
+            each.price_positions(names, self.n_features_in_) for each in (problem, self.problem_)
+        )
+        if own != fitted:
+            raise ValueError(
+                f"problem={problem!r} names other columns of prices than fit did, or in another "
+                f"order; those of fit are {fitted}."
+            )
 
     def _predict_law_of_mean(self, portfolio, spread=True):
         """Law of every row's mean; without ``spread`` no more than where it is.

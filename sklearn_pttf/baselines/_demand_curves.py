@@ -28,6 +28,7 @@ LEAST = 1e-8
 class _PriceDecider(DecisionMixin, BaseEstimator):
     """An estimator of pricing problems."""
 
+    _follows_prices = True
     _parameter_constraints = {"problem": [DecisionProblem]}
 
     def __init__(self, problem):

@@ -30,9 +30,10 @@ class Pricing(DecisionProblem):
     falls with price [1]_.
 
     ``decide(X, return_info=True)`` gives, a row each, ``expected_profit``, the ``elasticity`` of
-    demand at the price, negative where demand falls, ``prices`` and ``profits``, the curve of expected profit over the prices
-    that were searched, and ``extrapolates``: whether the price is lower or higher than any that a
-    row of `fit` has had, or more than twice as far from the row's usual price as any row's.
+    demand at the price, negative where demand falls, ``prices`` and ``profits``, the curve of
+    expected profit over the prices that were searched, and ``extrapolates``: whether the price is
+    lower or higher than any that a row of `fit` has had, or more than twice as far from the row's
+    usual price as any row's.
 
     Parameters
     ----------

@@ -38,7 +38,7 @@ class LinearDemand(PortfolioLaw):
     >>> law = LinearDemand(100.0, 10.0, 15.0, 1.5)
     >>> portfolio = law.sample(3, 5, random_state=0)
     >>> law.best_price(portfolio, low=3.0, high=8.0, unit_cost=1.0).round(2)
-    array([5.62, 5.59, 5.43])
+    array([5.11, 6.05, 4.9 ])
     """
 
     def __init__(
