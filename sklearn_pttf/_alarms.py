@@ -112,6 +112,8 @@ def warn_of_conflict(predict, portfolio, rng):
         return
     shown = ", ".join(str(row) for row in rows[outside][:5])
     advice = "prior=RealValuedPrior(...)" if portfolio.real else OWN_PRIOR
+    if portfolio.prices is not None:
+        advice = "prior=PricingPrior(...)"
     warnings.warn(
         f"the predictive law does not fit: in {outside.mean():.0%} of {len(rows):,} rows an "
         f"observation lies outside of the central {1 - 2 * OUTER:.0%} of the law that the others "

@@ -65,7 +65,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
 
     finetune : FinetuneStrategy, AutoFinetune, "auto" or None, default="auto"
         How the weights are trained on the rows of `fit`. ``"auto"`` is `AutoFinetune`: all
-        weights from 150 rows on, and below that only if the pretrained law is visibly wrong.
+        weights from 150 rows on, and below that only if the pretrained law may be wrong.
         None: the pretrained weights are used as they are. Whatever is trained is used only
         where it was cheaper on rows that it was not trained on.
 

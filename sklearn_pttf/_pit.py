@@ -1,6 +1,8 @@
 """The probability integral transform of outcomes, and how often it is below a level."""
 
 import numpy as np
+from numpy.polynomial import legendre
+from scipy import stats
 from sklearn.utils import Bunch, check_array, check_random_state
 
 from sklearn_pttf._laws import PredictiveDistribution, check_levels
@@ -189,3 +191,29 @@ def _cdf_below_and_at(law, y):
     smaller = np.where(y == 0, -np.finfo(float).tiny, np.nextafter(y, -np.inf))
     at = np.clip(law.cdf(y), 0.0, 1.0)
     return np.clip(law.cdf(smaller), 0.0, at), at
+
+
+def smooth_test(pit, order=3):
+    """p-value of Neyman's smooth test that PITs are uniform.
+
+    Of orders one to three it looks for laws that are too low or high, too wide or narrow, and
+    skewed; each by a Legendre polynomial of the PITs [1]_. Values are taken as independent.
+
+    Parameters
+    ----------
+    pit : ndarray of shape (n,)
+
+    order : int, default=3
+
+    Returns
+    -------
+    float
+
+    References
+    ----------
+    .. [1] J. Neyman, "Smooth test for goodness of fit", Skandinavisk Aktuarietidskrift 20 (1937),
+       149-199.
+    """
+    sums = legendre.legvander(2 * pit - 1, order)[:, 1:].sum(axis=0)
+    scores = sums * np.sqrt((2 * np.arange(1, order + 1) + 1) / len(pit))
+    return float(stats.chi2.sf((scores**2).sum(), order))

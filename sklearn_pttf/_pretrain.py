@@ -43,7 +43,7 @@ class PortfolioStream(IterableDataset):
 
     Parameters
     ----------
-    prior : SyntheticPrior or RealValuedPrior
+    prior : SyntheticPrior, RealValuedPrior or PricingPrior
         Where portfolios come from.
 
     steps : iterable of int
@@ -254,7 +254,7 @@ def pretrain(
 
     Parameters
     ----------
-    prior : SyntheticPrior or RealValuedPrior, default=None
+    prior : SyntheticPrior, RealValuedPrior or PricingPrior, default=None
         Where portfolios come from. None: that of the network's kind of outcomes at its defaults,
         demand unless ``network`` or ``checkpoint`` is of real values. Its parameters count,
         not what it was fitted to: give ``SyntheticPrior().calibrated(X)`` to use real
@@ -334,7 +334,8 @@ def pretrain(
     problem = Newsvendor() if problem is None else problem
     if prior is not None and not isinstance(prior, PriorDraws):
         raise ValueError(
-            f"prior must be a SyntheticPrior, a RealValuedPrior or None; got {prior!r}."
+            "prior must be a SyntheticPrior, a RealValuedPrior, a PricingPrior or None; got "
+            f"{prior!r}."
         )
     if not isinstance(problem, DecisionProblem):
         raise ValueError(f"problem must be a DecisionProblem or None; got {problem!r}.")

@@ -45,6 +45,7 @@ from sklearn_pttf.finetune._data import (
 )
 from sklearn_pttf.finetune._replay import Replay
 from sklearn_pttf.problems import Newsvendor
+from sklearn_pttf.testing import GammaPoisson
 
 NAN = np.nan
 TINY = NetworkConfig(width=16, n_layers=1, n_tokens=4, n_heads=2, observation_width=8)
@@ -477,19 +478,26 @@ def test_out_of_time_is_no_interrupt(checkpoint, table):
 
 
 def test_auto_trains_on_few_rows_only_where_the_prior_is_wrong(checkpoint):
-    X = make_demand_portfolio(100, 4, noise=0.3, random_state=0)
+    X = GammaPoisson(10.0, 1.0).sample(100, 4, random_state=0).observations
     auto = AutoFinetune(max_seconds=0.01, baselines=False)
     right = PretrainedDecisionTransformer(finetune=auto, random_state=0).fit(X)
     wrong = _estimator(checkpoint, finetune=auto).fit(X)
     assert "the pretrained law fits them" in right.finetune_report_["reason"]
-    assert right.finetune_report_["prior_conflict"] > 0.01
+    assert right.finetune_report_["prior_conflict"] > 12 / 100
     assert "reason" not in wrong.finetune_report_
     assert wrong.finetune_report_["prior_conflict"] < 1e-6
 
 
 @pytest.mark.parametrize(
     ("n_rows", "conflict", "trained"),
-    [(149, 0.5, False), (149, 0.001, True), (150, 0.5, True), (100_000, 0.5, True)],
+    [
+        (149, 0.5, False),
+        (149, 0.001, True),
+        (30, 0.41, False),
+        (30, 0.39, True),
+        (150, 0.5, True),
+        (100_000, 0.5, True),
+    ],
 )
 def test_the_rule_of_auto(n_rows, conflict, trained):
     strategy = AutoFinetune(max_seconds=7.0, baselines=False).choose(n_rows, conflict)

@@ -23,6 +23,7 @@ from sklearn_pttf._parametric import (
     RoundedLaw,
     ZeroInflatedLognormalLaw,
 )
+from sklearn_pttf._pit import smooth_test
 from sklearn_pttf.baselines import PooledRatio
 from sklearn_pttf.inspection import CalibrationDisplay, coverage_table, pit_values
 from sklearn_pttf.inspection._calibration_display import _histogram
@@ -443,3 +444,21 @@ def test_display_says_that_matplotlib_is_missing(data, monkeypatch):
         CalibrationDisplay.from_law(law, y)
     with pytest.raises(ImportError, match=r"CalibrationDisplay\.plot requires"):
         CalibrationDisplay([0.5], [0.5], [0.1]).plot()
+
+
+def test_smooth_test_by_hand():
+    """Squares of sums of Legendre polynomials, scaled to variance one."""
+    pit = np.array([0.1, 0.4, 0.45, 0.9])
+    score = np.sqrt(3 / 4) * np.sum(2 * pit - 1)
+    assert smooth_test(pit, order=1) == pytest.approx(stats.chi2.sf(score**2, 1))
+    square = np.sqrt(5 / 4) * np.sum((3 * (2 * pit - 1) ** 2 - 1) / 2)
+    assert smooth_test(pit, order=2) == pytest.approx(stats.chi2.sf(score**2 + square**2, 2))
+
+
+@pytest.mark.parametrize(
+    "wrong", [lambda u: u**1.4, lambda u: (u + 0.5) / 2, lambda u: stats.beta.cdf(u, 2, 2)]
+)
+def test_smooth_test_refuses_laws_that_are_off_or_too_wide(wrong):
+    pit = (np.arange(400) + 0.5) / 400
+    assert smooth_test(pit) > 0.99
+    assert smooth_test(wrong(pit)) < 1e-3

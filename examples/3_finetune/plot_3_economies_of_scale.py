@@ -38,7 +38,7 @@ X, y = demand[:, :4], demand[:, 4:]
 #
 # The strategy is spelled out to keep this script short: few epochs at a high learning rate, and
 # no classical method in place of the network. ``finetune="auto"`` would take longer and train
-# the small portfolios only where the pretrained law is visibly wrong.
+# the small portfolios only where the pretrained law may be wrong.
 
 estimator = PretrainedDecisionTransformer(
     Newsvendor(underage=9.0, overage=1.0),

@@ -4,7 +4,7 @@ import numpy as np
 
 from sklearn_pttf._horizon import sample_average_total
 from sklearn_pttf._laws import pooled_atoms
-from sklearn_pttf._mixin import check_problem
+from sklearn_pttf._mixin import check_problem, refuse_prices
 from sklearn_pttf._portfolio import are_whole
 from sklearn_pttf.metrics._charge import Charge, check_decision, check_later, read_portfolio
 
@@ -15,6 +15,7 @@ LEAST_ROOM = 0.01  # between SAA and the floor, as a share of SAA's cost
 def _read(y, decision, problem, X, truth, *, observed=False):
     """The decisions, and what charges them."""
     problem = check_problem(problem)
+    refuse_prices(problem)
     decision = check_decision(decision)
     outcomes, truth = check_later(y, truth, decision, problem)
     later = truth.take(slice(0, SOME_ROWS)).nodes()[0] if outcomes is None else outcomes

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from sklearn_pttf._estimator import PretrainedDecisionTransformer
 from sklearn_pttf._guard import BASELINES, FEWEST_ROWS, REAL_BASELINES, baselines_for, is_chargeable
-from sklearn_pttf._mixin import check_problem
+from sklearn_pttf._mixin import check_problem, refuse_prices
 from sklearn_pttf._network import NetworkConfig
 from sklearn_pttf._scratch import train_from_scratch
 from sklearn_pttf._validation import as_table, check_outcomes, column_names
@@ -314,6 +314,7 @@ def _check_sizes(n_instances, n_rows):
 def _charged_table(estimator, X, y, seed, key):
     """The table that fits see, what decisions are charged on, and `_classical`; fills the key."""
     problem = check_problem(estimator.problem)
+    refuse_prices(problem)
     names = column_names(X)
     portfolio = problem.read(X, names)
     read = [*portfolio.costs.values(), *portfolio.constraints.values()]
