@@ -17,6 +17,7 @@ from sklearn_pttf._validation import refuse_negative
 NO_NEGATIVE = "a network of demand reads none"
 USE_ANOTHER = " Fit with checkpoint='gaussian', or another of values."
 CHUNK_CELLS = 50_000  # cells of X that are computed on at a time
+CELLS_ASKED = 4  # that a price which is asked about counts for
 
 
 @contextlib.contextmanager
@@ -40,7 +41,10 @@ def _chunks(portfolio, device, asked=None):
     def tensor(values):
         return torch.tensor(np.ascontiguousarray(values, dtype=np.float64), device=device)
 
-    size = max(1, CHUNK_CELLS // max(10, portfolio.observations.shape[1]))
+    n_cells = portfolio.observations.shape[1] + (
+        0 if asked is None else CELLS_ASKED * asked.shape[1]
+    )
+    size = max(1, CHUNK_CELLS // max(10, n_cells))
     beside = portfolio.errors if portfolio.prices is None else portfolio.prices
     for start in range(0, len(portfolio), size):
         rows = slice(start, start + size)
