@@ -15,11 +15,12 @@ def test_lines_of_use(tmp_path, monkeypatch, capsys):
             "sku": ["a", "a", "b", "b", "b", "c"],
             "date": [f"2026-03-0{day}" for day in (2, 4, 2, 3, 4, 3)],
             "units": [3, 5, 1, 2, 1, 8],
+            "price": [5.0, 4.0, 6.0, 5.0, 6.0, 3.5],
         }
     )
     sales.to_csv(tmp_path / "sales.csv", index=False)
     monkeypatch.chdir(tmp_path)
-    code, picks, more = re.findall(
+    code, picks, pricing, more = re.findall(
         r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL
     )
     names = {}
@@ -48,3 +49,8 @@ def test_lines_of_use(tmp_path, monkeypatch, capsys):
     assert 0 < names["picks"].sum() <= 9
     assert (names["info"].lower < names["means"]).all()
     assert (names["means"] < names["info"].upper).all()
+
+    exec(pricing, names)
+    assert ((names["prices"] >= 3) & (names["prices"] <= 8)).all()
+    assert (names["info"].expected_profit > 0).all()
+    assert names["risky"].dtype == bool
