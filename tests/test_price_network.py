@@ -1,0 +1,461 @@
+"""What a network of demand at prices promises exactly, whatever its weights; and its curves."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import integrate
+
+import sklearn_pttf._network_use as network_use
+from sklearn_pttf import Portfolio
+from sklearn_pttf._curves import (
+    ELASTICITIES,
+    FAMILIES,
+    N_CURVES,
+    elasticity_moments,
+    first_weights,
+    log_curve,
+    log_curves,
+    log_mixed_curve,
+)
+from sklearn_pttf._heads import PriceHead, mean_weights
+from sklearn_pttf._laws import QuantileGrid
+from sklearn_pttf._loss import MOST_LOST, lost_profit
+from sklearn_pttf._network import DecisionNetwork, NetworkConfig
+from sklearn_pttf._network_use import encode_context, predict_law, predict_laws_at
+from sklearn_pttf._price_units import pairs_of, placed_rows, price_units
+
+NAN = np.nan
+SMALL = NetworkConfig(
+    outcomes="price", width=16, n_layers=2, n_tokens=4, n_heads=2, observation_width=8, n_knots=9
+)
+
+
+def _random_network(seed=0):
+    """A network whose weights are far from their start, so that every part matters."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = DecisionNetwork(SMALL).double().eval()
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.add_(0.3 * torch.randn_like(parameter))
+    return network
+
+
+NETWORK = _random_network()
+
+
+@st.composite
+def tables(draw, whole=None):
+    """Demand and prices of a few rows with missing cells, and prices that are asked about."""
+    n, m = draw(st.integers(1, 8)), draw(st.integers(1, 5))
+    amount = st.one_of(st.floats(0.01, 1e6), st.just(0.0))
+    amount = st.integers(0, 10_000).map(float) if whole else amount
+    demand = draw(arrays(float, (n, m), elements=st.one_of(amount, st.just(NAN))))
+    price = st.one_of(st.floats(0.5, 20), st.sampled_from([3.0, 4.0]))
+    prices = draw(arrays(float, (n, m), elements=price))
+    asked = draw(arrays(float, (n, 2), elements=price))
+    assume(np.nansum(demand) > 0)
+    return demand, np.where(np.isnan(demand), NAN, prices), asked
+
+
+def _portfolio(demand, prices, whole=False):
+    return Portfolio(demand, integer=whole, prices=prices)
+
+
+def _predict(table, whole=False, context=None, network=NETWORK):
+    """Quantiles at the prices that are asked about; ``(n, k, K)``."""
+    demand, prices, asked = table
+    context = table if context is None else context
+    read = encode_context(network, _portfolio(*context[:2], whole))
+    law = predict_laws_at(network, read, _portfolio(demand, prices, whole), asked)
+    return law.quantiles.reshape(*asked.shape, -1)
+
+
+# ---------------------------------------------------------------- exact by construction
+
+
+@given(tables(), st.booleans(), st.randoms(use_true_random=False))
+@settings(max_examples=30, deadline=None)
+def test_order_does_not_matter(table, whole, random):
+    demand, prices, asked = table
+    rows = random.sample(range(len(demand)), len(demand))
+    cells = random.sample(range(demand.shape[1]), demand.shape[1])
+    reference = _predict(table, whole)
+    pairs = demand[:, cells], prices[:, cells], asked
+    np.testing.assert_array_equal(_predict(pairs, whole, table), reference)
+    np.testing.assert_array_equal(
+        _predict((demand, prices, asked[:, ::-1]), whole), reference[:, ::-1]
+    )
+    size = np.abs(reference).max()
+    of_pairs = _predict(pairs, whole)
+    np.testing.assert_allclose(of_pairs, reference, rtol=1e-7, atol=1e-9 * size)
+    shuffled = _predict(table, whole, (demand[rows], prices[rows]))
+    np.testing.assert_allclose(shuffled, reference, rtol=1e-7, atol=1e-9 * size)
+    one = _predict(tuple(each[rows] for each in table), whole, table)
+    np.testing.assert_allclose(one, reference[rows], rtol=1e-9, atol=1e-12 * size)
+
+
+@given(tables(), st.floats(1e-6, 1e6), st.floats(1e-3, 1e3))
+@settings(max_examples=30, deadline=None)
+def test_units_of_demand_and_of_money_do_not_matter(table, unit, money):
+    demand, prices, asked = table
+    reference = _predict(table)
+    size = np.abs(reference).max()
+    scaled = _predict((unit * demand, money * prices, money * asked))
+    np.testing.assert_allclose(scaled / unit, reference, rtol=1e-5, atol=1e-7 * size)
+
+
+def test_the_unit_of_counts_matters():
+    rng = np.random.default_rng(0)
+    table = rng.poisson(3.0, (8, 4)).astype(float), rng.uniform(3, 7, (8, 4)), np.full((8, 1), 5.0)
+    more = 100 * table[0], *table[1:]
+    assert not np.allclose(_predict(more, True), 100 * _predict(table, True), rtol=0.01)
+    dearer = table[0], 100 * table[1], 100 * table[2]
+    np.testing.assert_allclose(_predict(dearer, True), _predict(table, True), rtol=1e-6)
+
+
+@given(tables(whole=True), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_quantiles_are_monotone(table, whole):
+    demand, prices, asked = (torch.tensor(each)[None] for each in table)
+    with torch.no_grad():
+        whole_ = torch.full((1,), float(whole), dtype=torch.float64)
+        output = NETWORK(demand, whole_, prices=prices, queries=asked)
+    assert output.quantiles.isfinite().all()
+    assert (output.quantiles.diff() >= -1e-9 * output.quantiles.abs().amax()).all()
+    assert (np.diff(_predict(table, whole), axis=-1) >= 0).all()
+
+
+@given(tables())
+@settings(max_examples=20, deadline=None)
+def test_missing_pairs_are_not_there(table):
+    demand, prices, asked = table
+    nothing = np.full((len(demand), 1), NAN)
+    seen = np.full((len(demand), 1), 4.0)
+    wider = np.hstack([nothing, demand, nothing, seen]), np.hstack([seen, prices, nothing, nothing])
+    reference = _predict(table)
+    size = np.abs(reference).max()
+    np.testing.assert_allclose(_predict((*wider, asked)), reference, rtol=1e-9, atol=1e-9 * size)
+
+
+def _plain_table(n=40, m=4, seed=0):
+    rng = np.random.default_rng(seed)
+    prices = rng.uniform(3, 7, (n, m))
+    demand = rng.gamma(3, 10 * prices**-1.5)
+    demand[rng.uniform(size=(n, m)) < 0.2] = NAN
+    demand[-1] = NAN
+    return demand, np.where(np.isnan(demand), NAN, prices), rng.uniform(3, 7, (n, 3))
+
+
+def test_chunks_do_not_matter(monkeypatch):
+    table = _plain_table()
+    reference = _predict(table)
+    monkeypatch.setattr(network_use, "CHUNK_CELLS", 60)
+    np.testing.assert_allclose(_predict(table), reference, rtol=1e-9, atol=1e-12)
+
+
+def test_a_row_does_not_depend_on_the_rows_beside_it():
+    table = _plain_table()
+    reference = _predict(table)
+    some = np.array([39, 3, 17])
+    found = _predict(tuple(each[some] for each in table), context=table)
+    np.testing.assert_allclose(found, reference[some], rtol=1e-9)
+    alone = _predict((table[0], table[1], table[2][:, 1:2]), context=table)
+    np.testing.assert_allclose(alone, reference[:, 1:2], rtol=1e-9)  # nor on the prices beside
+
+
+def test_rows_learn_from_each_other():
+    demand, prices, asked = _plain_table()
+    steeper = demand * (prices / 5) ** -3
+    steeper[0] = demand[0]
+    one, other = (_predict((d, prices, asked))[0] for d in (demand, steeper))
+    assert not np.allclose(one, other, rtol=0.01)
+
+
+def test_forward_agrees_with_encoding_and_reading():
+    demand, prices, asked = (torch.tensor(each)[None] for each in _plain_table(12))
+    candidates = torch.linspace(2, 9, 5, dtype=torch.float64).expand(1, 12, 5)
+    in_context = torch.arange(12)[None] < 7
+    whole = torch.zeros(1, dtype=torch.float64)
+    output = NETWORK(demand, whole, in_context, prices=prices, queries=asked, candidates=candidates)
+    pieces = [(demand[0, :3], prices[0, :3]), (demand[0, 3:7], prices[0, 3:7])]
+    context = NETWORK.encode_context(pieces, False)
+    again = NETWORK.predict_rows(
+        (demand[0], prices[0]), context, queries=asked, candidates=candidates
+    )
+    assert output.quantiles.shape == (1, 36, 9)
+    assert output.curve.shape == (1, 12, 5)
+    for name in ("quantiles", "curve", "location", "scale", "grain", "typical", "zero_width"):
+        torch.testing.assert_close(getattr(again, name), getattr(output, name))
+
+
+def test_missing_price_is_the_usual_one_of_all():
+    demand, prices, _ = _plain_table()
+    context = encode_context(NETWORK, _portfolio(demand, prices))
+    usual = np.exp(np.nanmean(np.nanmean(np.log(prices[:-1]), axis=1)))
+    assert float(context.units.price_centre.exp()) == pytest.approx(usual)
+    cold = predict_law(NETWORK, context, _portfolio(demand, prices)).quantiles[-1]
+    at_usual = _predict((demand, prices, np.full((40, 1), usual)))[-1, 0]
+    np.testing.assert_allclose(cold, at_usual, rtol=1e-9)
+
+
+# ---------------------------------------------------------------- curves
+
+X = torch.linspace(-0.8, 0.8, 9, dtype=torch.float64)
+
+
+def _one(value):
+    return torch.tensor(value, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("elasticity", [0.1, 1.0, 2.5, 8.0])
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_elasticity_at_the_reference_price(family, elasticity, share):
+    """By finite differences; demand there is 1, and it falls with price."""
+    step = 1e-5
+    x = _one([-step, 0.0, step])
+    logs = log_curve(family, x, _one(elasticity), share)
+    assert logs[1].item() == pytest.approx(0, abs=1e-12)
+    assert (logs[2] - logs[0]).item() / (2 * step) == pytest.approx(-elasticity, rel=1e-6)
+    assert (log_curve(family, X, _one(elasticity), share).diff() <= 0).all()
+
+
+def test_curves_by_hand():
+    """At twice the reference price, and at half of it, of elasticity 2."""
+    x = _one([math.log(2), -math.log(2)])
+    found = {f: log_curve(f, x, _one(2.0), 0.8).exp().tolist() for f in FAMILIES}
+    odds = math.exp(-5)
+    assert found["linear"] == pytest.approx([math.exp(-7), 2])  # nothing is left
+    assert found["constant_elasticity"] == pytest.approx([1 / 4, 4])
+    assert found["exponential"] == pytest.approx([math.exp(-2), math.e])
+    assert found["logit"] == pytest.approx([math.exp(-7), 1 / (0.8 + 0.2 * odds)])
+    assert log_curve("exponential", _one(5.0), _one(8.0)) == -7
+    assert log_curve("constant_elasticity", _one(-5.0), _one(8.0)) == 7
+
+
+def test_grid_of_curves():
+    logs = log_curves(X)
+    assert logs.shape == (9, N_CURVES)
+    step = 1e-5
+    slopes = (log_curves(_one(step)) - log_curves(_one(-step))) / (2 * step)
+    np.testing.assert_allclose(slopes, -np.tile(ELASTICITIES, len(FAMILIES)), rtol=1e-6)
+    np.testing.assert_allclose(log_curves(_one(0.0)), 0, atol=1e-12)
+    for k, family in enumerate(FAMILIES):
+        own = log_curve(family, X[:, None], _one(ELASTICITIES)).clamp(-3, 3)
+        torch.testing.assert_close(logs[:, 12 * k : 12 * (k + 1)], own)
+    assert first_weights(X).sum().item() == pytest.approx(1)
+
+
+def test_mixed_curve_by_hand():
+    """The square of the mean of square roots; of one curve, that curve."""
+    k, other = 12 + 3, 12 + 9  # of constant elasticity
+    one = torch.zeros(N_CURVES, dtype=torch.float64)
+    one[k] = 1.0
+    torch.testing.assert_close(log_mixed_curve(one, X), log_curves(X)[:, k])
+    one[k], one[other] = 0.25, 0.75
+    e, steep = ELASTICITIES[3], ELASTICITIES[9]
+    x = X[4:6]
+    expected = 2 * (0.25 * (-0.5 * e * x).exp() + 0.75 * (-0.5 * steep * x).exp()).log()
+    torch.testing.assert_close(log_mixed_curve(one, x), expected)
+    mean, deviation, shares = elasticity_moments(one)
+    assert mean.item() == pytest.approx(0.25 * math.log(e) + 0.75 * math.log(steep))
+    spread = math.sqrt(0.25 * 0.75) * math.log(steep / e)
+    assert deviation.item() == pytest.approx(spread, rel=1e-3)
+    assert shares.tolist() == [0, 1, 0, 0]
+
+
+def test_pairs_by_hand():
+    demand = _one([[[5.0, NAN, 2.0, 7.0], [NAN] * 4]])
+    prices = _one([[[4.0, 3.0, 1.0, NAN], [2.0, NAN, NAN, NAN]]])
+    pairs = pairs_of(demand, prices)
+    assert pairs.count.tolist() == [[2, 0]]
+    assert pairs.usual[0].tolist() == pytest.approx([math.log(2), 0])
+    assert pairs.demand[0, 0, :2].tolist() == [2, 5]
+    assert pairs.x[0, 0].tolist() == pytest.approx([-math.log(2), math.log(2), 0, 0])
+    assert pairs.seen[0].sum(-1).tolist() == [2, 0]
+    same = pairs_of(torch.ones(1, 1, 2), torch.tensor([[[3.0, 3.0]]]))
+    assert (same.x == 0).all()
+
+
+def _units(demand, prices, whole=0.0):
+    demand, prices = _one(demand)[None], _one(prices)[None]
+    weights = torch.ones(demand.shape[:2], dtype=torch.float64)
+    units = price_units([demand], [prices], [weights], torch.full_like(weights[:, :1], whole))
+    return units, placed_rows(pairs_of(demand, prices), units)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("elasticity", ELASTICITIES[5:10:2])
+def test_clean_rows_tell_their_elasticity(family, elasticity):
+    """And what is left of demand is the row's level at its usual price."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-0.25, 0.2, (40, 8))
+    x -= x.mean(axis=1, keepdims=True)
+    curve = log_curve(family, _one(x), _one(elasticity)).exp().numpy()
+    level = rng.lognormal(3, 1, (40, 1))
+    demand = level * curve * (1 + 0.01 * rng.normal(size=x.shape))
+    units, rows = _units(demand, 5 * np.exp(x))
+    mean, deviation, _ = elasticity_moments(units.mixture)
+    assert mean.exp().item() == pytest.approx(elasticity, rel=0.1)
+    mean, deviation, _ = elasticity_moments(rows.curves)
+    np.testing.assert_allclose(mean.exp(), elasticity, rtol=0.15)
+    assert deviation.max() < 0.3
+    found = (rows.values * rows.seen).sum(-1) / rows.count
+    np.testing.assert_allclose(found[0], level[:, 0], rtol=0.02)
+    asked = _one([-0.2, 0.15]).expand(1, 40, 2)
+    at = log_curve(family, asked[0, 0], _one(elasticity))
+    np.testing.assert_allclose(rows.log_curve(asked)[0], at.expand(40, 2), atol=0.03)
+    assert units.single_share.item() == 0
+    assert units.price_centre.item() == pytest.approx(math.log(5))
+
+
+@pytest.mark.parametrize("elasticity", [0.9, 2.0, 4.4])
+def test_between_two_curves_of_the_grid_one_of_them_is_found(elasticity):
+    x = np.linspace(-0.3, 0.3, 8) * np.ones((40, 1))
+    units, rows = _units(np.exp(2 - elasticity * x), np.exp(x))
+    for curves in (units.mixture, rows.curves):
+        mean, _, _ = elasticity_moments(curves)
+        ratio = mean.exp().numpy() / elasticity
+        assert ((ratio > 1 / 1.49) & (ratio < 1.49)).all()
+
+
+def test_rows_of_two_elasticities_are_told_apart():
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-0.3, 0.3, (40, 8))
+    x -= x.mean(axis=1, keepdims=True)
+    elasticity = np.where(np.arange(40) < 20, 0.5, 4.0)[:, None]
+    demand = np.exp(3 - elasticity * x) * (1 + 0.02 * rng.normal(size=x.shape))
+    units, rows = _units(demand, np.exp(x))
+    mean, _, _ = elasticity_moments(rows.curves)
+    np.testing.assert_allclose(mean[0].exp(), elasticity[:, 0], rtol=0.3)
+    _, deviation, _ = elasticity_moments(units.mixture)
+    assert deviation.item() > 0.7
+
+
+def test_rows_of_one_price_have_the_curves_of_all():
+    rng = np.random.default_rng(0)
+    demand, prices = rng.gamma(3, 10, (10, 3)), np.exp(rng.uniform(-0.3, 0.3, (10, 3)))
+    prices[4] = 1.3
+    demand[5] = 0
+    demand[6] = NAN
+    units, rows = _units(demand, prices)
+    for row in (4, 5, 6):
+        np.testing.assert_allclose(rows.curves[0, row], units.mixture[0], rtol=1e-9)
+    assert rows.usual[0, 6].item() == pytest.approx(units.price_centre.item())
+    assert units.single_share.item() == pytest.approx(1 / 9)
+    np.testing.assert_allclose(rows.curves.sum(-1), 1)
+
+
+# ---------------------------------------------------------------- means
+
+
+@given(arrays(float, 8, elements=st.floats(0, 10)), st.floats(0, 5), st.sampled_from([0.001, 0.02]))
+@settings(max_examples=50, deadline=None)
+def test_mean_weights_are_those_of_the_law(steps, lowest, tail):
+    levels = NetworkConfig(n_knots=9, tail=tail).levels
+    quantiles = lowest + np.append(0, steps.cumsum())
+    law = QuantileGrid(quantiles[None], levels, lowest=-np.inf)
+    weights = mean_weights(torch.tensor(levels, dtype=torch.float64)).numpy()
+    assert weights.sum() == pytest.approx(1)
+    assert weights @ quantiles == pytest.approx(law.mean()[0], rel=1e-9, abs=1e-9)
+
+
+def test_mean_weights_by_integration():
+    levels = np.array(NetworkConfig(n_knots=9).levels)
+    weights = mean_weights(torch.tensor(levels, dtype=torch.float64)).numpy()
+    logits = np.log(levels / (1 - levels))
+    for k in (1, 4, 6):  # a tent between three knots
+        tent, size = np.eye(9)[k], 0.0
+        for low, high in ((levels[k - 1], levels[k]), (levels[k], levels[k + 1])):
+            size += integrate.quad(
+                lambda t, tent=tent: np.interp(np.log(t / (1 - t)), logits, tent), low, high
+            )[0]
+        if k == 1:  # whose slope goes on below the first knot
+            slope = (tent[1] - tent[0]) / (logits[1] - logits[0])
+            size += integrate.quad(
+                lambda t, slope=slope: slope * (np.log(t / (1 - t)) - logits[0]), 0, levels[0]
+            )[0]
+        assert weights[k] == pytest.approx(size, rel=1e-5)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_means_at_candidates_are_those_of_laws(whole):
+    """Where no quantile is below 0; of whole numbers but for their rounding."""
+    config = NetworkConfig(**{**SMALL.to_dict(), "n_knots": 33})
+    network = DecisionNetwork.of_moments(config).double()
+    rng = np.random.default_rng(0)
+    prices = rng.uniform(3, 7, (10, 6))
+    demand = np.rint(900 * (prices / 5) ** -1.5 * rng.uniform(0.97, 1.03, prices.shape))
+    candidates = np.linspace(3, 7, 5) * np.ones((10, 1))
+    with torch.no_grad():
+        output = network(
+            _one(demand)[None],
+            torch.full((1,), float(whole), dtype=torch.float64),
+            prices=_one(prices)[None],
+            queries=_one(candidates)[None],
+            candidates=_one(candidates)[None],
+        )
+    law = QuantileGrid(output.outcome_quantiles()[0].numpy(), config.levels, whole)
+    assert law.quantiles.min() > 0
+    rtol = 1e-6 if not whole else 1e-3
+    np.testing.assert_allclose(output.curve[0].ravel(), law.mean(), rtol=rtol)
+
+
+def test_a_network_that_learned_nothing_follows_the_curves():
+    """Demand at prices over that at the usual price is the row's mixed curve."""
+    network = DecisionNetwork.of_moments(SMALL).double()
+    demand, prices, _ = _plain_table()
+    _, rows = _units(demand, prices)
+    x = torch.tensor([-0.3, 0.0, 0.3], dtype=torch.float64).expand(1, 40, 3)
+    asked = (rows.usual.unsqueeze(-1) + x).exp()[0].numpy()
+    middle = _predict((demand, prices, asked), network=network)[..., 4]
+    curve = rows.log_curve(x)[0].exp().numpy()
+    np.testing.assert_allclose(middle / middle[:, 1:2], curve / curve[:, 1:2], rtol=0.05)
+    assert isinstance(network.head, PriceHead)
+
+
+# ---------------------------------------------------------------- lost profit
+
+
+def test_right_choices_lose_nothing():
+    margins = _one([[[1.0, 2.0, 3.0, 4.0]]])
+    truth = _one([[[9.0, 8.0, 1.0, 0.5]]])  # profits 9, 16, 3 and 2
+    lost = lost_profit(truth, margins, margins * truth)
+    assert lost.shape == (1, 1)
+    assert lost.item() == pytest.approx(0, abs=1e-5)
+    assert lost_profit(1e6 * truth, margins, margins * truth).item() < 1e-9
+
+
+def test_wrong_choices_lose_by_hand():
+    margins = _one([[[1.0, 2.0, 3.0, 4.0]]])
+    truth = _one([[[9.0, 8.0, 1.0, 0.5]]])
+    believed = _one([[[1.0, 1.0, 1.0, 5.0]]])  # the last, which is said to earn 20
+    lost = lost_profit(believed, margins, margins * truth)
+    assert lost.item() == pytest.approx((16 - 2) / 20)
+    meek = 1e-3 * believed  # what is at stake is told by what is believed
+    assert lost_profit(meek, margins, margins * truth).item() == MOST_LOST
+    even = _one([[[4.0, 2.0, 4 / 3, 1.0]]])  # that all earn 4
+    lost = lost_profit(even, margins, margins * truth).item()
+    assert lost == pytest.approx((16 - (9 + 16 + 3 + 2) / 4) / 4)
+
+
+def test_gradients_of_lost_profit_mend_the_choice():
+    margins, truth = _one([[[1.0, 2.0]]]), _one([[[9.0, 8.0]]])
+    believed = _one([[[8.1, 4.0]]]).requires_grad_()
+    lost_profit(believed, margins, margins * truth).sum().backward()
+    assert believed.grad[0, 0, 0] > 0 > believed.grad[0, 0, 1]
+
+
+def test_prices_below_cost():
+    """Losses are profits below 0, and the least of them is best."""
+    margins = _one([[[-2.0, -1.0]]])
+    curve = _one([[[5.0, 4.0]]])
+    assert lost_profit(curve, margins, margins * curve).item() == pytest.approx(0, abs=1e-6)
+    wrong = _one([[[1.0, 9.0]]])
+    assert lost_profit(wrong, margins, margins * curve).item() == pytest.approx(6 / 9, rel=1e-3)
