@@ -223,14 +223,19 @@ def mean_weights(levels):
 class PriceHead(DemandHead):
     """The head of demand, asked about prices: a level on a curve, and what changes along it.
 
-    The curve starts from nonparametric empirical Bayes; the network may tilt and bend it.
+    The curve starts from nonparametric empirical Bayes; the network may tilt, bend and twist it.
     """
 
     def __init__(self, config):
         super().__init__(config)
         self.query = nn.Linear(N_QUERY_FEATURES, 2 * config.width, bias=False)
-        self.slopes = nn.Linear(2 * config.width, 2)
-        start_small(self.slopes, 2)
+        self.slopes = nn.Linear(2 * config.width, 3)
+        start_small(self.slopes, 3)
+        of_row = torch.zeros(self.mlp[-1].out_features, dtype=torch.bool)
+        of_row[[0, 2, 4]] = (
+            True  # how far its level is believed, what that is off by, and the middle
+        )
+        self.register_buffer("of_row", of_row, persistent=False)
         self.register_buffer("mean_weights", mean_weights(self.levels), persistent=False)
 
     def forget(self):
@@ -269,14 +274,18 @@ class PriceHead(DemandHead):
     def _at(self, prices, states, facts, rows, units):
         x = query_positions(prices, rows)
         curve = rows.log_curve(x)
-        features = query_features(x, curve, rows, units)
         first, _, last = self.mlp
-        hidden = gelu(first(states).unsqueeze(-2) + self.query(features))  # (B, N, Q, 2d)
-        tilt, bend = self.slopes(hidden).unbind(-1)
-        log_curve = (curve + x * (tilt + bend * x)).clamp(-9, 9)
-        numbers, doubt = last(hidden).flatten(1, 2), rows.slope_doubt().unsqueeze(-1) * x
-        facts, log_curve = facts.repeated(x.shape[-1]), log_curve.flatten(1)
-        output = self._output(numbers, facts, units, log_curve, doubt.flatten(1))
+        hidden = first(states).unsqueeze(-2)  # (B, N, 1, 2d)
+        of_row = gelu(hidden)
+        at_price = gelu(hidden + self.query(query_features(x, curve, rows, units)))
+        # where a row's law lies at its usual price, and along its curve, is the row's, so that
+        # curves are smooth; only the law's shape is the price's
+        numbers = torch.where(self.of_row, last(of_row), last(at_price)).flatten(1, 2)
+        tilt, bend, twist = self.slopes(of_row).unbind(-1)
+        log_curve = (curve + x * (tilt + x * (bend + x * twist))).clamp(-9, 9).flatten(1)
+        doubt = (rows.slope_doubt().unsqueeze(-1) * x).flatten(1)
+        facts = facts.repeated(x.shape[-1])
+        output = self._output(numbers, facts, units, log_curve, doubt)
         return output._replace(middle=facts.level * log_curve.detach().exp())
 
 
