@@ -1,25 +1,33 @@
 """scikit-learn's full check list, and our own for `decide`, on every estimator."""
 
 import inspect
+import pickle
+from functools import partial
 
 import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sklearn_pttf import PretrainedDecisionTransformer, SyntheticPrior
+from sklearn_pttf import Checkpoint, PretrainedDecisionTransformer, SyntheticPrior
+from sklearn_pttf._network import DecisionNetwork, NetworkConfig
+from sklearn_pttf._validation import numeric_columns
 from sklearn_pttf.baselines import (
     JamesStein,
     NonparametricEmpiricalBayes,
     ParametricEmpiricalBayes,
+    PerRowDemandCurve,
+    PooledDemandCurve,
     PooledRatio,
     QuantileBoosting,
     SampleAverage,
     ShrunkenSampleAverage,
 )
 from sklearn_pttf.finetune import HeadFinetune
-from sklearn_pttf.problems import Estimation, Newsvendor, PerRow, Selection
+from sklearn_pttf.problems import Estimation, Newsvendor, PerRow, Pricing, Selection
 from sklearn_pttf.testing import decision_checks
 
 DECIDERS = [
@@ -130,3 +138,156 @@ def test_checks_can_fail():
             failed.append(check.__name__)
     assert "check_decide_subset_invariance" in failed
     assert "check_decide_scale" in failed
+
+
+# ---------------------------------------------------------------- prices
+
+
+class _AnyPricing(Pricing):
+    """For tables whose cells may all be 0 or missing: prices are one more, 1 where missing."""
+
+    def read(self, X, names=None, positions=None, integer=None):
+        X = np.array(numeric_columns(X, range(X.shape[1])))
+        X[:, 0] = np.nan_to_num(X[:, 0]) + 1
+        return super().read(X, names, positions, integer)
+
+
+def _price_checkpoint():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        config = NetworkConfig(outcomes="price", width=16, n_layers=1, n_tokens=4)
+        return Checkpoint.from_network(DecisionNetwork(config), {"name": "random"})
+
+
+def _pricing_estimators(problem):
+    network = {"checkpoint": _price_checkpoint(), "finetune": None}
+    return [
+        PretrainedDecisionTransformer(problem, **network),
+        PerRowDemandCurve(problem),
+        PooledDemandCurve(problem),
+    ]
+
+
+@parametrize_with_checks(
+    _pricing_estimators(_AnyPricing([0], [1])),
+    expected_failed_checks=lambda _: {"check_fit2d_1feature": "a pair needs two columns"},
+    xfail_strict=True,
+)
+def test_sklearn_check_of_prices(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("check", MORE_CHECKS, ids=_name)
+@pytest.mark.parametrize("estimator", _pricing_estimators(_AnyPricing([0], [1]))[1:], ids=_name)
+def test_more_sklearn_checks_of_prices(estimator, check):
+    check(type(estimator).__name__, clone(estimator))
+
+
+PRICED = Pricing([0, 1, 2, 3], [4, 5, 6, 7], unit_cost=1.0, bounds=(1.5, 9.0))
+
+
+def _priced(n_instances=23):
+    """Four prices and their demand, with missing pairs; the last row has none."""
+    rng = np.random.RandomState(0)
+    prices = rng.uniform(3, 7, size=(n_instances, 4))
+    demand = rng.gamma(4, rng.lognormal(3, 1, size=(n_instances, 1)) / prices)
+    missing = rng.uniform(size=prices.shape) < 0.2
+    missing[-1] = True
+    return np.hstack([np.where(missing, np.nan, prices), np.where(missing, np.nan, demand)])
+
+
+priced_estimators = pytest.mark.parametrize("estimator", _pricing_estimators(PRICED), ids=_name)
+
+
+@priced_estimators
+def test_pricing_unfitted(estimator):
+    for method in ("decide", "predict", "predict_distribution", "score"):
+        with pytest.raises(NotFittedError):
+            getattr(clone(estimator), method)(_priced())
+    with pytest.raises(NotFittedError):
+        clone(estimator).predict_quantiles(_priced(), [0.5])
+
+
+@priced_estimators
+def test_pricing_features(estimator):
+    X = _priced()
+    fitted = clone(estimator).fit(X)
+    for call in (fitted.decide, fitted.predict, partial(fitted.predict_distribution, price=3.0)):
+        with pytest.raises(ValueError, match="features"):
+            call(X[:, :-1])
+        with pytest.raises(ValueError, match="Reshape your data"):
+            call(X[0])
+
+
+@priced_estimators
+def test_pricing_output(estimator):
+    X = _priced()
+    before = X.copy()
+    fitted = clone(estimator).fit(X)
+    prices, info = fitted.decide(X, return_info=True)
+    np.testing.assert_array_equal(X, before)
+    assert prices.shape == info.expected_profit.shape == (len(X),)
+    assert np.isfinite(prices).all()
+    assert ((prices >= 1.5) & (prices <= 9)).all()
+    assert (info.expected_profit >= 0).all()
+    assert (info.elasticity <= 1e-6).all()
+    np.testing.assert_array_equal(fitted.decide(X), prices)
+    assert (np.diff(fitted.predict_quantiles(X, [0.05, 0.5, 0.95]), axis=1) >= 0).all()
+    score = fitted.score(X)
+    assert isinstance(score, float)
+    assert score <= 1
+
+
+@priced_estimators
+def test_pricing_subset_invariance(estimator):
+    X = _priced()
+    fitted = clone(estimator).fit(X)
+    some = np.random.RandomState(1).permutation(len(X))[:7]
+    for call in (fitted.decide, fitted.predict):
+        whole = call(X)
+        one_by_one = np.concatenate([call(row[None]) for row in X])
+        np.testing.assert_allclose(one_by_one, whole, rtol=1e-9)
+        np.testing.assert_allclose(call(X[some]), whole[some], rtol=1e-9)
+
+
+@priced_estimators
+def test_pricing_permutation(estimator):
+    """The order of rows, of pairs, and of the rows of `fit` does not matter."""
+    X = _priced()
+    fitted = clone(estimator).fit(X)
+    rng = np.random.RandomState(2)
+    rows, cells = rng.permutation(len(X)), rng.permutation(4)
+    Z = X[:, np.r_[cells, 4 + cells]]
+    shuffled = clone(estimator).fit(Z[rows])
+    # a best price may be told from its neighbour on the grid by rounding
+    np.testing.assert_allclose(shuffled.decide(Z), fitted.decide(X), rtol=1e-3)
+    np.testing.assert_allclose(shuffled.predict(Z), fitted.predict(X), rtol=1e-6)
+
+
+@priced_estimators
+def test_pricing_scale(estimator):
+    """Other units of demand and of money give the same prices in that unit."""
+    X = _priced()
+    prices = clone(estimator).fit(X).decide(X)
+    for money, unit in ((7.3, 1.0), (1.0, 1e6), (1e-3, 1e-6)):
+        Z = np.hstack([money * X[:, :4], unit * X[:, 4:]])
+        problem = Pricing(
+            PRICED.prices, PRICED.demands, unit_cost=money, bounds=(1.5 * money, 9 * money)
+        )
+        scaled = clone(estimator).set_params(problem=problem).fit(Z).decide(Z)
+        np.testing.assert_allclose(scaled / money, prices, rtol=2e-3)
+
+
+@priced_estimators
+def test_pricing_keeps_state(estimator):
+    X = _priced()
+    fitted = clone(estimator).fit(X)
+    before = pickle.dumps(fitted)
+    fitted.decide(X, return_info=True)
+    fitted.decide(X, problem=clone(PRICED).set_params(unit_cost=2.0))
+    fitted.predict_distribution(X, price=4.0)
+    fitted.score(X)
+    assert pickle.dumps(fitted) == before
+    again = pickle.loads(before)
+    np.testing.assert_array_equal(again.decide(X), fitted.decide(X))
+    np.testing.assert_array_equal(again.predict(X), fitted.predict(X))
