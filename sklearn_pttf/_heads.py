@@ -9,8 +9,9 @@ import torch
 from torch import nn
 from torch.nn.functional import pad, softplus
 
+import sklearn_pttf._count_units as counted
 import sklearn_pttf._real_units as real
-from sklearn_pttf._mixing import mixing_quantiles
+from sklearn_pttf._mixing import Mixing, mixing_quantiles
 from sklearn_pttf._units import (
     excess_log_noise,
     level_credibility,
@@ -21,6 +22,8 @@ from sklearn_pttf._units import (
 )
 
 LEAST_DOUBT = 0.2  # of a row's mean, in standard errors of it, for the weight of its loss
+LEAST_COUNT_DOUBT = 0.01  # of a row's mean, as a share of its variance by chance
+LEAST_SHAPE = 0.14  # of a gamma law, below which the median would lie at 0
 ZERO_WIDTH = 0.5  # of a zero of continuous outcomes, in units of a row's uncertainty
 
 
@@ -35,6 +38,7 @@ class NetworkOutput(NamedTuple):
     zero_width: torch.Tensor  # (B, N): a zero stands for what is up to this much below 0
     middle: torch.Tensor = None  # (B, N): what an outcome is far from, if far out; None: location
     of_mean: "NetworkOutput" = None  # the law of the row's mean, where the network has one
+    mean: torch.Tensor = None  # (B, N): mean of the law, where squared error is trained on it
 
     def outcome_quantiles(self):
         """Quantiles of the outcome; ``(B, N, K)``."""
@@ -204,3 +208,102 @@ class RealHead(nn.Module):
         of_mean = of_mean._replace(quantiles=quantiles, typical=size)
         outcome = law((typical**2 + noise**2).sqrt(), *shape, rises)
         return outcome._replace(of_mean=of_mean, typical=(size**2 + noise.detach() ** 2).sqrt())
+
+
+def weights_in_mean(levels):
+    """Weights of quantiles in the mean of a law that is linear in logits of levels; ``(K,)``."""
+    logits = levels.logit()
+    ends = torch.cat([levels.new_zeros(1), levels, levels.new_ones(1)])
+    areas = torch.special.xlogy(ends, ends) + torch.special.xlogy(1 - ends, 1 - ends)
+    # of segment k, between knots k and k + 1; the tails go on with the outer ones
+    first = torch.arange(-1, len(levels)).clamp(0, len(levels) - 2)
+    gaps = logits.diff()[first]
+    upper = (areas.diff() - logits[first] * ends.diff()) / gaps
+    weights = torch.zeros_like(levels).index_add(0, first, ends.diff() - upper)
+    return weights.index_add(0, first + 1, upper)
+
+
+def cubed(mean, variance, standard):
+    """Quantiles of laws of what is never negative, from those of a standard normal one.
+
+    Wilson and Hilferty's: the cube root of a gamma law is next to normal.
+
+    Parameters
+    ----------
+    mean, variance : Tensor of shape (B, N)
+
+    standard : Tensor of shape (B, N, K)
+    """
+    size = 9 * (mean**2 / variance).clamp_min(LEAST_SHAPE).unsqueeze(-1)
+    return mean.unsqueeze(-1) * (1 - 1 / size + standard / size.sqrt()).clamp_min(0) ** 3
+
+
+class CountHead(nn.Module):
+    """Laws of a row's next Poisson count and of its mean, around one expected mean.
+
+    The expected mean starts from what four distributions of means say, weighted by how well they
+    fit the portfolio; the laws start from gamma ones.
+    """
+
+    N_NUMBERS = 10  # beside the increments
+
+    def __init__(self, config):
+        super().__init__()
+        self.n_rises = config.n_knots - 1
+        self.norm = nn.LayerNorm(config.width)
+        self.mlp = mlp(config.width, 2 * config.width, self.N_NUMBERS + 2 * self.n_rises)
+        levels = torch.tensor(config.levels, dtype=torch.float64)
+        self.register_buffer("levels", levels, persistent=False)
+        self.register_buffer("mean_weights", weights_in_mean(levels), persistent=False)
+        start_small(self.mlp[-1], self.N_NUMBERS)
+
+    def forward(self, states, rows, units):
+        """`NetworkOutput` of rows."""
+        numbers = self.mlp(self.norm(states))
+        own, rises, mean_rises = numbers.split([self.N_NUMBERS, self.n_rises, self.n_rises], -1)
+        logits, (shift, mean_mix, *shapes) = own[..., :4], own[..., 4:].unbind(-1)
+        stretch, base, mean_stretch, mean_base = shapes
+        found, first = counted.posteriors_of(rows, units), counted.first_logits(units)
+        mean, deviation = self._moments(found, first + logits)
+        deviation = deviation.detach()
+        mean = mean * (shift.clamp(-2, 2) * deviation / (mean.detach() + deviation)).exp()
+
+        def standard(stretch, base, rises):
+            return base.unsqueeze(-1) + stretch.clamp(-4, 4).exp().unsqueeze(-1) * increasing(rises)
+
+        # size of uncertainty, by evidence only
+        first_mean, size = self._moments(found, first)
+        chance = first_mean / counted.exposure(rows, units).clamp_min(0.1 * units.scale)
+        least = LEAST_COUNT_DOUBT + (-units.log_rows).exp()  # of few rows, distributions are a guess
+        size = torch.maximum(size, (least * chance).sqrt())
+        origin, nothing = torch.zeros_like(units.scale), torch.zeros_like(size)
+
+        of_mean = cubed(mean, deviation**2, standard(mean_stretch, mean_base, mean_rises))
+        mixing = Mixing(units.points, units.width, units.weights)
+        without_shape = mixing_quantiles(mixing, found.without_shape, self.levels).clamp_min(0)
+        of_mean = torch.lerp(of_mean, without_shape, mean_mix.sigmoid().unsqueeze(-1))
+        of_mean = self._with_mean(of_mean, mean)
+        middle = mean.detach()
+        around = (origin, units.scale, origin, size, nothing, middle)
+        of_mean = NetworkOutput(of_mean, *around, mean=mean)
+
+        grain = 1 / units.scale  # a whole number stands for what is up to one below it
+        variance = deviation**2 + middle * grain + grain**2 / 12
+        outcome = cubed(mean + grain / 2, variance, standard(stretch, base, rises))
+        typical = (size**2 + first_mean * grain + grain**2 / 12).sqrt()
+        around = (origin, units.scale, grain, typical, grain.expand_as(typical), middle)
+        return NetworkOutput(outcome - grain.unsqueeze(-1), *around, of_mean)
+
+    @staticmethod
+    def _moments(found, logits):
+        """Mean and deviation of rows' means under a mixture of the four; ``(B, N)`` each."""
+        weights = logits.softmax(-1)
+        mean = (weights * found.means).sum(-1)
+        away = found.means - mean.unsqueeze(-1)
+        variance = (weights * (found.deviations**2 + away**2)).sum(-1)
+        return mean, variance.clamp_min(1e-12).sqrt()
+
+    def _with_mean(self, quantiles, mean):
+        """Quantiles in proportion, so that theirs is the given mean."""
+        own = (quantiles * self.mean_weights.to(quantiles.dtype)).sum(-1)
+        return quantiles * (mean / own.clamp_min(1e-6)).unsqueeze(-1)

@@ -1,19 +1,23 @@
 """Kinds of outcomes: how a network reads them, and which head answers.
 
 A kind turns observations into rows, context rows into units, and both into features; the
-network itself is the same for all.
+network itself is the same for all. ``of_means`` says whether its head gives the law of every row's
+mean too.
 """
 
+import sklearn_pttf._count_features as count_features
+import sklearn_pttf._count_units as count_units
 import sklearn_pttf._features as demand_features
 import sklearn_pttf._real_features as real_features
 import sklearn_pttf._real_units as real_units
 import sklearn_pttf._units as demand_units
-from sklearn_pttf._heads import DemandHead, RealHead
+from sklearn_pttf._heads import CountHead, DemandHead, RealHead
 
 
 class Demand:
     """Amounts that are never negative, relative to their row's level."""
 
+    of_means = False
     units_type = demand_units.PortfolioUnits
     head = DemandHead
     n_cell_features = demand_features.N_CELL_FEATURES
@@ -44,6 +48,7 @@ class Demand:
 class RealValued:
     """Values of any sign, whose origin and unit mean nothing, with standard errors if known."""
 
+    of_means = True
     units_type = real_units.RealUnits
     head = RealHead
     n_cell_features = real_features.N_CELL_FEATURES
@@ -72,4 +77,35 @@ class RealValued:
         return real_features.portfolio_features(units)
 
 
-KINDS = {"demand": Demand, "real": RealValued}
+class Counts:
+    """Poisson counts, of which a row's total and number are all that matters."""
+
+    of_means = True
+    units_type = count_units.CountUnits
+    head = CountHead
+    n_cell_features = count_features.N_CELL_FEATURES
+    n_row_features = count_features.N_ROW_FEATURES
+    n_portfolio_features = count_features.N_PORTFOLIO_FEATURES
+
+    @staticmethod
+    def rows(observations, errors):
+        return count_units.count_rows(observations)
+
+    @staticmethod
+    def units(observations, errors, weights, whole):
+        return count_units.count_units([count_units.count_rows(x) for x in observations], weights)
+
+    @staticmethod
+    def cell_features(rows, units):
+        return count_features.cell_features(rows, units)
+
+    @staticmethod
+    def row_features(rows, units):
+        return count_features.row_features(rows, units)
+
+    @staticmethod
+    def portfolio_features(units):
+        return count_features.portfolio_features(units)
+
+
+KINDS = {"demand": Demand, "real": RealValued, "counts": Counts}

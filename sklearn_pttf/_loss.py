@@ -5,6 +5,7 @@ from torch import nn
 
 TAIL_POWER = -0.6  # of level * (1 - level), in the weight of a level
 FAR = 50.0  # times a row's typical uncertainty
+SQUARED_ERROR = 4.0  # weight of that of a mean, where a network has one
 
 
 class PortfolioLoss(nn.Module):
@@ -35,7 +36,8 @@ class PortfolioLoss(nn.Module):
         output : NetworkOutput
 
         targets : dict of Tensor
-            ``outcomes`` of shape (B, N, m), and true ``means`` of shape (B, N).
+            ``outcomes`` of shape (B, N, m), and true ``means`` of shape (B, N). ``expected``, if
+            given, of shape (B, N) too: means that are expected by one who knows more.
 
         Returns
         -------
@@ -44,7 +46,20 @@ class PortfolioLoss(nn.Module):
         loss = self._of_law(output, targets["outcomes"])
         if output.of_mean is None:
             return loss
-        return loss + self._of_law(output.of_mean, targets["means"].unsqueeze(-1))
+        loss = loss + self._of_law(output.of_mean, targets["means"].unsqueeze(-1))
+        if output.of_mean.mean is None:
+            return loss
+        expected = targets.get("expected", targets["means"])
+        return loss + SQUARED_ERROR * self._of_estimate(output.of_mean, expected)
+
+    @staticmethod
+    def _of_estimate(output, means):
+        """Squared error of the mean, over what rows and portfolios expect it to be."""
+        limit = FAR * output.typical
+        short = output.standard(means.unsqueeze(-1)).squeeze(-1) - output.mean
+        by_row = torch.clamp(short, -limit, limit) ** 2
+        own = output.typical**2
+        return (0.5 * by_row * (1 / own + 1 / own.mean(-1, keepdim=True))).mean()
 
     def _of_law(self, output, outcomes):
         weights = self.level_weights()

@@ -56,9 +56,10 @@ class NetworkConfig:
     tail : float, default=0.001
         Level of the lowest knot; the highest is at one minus this.
 
-    outcomes : {"demand", "real"}, default="demand"
+    outcomes : {"demand", "real", "counts"}, default="demand"
         What is predicted: demand, never negative and relative to its level; or real values,
-        whose origin and unit mean nothing, with the law of every row's mean beside.
+        whose origin and unit mean nothing, with the law of every row's mean beside; or Poisson
+        counts, with the law of every row's mean.
     """
 
     width: int = 64

@@ -14,7 +14,6 @@ from sklearn_pttf._laws import QuantileGrid
 from sklearn_pttf._network import Context
 from sklearn_pttf._validation import refuse_negative
 
-NO_NEGATIVE = "a network of demand reads none"
 USE_ANOTHER = " Fit with checkpoint='gaussian', or another of values."
 CHUNK_CELLS = 50_000  # cells of X that are computed on at a time
 
@@ -47,12 +46,23 @@ def _chunks(portfolio, device):
         yield tensor(portfolio.observations[rows]), errors
 
 
+def _refuse_unreadable(network, portfolio):
+    """Refuse outcomes that a network cannot read."""
+    kind = network.config.outcomes
+    if kind != "real":
+        refuse_negative(portfolio.observations, f"a network of {kind} reads none", USE_ANOTHER)
+    if kind == "counts" and not portfolio.integer:
+        raise ValueError(
+            "observations must be whole numbers, of which a network of counts reads totals; got "
+            f"{portfolio!r}.{USE_ANOTHER}"
+        )
+
+
 @torch.inference_mode()
 def encode_context(network, portfolio):
     """What later rows need to know about a portfolio; a `Context` of float64 tensors."""
     device = next(network.parameters()).device
-    if network.config.outcomes == "demand":
-        refuse_negative(portfolio.observations, NO_NEGATIVE, USE_ANOTHER)
+    _refuse_unreadable(network, portfolio)
     with single_threaded():
         return network.encode_context(list(_chunks(portfolio, device)), portfolio.integer)
 
@@ -68,8 +78,7 @@ def predict_law(network, context, portfolio, of_mean=False):
         output = output.of_mean if of_mean else output
         return output.outcome_quantiles()[0].cpu().numpy()
 
-    if not real:
-        refuse_negative(portfolio.observations, NO_NEGATIVE, USE_ANOTHER)
+    _refuse_unreadable(network, portfolio)
     chunks = list(_chunks(portfolio, device))
     with single_threaded() as n_threads:
         if len(chunks) == 1:

@@ -23,7 +23,7 @@ def pretrained_on(prior, problem, start, n_steps, seed, memory, device, verbose)
 
     Parameters
     ----------
-    prior : SyntheticPrior or RealValuedPrior
+    prior : SyntheticPrior, RealValuedPrior or CountPrior
 
     problem : DecisionProblem
 

@@ -17,6 +17,7 @@ from torch.utils.data import IterableDataset
 from tqdm import tqdm
 
 from sklearn_pttf._checkpoint import Checkpoint
+from sklearn_pttf._count_prior import CountPrior
 from sklearn_pttf._device import check_device
 from sklearn_pttf._files import written_whole
 from sklearn_pttf._hyperprior import canonical, canonical_key
@@ -33,7 +34,7 @@ from sklearn_pttf.problems import DecisionProblem, Newsvendor
 N_VALIDATION_STEPS = 40
 VALIDATION_SEED_OFFSET = 1_000_003
 LATER_ROWS_SHARE = 0.3  # of the batches have rows that are not in the context
-PRIORS = {prior.outcomes: prior for prior in (SyntheticPrior, RealValuedPrior)}
+PRIORS = {prior.outcomes: prior for prior in (SyntheticPrior, RealValuedPrior, CountPrior)}
 HIDDEN = ("layers.*", "encoder.mix.*", "encoder.cell_out.*", "head.mlp.0.*")
 
 
@@ -42,7 +43,7 @@ class PortfolioStream(IterableDataset):
 
     Parameters
     ----------
-    prior : SyntheticPrior or RealValuedPrior
+    prior : SyntheticPrior, RealValuedPrior or CountPrior
         Where portfolios come from.
 
     steps : iterable of int
@@ -88,7 +89,10 @@ class PortfolioStream(IterableDataset):
         inputs = {"observations": draw.observations, "whole": draw.whole, "in_context": in_context}
         if draw.errors is not None:
             inputs["errors"] = draw.errors
-        return inputs, {"outcomes": draw.outcomes, "means": draw.parameters["mean"]}
+        targets = {"outcomes": draw.outcomes, "means": draw.parameters["mean"]}
+        if "expected_mean" in draw.parameters:
+            targets["expected"] = draw.parameters["expected_mean"]
+        return inputs, targets
 
 
 class _KeptBatches(IterableDataset):
@@ -255,9 +259,9 @@ def pretrain(
 
     Parameters
     ----------
-    prior : SyntheticPrior or RealValuedPrior, default=None
+    prior : SyntheticPrior, RealValuedPrior or CountPrior, default=None
         Where portfolios come from. None: that of the network's kind of outcomes at its defaults,
-        demand unless ``network`` or ``checkpoint`` is of real values. Its parameters count,
+        demand unless ``network`` or ``checkpoint`` is of another. Its parameters count,
         not what it was fitted to: give ``SyntheticPrior().calibrated(X)`` to use real
         rows.
 
@@ -331,7 +335,8 @@ def pretrain(
     problem = Newsvendor() if problem is None else problem
     if prior is not None and not isinstance(prior, PriorDraws):
         raise ValueError(
-            f"prior must be a SyntheticPrior, a RealValuedPrior or None; got {prior!r}."
+            "prior must be a SyntheticPrior, a RealValuedPrior, a CountPrior or None; got "
+            f"{prior!r}."
         )
     if not isinstance(problem, DecisionProblem):
         raise ValueError(f"problem must be a DecisionProblem or None; got {problem!r}.")

@@ -5,8 +5,8 @@
     python -m sklearn_pttf.pretraining --recipe demand --out demand.safetensors
 
 A recipe is a TOML file with the tables ``[prior]`` (parameters of `SyntheticPrior`, or of
-`RealValuedPrior` where the network's ``outcomes`` are ``"real"``), ``[network]`` (of
-`NetworkConfig`) and ``[training]`` (of `pretrain`), and a ``name``.
+`RealValuedPrior` or `CountPrior` where the network's ``outcomes`` are ``"real"`` or ``"counts"``),
+``[network]`` (of `NetworkConfig`) and ``[training]`` (of `pretrain`), and a ``name``.
 """
 
 import argparse

@@ -18,7 +18,7 @@ class Replay:
     config : NetworkConfig
         Size of the network.
 
-    prior : SyntheticPrior or RealValuedPrior
+    prior : SyntheticPrior, RealValuedPrior or CountPrior
 
     ratios : ndarray of shape (n,)
         Levels that the real rows ask for; synthetic rows ask for these.
