@@ -27,9 +27,10 @@ N_SEGMENT_STEPS = 50
 APART = 0.3  # between logs of the means that EM begins with
 NEAR_ZERO = 0.1  # added to these
 LEAST_MEAN = 1e-3
-LARGEST_SHAPE = 1e7  # of the gamma law around a grid point
+LEAST_WEIGHT = 1e-30  # of a segment
+LARGEST_SHAPE = 1e5  # of the gamma law around a grid point; more would cost digits
 FREE = (1, 3, 5, 8)  # numbers that are fitted; of the last by experience
-FEW = 10.0  # rows, added to those that these numbers are charged by
+COST_OF_FREE = 2.0  # log likelihood that each of them has to gain
 
 
 class Evidence(NamedTuple):
@@ -117,6 +118,7 @@ def fit_segments(pieces):
     means = _first_means(pieces)
     weights = means.new_tensor([[1 / k] * k + [0.0] * (MOST_SEGMENTS - k) for k in N_SEGMENTS])
     weights = weights.expand_as(means)
+    unused = weights == 0
     for _ in range(N_SEGMENT_STEPS):
         shares = [_log_shares(each, means, weights).softmax(-1) for each in pieces]
         shares = [
@@ -127,6 +129,7 @@ def fit_segments(pieces):
             for values in zip(*pieces, strict=True)
         )
         means = (total / exposure.clamp_min(1e-30)).clamp_min(LEAST_MEAN)
+        means = torch.where(unused, means[..., 1:2], means)  # by itself it would go anywhere
         weights = rows / rows.sum(-1, keepdim=True).clamp_min(1)
     logs = [_log_shares(each, means, weights).logsumexp(-1) for each in pieces]
     return means, weights, _summed(pieces, logs)
@@ -144,13 +147,13 @@ def _first_means(pieces):
     total, exposure, counts = (torch.cat(part, dim=-1) for part in zip(*pieces, strict=True))
     means = torch.where(counts > 0, total / exposure.clamp_min(1e-30), torch.inf)
     ordered = means.sort(dim=-1).values
-    n_rows = counts.sum(-1, keepdim=True)
+    n_rows = counts.sum(-1, keepdim=True).long()
     first = []
     for k in N_SEGMENTS:
         place = torch.arange(MOST_SEGMENTS, device=total.device).clamp_max(k - 1)
-        rank = ((place + 0.5) / k * n_rows).long().clamp_max(total.shape[-1] - 1)
+        rank = (2 * place + 1) * n_rows // (2 * k)
         middle = ordered.gather(-1, rank).nan_to_num(posinf=1.0)
-        apart = (APART * (place - (k - 1) / 2)).exp().to(total.dtype)
+        apart = (APART * (place.to(total.dtype) - (k - 1) / 2)).exp()
         first.append((middle + NEAR_ZERO) * apart)
     return torch.stack(first, dim=1)
 
@@ -159,7 +162,7 @@ def _log_shares(evidence, means, weights):
     """Log likelihood of rows and each segment; ``(B, N, 2, 3)``."""
     flat = poisson_log_likelihood(evidence, means.flatten(1).unsqueeze(1))
     logs = flat.view(*flat.shape[:2], *means.shape[1:])
-    return logs + weights.clamp_min(1e-30).log().unsqueeze(1)
+    return logs + weights.clamp_min(LEAST_WEIGHT).log().unsqueeze(1)
 
 
 def segment_posterior(evidence, means, weights):
@@ -237,9 +240,8 @@ def fit_four_laws(pieces):
     shapes, gamma_fit = fit_gamma(pieces)
     means, weights, segment_fits = fit_segments(pieces)
     mixing, mixing_fit = fit_without_shape(pieces)
-    n_rows = sum(each.counts.sum(-1, keepdim=True) for each in pieces).clamp_min(1)
     fits = torch.cat([gamma_fit, segment_fits, mixing_fit], dim=-1)
-    fits = fits - 0.5 * (n_rows + FEW).log() * fits.new_tensor(FREE)
+    fits = fits - COST_OF_FREE * fits.new_tensor(FREE)
     fits = fits - fits.amax(-1, keepdim=True)
     found = FourLaws(shapes, means.flatten(1), weights.flatten(1), *mixing, fits)
     return FourLaws(*(part.to(dtype) for part in found))

@@ -19,7 +19,7 @@ from sklearn_pttf._count_mixing import (
 N_CONTEXT_SEEN = 500  # rows beyond this number say nothing new about "how many rows"
 NO_COUNT = 0.5  # what a total of 0 counts for
 VARIANCE_RANGE = (1e-4, 50.0)
-WORST_FIT = -8.0  # in the weights that the four laws start with
+WORST_FIT = -25.0  # in the weights that the four laws start with
 
 
 class CountRows(NamedTuple):

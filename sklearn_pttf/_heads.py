@@ -23,6 +23,7 @@ from sklearn_pttf._units import (
 
 LEAST_DOUBT = 0.2  # of a row's mean, in standard errors of it, for the weight of its loss
 LEAST_COUNT_DOUBT = 0.01  # of a row's mean, as a share of its variance by chance
+FITTED = 20.0  # over the number of rows: variance of an expected mean, in those of the mean
 LEAST_SHAPE = 0.14  # of a gamma law, below which the median would lie at 0
 ZERO_WIDTH = 0.5  # of a zero of continuous outcomes, in units of a row's uncertainty
 
@@ -39,6 +40,7 @@ class NetworkOutput(NamedTuple):
     middle: torch.Tensor = None  # (B, N): what an outcome is far from, if far out; None: location
     of_mean: "NetworkOutput" = None  # the law of the row's mean, where the network has one
     mean: torch.Tensor = None  # (B, N): mean of the law, where squared error is trained on it
+    mean_doubt: torch.Tensor = None  # (B, N): of the mean by one who knows more; evidence only
 
     def outcome_quantiles(self):
         """Quantiles of the outcome; ``(B, N, K)``."""
@@ -274,8 +276,8 @@ class CountHead(nn.Module):
         # size of uncertainty, by evidence only
         first_mean, size = self._moments(found, first)
         chance = first_mean / counted.exposure(rows, units).clamp_min(0.1 * units.scale)
-        least = LEAST_COUNT_DOUBT + (-units.log_rows).exp()  # of few rows, distributions are a guess
-        size = torch.maximum(size, (least * chance).sqrt())
+        few = (-units.log_rows).exp()  # then distributions are a guess
+        size = torch.maximum(size, ((LEAST_COUNT_DOUBT + few) * chance).sqrt())
         origin, nothing = torch.zeros_like(units.scale), torch.zeros_like(size)
 
         of_mean = cubed(mean, deviation**2, standard(mean_stretch, mean_base, mean_rises))
@@ -285,7 +287,8 @@ class CountHead(nn.Module):
         of_mean = self._with_mean(of_mean, mean)
         middle = mean.detach()
         around = (origin, units.scale, origin, size, nothing, middle)
-        of_mean = NetworkOutput(of_mean, *around, mean=mean)
+        doubt = size * (FITTED * few).sqrt()
+        of_mean = NetworkOutput(of_mean, *around, mean=mean, mean_doubt=doubt)
 
         grain = 1 / units.scale  # a whole number stands for what is up to one below it
         variance = deviation**2 + middle * grain + grain**2 / 12

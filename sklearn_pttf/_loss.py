@@ -5,7 +5,7 @@ from torch import nn
 
 TAIL_POWER = -0.6  # of level * (1 - level), in the weight of a level
 FAR = 50.0  # times a row's typical uncertainty
-SQUARED_ERROR = 4.0  # weight of that of a mean, where a network has one
+FAR_MEAN = 5.0  # times the doubt about an expected mean
 
 
 class PortfolioLoss(nn.Module):
@@ -50,15 +50,15 @@ class PortfolioLoss(nn.Module):
         if output.of_mean.mean is None:
             return loss
         expected = targets.get("expected", targets["means"])
-        return loss + SQUARED_ERROR * self._of_estimate(output.of_mean, expected)
+        return loss + self._of_estimate(output.of_mean, expected)
 
     @staticmethod
     def _of_estimate(output, means):
         """Squared error of the mean, over what rows and portfolios expect it to be."""
-        limit = FAR * output.typical
+        limit = FAR_MEAN * output.mean_doubt
         short = output.standard(means.unsqueeze(-1)).squeeze(-1) - output.mean
         by_row = torch.clamp(short, -limit, limit) ** 2
-        own = output.typical**2
+        own = output.mean_doubt**2
         return (0.5 * by_row * (1 / own + 1 / own.mean(-1, keepdim=True))).mean()
 
     def _of_law(self, output, outcomes):

@@ -99,7 +99,7 @@ def mixing_weights(logs, counts):
         for each, own in zip(logs, counts, strict=True)
     ]
     n_points = logs[0].shape[-1]
-    weights = torch.full_like(logs[0][..., 0, :], 1 / n_points)
+    weights = logs[0].new_full((len(logs[0]), n_points), 1 / n_points)
     n_rows = sum(own.sum(-1, keepdim=True) for own in counts).clamp_min(1)
     for _ in range(N_STEPS):
         rise = 0.0

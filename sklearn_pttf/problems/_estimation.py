@@ -22,9 +22,9 @@ class Estimation(ValueProblem):
         from how observations of a row differ.
 
     noise : {"poisson"}, default=None
-        What is known of the noise. ``"poisson"``: observations are Poisson counts around the mean of
-        their row, so that even rows with one observation each say how much of what they differ by
-        is chance. None: it is read from how observations of a row differ.
+        What is known of the noise. ``"poisson"``: observations are Poisson counts around their
+        row's mean, so that even rows with one observation each say how much of what they differ
+        by is chance. None: it is read from how observations of a row differ.
 
     observations : list of str or int, default=None
         Columns that hold observations. None: every column that plays no other role.

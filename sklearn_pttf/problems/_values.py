@@ -39,8 +39,8 @@ class ValueProblem(DecisionProblem):
             raise ValueError(f"noise must be 'poisson' or None; got {self.noise!r}.")
         if self.noise is not None and self.standard_errors is not None:
             raise ValueError(
-                f"standard_errors must be None with noise={self.noise!r}, which says what they are; "
-                f"got {self.standard_errors!r}."
+                f"standard_errors must be None with noise={self.noise!r}, which implies them; got "
+                f"{self.standard_errors!r}."
             )
 
     def check_outcomes(self, outcomes, name):
