@@ -440,7 +440,7 @@ def finetune_data(config, problem, portfolio, outcomes, device):
     worth = np.full(len(sizes), np.nan)
     np.divide(expected, sizes, out=worth, where=sizes * expected > 0)
     levels = problem.own_levels(law, portfolio)
-    shift = 0.0 if config.outcomes == "demand" else np.nanmean(portfolio.observations)
+    shift = np.nanmean(portfolio.observations) if config.outcomes == "real" else 0.0
     return FinetuneData(
         portfolio.observations - shift,
         None if outcomes is None else outcomes - shift,
