@@ -22,7 +22,8 @@ the values that it predicts, by dynamic programming.
 90 % intervals cover the means.
 
 ``counts``: the same squared error of Poisson means, one observation a row. The network is told that
-noise is Poisson (the `poisson` checkpoint), or it is not (`demand`). ``known segments`` is one who
+noise is Poisson (the `poisson` checkpoint), or it is not (`demand`). ``two means by EM`` is maximum
+likelihood of one who is told that there are two segments. ``known segments`` is one who
 knows which rows are alike, but not the means of segments: where segments lie far apart, no method
 that is not told these means can be nearer to exact Bayes.
 
@@ -54,7 +55,7 @@ from common import (
     write_csv,
 )
 from scipy import stats
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 
 from sklearn_pttf import Column
 from sklearn_pttf.baselines import (
@@ -87,7 +88,14 @@ COUNT_LAWS = [
     Segments([3.0, 8.0]),
     Segments([4.0, 6.0]),
 ]
-COUNT_METHODS = ["network, told", "network, not told", "nonparametric EB", "sample mean"]
+COUNT_METHODS = [
+    "network, told",
+    "network, not told",
+    "nonparametric EB",
+    "two means by EM",
+    "sample mean",
+]
+N_EM_STEPS = 100
 MOST_FINETUNED = 5  # draws, as they take long
 OUTLIERS, OUTLIER_NOISE = 0.1, 5.0
 
@@ -456,6 +464,29 @@ def least_errors(law, portfolio):
     return size * ((1 - p) / p) ** 2
 
 
+class TwoMeans(BaseEstimator):
+    """Two Poisson means that make single counts likely, and how many rows have each."""
+
+    def fit(self, X):
+        """Expectation and maximization, from quartiles."""
+        x = X[:, 0]
+        low, high = np.quantile(x, [0.25, 0.75])
+        self.means_, self.shares_ = np.array([0.8 * low + 0.1, 1.2 * high + 0.5]), [0.5, 0.5]
+        for _ in range(N_EM_STEPS):
+            member = self._members(x)
+            self.means_ = x @ member / member.sum(axis=0)
+            self.shares_ = member.mean(axis=0)
+        return self
+
+    def decide(self, X):
+        """Expected means."""
+        return self._members(X[:, 0]) @ self.means_
+
+    def _members(self, x):
+        joint = stats.poisson.pmf(x[:, None], self.means_) * self.shares_
+        return joint / joint.sum(axis=1, keepdims=True)
+
+
 def count_errors(seed, cell, estimators):
     """Expected squared errors of all methods and exact Bayes, of one observation a row."""
     portfolio = cell.count_law.sample(N_ROWS, 1, random_state=seed)
@@ -479,6 +510,7 @@ def counts(options):
         network("poisson").set_params(problem=Estimation(noise="poisson")),
         network("demand").set_params(problem=Estimation()),
         NonparametricEmpiricalBayes(family="poisson").set_params(problem=Estimation()),
+        TwoMeans(),
         SampleAverage().set_params(problem=Estimation()),
     ]
     cells = [CountCell(law) for law in COUNT_LAWS]
