@@ -1,6 +1,7 @@
 """Decisions from little data, at scale: pretrain, then finetune."""
 
 from sklearn_pttf._checkpoint import Checkpoint
+from sklearn_pttf._count_prior import CountPrior
 from sklearn_pttf._estimator import PretrainedDecisionTransformer
 from sklearn_pttf._laws import PredictiveDistribution
 from sklearn_pttf._portfolio import Portfolio
@@ -14,6 +15,7 @@ from sklearn_pttf._version import __version__
 __all__ = [
     "Checkpoint",
     "Column",
+    "CountPrior",
     "Portfolio",
     "PredictiveDistribution",
     "PretrainedDecisionTransformer",

@@ -81,7 +81,7 @@ def _halves(observations):
     return early, late, half[:, 0]
 
 
-def warn_of_conflict(predict, portfolio, rng):
+def warn_of_conflict(predict, portfolio, rng, noise=None):
     """Try the law on an observation a row that it is not given.
 
     Warns with a `PriorConflictWarning`.
@@ -95,6 +95,9 @@ def warn_of_conflict(predict, portfolio, rng):
 
     rng : Generator
         Which rows are tried, and on which observation.
+
+    noise : str, default=None
+        What the problem was told of the noise, which may be wrong.
     """
     rows = np.flatnonzero(portfolio.counts > 1)
     if len(rows) < FEWEST_ROWS:
@@ -114,11 +117,14 @@ def warn_of_conflict(predict, portfolio, rng):
     advice = "prior=RealValuedPrior(...)" if portfolio.real else OWN_PRIOR
     if portfolio.prices is not None:
         advice = "prior=PricingPrior(...)"
+    advice = f"or pretrain on a prior of your own: {advice}"
+    if noise is not None:
+        advice = f"or leave noise=None in place of noise={noise!r}"
     warnings.warn(
         f"the predictive law does not fit: in {outside.mean():.0%} of {len(rows):,} rows an "
         f"observation lies outside of the central {1 - 2 * OUTER:.0%} of the law that the others "
         f"give ({2 * OUTER:.0%} is expected), as in rows {shown}. Look for mixed units and "
-        f"outliers, or pretrain on a prior of your own: {advice}.",
+        f"outliers, {advice}.",
         PriorConflictWarning,
         stacklevel=4,
     )

@@ -69,11 +69,11 @@ def column(x):
 # ------------------------------------------------------------------ means of the instances
 
 
-def _lognormal_means(random, spread, n):
+def lognormal_means(random, spread, n):
     return (spread * random.normal(len(spread), n)).exp()
 
 
-def _gamma_means(random, spread, n):
+def gamma_means(random, spread, n):
     shape = (1 / torch.expm1(spread**2)).clamp(0.15, 1e4)
     return random.gamma(shape.expand(-1, n)) / shape
 
@@ -89,7 +89,7 @@ def _segment_means(random, spread, n):
     return (centres.gather(-1, segment) + within).exp()
 
 
-def _heavy_tailed_means(random, spread, n):
+def heavy_tailed_means(random, spread, n):
     """Pareto upper tail in one half of the portfolios, Student log means in the other."""
     size = len(spread)
     pareto = spread * random.exponential(size, n)
@@ -100,10 +100,10 @@ def _heavy_tailed_means(random, spread, n):
 
 
 _MEANS = {
-    "lognormal": _lognormal_means,
-    "gamma": _gamma_means,
+    "lognormal": lognormal_means,
+    "gamma": gamma_means,
     "segments": _segment_means,
-    "heavy_tailed": _heavy_tailed_means,
+    "heavy_tailed": heavy_tailed_means,
 }
 
 # ------------------------------------------------------------------ outcomes of an instance

@@ -26,9 +26,7 @@ from sklearn_pttf._network_use import (
     predict_laws_at,
 )
 from sklearn_pttf._own_prior import pretrained_on
-from sklearn_pttf._pricing_prior import PricingPrior
-from sklearn_pttf._prior import SyntheticPrior
-from sklearn_pttf._real_prior import RealValuedPrior
+from sklearn_pttf._pretrain import PRIORS
 from sklearn_pttf._version import __version__
 from sklearn_pttf.finetune import AutoFinetune, FinetuneStrategy
 from sklearn_pttf.problems import DecisionProblem
@@ -54,7 +52,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         checkpoint; the path of a file; or a `Checkpoint`, as `pretrain` returns it. None:
         `fit` pretrains on ``prior``, from random weights.
 
-    prior : SyntheticPrior, RealValuedPrior or PricingPrior, default=None
+    prior : SyntheticPrior, RealValuedPrior, CountPrior or PricingPrior, default=None
         A prior of one's own, that `fit` pretrains on before it looks at the rows: going on from
         ``checkpoint``, or from random weights. Its parameters count, not what it was fitted to;
         ``SyntheticPrior().calibrated(X)`` is a prior narrowed to real rows.
@@ -161,7 +159,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
     _parameter_constraints = {
         "problem": [DecisionProblem, None],
         "checkpoint": [str, Path, Checkpoint, None],
-        "prior": [SyntheticPrior, RealValuedPrior, PricingPrior, None],
+        "prior": [*PRIORS.values(), None],
         "pretrain_steps": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "finetune": [FinetuneStrategy, AutoFinetune, StrOptions({"auto"}), None],
         "warm_start": ["boolean"],
@@ -262,7 +260,8 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             )
         self._use(found, start, portfolio)
         warn_of_drift(portfolio)
-        warn_of_conflict(self._predict_law, portfolio, np.random.default_rng(seeds[1]))
+        noise = getattr(self.problem_, "noise", None)
+        warn_of_conflict(self._predict_law, portfolio, np.random.default_rng(seeds[1]), noise)
         if self.verbose:
             print(
                 f"{len(portfolio):,} rows with {portfolio.counts.sum():,} observations read by "
@@ -365,7 +364,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
     def _predict_law_of_mean(self, portfolio, spread=True):
         if self.baseline_ is not None:
             return self.baseline_._predict_law_of_mean(portfolio, spread)
-        if any(network.config.outcomes != "real" for network in self._networks):
+        if not all(network.kind.of_means for network in self._networks):
             return super()._predict_law_of_mean(portfolio, spread)
         return self._network_law(portfolio, of_mean=True)
 

@@ -96,7 +96,7 @@ def network_laws(network, rounds, of_mean=False):
 
     With ``of_mean`` that of its mean, where the network has one.
     """
-    of_mean = of_mean and network.config.outcomes == "real"
+    of_mean = of_mean and network.kind.of_means
     return [
         predict_law(network, encode_context(network, round.evidence), round.evidence, of_mean)
         for round in rounds

@@ -2,21 +2,25 @@
 
 A kind turns observations, and what is known beside them (standard errors, or prices), into rows,
 context rows into units, rows and units into rows that are placed in their portfolio, and these
-into features; the network itself is the same for all.
+into features; the network itself is the same for all. ``of_means`` says whether its head gives the
+law of every row's mean too.
 """
 
+import sklearn_pttf._count_features as count_features
+import sklearn_pttf._count_units as count_units
 import sklearn_pttf._features as demand_features
 import sklearn_pttf._price_features as price_features
 import sklearn_pttf._price_units as price_units
 import sklearn_pttf._real_features as real_features
 import sklearn_pttf._real_units as real_units
 import sklearn_pttf._units as demand_units
-from sklearn_pttf._heads import DemandHead, PriceHead, RealHead
+from sklearn_pttf._heads import CountHead, DemandHead, PriceHead, RealHead
 
 
 class Demand:
     """Amounts that are never negative, relative to their row's level."""
 
+    of_means = False
     units_type = demand_units.PortfolioUnits
     head = DemandHead
     n_cell_features = demand_features.N_CELL_FEATURES
@@ -51,6 +55,7 @@ class Demand:
 class RealValued:
     """Values of any sign, whose origin and unit mean nothing, with standard errors if known."""
 
+    of_means = True
     units_type = real_units.RealUnits
     head = RealHead
     n_cell_features = real_features.N_CELL_FEATURES
@@ -83,9 +88,37 @@ class RealValued:
         return real_features.portfolio_features(units)
 
 
+class Counts:
+    """Poisson counts, of which a row's total and number are all that matters."""
+
+    of_means = True
+    units_type = count_units.CountUnits
+    head = CountHead
+    n_cell_features = count_features.N_CELL_FEATURES
+    n_row_features = count_features.N_ROW_FEATURES
+    n_portfolio_features = count_features.N_PORTFOLIO_FEATURES
+
+    cell_features = staticmethod(count_features.cell_features)
+    row_features = staticmethod(count_features.row_features)
+    portfolio_features = staticmethod(count_features.portfolio_features)
+
+    @staticmethod
+    def rows(observations, beside):
+        return count_units.count_rows(observations)
+
+    @staticmethod
+    def units(observations, beside, weights, whole):
+        return count_units.count_units([count_units.count_rows(x) for x in observations], weights)
+
+    @staticmethod
+    def placed(rows, units):
+        return rows
+
+
 class Priced:
     """Demand at prices: amounts that fall along a row's demand curve."""
 
+    of_means = False
     units_type = price_units.PriceUnits
     head = PriceHead
     n_cell_features = price_features.N_CELL_FEATURES
@@ -100,4 +133,4 @@ class Priced:
     portfolio_features = staticmethod(price_features.portfolio_features)
 
 
-KINDS = {"demand": Demand, "real": RealValued, "price": Priced}
+KINDS = {"demand": Demand, "real": RealValued, "counts": Counts, "price": Priced}

@@ -7,6 +7,7 @@ TAIL_POWER = -0.6  # of level * (1 - level), in the weight of a level
 FAR = 50.0  # times a row's typical uncertainty
 MOST_LOST = 3.0  # of a row, as a share of what is at stake
 SHARPNESS = 0.03  # of a choice between candidates, as a share of what is at stake
+FAR_MEAN = 5.0  # times the doubt about an expected mean
 
 
 class PortfolioLoss(nn.Module):
@@ -41,8 +42,9 @@ class PortfolioLoss(nn.Module):
         output : NetworkOutput
 
         targets : dict of Tensor
-            ``outcomes`` of shape (B, N, m), and true ``means`` of shape (B, N). Or of demand at
-            prices: ``outcomes`` (B, N * Q, m), and ``margins`` and true ``profit`` at candidates
+            ``outcomes`` of shape (B, N, m), and true ``means`` of shape (B, N). ``expected``, if
+            given, of shape (B, N) too: means that are expected by one who knows more. Or of demand
+            at prices: ``outcomes`` (B, N * Q, m), and ``margins`` and true ``profit`` at candidates
             (B, N, G).
 
         Returns
@@ -55,7 +57,20 @@ class PortfolioLoss(nn.Module):
             loss = loss + self.decision_weight * lost.mean()
         if output.of_mean is None:
             return loss
-        return loss + self._of_law(output.of_mean, targets["means"].unsqueeze(-1))
+        loss = loss + self._of_law(output.of_mean, targets["means"].unsqueeze(-1))
+        if output.of_mean.mean is None:
+            return loss
+        expected = targets.get("expected", targets["means"])
+        return loss + self._of_estimate(output.of_mean, expected)
+
+    @staticmethod
+    def _of_estimate(output, means):
+        """Squared error of the mean, over what rows and portfolios expect it to be."""
+        limit = FAR_MEAN * output.mean_doubt
+        short = output.standard(means.unsqueeze(-1)).squeeze(-1) - output.mean
+        by_row = torch.clamp(short, -limit, limit) ** 2
+        own = output.mean_doubt**2
+        return (0.5 * by_row * (1 / own + 1 / own.mean(-1, keepdim=True))).mean()
 
     def _of_law(self, output, outcomes):
         weights = self.level_weights()

@@ -32,7 +32,7 @@ class MixingPosterior(NamedTuple):
     weights: torch.Tensor  # (B, N, G), of the points
 
 
-def mixing_grid(means, in_context):
+def mixing_grid(means, in_context, even=(torch.asinh, torch.sinh)):
     """Points of the grid, and the width around each.
 
     Parameters
@@ -41,7 +41,11 @@ def mixing_grid(means, in_context):
 
     in_context : bool Tensor of shape (B, N)
         Rows that count.
+
+    even : pair of callable, default=(torch.asinh, torch.sinh)
+        To the scale on which half of the points are evenly spaced, and back.
     """
+    there, back = even
     ordered = torch.where(in_context, means, torch.inf).sort(dim=-1).values
     last = (in_context.sum(-1, keepdim=True) - 1).clamp_min(0)
     ordered = torch.where(ordered < torch.inf, ordered, 0.0)
@@ -50,9 +54,9 @@ def mixing_grid(means, in_context):
     lower = position.floor().long()
     upper = torch.minimum(lower + 1, last)
     by_rank = torch.lerp(ordered.gather(-1, lower), ordered.gather(-1, upper), position - lower)
-    ends = by_rank[..., [0, -1]].asinh()
-    even = (ends[..., :1] + (ends[..., 1:] - ends[..., :1]) * share).sinh()
-    points = torch.cat([by_rank, even], dim=-1).sort(dim=-1).values
+    ends = there(by_rank[..., [0, -1]])
+    between = back(ends[..., :1] + (ends[..., 1:] - ends[..., :1]) * share)
+    points = torch.cat([by_rank, between], dim=-1).sort(dim=-1).values
     gaps = points.diff(dim=-1)
     gaps = torch.cat([gaps[..., :1], gaps, gaps[..., -1:]], dim=-1)
     return points, ((gaps[..., 1:] + gaps[..., :-1]) / 4).clamp_min(LEAST_WIDTH)
@@ -75,13 +79,28 @@ def fit_mixing(pieces):
     """
     means, _, in_context = (torch.cat(part, dim=-1) for part in zip(*pieces, strict=True))
     points, width = mixing_grid(means, in_context)
-    likelihoods = []
-    for mean, variance, counts in pieces:
-        logs = log_likelihood(mean, variance, points, width)
-        logs = (logs - logs.amax(-1, keepdim=True)).exp()
-        likelihoods.append(logs * counts.unsqueeze(-1))
-    weights = torch.full_like(points, 1 / N_GRID)
-    n_rows = in_context.sum(-1, keepdim=True).clamp_min(1)
+    logs = [log_likelihood(mean, variance, points, width) for mean, variance, _ in pieces]
+    return Mixing(points, width, mixing_weights(logs, [counts for *_, counts in pieces]))
+
+
+def mixing_weights(logs, counts):
+    """Weights of points that make rows likely, by EM from even ones; ``(B, G)``.
+
+    Parameters
+    ----------
+    logs : list of Tensor of shape (B, N_c, G)
+        Log likelihood of rows at every point.
+
+    counts : list of Tensor of shape (B, N_c)
+        Whether rows count.
+    """
+    likelihoods = [
+        (each - each.amax(-1, keepdim=True)).exp() * own.unsqueeze(-1)
+        for each, own in zip(logs, counts, strict=True)
+    ]
+    n_points = logs[0].shape[-1]
+    weights = logs[0].new_full((len(logs[0]), n_points), 1 / n_points)
+    n_rows = sum(own.sum(-1, keepdim=True) for own in counts).clamp_min(1)
     for _ in range(N_STEPS):
         rise = 0.0
         for likelihood in likelihoods:
@@ -89,7 +108,7 @@ def fit_mixing(pieces):
             rise = rise + (likelihood / total).sum(-2)
         weights = weights * rise / n_rows
     weights = weights.clamp_min(LEAST_WEIGHT)
-    return Mixing(points, width, weights / weights.sum(-1, keepdim=True))
+    return weights / weights.sum(-1, keepdim=True)
 
 
 def mixing_posterior(mixing, means, variances, seen):
@@ -110,9 +129,14 @@ def mixing_posterior(mixing, means, variances, seen):
     variance = variances.unsqueeze(-1)
     trust = within / (within + variance) * seen.unsqueeze(-1)
     centres = points + trust * (means.unsqueeze(-1) - points)
+    return posterior_moments(weights, centres, within * (1 - trust))
+
+
+def posterior_moments(weights, centres, variances):
+    """`MixingPosterior` of rows, given weights, means and variances of all points; (B, N, G)."""
     mean = (weights * centres).sum(-1)
     away = centres - mean.unsqueeze(-1)
-    spread = (weights * (away**2 + within * (1 - trust))).sum(-1)
+    spread = (weights * (away**2 + variances)).sum(-1)
     skew = (weights * away**3).sum(-1) / (spread**1.5).clamp_min(1e-20)
     return MixingPosterior(mean, spread.sqrt(), skew, weights)
 

@@ -56,10 +56,10 @@ class NetworkConfig:
     tail : float, default=0.001
         Level of the lowest knot; the highest is at one minus this.
 
-    outcomes : {"demand", "real", "price"}, default="demand"
+    outcomes : {"demand", "real", "counts", "price"}, default="demand"
         What is predicted: demand, never negative and relative to its level; real values,
-        whose origin and unit mean nothing, with the law of every row's mean beside; or demand
-        at a price.
+        whose origin and unit mean nothing, with the law of every row's mean beside; Poisson counts,
+        with the law of every row's mean; or demand at a price.
     """
 
     width: int = 64

@@ -14,7 +14,6 @@ from sklearn_pttf._laws import QuantileGrid
 from sklearn_pttf._network import Context
 from sklearn_pttf._validation import refuse_negative
 
-NO_NEGATIVE = "a network of demand reads none"
 USE_ANOTHER = " Fit with checkpoint='gaussian', or another of values."
 CHUNK_CELLS = 50_000  # cells of X that are computed on at a time
 CELLS_ASKED = 4  # that a price which is asked about counts for
@@ -56,6 +55,25 @@ def _some(values, rows, tensor):
     return None if values is None else tensor(values[rows])
 
 
+def _check_kind(network, portfolio):
+    """Refuse outcomes that a network cannot read."""
+    kind, priced = network.config.outcomes, portfolio.prices is not None
+    if priced != (kind == "price"):
+        what = "demand at prices" if kind == "price" else kind
+        none = "" if priced else "no "
+        raise ValueError(
+            f"a network of {what} cannot decide a problem that has {none}prices: "
+            "fit with checkpoint='auto', or another of its kind."
+        )
+    if kind != "real":
+        refuse_negative(portfolio.observations, f"a network of {kind} reads none", USE_ANOTHER)
+    if kind == "counts" and not portfolio.integer:
+        raise ValueError(
+            "observations must be whole numbers, of which a network of counts reads totals; got "
+            f"{portfolio!r}.{USE_ANOTHER}"
+        )
+
+
 @torch.inference_mode()
 def encode_context(network, portfolio):
     """What later rows need to know about a portfolio; a `Context` of float64 tensors."""
@@ -63,20 +81,6 @@ def encode_context(network, portfolio):
     _check_kind(network, portfolio)
     with single_threaded():
         return network.encode_context(list(_chunks(portfolio, device)), portfolio.integer)
-
-
-def _check_kind(network, portfolio):
-    """Refuse outcomes that the network does not read."""
-    outcomes, priced = network.config.outcomes, portfolio.prices is not None
-    if priced != (outcomes == "price"):
-        kind = "demand at prices" if outcomes == "price" else outcomes
-        none = "" if priced else "no "
-        raise ValueError(
-            f"a network of {kind} cannot decide a problem that has {none}prices: "
-            "fit with checkpoint='auto', or another of its kind."
-        )
-    if outcomes == "demand":
-        refuse_negative(portfolio.observations, NO_NEGATIVE, USE_ANOTHER)
 
 
 def predict_law(network, context, portfolio, of_mean=False):

@@ -23,7 +23,7 @@ def pretrained_on(prior, problem, start, n_steps, seed, memory, device, verbose)
 
     Parameters
     ----------
-    prior : SyntheticPrior, RealValuedPrior or PricingPrior
+    prior : SyntheticPrior, RealValuedPrior, CountPrior or PricingPrior
 
     problem : DecisionProblem
 

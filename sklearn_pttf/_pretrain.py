@@ -17,6 +17,7 @@ from torch.utils.data import IterableDataset
 from tqdm import tqdm
 
 from sklearn_pttf._checkpoint import Checkpoint
+from sklearn_pttf._count_prior import CountPrior
 from sklearn_pttf._device import check_device
 from sklearn_pttf._files import written_whole
 from sklearn_pttf._hyperprior import canonical, canonical_key
@@ -34,7 +35,9 @@ from sklearn_pttf.problems import DecisionProblem, Newsvendor
 N_VALIDATION_STEPS = 40
 VALIDATION_SEED_OFFSET = 1_000_003
 LATER_ROWS_SHARE = 0.3  # of the batches have rows that are not in the context
-PRIORS = {prior.outcomes: prior for prior in (SyntheticPrior, RealValuedPrior, PricingPrior)}
+PRIORS = {
+    prior.outcomes: prior for prior in (SyntheticPrior, RealValuedPrior, CountPrior, PricingPrior)
+}
 HIDDEN = ("layers.*", "encoder.mix.*", "encoder.cell_out.*", "head.mlp.0.*")
 
 
@@ -43,7 +46,7 @@ class PortfolioStream(IterableDataset):
 
     Parameters
     ----------
-    prior : SyntheticPrior, RealValuedPrior or PricingPrior
+    prior : SyntheticPrior, RealValuedPrior, CountPrior or PricingPrior
         Where portfolios come from.
 
     steps : iterable of int
@@ -254,9 +257,9 @@ def pretrain(
 
     Parameters
     ----------
-    prior : SyntheticPrior, RealValuedPrior or PricingPrior, default=None
+    prior : SyntheticPrior, RealValuedPrior, CountPrior or PricingPrior, default=None
         Where portfolios come from. None: that of the network's kind of outcomes at its defaults,
-        demand unless ``network`` or ``checkpoint`` is of real values. Its parameters count,
+        demand unless ``network`` or ``checkpoint`` is of another. Its parameters count,
         not what it was fitted to: give ``SyntheticPrior().calibrated(X)`` to use real
         rows.
 
@@ -334,7 +337,7 @@ def pretrain(
     problem = Newsvendor() if problem is None else problem
     if prior is not None and not isinstance(prior, PriorDraws):
         raise ValueError(
-            "prior must be a SyntheticPrior, a RealValuedPrior, a PricingPrior or None; got "
+            f"prior must be one of {', '.join(p.__name__ for p in PRIORS.values())} or None; got "
             f"{prior!r}."
         )
     if not isinstance(problem, DecisionProblem):

@@ -134,7 +134,10 @@ class PriorDraws:
         inputs = {"observations": draw.observations, "whole": draw.whole}
         if draw.errors is not None:
             inputs["errors"] = draw.errors
-        return inputs, {"outcomes": draw.outcomes, "means": draw.parameters["mean"]}
+        targets = {"outcomes": draw.outcomes, "means": draw.parameters["mean"]}
+        if "expected_mean" in draw.parameters:
+            targets["expected"] = draw.parameters["expected_mean"]
+        return inputs, targets
 
     @staticmethod
     def _seed(generator):

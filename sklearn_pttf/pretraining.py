@@ -4,10 +4,10 @@
 
     python -m sklearn_pttf.pretraining --recipe demand --out demand.safetensors
 
-A recipe is a TOML file with the tables ``[prior]`` (parameters of `SyntheticPrior`, of
-`RealValuedPrior` where the network's ``outcomes`` are ``"real"``, or of `PricingPrior` where they
-are ``"price"``), ``[network]`` (of `NetworkConfig`) and ``[training]`` (of `pretrain`), and a
-``name``.
+A recipe is a TOML file with the tables ``[prior]`` (parameters of `SyntheticPrior`, or of
+`RealValuedPrior`, `CountPrior` or `PricingPrior` where the network's ``outcomes`` are ``"real"``,
+``"counts"`` or ``"price"``), ``[network]`` (of `NetworkConfig`) and ``[training]`` (of `pretrain`),
+and a ``name``.
 """
 
 import argparse

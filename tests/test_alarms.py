@@ -13,7 +13,7 @@ from sklearn_pttf.baselines import SampleAverage
 from sklearn_pttf.datasets import load_horse_kicks, make_demand_portfolio
 from sklearn_pttf.exceptions import DriftWarning, PriorConflictWarning
 from sklearn_pttf.model_selection import transfer_curve
-from sklearn_pttf.problems import Newsvendor
+from sklearn_pttf.problems import Estimation, Newsvendor
 from sklearn_pttf.testing import GammaPoisson, LognormalNormal, Segments, ZeroInflatedPoisson
 
 NAN = np.nan
@@ -225,6 +225,15 @@ def test_conflict_by_hand():
     X[80] = NAN  # and with one observation there is nothing to hold out
     X[:, 1] = np.where(np.arange(100) < 81, NAN, X[:, 1])
     assert _warned(Portfolio(X, integer=False), conflict) == []
+
+
+def test_conflict_with_what_was_told_of_the_noise():
+    """Counts that vary three times as much as Poisson ones."""
+    rng = np.random.default_rng(0)
+    X = rng.poisson(20.0 * rng.gamma(2.0, 0.5, size=(200, 6))).astype(float)
+    pdt = PretrainedDecisionTransformer(Estimation(noise="poisson"), finetune=None)
+    with pytest.warns(PriorConflictWarning, match="or leave noise=None in place of noise='poisson"):
+        pdt.fit(X)
 
 
 def test_what_is_tried_is_no_evidence():

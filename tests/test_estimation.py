@@ -25,6 +25,7 @@ from sklearn_pttf._mixin import DecisionMixin
 from sklearn_pttf._network import DecisionNetwork, NetworkConfig
 from sklearn_pttf._parametric import NegativeBinomialLaw
 from sklearn_pttf.baselines import SampleAverage
+from sklearn_pttf.finetune import HeadFinetune
 from sklearn_pttf.metrics import decision_cost, regret
 from sklearn_pttf.pipeline import make_decision_pipeline
 from sklearn_pttf.problems import Estimation, Newsvendor
@@ -230,6 +231,7 @@ def test_checkpoints_by_kind_of_outcome():
     with_errors = np.column_stack([COUNTS, ERRORS])
     assert _kind(with_errors, Estimation(standard_errors=Column(4))) == "gaussian"
     assert _kind(COUNTS, Estimation(standard_errors=2.0)) == "gaussian"
+    assert _kind(COUNTS, Estimation(noise="poisson")) == "poisson"
     for X in (COUNTS, REAL):
         assert _frozen().fit(X).integer_ == (X is COUNTS)
 
@@ -287,6 +289,19 @@ def test_predictions_of_values_of_any_sign(fitted):
         ({"standard_errors": 0.0}, "standard_errors must be positive and finite, or missing"),
         ({"standard_errors": Column(1)}, "standard_errors must be positive .* row 1: -1.0"),
         ({"standard_errors": True}, "standard_errors must be a number, a column"),
+        ({"noise": "normal"}, "noise must be 'poisson' or None; got 'normal'"),
+        (
+            {"noise": "poisson", "standard_errors": 1.0},
+            "standard_errors must be None with noise='poisson', which implies them; got 1.0",
+        ),
+        (
+            {"noise": "poisson", "observations": [0]},
+            r"noise='poisson' is of counts, .* whole numbers of at least 0; got row 0: 1\.5 \(1 in",
+        ),
+        (
+            {"noise": "poisson", "observations": [1]},
+            r"Negative values in data: noise='poisson' is of counts.*row 1: -1\.0",
+        ),
         ({"observations": [1, 1]}, "observations="),
         ({"observations": []}, "X has no observation column"),
         ({"observations": [0], "standard_errors": Column(0)}, "observations="),
@@ -469,3 +484,75 @@ def test_standard_errors_after_counts_are_not_ignored():
     estimator = _frozen().fit(COUNTS)
     with warnings.catch_warnings(), pytest.raises(ValueError, match="standard_errors"):
         estimator.decide(COUNTS, problem=Estimation(standard_errors=1.0))
+
+
+# ---------------------------------------------------------------- noise that is told
+
+
+@pytest.fixture(scope="module")
+def told():
+    return _frozen(Estimation(noise="poisson")).fit(COUNTS)
+
+
+def test_one_count_a_row_is_shrunk_as_poisson_noise_says():
+    """Of rows that have all the same mean, and of others that hardly share anything."""
+    same = np.random.default_rng(0).poisson(9.0, size=(300, 1)).astype(float)
+    apart = np.random.default_rng(0).poisson(np.geomspace(2, 900, 300))[:, None].astype(float)
+    found = _frozen(Estimation(noise="poisson")).fit(same).decide(same)
+    assert np.abs(found - 9).max() < 1.5
+    found = _frozen(Estimation(noise="poisson")).fit(apart).decide(apart)
+    assert np.abs(found[150:] / apart[150:, 0] - 1).max() < 0.15
+
+
+def test_a_told_network_gives_laws_and_intervals(told):
+    found, info = told.decide(COUNTS, return_info=True)
+    law = told.predict_distribution(COUNTS, of_mean=True)
+    assert_array_equal(law.mean(), found)
+    assert_array_equal(told.predict(COUNTS), found)
+    assert (info.lower >= 0).all()
+    assert (info.lower < found).all()
+    assert (found < info.upper).all()
+    quantiles = told.predict_quantiles(COUNTS, [0.1, 0.5, 0.9])
+    assert_array_equal(quantiles, np.rint(quantiles))
+    outcome = told.predict_distribution(COUNTS)
+    assert outcome.integer
+    assert_allclose(outcome.mean(), found, rtol=0.1, atol=0.1)
+    assert_allclose(told.predict(COUNTS, horizon=3), 3 * outcome.mean(), rtol=0.05)
+    assert told.integer_
+
+
+def test_rows_that_are_no_counts_are_refused_later_too(told):
+    later = COUNTS[:4].copy()
+    later[2, 1] += 0.5
+    for use in (told.decide, told.predict, told.score):
+        with pytest.raises(ValueError, match=r"^noise='poisson' is of counts.*row 2"):
+            use(later)
+    values = _frozen().fit(REAL)
+    with pytest.raises(ValueError, match=r"^noise='poisson' cannot be said now: fit saw values"):
+        values.decide(REAL, problem=Estimation(noise="poisson"))
+    counts = _frozen().fit(COUNTS)
+    assert_array_equal(
+        counts.decide(COUNTS, problem=Estimation(noise="poisson")), counts.decide(COUNTS)
+    )
+
+
+def test_told_estimators_are_pickled_cloned_and_taken_apart(told):
+    found = told.decide(COUNTS)
+    assert_array_equal(pickle.loads(pickle.dumps(told)).decide(COUNTS), found)
+    assert_array_equal(clone(told).fit(COUNTS).decide(COUNTS), found)
+    assert_allclose(told.decide(COUNTS[7:9]), found[7:9], rtol=1e-9)
+    averages = SampleAverage(Estimation(noise="poisson")).fit(COUNTS).decide(COUNTS)
+    assert_allclose(averages, COUNTS.mean(axis=1))
+
+
+def test_a_told_network_is_finetuned_under_guard():
+    drawn = GammaPoisson(3, 1).sample(160, 3, random_state=0)
+    X, mean = drawn.observations, drawn.parameters["mean"]
+    estimator = PretrainedDecisionTransformer(
+        Estimation(noise="poisson"), finetune=HeadFinetune(max_epochs=2), random_state=0
+    ).fit(X)
+    candidates = ["pretrained", "finetuned", "blend", "baseline"]
+    assert list(estimator.finetune_report_["candidate"]) == candidates
+    assert estimator.checkpoint_.card["name"] == "poisson"
+    assert estimator.score(X, mean) > 0.1
+    assert (estimator.decide(X) > 0).all()

@@ -315,6 +315,8 @@ def test_rows_that_lose_are_never_picked(values, integer):
         ("standard_errors", {"standard_errors": np.inf}),
         ("standard_errors", {"standard_errors": Column(2)}),
         ("standard_errors", {"standard_errors": "error"}),
+        ("standard_errors", {"standard_errors": 1.0, "noise": "poisson"}),
+        ("noise", {"noise": "gaussian"}),
         ("observations", {"observations": [0, 0]}),
         ("observations", {"observations": [0], "weights": Column(0)}),
     ],
@@ -453,6 +455,14 @@ def test_standard_errors_change_the_order():
     problem = Selection(1, standard_errors=Column(1), observations=[0])
     estimator = clone(DECIDERS["credibility"]).set_params(problem=problem).fit(X)
     assert_array_equal(estimator.decide(X)[-2:], [1, 0])
+
+
+def test_of_counts_the_better_known_goes_first():
+    """A large count may be chance, three that are next to as large are not."""
+    X = np.vstack([COUNTS[:, :3].clip(0, 9), [[14.0, NAN, NAN], [13.0, 13.0, 14.0]]])
+    estimator = PretrainedDecisionTransformer(Selection(1, noise="poisson"), finetune=None)
+    assert_array_equal(estimator.fit(X).decide(X)[-2:], [0, 1])
+    assert estimator.checkpoint_.card["name"] == "poisson"
 
 
 def test_cold_rows_are_picked_at_the_mean_of_all():

@@ -213,7 +213,7 @@ class FinetuneStrategy(BaseEstimator, ABC):
 
         device : str
 
-        prior : SyntheticPrior, RealValuedPrior, PricingPrior or None
+        prior : SyntheticPrior, RealValuedPrior, CountPrior, PricingPrior or None
             Where replayed portfolios come from.
 
         Raises

@@ -18,7 +18,7 @@ class Replay:
     config : NetworkConfig
         Size of the network.
 
-    prior : SyntheticPrior, RealValuedPrior or PricingPrior
+    prior : SyntheticPrior, RealValuedPrior, CountPrior or PricingPrior
 
     ratios : ndarray of shape (n,)
         Levels that the real rows ask for; synthetic rows ask for these.

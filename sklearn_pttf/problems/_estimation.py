@@ -21,6 +21,11 @@ class Estimation(ValueProblem):
         a number for all rows, or a column, with missing cells where it is not. None: it is read
         from how observations of a row differ.
 
+    noise : {"poisson"}, default=None
+        What is known of the noise. ``"poisson"``: observations are Poisson counts around their
+        row's mean, so that even rows with one observation each say how much of what they differ
+        by is chance. None: it is read from how observations of a row differ.
+
     observations : list of str or int, default=None
         Columns that hold observations. None: every column that plays no other role.
 
@@ -45,10 +50,19 @@ class Estimation(ValueProblem):
     >>> means, info = pdt.decide(X, return_info=True)
     >>> bool(((info.lower < means) & (means < info.upper)).all())
     True
+
+    One count a row, of noise that is known to be Poisson:
+
+    >>> claims = [[0], [2], [1], [0], [7]]
+    >>> pdt = PretrainedDecisionTransformer(Estimation(noise="poisson")).fit(claims)
+    >>> means = pdt.decide(claims)
+    >>> bool(0 < means[0] < means[2] < means[4] < 7)
+    True
     """
 
-    def __init__(self, *, standard_errors=None, observations=None, coverage=0.9):
+    def __init__(self, *, standard_errors=None, noise=None, observations=None, coverage=0.9):
         self.standard_errors = standard_errors
+        self.noise = noise
         self.observations = observations
         self.coverage = coverage
 

@@ -44,6 +44,9 @@ class Selection(ValueProblem):
     standard_errors : float, str or Column, default=None
         Standard error of one observation of every row, as in `Estimation`.
 
+    noise : {"poisson"}, default=None
+        What is known of the noise, as in `Estimation`.
+
     observations : list of str or int, default=None
         Columns that hold observations. None: every column that plays no other role.
 
@@ -68,12 +71,20 @@ class Selection(ValueProblem):
     constraint_parameters = ("weights",)
 
     def __init__(
-        self, capacity, *, weights=None, integer=False, standard_errors=None, observations=None
+        self,
+        capacity,
+        *,
+        weights=None,
+        integer=False,
+        standard_errors=None,
+        noise=None,
+        observations=None,
     ):
         self.capacity = capacity
         self.weights = weights
         self.integer = integer
         self.standard_errors = standard_errors
+        self.noise = noise
         self.observations = observations
 
     def check(self):

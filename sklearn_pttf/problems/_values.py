@@ -18,7 +18,8 @@ class ValueProblem(DecisionProblem):
     """A problem that hangs on the mean of every row, of which observations are noisy.
 
     Outcomes are values of any sign. Whole numbers that are never negative are taken for counts,
-    unless their standard errors are given.
+    unless their standard errors are given. Noise of any law is looked for in these, unless it is
+    said to be Poisson.
     """
 
     of_means = True
@@ -28,12 +29,25 @@ class ValueProblem(DecisionProblem):
     default_checkpoint = "gaussian"
 
     def checkpoint_for(self, portfolio):
+        if self.noise == "poisson":
+            return "poisson"
         return self.default_checkpoint if portfolio.real else "demand"
+
+    def check(self):
+        super().check()
+        if self.noise not in (None, "poisson"):
+            raise ValueError(f"noise must be 'poisson' or None; got {self.noise!r}.")
+        if self.noise is not None and self.standard_errors is not None:
+            raise ValueError(
+                f"standard_errors must be None with noise={self.noise!r}, which implies them; got "
+                f"{self.standard_errors!r}."
+            )
 
     def check_outcomes(self, outcomes, name):
         """All finite values can be."""
 
     def read(self, X, names=None, positions=None, integer=None):
+        self.check()
         if integer is None:
             integer = self._are_counts(X, names, positions)
         elif integer and self.standard_errors is not None:
@@ -41,16 +55,23 @@ class ValueProblem(DecisionProblem):
                 f"standard_errors={self.standard_errors!r} cannot be given now: fit saw counts. "
                 "Fit with a problem that has them."
             )
+        elif not integer and self.noise is not None:
+            raise ValueError(
+                f"noise={self.noise!r} cannot be said now: fit saw values that may be negative or "
+                "no whole numbers. Fit with a problem that says it."
+            )
         portfolio = super().read(X, names, positions, integer)
-        if integer:
+        if self.noise is not None:
+            _refuse_no_counts(portfolio.observations, f"noise={self.noise!r}")
+        elif integer:
             why = "fit saw counts, so observations must be at least 0"
             refuse_negative(portfolio.observations, why)
         return replace(portfolio, real=not integer, errors=self._read_errors(X, names))
 
     def _are_counts(self, X, names, positions):
-        """Whether observations are whole numbers and never negative."""
-        if self.standard_errors is not None:
-            return False
+        """Whether observations are whole numbers and never negative, or are said to be."""
+        if self.noise is not None or self.standard_errors is not None:
+            return self.noise is not None
         if positions is None:
             positions = self.observation_positions(names, X.shape[1])
         observations = numeric_columns(X, positions)
@@ -67,3 +88,13 @@ class ValueProblem(DecisionProblem):
                 f"got {describe_rows(bad, errors)}."
             )
         return errors
+
+
+def _refuse_no_counts(observations, why):
+    """Refuse observations that are no whole numbers of at least 0."""
+    why = f"{why} is of counts, so observations must be whole numbers of at least 0"
+    refuse_negative(observations, why)
+    broken = np.where(np.isnan(observations), 0.0, observations % 1).max(axis=1, initial=0.0) > 0
+    if broken.any():
+        cells = np.where(observations % 1 > 0, observations, -np.inf).max(axis=1, initial=-np.inf)
+        raise ValueError(f"{why}; got {describe_rows(broken, cells)}.")

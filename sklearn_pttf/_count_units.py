@@ -1,0 +1,147 @@
+"""What a context says of Poisson counts: their mean, and how rows differ.
+
+Plain torch functions. Shapes are written ``(B, N)``: ``B`` portfolios of ``N`` rows. Of a row's
+counts only their total and their number matter, so nothing here depends on their order; nor on
+that of rows.
+"""
+
+from typing import NamedTuple
+
+import torch
+
+from sklearn_pttf._count_mixing import (
+    Evidence,
+    FourLaws,
+    fit_four_laws,
+    four_posteriors,
+)
+
+N_CONTEXT_SEEN = 500  # rows beyond this number say nothing new about "how many rows"
+NO_COUNT = 0.5  # what a total of 0 counts for
+VARIANCE_RANGE = (1e-4, 50.0)
+WORST_FIT = -25.0  # in the weights that the four laws start with
+
+
+class CountRows(NamedTuple):
+    """All that matters of rows."""
+
+    total: torch.Tensor  # (B, N)
+    count: torch.Tensor  # (B, N), of observations
+
+    @property
+    def seen(self):
+        """Weight of the one cell that stands for all of a row's; ``(B, N, 1)``."""
+        return self.count.unsqueeze(-1)
+
+
+class CountUnits(NamedTuple):
+    """What the context rows say; the first four of shape ``(B, 1)``, then as in `FourLaws`."""
+
+    scale: torch.Tensor  # mean of the rows' means
+    level_variance: torch.Tensor  # of the rows' means beyond chance, in squared scales
+    log_rows: torch.Tensor
+    log_depth: torch.Tensor  # log of one plus the mean number of observations a row
+    shapes: torch.Tensor
+    segment_means: torch.Tensor
+    segment_weights: torch.Tensor
+    points: torch.Tensor
+    width: torch.Tensor
+    weights: torch.Tensor
+    fits: torch.Tensor
+
+
+def count_rows(observations):
+    """Totals and numbers of each row's observations."""
+    seen = ~observations.isnan()
+    return CountRows(observations.nan_to_num().sum(-1), seen.sum(-1).to(observations.dtype))
+
+
+def row_mean(rows, units):
+    """Means of rows in units of the portfolio, 1 for an empty one; ``(B, N)``."""
+    mean = rows.total / (rows.count.clamp_min(1) * units.scale)
+    return torch.where(rows.count > 0, mean, 1.0)
+
+
+def exposure(rows, units):
+    """Counts that are expected of a row of mean 1; ``(B, N)``."""
+    return rows.count * units.scale
+
+
+def level_credibility(rows, units):
+    """How far a row's own mean is to be believed, by moments (Buhlmann); ``(B, N)``."""
+    informed = exposure(rows, units) * units.level_variance
+    return (informed / (1 + informed)).clamp(1e-4, 1 - 1e-4)
+
+
+def posteriors_of(rows, units):
+    """What the portfolio's distributions say of rows' means; `FourPosteriors`."""
+    evidence = Evidence(rows.total, exposure(rows, units), torch.ones_like(rows.count))
+    return four_posteriors(evidence, FourLaws(*units[4:]))
+
+
+def first_logits(units):
+    """Of the weights that the four distributions start with; ``(B, 1, 4)``."""
+    return units.fits.clamp_min(WORST_FIT).unsqueeze(-2)
+
+
+def count_units(pieces, weights):
+    """`CountUnits` of the context.
+
+    Parameters
+    ----------
+    pieces : list of CountRows
+
+    weights : list of Tensor of shape (B, N_c)
+        1 for a row of the context, else 0.
+    """
+    kept = [
+        CountRows(*(part.where(weight > 0, 0.0) for part in rows))
+        for rows, weight in zip(pieces, weights, strict=True)
+    ]
+    used, n_cells, total = (_sum(kept, column) for column in (_is_used, _count, _total))
+    scale = total.clamp_min(NO_COUNT) / n_cells.clamp_min(1)
+    variance = _level_variance(kept, scale)
+    trusted = [rows.count / (1 + rows.count * variance / scale) for rows in kept]
+    means = [rows.total / rows.count.clamp_min(1) for rows in kept]
+    balanced = sum((w * m).sum(-1, keepdim=True) for w, m in zip(trusted, means, strict=True))
+    balanced = balanced / sum(w.sum(-1, keepdim=True) for w in trusted).clamp_min(1e-9)
+    scale = torch.where(total > 0, balanced, scale)
+    variance = (_level_variance(kept, scale) / scale**2).clamp(*VARIANCE_RANGE)
+    evidence = [Evidence(rows.total, rows.count * scale, _is_used(rows)) for rows in kept]
+    n_rows = _sum(weights, lambda weight: weight).clamp_min(1)
+    return CountUnits(
+        scale,
+        variance,
+        used.clamp(1, N_CONTEXT_SEEN).log(),
+        (n_cells / n_rows).log1p(),
+        *fit_four_laws(evidence),
+    )
+
+
+def _sum(pieces, column):
+    return sum(column(piece).sum(-1, keepdim=True) for piece in pieces)
+
+
+def _is_used(rows):
+    return (rows.count > 0).to(rows.count.dtype)
+
+
+def _count(rows):
+    return rows.count
+
+
+def _total(rows):
+    return rows.total
+
+
+def _level_variance(pieces, scale):
+    """Variance of the rows' means beyond Poisson noise (Buhlmann, Straub); ``(B, 1)``."""
+
+    def squares(rows):
+        mean = rows.total / rows.count.clamp_min(1)
+        return rows.count * (mean - scale) ** 2
+
+    n_cells = _sum(pieces, _count).clamp_min(1)
+    freedom = n_cells - _sum(pieces, lambda rows: rows.count**2) / n_cells
+    by_chance = (_sum(pieces, _is_used) - 1).clamp_min(0) * scale
+    return ((_sum(pieces, squares) - by_chance) / freedom.clamp_min(1)).clamp_min(0)
