@@ -339,6 +339,9 @@ class DecisionMixin:
     def score(self, X, y=None):
         """Saving over sample average approximation (SAA), as a share of SAA's cost.
 
+        Of a pricing problem: one minus the pinball loss of demand at the posted price over that of
+        a regression of each row on its own.
+
         Parameters
         ----------
         X : array-like or data frame of shape (n_instances, n_features_in_)

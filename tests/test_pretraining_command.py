@@ -137,7 +137,7 @@ BAD_RECIPES = {
     "unknown parameter": ("[prior]\nlevels = 3", r"bad\.toml has an unknown setting: .*'levels'"),
     "unknown size": ("[network]\ndepth = 3", r"bad\.toml has an unknown setting: .*'depth'"),
     "bad size": ("[network]\nwidth = 0", r"width must be a whole number of at least 1; got 0"),
-    "unknown problem": ('problem = "x"', r"problem must be one of newsvendor; got 'x'"),
+    "unknown problem": ('problem = "x"', r"problem must be one of newsvendor, pricing; got 'x'"),
     "binary": (b"\xff\xfe", r"bad\.toml is no TOML file"),
 }
 

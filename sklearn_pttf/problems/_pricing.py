@@ -254,47 +254,48 @@ class Pricing(DecisionProblem):
             )
 
     def solve_with_info(self, law, portfolio):
-        return self._search(law, portfolio)[0], {}
-
-    def _search(self, law, portfolio):
-        """Best prices, and the prices and expected profits that were looked at first."""
-        low, high = self._checked_bounds(law, portfolio)
-        step = np.linspace(0, 1, N_PRICES)
-        grid = low[:, None] + (high - low)[:, None] * step
-        grid[:, -1] = high
-        profits = self._profits(law, grid, portfolio)
+        grid, profits = self._on_grid(law, portfolio)
+        low, high = grid[:, :1], grid[:, -1:]
         at, rows = profits.argmax(axis=1), np.arange(len(portfolio))
         best, most = grid[rows, at], profits[rows, at]
-        width = (high - low) / (N_PRICES - 1)
+        width = (high - low)[:, 0] / (N_PRICES - 1)
         for _ in range(2):
             inner = best[:, None] + width[:, None] * np.linspace(-1, 1, N_REFINED + 2)[1:-1]
-            inner = np.clip(inner, low[:, None], high[:, None])
+            inner = np.clip(inner, low, high)
             found = self._profits(law, inner, portfolio)
             k = found.argmax(axis=1)
             better = found[rows, k] > most + 1e-12 * np.abs(most)
             best = np.where(better, inner[rows, k], best)
             most = np.where(better, found[rows, k], most)
             width = 2 * width / (N_REFINED + 1)
-        loses = portfolio.costs["unit_cost"] > high
-        return np.where(loses, high, best), grid, profits
+        loses = portfolio.costs["unit_cost"] > high[:, 0]
+        return np.where(loses, high[:, 0], best), {}
+
+    def _on_grid(self, law, portfolio):
+        """Even prices between the bounds, and what each is expected to earn; ``(n, k)`` each."""
+        low, high = self._checked_bounds(portfolio)
+        grid = low[:, None] + (high - low)[:, None] * np.linspace(0, 1, N_PRICES)
+        grid[:, -1] = high
+        return grid, self._profits(law, grid, portfolio)
 
     @staticmethod
     def _profits(law, prices, portfolio):
         margins = prices - portfolio.costs["unit_cost"][:, None]
         return margins * law.mean(prices)
 
-    def _checked_bounds(self, law, portfolio):
+    @staticmethod
+    def _checked_bounds(portfolio):
         low, high = portfolio.constraints["low"], portfolio.constraints["high"]
         unknown = np.isnan(low) | np.isnan(high)
         if unknown.any():
             raise ValueError(
-                "bounds must be given for a row without a past price; got none in "
+                "bounds must be given for a row without a past or posted price; got none in "
                 f"{describe_rows(unknown, low)}."
             )
         return low, high
 
     def row_info(self, decision, law, portfolio):
-        _, prices, profits = self._search(law, portfolio)
+        prices, profits = self._on_grid(law, portfolio)
         near = decision[:, None] * np.exp([[-CHANGE, CHANGE]])
         mean, around = law.mean(decision[:, None])[:, 0], law.mean(near)
         with np.errstate(divide="ignore", invalid="ignore"):
