@@ -451,6 +451,19 @@ def test_best_price_by_hand():
     assert_allclose(LINEAR.best_price(empty, [3.0, 6.0], [5.0, 8.0]), [5.0, 6.0])
 
 
+def test_best_price_where_demand_seems_to_rise_with_it():
+    """Profit has no top between the bounds then: one of them is best."""
+
+    class Rising(LinearDemand):
+        def posterior(self, portfolio):
+            return np.array([[-2.9, 1.7], [-2.9, 1.7], [2.0, 0.0], [-9.0, 0.1]]), None
+
+    rising = Rising(1.0, 1.0, 1.0, 1.0)
+    # of -2.9 + 1.7 p at a cost of 9, 13.2 is lost at 3 and 10.7 at 8
+    best = rising.best_price(None, 3.0, 8.0, [1.0, 9.0, 1.0, 1.0])
+    assert_array_equal(best, [8.0, 8.0, 8.0, 3.0])
+
+
 def test_true_laws_of_lines():
     portfolio = LINEAR.sample(4000, 3, random_state=0)
     a, b = portfolio.parameters["intercept"], portfolio.parameters["slope"]

@@ -80,7 +80,7 @@ def _predict(table, whole=False, context=None, network=NETWORK):
 
 
 @given(tables(), st.booleans(), st.randoms(use_true_random=False))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_order_does_not_matter(table, whole, random):
     demand, prices, asked = table
     rows = random.sample(range(len(demand)), len(demand))
@@ -101,7 +101,7 @@ def test_order_does_not_matter(table, whole, random):
 
 
 @given(tables(), st.floats(1e-6, 1e6), st.floats(1e-3, 1e3))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_units_of_demand_and_of_money_do_not_matter(table, unit, money):
     demand, prices, asked = table
     reference = _predict(table)
@@ -120,7 +120,7 @@ def test_the_unit_of_counts_matters():
 
 
 @given(tables(whole=True), st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_quantiles_are_monotone(table, whole):
     demand, prices, asked = (torch.tensor(each)[None] for each in table)
     with torch.no_grad():
