@@ -26,6 +26,7 @@ class Demand:
     n_cell_features = demand_features.N_CELL_FEATURES
     n_row_features = demand_features.N_ROW_FEATURES
     n_portfolio_features = demand_features.N_PORTFOLIO_FEATURES
+    portfolio_features = staticmethod(demand_features.portfolio_features)
 
     @staticmethod
     def rows(observations, beside):
@@ -47,10 +48,6 @@ class Demand:
     def row_features(rows, units):
         return demand_features.row_features(rows, units, demand_units.row_level(rows, units.scale))
 
-    @staticmethod
-    def portfolio_features(units):
-        return demand_features.portfolio_features(units)
-
 
 class RealValued:
     """Values of any sign, whose origin and unit mean nothing, with standard errors if known."""
@@ -62,9 +59,10 @@ class RealValued:
     n_row_features = real_features.N_ROW_FEATURES
     n_portfolio_features = real_features.N_PORTFOLIO_FEATURES
 
-    @staticmethod
-    def rows(observations, errors):
-        return real_units.real_rows(observations, errors)
+    rows = staticmethod(real_units.real_rows)
+    cell_features = staticmethod(real_features.cell_features)
+    row_features = staticmethod(real_features.row_features)
+    portfolio_features = staticmethod(real_features.portfolio_features)
 
     @staticmethod
     def placed(rows, units):
@@ -74,18 +72,6 @@ class RealValued:
     def units(observations, errors, weights, whole):
         rows = [real_units.real_rows(*each) for each in zip(observations, errors, strict=True)]
         return real_units.real_units(rows, weights)
-
-    @staticmethod
-    def cell_features(rows, units):
-        return real_features.cell_features(rows, units)
-
-    @staticmethod
-    def row_features(rows, units):
-        return real_features.row_features(rows, units)
-
-    @staticmethod
-    def portfolio_features(units):
-        return real_features.portfolio_features(units)
 
 
 class Counts:
