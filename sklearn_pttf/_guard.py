@@ -32,6 +32,7 @@ ROUNDS = (4, 12)  # fewest and most observations of a row that are held out, one
 ROUND_ROWS = 12_000  # rows that are charged in all rounds, where it need not be fewer rounds
 FEWEST_ROWS = 12  # that can be split into folds, and these into rows to train and to validate on
 FEW_TO_LEAVE = 100
+DOUBTED = 0.1  # p-value of the pretrained law below which one standard error is enough
 LEAST_SIZE = 1e-3  # of a row, as a share of the mean
 MOST_ROWS = 20_000  # that are trained on and charged; more would only take longer
 BASELINES = (
@@ -201,14 +202,14 @@ def best_of_others(costs, folds):
     return out, int(np.nanmean(costs[:, rows], axis=1).argmin())
 
 
-def choose(costs, rows):
+def choose(costs, rows, conflict=1.0):
     """The candidate to use, and the report.
 
     It leaves the first candidate only for one whose mean cost is lower by more than one standard
-    error of the difference. Below 100 rows it takes two, and a blend goes before the finetuned
-    network unless that is cheaper by one. A baseline always takes two: while an observation is
-    held out rows have one fewer than they are decided on, which is kinder to baselines than
-    to networks.
+    error of the difference. Below 100 rows it takes two, unless the pretrained law is in doubt
+    anyway, and a blend goes before the finetuned network unless that is cheaper by one. A baseline
+    always takes two: while an observation is held out rows have one fewer than they are decided
+    on, which is kinder to baselines than to networks.
 
     Parameters
     ----------
@@ -217,6 +218,9 @@ def choose(costs, rows):
 
     rows : ndarray of int
         Rows that were charged.
+
+    conflict : float, default=1.0
+        p-value of the pretrained law.
 
     Returns
     -------
@@ -232,7 +236,8 @@ def choose(costs, rows):
     gains = table[0] - table
     root = np.sqrt(len(rows))
     gain, error = gains.mean(axis=1), gains.std(axis=1, ddof=1) / root
-    needed = np.array([2 if few or name == "baseline" else 1 for name in names])
+    doubted = conflict < DOUBTED
+    needed = np.array([2 if (few and not doubted) or name == "baseline" else 1 for name in names])
     eligible = gain > needed * error
     eligible[0] = False
     chosen = int(np.where(eligible, gain, -np.inf).argmax()) if eligible.any() else 0
@@ -392,7 +397,7 @@ def finetune_guarded(
         ]
         costs["baseline"], best = best_of_others(np.array(table), folds)
         baseline = kinds[best]
-    chosen, report = choose(costs, rows)
+    chosen, report = choose(costs, rows, conflict)
     return Finetuning(
         chosen,
         {**report, "prior_conflict": conflict},
