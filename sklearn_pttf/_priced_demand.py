@@ -37,8 +37,10 @@ class PricedDraw(NamedTuple):
 def _elasticities(random, hyper, mean):
     """Elasticity of every instance at its reference price; ``(B, N)``."""
     logs = mean.squeeze(-1).log()
-    z = (logs - logs.mean(-1, keepdim=True)) / (logs.std(-1, keepdim=True) + 1e-3)
-    z = z.nan_to_num().clamp(-3, 3)  # of one instance nothing is known
+    away = logs - logs.mean(-1, keepdim=True)
+    z = torch.zeros_like(away)
+    if logs.shape[1] > 1:
+        z = (away / (logs.std(-1, keepdim=True) + 1e-3)).clamp(-3, 3)
     correlation = column(hyper["level_correlation"])
     n = logs.shape[1]
 
