@@ -308,6 +308,16 @@ def test_choice(n, gains, expected):
     assert report["gain_std_error"][1] == pytest.approx(1 / np.sqrt(n), rel=0.01)
 
 
+def test_one_standard_error_is_enough_where_the_law_is_in_doubt():
+    noise = np.tile([-1.0, 1.0], 32)
+    costs = {"pretrained": np.full(64, 5.0), "finetuned": 4.8 + noise, "baseline": 4.8 + noise}
+    rows = np.arange(64)
+    assert choose(costs, rows, conflict=0.11)[0] == "pretrained"
+    assert choose(costs, rows, conflict=0.09)[0] == "finetuned"
+    del costs["finetuned"]
+    assert choose(costs, rows, conflict=0.09)[0] == "pretrained"  # a baseline always needs two
+
+
 # ---------------------------------------------------------------- in the estimator
 
 

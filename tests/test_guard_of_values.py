@@ -70,9 +70,9 @@ def test_charged_on_means(kind, problem):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_baseline_takes_the_place_of_the_network(kind, monkeypatch):
-    def take_baseline(costs, rows, choose=_guard.choose):
+    def take_baseline(costs, rows, conflict, choose=_guard.choose):
         assert np.isfinite(costs["baseline"][rows]).all()
-        return "baseline", choose(costs, rows)[1]
+        return "baseline", choose(costs, rows, conflict)[1]
 
     monkeypatch.setattr(_guard, "choose", take_baseline)
     monkeypatch.setattr(_guard, "REAL_BASELINES", (kind,))
