@@ -32,7 +32,7 @@ ROUNDS = (4, 12)  # fewest and most observations of a row that are held out, one
 ROUND_ROWS = 12_000  # rows that are charged in all rounds, where it need not be fewer rounds
 FEWEST_ROWS = 12  # that can be split into folds, and these into rows to train and to validate on
 FEW_TO_LEAVE = 100
-DOUBTED = 0.1  # p-value of the pretrained law below which one standard error is enough
+DOUBTED = 0.1  # p-value of the pretrained law below which few rows need no clear gain
 LEAST_SIZE = 1e-3  # of a row, as a share of the mean
 MOST_ROWS = 20_000  # that are trained on and charged; more would only take longer
 BASELINES = (
@@ -206,10 +206,11 @@ def choose(costs, rows, conflict=1.0):
     """The candidate to use, and the report.
 
     It leaves the first candidate only for one whose mean cost is lower by more than one standard
-    error of the difference. Below 100 rows it takes two, unless the pretrained law is in doubt
-    anyway, and a blend goes before the finetuned network unless that is cheaper by one. A baseline
-    always takes two: while an observation is held out rows have one fewer than they are decided
-    on, which is kinder to baselines than to networks.
+    error of the difference. Below 100 rows it takes two, and a blend goes before the finetuned
+    network unless that is cheaper by one; but where the pretrained law is in doubt anyway it takes
+    whichever is cheapest, as costs of so few rows cannot tell much. A baseline always takes two:
+    while an observation is held out rows have one fewer than they are decided on, which is kinder
+    to baselines than to networks.
 
     Parameters
     ----------
@@ -232,16 +233,17 @@ def choose(costs, rows, conflict=1.0):
     """
     names = list(costs)
     table = np.array([costs[name][rows] for name in names])
-    few = len(rows) < FEW_TO_LEAVE
+    few, doubted = len(rows) < FEW_TO_LEAVE, conflict < DOUBTED
     gains = table[0] - table
     root = np.sqrt(len(rows))
     gain, error = gains.mean(axis=1), gains.std(axis=1, ddof=1) / root
-    doubted = conflict < DOUBTED
-    needed = np.array([2 if (few and not doubted) or name == "baseline" else 1 for name in names])
+    errors_needed = (0 if doubted else 2) if few else 1
+    needed = np.array([2 if name == "baseline" else errors_needed for name in names])
     eligible = gain > needed * error
     eligible[0] = False
     chosen = int(np.where(eligible, gain, -np.inf).argmax()) if eligible.any() else 0
-    if few and names[chosen] == "finetuned" and eligible[names.index("blend")]:
+    wary = few and not doubted
+    if wary and names[chosen] == "finetuned" and eligible[names.index("blend")]:
         lead = table[names.index("blend")] - table[chosen]
         if lead.mean() <= lead.std(ddof=1) / root:
             chosen = names.index("blend")

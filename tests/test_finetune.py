@@ -308,12 +308,15 @@ def test_choice(n, gains, expected):
     assert report["gain_std_error"][1] == pytest.approx(1 / np.sqrt(n), rel=0.01)
 
 
-def test_one_standard_error_is_enough_where_the_law_is_in_doubt():
+def test_few_rows_need_no_clear_gain_where_the_law_is_in_doubt():
     noise = np.tile([-1.0, 1.0], 32)
-    costs = {"pretrained": np.full(64, 5.0), "finetuned": 4.8 + noise, "blend": 5.0 - noise}
+    costs = {"pretrained": np.full(64, 5.0), "finetuned": 4.9 + noise, "blend": 4.95 - noise}
     rows = np.arange(64)
     assert choose(costs, rows, conflict=0.11)[0] == "pretrained"
     assert choose(costs, rows, conflict=0.09)[0] == "finetuned"
+    many = {name: np.tile(cost, 4) for name, cost in costs.items()}
+    many["finetuned"] += 0.05  # less than the standard error of 0.0625
+    assert choose(many, np.arange(256), conflict=0.09)[0] == "pretrained"
     costs = {"pretrained": np.full(64, 5.0), "baseline": 4.8 + noise}
     assert choose(costs, rows, conflict=0.09)[0] == "pretrained"  # a baseline always needs two
 
