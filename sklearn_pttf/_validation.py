@@ -117,7 +117,7 @@ def find_column(column, names, n_columns, parameter):
         raise ValueError(f"{parameter} must be a column's name or position; got {position!r}.")
     if not 0 <= position < n_columns:
         raise ValueError(
-            f"{parameter} refers to column {position}, but X has {n_columns} columns, "
+            f"{parameter} refers to column {position}, but X has n_features = {n_columns} columns, "
             f"0 to {n_columns - 1} (whole numbers are positions, not names)."
         )
     return int(position)

@@ -168,11 +168,7 @@ def _pricing_estimators(problem):
     ]
 
 
-@parametrize_with_checks(
-    _pricing_estimators(_AnyPricing([0], [1])),
-    expected_failed_checks=lambda _: {"check_fit2d_1feature": "a pair needs two columns"},
-    xfail_strict=True,
-)
+@parametrize_with_checks(_pricing_estimators(_AnyPricing([0], [1])))
 def test_sklearn_check_of_prices(estimator, check):
     check(estimator)
 

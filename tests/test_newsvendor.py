@@ -249,7 +249,10 @@ def test_price_columns_in_the_wrong_order_are_refused():
     ("problem", "message"),
     [
         (Newsvendor("margin"), "underage='margin' is no column of X; X has 'shop', 'w1'"),
-        (Newsvendor(1.0, Column(9)), "overage refers to column 9, but X has 7 columns, 0 to 6"),
+        (
+            Newsvendor(1.0, Column(9)),
+            "overage refers to column 9, but X has n_features = 7 columns, 0 to 6",
+        ),
         (Newsvendor(observations=["w1", "w9"]), "observations='w9' is no column of X"),
         (Newsvendor(observations=[1, 7]), "observations refers to column 7"),
         (Newsvendor(observations=[-1]), "observations refers to column -1"),

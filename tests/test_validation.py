@@ -87,7 +87,7 @@ def test_find_column(column):
         ("w9", NAMES, "underage='w9' is no column of X; X has 'shop', 'w1', 'w2', 'cost'."),
         ("w9", [f"c{k}" for k in range(12)], "'c9', ...."),
         ("w2", None, "X has no column names"),
-        (Column(4), NAMES, "refers to column 4, but X has 4 columns, 0 to 3"),
+        (Column(4), NAMES, "refers to column 4, but X has n_features = 4 columns, 0 to 3"),
         (4, None, "refers to column 4"),
         (-1, None, "refers to column -1"),
         (1.0, NAMES, "must be a column's name or position; got 1.0"),
