@@ -378,7 +378,7 @@ def test_kinds_that_differ_are_refused(made):
         )
         with pytest.raises(ValueError, match="draws outcomes of the kind"):
             pdt.fit(X)
-    with pytest.raises(ValueError, match="prior must be a SyntheticPrior, a RealValuedPrior"):
+    with pytest.raises(ValueError, match="prior must be one of SyntheticPrior, RealValuedPrior"):
         pretrain("gaussian")
 
 
