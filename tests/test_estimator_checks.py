@@ -26,12 +26,12 @@ from sklearn_pttf.baselines import (
     SampleAverage,
     ShrunkenSampleAverage,
 )
-from sklearn_pttf.finetune import HeadFinetune
+from sklearn_pttf.finetune import AutoFinetune, HeadFinetune
 from sklearn_pttf.problems import Estimation, Newsvendor, PerRow, Pricing, Selection
 from sklearn_pttf.testing import decision_checks
 
-DECIDERS = [
-    PretrainedDecisionTransformer(),
+DECIDERS = [  # the rows of the checks are odd, and would be trained on for seconds each
+    PretrainedDecisionTransformer(finetune=AutoFinetune(max_seconds=1e-6)),
     PretrainedDecisionTransformer(finetune=HeadFinetune(max_epochs=1), random_state=0),
     SampleAverage(),
     ShrunkenSampleAverage(),

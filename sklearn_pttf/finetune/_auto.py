@@ -9,6 +9,7 @@ from sklearn_pttf.finetune._full import FullFinetune
 
 FEW_ROWS = 150
 CONFLICT_ROWS = 12  # over the number of rows: the p-value below which the law may be wrong
+MOST_CONFLICT = 0.4
 
 
 class AutoFinetune(BaseEstimator):
@@ -18,8 +19,8 @@ class AutoFinetune(BaseEstimator):
     pretrained law that is wrong: what training gains on a few rows of a world that the prior knows
     is less than what can be told from chance, but on a world that it does not know it is a lot.
 
-    A hint is a p-value below 12 over the number of rows (0.4 of 30 rows, 0.12 of 100, as a test
-    of few rows cannot tell) in Neyman's smooth test of the probability integral transforms of
+    A hint is a p-value below 12 over the number of rows (0.4 of 30 rows or fewer, 0.12 of 100, as a
+    test of few rows cannot tell) in Neyman's smooth test of the probability integral transforms of
     held-out observations; ``finetune_report_["prior_conflict"]`` is that p-value. Whether what was
     trained is used, its cost on rows that it was not trained on says.
 
@@ -67,6 +68,6 @@ class AutoFinetune(BaseEstimator):
         -------
         FinetuneStrategy or None
         """
-        if n_rows < FEW_ROWS and conflict >= CONFLICT_ROWS / n_rows:
+        if n_rows < FEW_ROWS and conflict >= min(CONFLICT_ROWS / n_rows, MOST_CONFLICT):
             return None
         return FullFinetune(max_seconds=self.max_seconds, baselines=self.baselines)
