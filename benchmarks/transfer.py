@@ -30,6 +30,7 @@ that a run may be interrupted, or begun with ``--seeds 2``. Other weights, laws 
 network are noticed, other ways of finetuning are not: ``--redo auto auto+baselines``.
 """
 
+import copy
 import hashlib
 import json
 import resource
@@ -171,14 +172,40 @@ def law_and_choice(cell, X, checkpoint):
     return estimator.predict_distribution(X), chosen
 
 
-def fit_and_charge(cell, stamp, source, checkpoint):
-    """A line of the file of results."""
-    X, charge, bayes = draw(source, cell)
-    began = time.process_time()
-    law, chosen = (bayes, "") if cell.method == "bayes" else law_and_choice(cell, X, checkpoint)
-    seconds = time.process_time() - began
-    costs = costs_by_ratio([law], X, CHARGED, **charge)[:, 0].tolist()
-    return {**cell._asdict(), "stamp": stamp, "costs": costs, "chosen": chosen, "seconds": seconds}
+def training_once():
+    """In place of the guard's training: later fits to the same rows have what the first trained."""
+    train, trained = _guard._train_folds, []
+
+    def train_folds(*args):
+        if not trained:
+            trained.extend(train(*args))
+        return copy.deepcopy(trained)
+
+    return train_folds
+
+
+def fit_and_charge(keys, source, checkpoint):
+    """Lines of the file of results: methods that share a draw and what they train on it."""
+    lines = []
+    with patch.object(_guard, "_train_folds", training_once()):
+        for cell, stamp in keys:
+            X, charge, bayes = draw(source, cell)
+            began, is_bayes = time.process_time(), cell.method == "bayes"
+            law, chosen = (bayes, "") if is_bayes else law_and_choice(cell, X, checkpoint)
+            seconds = time.process_time() - began
+            costs = costs_by_ratio([law], X, CHARGED, **charge)[:, 0].tolist()
+            results = {"stamp": stamp, "costs": costs, "chosen": chosen, "seconds": seconds}
+            lines.append({**cell._asdict(), **results})
+    return lines
+
+
+def shared_draws(keys):
+    """Keys in lists of those that are fitted together; fewest rows first."""
+    groups = defaultdict(list)
+    for cell, stamp in sorted(keys, key=lambda key: key[0].N):
+        together = "auto" if cell.method.startswith("auto") else cell.method
+        groups[cell._replace(method=together)].append((cell, stamp))
+    return list(groups.values())
 
 
 # ------------------------------------------------------------------ all fits, kept in a file
@@ -221,15 +248,13 @@ def run(cells, sources, checkpoints, options):
         for case, method in product(given, METHODS[options.part])
     }
     keys = [(cell, stamps[cell.case, cell.method]) for cell in cells]
-    missing = sorted((key for key in keys if key not in records), key=lambda key: key[0].N)
-    tasks = (
-        joblib.delayed(fit_and_charge)(cell, stamp, *given[cell.case]) for cell, stamp in missing
-    )
+    missing = shared_draws(key for key in keys if key not in records)
+    tasks = (joblib.delayed(fit_and_charge)(group, *given[group[0][0].case]) for group in missing)
     done = joblib.Parallel(options.jobs, return_as="generator_unordered")(tasks)
-    for record in tqdm(done, total=len(missing), unit="fit", disable=not missing):
+    for lines in tqdm(done, total=len(missing), unit="draw", disable=not missing):
         with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
-        records[_key(record)] = record
+            file.writelines(json.dumps(line) + "\n" for line in lines)
+        records.update((_key(line), line) for line in lines)
     results = defaultdict(lambda: defaultdict(dict))
     for key in keys:
         cell = key[0]

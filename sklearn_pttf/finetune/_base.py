@@ -289,6 +289,7 @@ class FinetuneStrategy(BaseEstimator, ABC):
             anchor=self.anchor,
             optimizer=torch.optim.AdamW,
             optimizer__weight_decay=0.0,
+            optimizer__fused=True,
             lr=self.lr,
             max_epochs=self.max_epochs + 1,
             iterator_train__batch_size=None,
