@@ -27,7 +27,9 @@ Costs are exact under the law, or on outcomes that were not seen. ``+-`` is the 
 95 % interval over paired draws: for ratios of mean costs by the delta method and Student's t.
 Every fit is a line of ``CACHE/transfer-PART.jsonl``, and is not repeated while it stands there, so
 that a run may be interrupted, or begun with ``--seeds 2``. Other weights, laws or sizes of the
-network are noticed, other ways of finetuning are not: ``--redo auto auto+baselines``.
+network are noticed, other ways of finetuning are not: ``--redo auto auto+baselines``. Fits from
+scratch, the longest, know nothing of priors: lines of them are in ``transfer/scratch.jsonl``, which
+``--redo scratch`` passes over.
 """
 
 import copy
@@ -74,6 +76,7 @@ from sklearn_pttf.problems import Newsvendor
 from sklearn_pttf.testing import GammaPoisson, PortfolioLaw
 
 HERE = Path(__file__).parent
+SCRATCH = HERE / "transfer" / "scratch.jsonl"
 CASES = ("right", "wrong-noise", "wrong-level")
 TAU = 0.9
 CHARGED = (0.5, 0.75, 0.9, 0.95)  # ratios that every fit is charged at
@@ -211,18 +214,23 @@ def shared_draws(keys):
 # ------------------------------------------------------------------ all fits, kept in a file
 
 
+def read_lines(text):
+    """Records of a file of results; a line that an interrupted run has cut off does not count."""
+    return [json.loads(line) for line in text.splitlines() if line.endswith("}")]
+
+
 def read_results(path, redo):
     """Lines of a file of results by cell and stamp; those of methods to fit again are deleted."""
     text = path.read_text(encoding="utf-8") if path.exists() else ""
-    # a line that an interrupted run has cut off does not count
-    records = [json.loads(line) for line in text.splitlines() if line.endswith("}")]
+    records = read_lines(text)
     if redo:
         records = [record for record in records if record["method"] not in redo]
         text = "".join(json.dumps(record) + "\n" for record in records)
         path.write_text(text, encoding="utf-8")
     if text and not text.endswith("\n"):
         path.write_text(text + "\n", encoding="utf-8")
-    return {_key(record): record for record in records}
+    kept = [] if "scratch" in redo else read_lines(SCRATCH.read_text(encoding="utf-8"))
+    return {_key(record): record for record in [*kept, *records]}
 
 
 def _key(record):

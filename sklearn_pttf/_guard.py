@@ -24,7 +24,7 @@ from sklearn_pttf.baselines import (
     PooledRatio,
     ShrunkenSampleAverage,
 )
-from sklearn_pttf.finetune import FEW_ROWS, AutoFinetune, FinetuneData
+from sklearn_pttf.finetune import FEW_ROWS, AutoFinetune, FinetuneData, is_doubted
 from sklearn_pttf.problems import Estimation, Pricing
 
 N_FOLDS = 3
@@ -32,7 +32,6 @@ ROUNDS = (4, 12)  # fewest and most observations of a row that are held out, one
 ROUND_ROWS = 12_000  # rows that are charged in all rounds, where it need not be fewer rounds
 FEWEST_ROWS = 12  # that can be split into folds, and these into rows to train and to validate on
 FEW_TO_LEAVE = 100
-DOUBTED = 0.1  # p-value of the pretrained law below which few rows need no clear gain
 LEAST_SIZE = 1e-3  # of a row, as a share of the mean
 MOST_ROWS = 20_000  # that are trained on and charged; more would only take longer
 BASELINES = (
@@ -207,10 +206,10 @@ def choose(costs, rows, conflict=1.0):
 
     It leaves the first candidate only for one whose mean cost is lower by more than one standard
     error of the difference. Below 100 rows it takes two, and a blend goes before the finetuned
-    network unless that is cheaper by one; but where the pretrained law is in doubt anyway it takes
-    whichever is cheapest, as costs of so few rows cannot tell much. A baseline always takes two:
-    while an observation is held out rows have one fewer than they are decided on, which is kinder
-    to baselines than to networks.
+    network unless that is cheaper by one; but where the pretrained law is in doubt anyway
+    (`is_doubted`) it takes whichever is cheapest, as costs of so few rows cannot tell much. A
+    baseline always takes two: while an observation is held out rows have one fewer than they are
+    decided on, which is kinder to baselines than to networks.
 
     Parameters
     ----------
@@ -233,7 +232,7 @@ def choose(costs, rows, conflict=1.0):
     """
     names = list(costs)
     table = np.array([costs[name][rows] for name in names])
-    few, doubted = len(rows) < FEW_TO_LEAVE, conflict < DOUBTED
+    few, doubted = len(rows) < FEW_TO_LEAVE, is_doubted(conflict, len(rows))
     gains = table[0] - table
     root = np.sqrt(len(rows))
     gain, error = gains.mean(axis=1), gains.std(axis=1, ddof=1) / root

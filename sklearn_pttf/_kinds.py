@@ -17,10 +17,19 @@ import sklearn_pttf._units as demand_units
 from sklearn_pttf._heads import CountHead, DemandHead, PriceHead, RealHead
 
 
-class Demand:
-    """Amounts that are never negative, relative to their row's level."""
+class Kind:
+    """What kinds have in common; most rows need no place in their portfolio."""
 
     of_means = False
+
+    @staticmethod
+    def placed(rows, units):
+        return rows
+
+
+class Demand(Kind):
+    """Amounts that are never negative, relative to their row's level."""
+
     units_type = demand_units.PortfolioUnits
     head = DemandHead
     n_cell_features = demand_features.N_CELL_FEATURES
@@ -37,10 +46,6 @@ class Demand:
         return demand_units.portfolio_units(observations, weights, whole)
 
     @staticmethod
-    def placed(rows, units):
-        return rows
-
-    @staticmethod
     def cell_features(rows, units):
         return demand_features.cell_features(rows, units, demand_units.row_level(rows, units.scale))
 
@@ -49,7 +54,7 @@ class Demand:
         return demand_features.row_features(rows, units, demand_units.row_level(rows, units.scale))
 
 
-class RealValued:
+class RealValued(Kind):
     """Values of any sign, whose origin and unit mean nothing, with standard errors if known."""
 
     of_means = True
@@ -65,16 +70,12 @@ class RealValued:
     portfolio_features = staticmethod(real_features.portfolio_features)
 
     @staticmethod
-    def placed(rows, units):
-        return rows
-
-    @staticmethod
     def units(observations, errors, weights, whole):
         rows = [real_units.real_rows(*each) for each in zip(observations, errors, strict=True)]
         return real_units.real_units(rows, weights)
 
 
-class Counts:
+class Counts(Kind):
     """Poisson counts, of which a row's total and number are all that matters."""
 
     of_means = True
@@ -96,15 +97,10 @@ class Counts:
     def units(observations, beside, weights, whole):
         return count_units.count_units([count_units.count_rows(x) for x in observations], weights)
 
-    @staticmethod
-    def placed(rows, units):
-        return rows
 
-
-class Priced:
+class Priced(Kind):
     """Demand at prices: amounts that fall along a row's demand curve."""
 
-    of_means = False
     units_type = price_units.PriceUnits
     head = PriceHead
     n_cell_features = price_features.N_CELL_FEATURES

@@ -1,6 +1,6 @@
 """Ways to train a pretrained network on real rows."""
 
-from sklearn_pttf.finetune._auto import FEW_ROWS, AutoFinetune
+from sklearn_pttf.finetune._auto import FEW_ROWS, AutoFinetune, is_doubted
 from sklearn_pttf.finetune._base import FinetuneStrategy
 from sklearn_pttf.finetune._data import FinetuneData
 from sklearn_pttf.finetune._full import FullFinetune
@@ -15,4 +15,5 @@ __all__ = [
     "FullFinetune",
     "HeadFinetune",
     "LoRAFinetune",
+    "is_doubted",
 ]

@@ -8,8 +8,13 @@ from sklearn.utils._param_validation import Interval
 from sklearn_pttf.finetune._full import FullFinetune
 
 FEW_ROWS = 150
-CONFLICT_ROWS = 12  # over the number of rows: the p-value below which the law may be wrong
-MOST_CONFLICT = 0.4
+DOUBT_ROWS = 24  # over the number of rows: the p-value below which a law is in doubt
+MOST_DOUBT = 0.8
+
+
+def is_doubted(conflict, n_rows):
+    """Whether a p-value of the pretrained law, on so few rows, hints that it may be wrong."""
+    return conflict < min(DOUBT_ROWS / n_rows, MOST_DOUBT)
 
 
 class AutoFinetune(BaseEstimator):
@@ -19,10 +24,11 @@ class AutoFinetune(BaseEstimator):
     pretrained law that is wrong: what training gains on a few rows of a world that the prior knows
     is less than what can be told from chance, but on a world that it does not know it is a lot.
 
-    A hint is a p-value below 12 over the number of rows (0.4 of 30 rows or fewer, 0.12 of 100, as a
+    A hint is a p-value below 24 over the number of rows (0.8 of 30 rows or fewer, 0.24 of 100, as a
     test of few rows cannot tell) in Neyman's smooth test of the probability integral transforms of
-    held-out observations; ``finetune_report_["prior_conflict"]`` is that p-value. Whether what was
-    trained is used, its cost on rows that it was not trained on says.
+    held-out observations; ``finetune_report_["prior_conflict"]`` is that p-value, around 0.8 where
+    the law is right. Whether what was trained is used, its cost on rows that it was not trained on
+    says.
 
     Parameters
     ----------
@@ -68,6 +74,6 @@ class AutoFinetune(BaseEstimator):
         -------
         FinetuneStrategy or None
         """
-        if n_rows < FEW_ROWS and conflict >= min(CONFLICT_ROWS / n_rows, MOST_CONFLICT):
+        if n_rows < FEW_ROWS and not is_doubted(conflict, n_rows):
             return None
         return FullFinetune(max_seconds=self.max_seconds, baselines=self.baselines)
