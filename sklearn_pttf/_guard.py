@@ -459,11 +459,10 @@ def finetune_data(config, problem, portfolio, outcomes, device):
     np.divide(expected, sizes, out=worth, where=sizes * expected > 0)
     levels = problem.own_levels(law, portfolio)
     shift = np.nanmean(portfolio.observations) if config.outcomes == "real" else 0.0
-    prices = posted = None
+    posted = None
     if portfolio.prices is not None:  # a row that tells of no price is asked at the usual one
         posted = portfolio.posted_prices()
         posted = np.where(np.isnan(posted), np.exp(np.nanmean(np.log(posted))), posted)
-        prices = portfolio.told_prices()
     return FinetuneData(
         portfolio.observations - shift,
         None if outcomes is None else outcomes - shift,
@@ -472,6 +471,6 @@ def finetune_data(config, problem, portfolio, outcomes, device):
         worth,
         portfolio.integer,
         portfolio.errors,
-        prices,
+        portfolio.prices,
         posted,
     )
