@@ -220,7 +220,7 @@ def choose(costs, rows, conflict=1.0):
         Rows that were charged.
 
     conflict : float, default=1.0
-        p-value of the pretrained law.
+        p-value of the pretrained law, 1 where it is not to matter.
 
     Returns
     -------
@@ -372,8 +372,9 @@ def finetune_guarded(
     conflict = prior_conflict(before, rounds, rng)
     if problem.of_means:
         before = network_laws(pretrained, rounds, of_mean=True)
+    doubt = 1.0  # a strategy that was asked for has to show a clear gain
     if isinstance(strategy, AutoFinetune):
-        strategy = strategy.choose(n_rows, conflict)
+        doubt, strategy = conflict, strategy.choose(n_rows, conflict)
         if strategy is None:
             return not_tried(
                 f"{n_rows} rows to charge are fewer than {FEW_ROWS}, and the pretrained law fits "
@@ -398,7 +399,7 @@ def finetune_guarded(
         ]
         costs["baseline"], best = best_of_others(np.array(table), folds)
         baseline = kinds[best]
-    chosen, report = choose(costs, rows, conflict)
+    chosen, report = choose(costs, rows, doubt)
     return Finetuning(
         chosen,
         {**report, "prior_conflict": conflict},

@@ -30,8 +30,11 @@ from sklearn_pttf.finetune import AutoFinetune, HeadFinetune
 from sklearn_pttf.problems import Estimation, Newsvendor, PerRow, Pricing, Selection
 from sklearn_pttf.testing import decision_checks
 
-DECIDERS = [  # the rows of the checks are odd, and would be trained on for seconds each
-    PretrainedDecisionTransformer(finetune=AutoFinetune(max_seconds=1e-6)),
+# the rows of the checks are odd, and would be trained on for seconds each; and what another problem
+# is decided on is that of a fit to it only where nothing was learned for either
+UNTRAINED = AutoFinetune(max_seconds=1e-6, baselines=False)
+DECIDERS = [
+    PretrainedDecisionTransformer(finetune=UNTRAINED),
     PretrainedDecisionTransformer(finetune=HeadFinetune(max_epochs=1), random_state=0),
     SampleAverage(),
     ShrunkenSampleAverage(),
