@@ -220,7 +220,7 @@ def choose(costs, rows, conflict=1.0):
         Rows that were charged.
 
     conflict : float, default=1.0
-        p-value of the pretrained law, 1 where it is not to matter.
+        p-value of the pretrained law; 1 of a strategy that was asked for by name.
 
     Returns
     -------
