@@ -6,8 +6,11 @@ it is said to be.
 """
 
 import math
+from functools import cache
 
+import numpy as np
 import torch
+from scipy.interpolate import CubicSpline
 
 FAMILIES = ("linear", "constant_elasticity", "exponential", "logit")
 LOG_RANGE = (-7.0, 7.0)  # of a curve: nothing is left, or more than anyone knows
@@ -61,49 +64,101 @@ def log_curve(family, x, elasticity, share=0.5):
 
 # ------------------------------------------------------------------ a grid of curves
 
+N_FINE = 16  # steps of the finer grid in one of the grid
 ELASTICITIES = tuple(0.1 * 80 ** (k / 11) for k in range(12))  # 0.1 to 8
+FINE_ELASTICITIES = tuple(0.1 * 80 ** (k / (11 * N_FINE)) for k in range(11 * N_FINE + 1))
 N_CURVES = len(FAMILIES) * len(ELASTICITIES)
 GRID_RANGE = (-3.0, 3.0)  # of the log of a curve of the grid
-TYPICAL, SPREAD = 1.6, 0.9  # of elasticities, before anything is seen
+TYPICAL, SPREAD = 2.0, 0.9  # of elasticities, before anything is seen
+FARTHEST = 2.5  # log of a price over the reference price, in the table of a curve
+TABLE = tuple(FARTHEST * (k / 50 - 1) for k in range(101))
 
 
-def log_curves(x):
-    """All curves of the grid, family by family; ``(..., N_CURVES)`` of ``(...)``."""
-    elasticities = x.new_tensor(ELASTICITIES)
+def log_curves(x, elasticities=ELASTICITIES):
+    """All curves of a grid, family by family; ``(..., 4 * n_elasticities)`` of ``(...)``."""
+    elasticities = x.new_tensor(elasticities)
     x = x.unsqueeze(-1)
     curves = [log_curve(family, x, elasticities) for family in FAMILIES]
     return torch.cat(curves, dim=-1).clamp(*GRID_RANGE)
 
 
-def first_weights(like):
-    """Weights of the curves before anything is seen; ``(N_CURVES,)``, with the sum one."""
-    logs = like.new_tensor(ELASTICITIES).log().repeat(len(FAMILIES))
+def first_weights(like, elasticities=ELASTICITIES):
+    """Weights of the curves before anything is seen; ``(4 * n_elasticities,)``, sum one."""
+    logs = like.new_tensor(elasticities).log().repeat(len(FAMILIES))
     return (-0.5 * ((logs - math.log(TYPICAL)) / SPREAD) ** 2).softmax(-1)
 
 
-def log_mixed_curve(weights, x):
-    """Log of the curve between those of the grid; ``(..., Q)``.
+def on_finer_grid(values):
+    """Smooth functions of elasticity, one a family, between those of the grid.
+
+    Parameters
+    ----------
+    values : Tensor of shape (..., N_CURVES)
+
+    Returns
+    -------
+    Tensor of shape (..., 4 * n_fine)
+    """
+    fine = values.unflatten(-1, (len(FAMILIES), -1)) @ values.new_tensor(_spline_weights())
+    return fine.flatten(-2)
+
+
+@cache
+def _spline_weights():
+    """What values on the grid weigh at elasticities of the finer one; (n_elasticities, n_fine)."""
+    spline = CubicSpline(np.log(ELASTICITIES), np.eye(len(ELASTICITIES)))
+    return spline(np.log(FINE_ELASTICITIES)).T
+
+
+def log_mixed_curve(weights, x, elasticities=ELASTICITIES):
+    """Log of the curve between those of a grid; ``(..., Q)``.
 
     The mean is that of square roots, which no single curve of high elasticity rules.
 
     Parameters
     ----------
-    weights : Tensor of shape (..., N_CURVES)
+    weights : Tensor of shape (..., 4 * n_elasticities)
         With the sum one.
 
     x : Tensor of shape (..., Q)
         Log of price over the reference price.
+
+    elasticities : tuple of float
+        Of the grid.
     """
-    roots = (0.5 * log_curves(x)).exp()
+    roots = (0.5 * log_curves(x, elasticities)).exp()
     return 2 * (roots @ weights.unsqueeze(-1)).squeeze(-1).log()
 
 
-def elasticity_moments(weights):
+def read_table(table, x):
+    """A curve at ``x`` by cubic interpolation of its values at `TABLE`; ``(B, N, Q)``.
+
+    Parameters
+    ----------
+    table : Tensor of shape (B, n_table)
+
+    x : Tensor of shape (B, N, Q)
+    """
+    position = (x.clamp(-FARTHEST, FARTHEST) / FARTHEST + 1) * (len(TABLE) - 1) / 2
+    left = position.floor().clamp(1, len(TABLE) - 3)
+    t, left = position - left, left.long().flatten(1)
+    before, here, there, after = (
+        table.gather(-1, left + k).view_as(x) for k in (-1, 0, 1, 2)
+    )  # Catmull and Rom's
+    rise, bend = there - before, 2 * before - 5 * here + 4 * there - after
+    twist = 3 * (here - there) + after - before
+    return here + 0.5 * t * (rise + t * (bend + t * twist))
+
+
+def elasticity_moments(weights, elasticities=ELASTICITIES):
     """Mean and standard deviation of log elasticity, and families' shares, under weights.
 
     Parameters
     ----------
-    weights : Tensor of shape (..., N_CURVES)
+    weights : Tensor of shape (..., 4 * n_elasticities)
+
+    elasticities : tuple of float
+        Of the grid.
 
     Returns
     -------
@@ -111,7 +166,7 @@ def elasticity_moments(weights):
 
     shares : Tensor of shape (..., 4)
     """
-    logs = weights.new_tensor(ELASTICITIES).log().repeat(len(FAMILIES))
+    logs = weights.new_tensor(elasticities).log().repeat(len(FAMILIES))
     mean = (weights * logs).sum(-1)
     variance = (weights * (logs - mean.unsqueeze(-1)) ** 2).sum(-1)
     shares = weights.unflatten(-1, (len(FAMILIES), -1)).sum(-1)

@@ -27,7 +27,8 @@ from sklearn_pttf.baselines import (
 from sklearn_pttf.finetune import FEW_ROWS, AutoFinetune, FinetuneData, is_doubted
 from sklearn_pttf.problems import Estimation, Pricing
 
-N_FOLDS = 3
+FOLDS = (2, 10)  # fewest and most
+FOLD_ROWS = 4  # fewest in a fold
 ROUNDS = (4, 12)  # fewest and most observations of a row that are held out, one by one
 ROUND_ROWS = 12_000  # rows that are charged in all rounds, where it need not be fewer rounds
 FEWEST_ROWS = 12  # that can be split into folds, and these into rows to train and to validate on
@@ -170,9 +171,10 @@ def prior_conflict(laws, rounds, rng):
     return smooth_test(pit[~np.isnan(pit)])
 
 
-def folds_of(rows, rng):
-    """Random parts of ``rows`` for cross-fitting; list of ndarray of int."""
-    return np.array_split(rng.permutation(rows), N_FOLDS)
+def folds_of(rows, share, rng):
+    """Random parts of ``rows`` for cross-fitting, each about this share; list of ndarray of int."""
+    n_folds = min(round(np.clip(1 / share, *FOLDS)), len(rows) // FOLD_ROWS)
+    return np.array_split(rng.permutation(rows), n_folds)
 
 
 def best_of_others(costs, folds):
@@ -385,11 +387,11 @@ def finetune_guarded(
     if not np.nanmax(data.charged) > 0 or not np.isfinite(data.worth).all():
         return not_tried("no decision is expected to cost anything", prior_conflict=conflict)
     rows = data.usable()
-    folds = folds_of(rows, rng)
+    folds = folds_of(rows, strategy.validation_fraction, rng)
     trained = _train_folds(strategy, start, problem, data, folds, seed, device, verbose)
     costs = {
         "pretrained": hindsight_costs(problem, before, rounds),
-        **_trained_costs(problem, [fold.network for fold in trained], before, rounds, folds),
+        **_trained_costs(problem, trained, before, rounds, folds),
     }
     baseline = None
     if strategy.baselines:
@@ -418,20 +420,27 @@ def _train_folds(strategy, start, problem, data, folds, seed, device, verbose):
         others = np.concatenate([fold for j, fold in enumerate(folds) if j != k])
         network = start.build_network(device)
         with single_threaded():
-            fold = strategy.train(network, problem, data, others, seed + k, device, prior)
-        trained.append(fold._replace(network=fold.network.double()))
+            fold = strategy.train(network, problem, data, others, folds[k], seed + k, device, prior)
+        of_half = tuple(each.double() for each in fold.for_half)
+        trained.append(fold._replace(network=fold.network.double(), for_half=of_half))
     return trained
 
 
-def _trained_costs(problem, networks, before, rounds, folds):
-    """Costs of every row by the network that was trained without its fold, and by its blend."""
+def _trained_costs(problem, trained, before, rounds, folds):
+    """Costs of every row by a network that neither trained on it nor was chosen by it; of a blend.
+
+    Two halves of a fold each choose the epoch for the other.
+    """
     n_rows = len(rounds[0].evidence)
     costs = {name: np.full(n_rows, np.nan) for name in ("finetuned", "blend")}
-    for network, fold in zip(networks, folds, strict=True):
-        after = network_laws(network, rounds, problem.of_means)
-        middle = [blended(*pair) for pair in zip(before, after, strict=True)]
-        costs["finetuned"][fold] = hindsight_costs(problem, after, rounds)[fold]
-        costs["blend"][fold] = hindsight_costs(problem, middle, rounds)[fold]
+    for fold, rows in zip(trained, folds, strict=True):
+        first, second = fold.for_half
+        parts = [(first, rows)] if first is second else [(first, rows[::2]), (second, rows[1::2])]
+        for network, part in parts:
+            after = network_laws(network, rounds, problem.of_means)
+            middle = [blended(*pair) for pair in zip(before, after, strict=True)]
+            costs["finetuned"][part] = hindsight_costs(problem, after, rounds)[part]
+            costs["blend"][part] = hindsight_costs(problem, middle, rounds)[part]
     return costs
 
 
@@ -460,10 +469,11 @@ def finetune_data(config, problem, portfolio, outcomes, device):
     np.divide(expected, sizes, out=worth, where=sizes * expected > 0)
     levels = problem.own_levels(law, portfolio)
     shift = np.nanmean(portfolio.observations) if config.outcomes == "real" else 0.0
-    posted = None
+    prices = posted = None
     if portfolio.prices is not None:  # a row that tells of no price is asked at the usual one
         posted = portfolio.posted_prices()
         posted = np.where(np.isnan(posted), np.exp(np.nanmean(np.log(posted))), posted)
+        prices = portfolio.told_prices()
     return FinetuneData(
         portfolio.observations - shift,
         None if outcomes is None else outcomes - shift,
@@ -472,6 +482,6 @@ def finetune_data(config, problem, portfolio, outcomes, device):
         worth,
         portfolio.integer,
         portfolio.errors,
-        portfolio.prices,
+        prices,
         posted,
     )

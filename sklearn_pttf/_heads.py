@@ -13,7 +13,7 @@ import sklearn_pttf._count_units as counted
 import sklearn_pttf._real_units as real
 from sklearn_pttf._mixing import Mixing, mixing_quantiles
 from sklearn_pttf._price_features import N_QUERY_FEATURES, query_features
-from sklearn_pttf._price_units import query_positions
+from sklearn_pttf._price_units import log_common_curve, query_positions
 from sklearn_pttf._units import (
     excess_log_noise,
     level_credibility,
@@ -229,14 +229,15 @@ class DemandHead(Head):
 class PriceHead(DemandHead):
     """The head of demand, asked about prices: a level on a curve, and what changes along it.
 
-    The curve starts from nonparametric empirical Bayes; the network may tilt, bend and twist it.
+    The curve starts between nonparametric empirical Bayes and one that all rows share; the network
+    says where between, and may tilt, bend and twist it.
     """
 
     def __init__(self, config):
         super().__init__(config)
         self.query = nn.Linear(N_QUERY_FEATURES, 2 * config.width, bias=False)
-        self.slopes = nn.Linear(2 * config.width, 3)
-        start_small(self.slopes, 3)
+        self.slopes = nn.Linear(2 * config.width, 4)
+        start_small(self.slopes, 4)
         of_row = torch.zeros(self.mlp[-1].out_features, dtype=torch.bool)
         of_row[[0, 2, 4]] = (
             True  # how far its level is believed, what that is off by, and the middle
@@ -279,15 +280,16 @@ class PriceHead(DemandHead):
 
     def _at(self, prices, states, facts, rows, units):
         x = query_positions(prices, rows)
-        curve = rows.log_curve(x)
+        own, common = rows.log_curve(x), log_common_curve(x, units)
         first, _, last = self.mlp
         hidden = first(states).unsqueeze(-2)  # (B, N, 1, 2d)
         of_row = gelu(hidden)
-        at_price = gelu(hidden + self.query(query_features(x, curve, rows, units)))
+        at_price = gelu(hidden + self.query(query_features(x, own, common, rows, units)))
         # where a row's law lies at its usual price, and along its curve, is the row's, so that
         # curves are smooth; only the law's shape is the price's
         numbers = torch.where(self.of_row, last(of_row), last(at_price)).flatten(1, 2)
-        tilt, bend, twist = self.slopes(of_row).unbind(-1)
+        tilt, bend, twist, share = self.slopes(of_row).unbind(-1)
+        curve = torch.lerp(own, common, share.sigmoid())
         log_curve = (curve + x * (tilt + x * (bend + x * twist))).clamp(-9, 9).flatten(1)
         doubt = (rows.slope_doubt().unsqueeze(-1) * x).flatten(1)
         facts = facts.repeated(x.shape[-1])

@@ -6,7 +6,7 @@ from torch import nn
 TAIL_POWER = -0.6  # of level * (1 - level), in the weight of a level
 FAR = 50.0  # times a row's typical uncertainty
 MOST_LOST = 3.0  # of a row, as a share of what is at stake
-SHARPNESS = 0.03  # of a choice between candidates, as a share of what is at stake
+LEAST_BEND = 1e-4  # of expected profit between candidates, as a share of what is at stake
 FAR_MEAN = 5.0  # times the doubt about an expected mean
 
 
@@ -105,13 +105,15 @@ class PortfolioLoss(nn.Module):
 def lost_profit(curve, margins, profit):
     """Profit that is lost by choosing on a curve, as a share of what is at stake; ``(B, N)``.
 
-    The choice is soft, so that there is a gradient. What is at stake is told by the curve itself,
-    as evidence only may weigh rows.
+    The choice is the vertex of the parabola through the best candidate and its neighbours, as far
+    as the outer ones. So it has a gradient, and one that a steeper curve with the same best price
+    does not lower, as it would that of a soft choice between candidates. What is at stake is told
+    by the curve itself, as evidence only may weigh rows.
 
     Parameters
     ----------
     curve : Tensor of shape (B, N, G)
-        Expected demand at candidate prices.
+        Expected demand at evenly spaced candidate prices, three or more.
 
     margins : Tensor of shape (B, N, G)
         Price less unit cost of each.
@@ -121,6 +123,25 @@ def lost_profit(curve, margins, profit):
     """
     expected = margins * curve
     stake = (margins.abs() * curve.detach()).amax(-1, keepdim=True).clamp_min(1e-20)
-    choice = (expected / (SHARPNESS * stake)).softmax(-1)
-    lost = profit.amax(-1) - (choice * profit).sum(-1)
-    return (lost / stake.squeeze(-1)).clamp_max(MOST_LOST)
+    profit = profit / stake
+    lost = _at(profit, *_vertex(profit)) - _at(profit, *_vertex(expected / stake))
+    return lost.clamp_max(MOST_LOST)
+
+
+def _vertex(values):
+    """The middle one of the three best candidates, and steps from it to the best price."""
+    middle = values.argmax(-1, keepdim=True).clamp(1, values.shape[-1] - 2)
+    _, rise, bend = _parabola(values, middle)
+    return middle, (rise / bend.clamp_min(LEAST_BEND)).clamp(-1, 1)
+
+
+def _at(values, middle, shift):
+    """Values between candidates, steps away from one."""
+    height, rise, bend = _parabola(values, middle)
+    return height + shift * (rise - shift * bend / 2)
+
+
+def _parabola(values, middle):
+    """Height, slope and fall of the slope at a candidate between two others; ``(B, N)`` each."""
+    low, height, high = (values.gather(-1, middle + k).squeeze(-1) for k in (-1, 0, 1))
+    return height, (high - low) / 2, 2 * height - low - high

@@ -44,7 +44,7 @@ def _chunks(portfolio, device, asked=None):
         0 if asked is None else CELLS_ASKED * asked.shape[1]
     )
     size = max(1, CHUNK_CELLS // max(10, n_cells))
-    beside = portfolio.errors if portfolio.prices is None else portfolio.prices
+    beside = portfolio.errors if portfolio.prices is None else portfolio.told_prices()
     for start in range(0, len(portfolio), size):
         rows = slice(start, start + size)
         chunk = tensor(portfolio.observations[rows]), _some(beside, rows, tensor)

@@ -104,6 +104,11 @@ class Portfolio:
         otherwise = self.posted if self.usual is None else self.usual
         return np.where(count > 0, np.exp(logs), np.nan if otherwise is None else otherwise)
 
+    def told_prices(self):
+        """Prices as networks read them: rows that have had none have their usual one instead."""
+        cold = np.isnan(self.prices).all(axis=1, keepdims=True)
+        return np.where(cold, self.usual_prices()[:, None], self.prices)
+
     def posted_prices(self):
         """Price at which every row's next outcome is made: posted, else its usual one."""
         usual = self.usual_prices()

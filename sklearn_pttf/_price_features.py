@@ -11,8 +11,8 @@ from sklearn_pttf._units import row_level
 
 N_CELL_FEATURES = demand.N_CELL_FEATURES + 3
 N_ROW_FEATURES = demand.N_ROW_FEATURES + 10
-N_PORTFOLIO_FEATURES = demand.N_PORTFOLIO_FEATURES + 11
-N_QUERY_FEATURES = 9
+N_PORTFOLIO_FEATURES = demand.N_PORTFOLIO_FEATURES + 18
+N_QUERY_FEATURES = 11
 NEAR = 0.08  # of log prices that tell of each other
 
 
@@ -49,7 +49,7 @@ def row_features(rows, units):
 
 
 def portfolio_features(units):
-    """Features that all rows of a portfolio share; ``(B, 1, 30)``."""
+    """Features that all rows of a portfolio share; ``(B, 1, 37)``."""
     added = torch.stack(
         [
             units.price_spread.log() / 2,
@@ -57,23 +57,25 @@ def portfolio_features(units):
             torch.asinh(units.level_slope),
             units.level_fit,
             units.single_share,
+            units.unlike,
         ],
         dim=-1,
     )
-    curves = curve_summaries(units.mixture).unsqueeze(-2)
+    curves = torch.cat([curve_summaries(units.mixture), units.common_facts], dim=-1).unsqueeze(-2)
     return torch.cat([demand.portfolio_features(units), added, curves], dim=-1)
 
 
-def query_features(x, curve, rows, units):
-    """Features of every price that is asked about; ``(B, N, Q, 9)``.
+def query_features(x, curve, common, rows, units):
+    """Features of every price that is asked about; ``(B, N, Q, 11)``.
 
     Parameters
     ----------
     x : Tensor of shape (B, N, Q)
         Log of the price over the row's usual one.
 
-    curve : Tensor of shape (B, N, Q)
-        Log of demand there over that at the usual price, by the row's curve.
+    curve, common : Tensor of shape (B, N, Q)
+        Log of demand there over that at the usual price, by the row's curve, and by the one that
+        rows share.
     """
     away = x.unsqueeze(-1) - rows.x.unsqueeze(-2)  # (B, N, Q, n)
     near = (-0.5 * (away / NEAR) ** 2).exp() * rows.seen.unsqueeze(-2)
@@ -85,6 +87,8 @@ def query_features(x, curve, rows, units):
             x**2,
             curve,
             curve + x,
+            common,
+            common - curve,
             x - rows.low.unsqueeze(-1),
             x - rows.high.unsqueeze(-1),
             x + (rows.usual - units.price_centre).unsqueeze(-1),

@@ -1,9 +1,10 @@
 """What a portfolio's context says about demand at a price: curves, and demand at one price.
 
-Demand curves are mixed over a grid (`_curves.py`) by nonparametric empirical Bayes: the weights
-that make the rows likeliest, and a row's own weights given them. Divided by its curve, demand is
-what it would have been at the row's usual price, and all that is known of demand without
-prices (`_units.py`) holds of it. These are sums over rows with nothing learned in them.
+Demand curves are mixed over a grid (`_curves.py`) in two ways. By nonparametric empirical Bayes:
+the weights that make the rows likeliest, and a row's own weights given them. And as if all rows had
+the same curve: the posterior of that, which few rows with much noise leave wide. Divided by its
+curve, demand is what it would have been at the row's usual price, and all that is known of demand
+without prices (`_units.py`) holds of it. These are sums over rows with nothing learned in them.
 
 Plain torch functions. Shapes are written ``(B, N, n)``: ``B`` portfolios of ``N`` rows with ``n``
 pairs of price and demand each. Nothing depends on the order of pairs or of rows, nor on the unit of
@@ -15,15 +16,20 @@ from typing import NamedTuple
 import torch
 
 from sklearn_pttf._curves import (
+    ELASTICITIES,
+    FARTHEST,
+    FINE_ELASTICITIES,
     N_CURVES,
+    TABLE,
     elasticity_moments,
     first_weights,
     log_curves,
     log_mixed_curve,
+    on_finer_grid,
+    read_table,
 )
 from sklearn_pttf._units import PortfolioUnits, as_rows, portfolio_units, row_level, row_noise
 
-FARTHEST = 2.5  # log of a price over the row's usual one
 LEAST_VARIATION = 1e-3  # of log prices of a row, below which they are one price
 N_STEPS = 40
 PRIOR_ROWS = 2.0  # weight, in rows, of what is taken for likely before any is seen
@@ -40,6 +46,9 @@ PriceUnits = NamedTuple(
         ("level_fit", torch.Tensor),  # (B, 1) correlation of the two
         ("single_share", torch.Tensor),  # (B, 1) of rows that had one price only
         ("mixture", torch.Tensor),  # (B, N_CURVES) weights of the curves
+        ("common", torch.Tensor),  # (B, n_table) log of a curve that all rows share
+        ("common_facts", torch.Tensor),  # (B, 6) of the weights of that
+        ("unlike", torch.Tensor),  # (B, 1) how much better rows fit with curves of their own
     ],
 )
 
@@ -49,7 +58,8 @@ class Pairs(NamedTuple):
 
     demand: torch.Tensor  # (B, N, n), NaN where missing
     x: torch.Tensor  # (B, N, n) log price over the row's usual one, 0 where missing
-    usual: torch.Tensor  # (B, N) mean log price, 0 of a row without pairs
+    usual: torch.Tensor  # (B, N) mean log price; without pairs that of prices alone, else 0
+    told: torch.Tensor  # (B, N) bool, whether any price is known
     count: torch.Tensor  # (B, N)
 
     @property
@@ -64,7 +74,7 @@ class PricedRows(NamedTuple):
     seen: torch.Tensor  # (B, N, n) float, 1 where observed
     count: torch.Tensor  # (B, N)
     x: torch.Tensor  # (B, N, n) log price over the usual one, in the order of values
-    usual: torch.Tensor  # (B, N) log price, the portfolio's for a row without pairs
+    usual: torch.Tensor  # (B, N) log price, the portfolio's for a row that none is known of
     low: torch.Tensor  # (B, N) smallest x
     high: torch.Tensor  # (B, N) largest x
     curves: torch.Tensor  # (B, N, N_CURVES) weights that sum to one
@@ -80,8 +90,12 @@ class PricedRows(NamedTuple):
 
 
 def pairs_of(demand, prices):
-    """`Pairs` of demand and prices ``(B, N, n)``; one that misses either is missing."""
+    """`Pairs` of demand and prices ``(B, N, n)``; one that misses either is missing.
+
+    Of a row without pairs, prices without demand say what its usual price is.
+    """
     missing = demand.isnan() | prices.isnan()
+    alone, told = _mean_log(torch.where(prices.isnan(), torch.inf, prices).sort(dim=-1).values)
     # an order that no exchange of pairs changes: by price, then by demand
     prices = torch.where(missing, torch.inf, prices)
     prices, order = prices.sort(dim=-1)
@@ -90,12 +104,19 @@ def pairs_of(demand, prices):
     prices = prices.gather(-1, order)
     missing = demand == torch.inf
     demand = demand.masked_fill(missing, torch.nan)
-    logs = prices.log().masked_fill(missing, 0.0)
-    count = (~missing).sum(-1).to(demand.dtype)
-    usual = logs.sum(-1) / count.clamp_min(1)
-    x = (logs - usual.unsqueeze(-1)).masked_fill(missing, 0.0)
+    usual, has_pairs = _mean_log(prices)
+    usual = torch.where(has_pairs, usual, alone)
+    x = (prices.log() - usual.unsqueeze(-1)).masked_fill(missing, 0.0)
     x = torch.where(x.abs() < 1e-12, 0.0, x)  # of one price, whatever its rounding
-    return Pairs(demand, x.clamp(-FARTHEST, FARTHEST), usual, count)
+    count = (~missing).sum(-1).to(demand.dtype)
+    return Pairs(demand, x.clamp(-FARTHEST, FARTHEST), usual, told, count)
+
+
+def _mean_log(prices):
+    """Mean log of prices ``(B, N, n)`` that are finite, 0 of none, and whether any is."""
+    known = prices < torch.inf
+    count = known.sum(-1)
+    return torch.where(known, prices.log(), 0.0).sum(-1) / count.clamp_min(1), count > 0
 
 
 def _variation(pairs):
@@ -119,10 +140,9 @@ def _misfits(pairs):
     return misfit * tells.unsqueeze(-1)
 
 
-def _row_weights(misfits, noise, mixture):
-    """Weights of the curves, given a row's misfits and noise; ``(B, N, N_CURVES)``."""
-    logs = mixture.unsqueeze(-2).log() - misfits / noise.clamp_min(LEAST_NOISE).unsqueeze(-1) ** 2
-    return logs.softmax(-1)
+def _row_weights(logs, mixture):
+    """Weights of the curves, given a row's log likelihoods; ``(B, N, N_CURVES)``."""
+    return (mixture.unsqueeze(-2).log() + logs).softmax(-1)
 
 
 def _at_usual_price(pairs, curves):
@@ -136,16 +156,17 @@ def _noise_of(pairs, curves, units):
     return row_noise(units, row_level(rows, units.scale))
 
 
-def _mixture(misfits, noises, weights):
+def _log_likelihoods(misfits, noise):
+    """Of the curves, 0 the largest; ``(B, N, N_CURVES)``."""
+    return -misfits / noise.clamp_min(LEAST_NOISE).unsqueeze(-1) ** 2
+
+
+def _mixture(logs, told):
     """Weights of the curves that make context rows likeliest, by EM; ``(B, N_CURVES)``."""
-    first = first_weights(misfits[0]).expand(len(misfits[0]), -1)
-    mixture, total = first, PRIOR_ROWS
-    told = [(m.amax(-1) > 0) * w for m, w in zip(misfits, weights, strict=True)]
-    total = total + sum(each.sum(-1, keepdim=True) for each in told)
-    likelihoods = [
-        (-m / noise.clamp_min(LEAST_NOISE).unsqueeze(-1) ** 2).exp()
-        for m, noise in zip(misfits, noises, strict=True)
-    ]
+    first = first_weights(logs[0]).expand(len(logs[0]), -1)
+    mixture = first
+    total = PRIOR_ROWS + sum(each.sum(-1, keepdim=True) for each in told)
+    likelihoods = [each.exp() for each in logs]
     for _ in range(N_STEPS):
         rise = 0.0
         for likelihood, counts in zip(likelihoods, told, strict=True):
@@ -154,6 +175,21 @@ def _mixture(misfits, noises, weights):
         mixture = (PRIOR_ROWS * first + mixture * rise) / total
     mixture = mixture.clamp_min(1e-9)
     return mixture / mixture.sum(-1, keepdim=True)
+
+
+def _common(logs, told, mixture):
+    """The last three fields of `PriceUnits`: a curve that all rows share, and whether they do."""
+    evidence = sum((each * t.unsqueeze(-1)).sum(-2) for each, t in zip(logs, told, strict=True))
+    logits = on_finer_grid(evidence) + first_weights(evidence, FINE_ELASTICITIES).log()
+    curve = log_mixed_curve(
+        logits.softmax(-1), evidence.new_tensor(TABLE).expand(len(evidence), -1), FINE_ELASTICITIES
+    )
+    shared = (evidence + first_weights(evidence).log()).logsumexp(-1, keepdim=True)
+    each = [(each + mixture.log().unsqueeze(-2)).logsumexp(-1) for each in logs]
+    own = sum((e * t).sum(-1, keepdim=True) for e, t in zip(each, told, strict=True))
+    n_told = sum(t.sum(-1, keepdim=True) for t in told)
+    unlike = torch.asinh(own - shared) / (1 + n_told).log().clamp_min(1)
+    return curve, curve_summaries(logits.softmax(-1), FINE_ELASTICITIES), unlike
 
 
 @torch.no_grad()
@@ -167,11 +203,14 @@ def price_units(demand, prices, weights, whole):
     as_one = [_at_usual_price(*each) for each in zip(pieces, common, strict=True)]
     units = portfolio_units(as_one, weights, whole)
     noises = [_noise_of(*each, units) for each in zip(pieces, common, strict=True)]
-    mixture = _mixture(misfits, noises, weights)
-    curves = [_row_weights(*each, mixture) for each in zip(misfits, noises, strict=True)]
+    logs = [_log_likelihoods(*each) for each in zip(misfits, noises, strict=True)]
+    told = [(m.amax(-1) > 0) * w for m, w in zip(misfits, weights, strict=True)]
+    mixture = _mixture(logs, told)
+    curves = [_row_weights(each, mixture) for each in logs]
     settled = [_at_usual_price(*each) for each in zip(pieces, curves, strict=True)]
     units = portfolio_units(settled, weights, whole)
-    return PriceUnits(*units, *_price_moments(pieces, settled, weights, units), mixture)
+    moments = _price_moments(pieces, settled, weights, units)
+    return PriceUnits(*units, *moments, mixture, *_common(logs, told, mixture))
 
 
 def _price_moments(pieces, settled, weights, units):
@@ -205,7 +244,7 @@ def placed_rows(pairs, units):
     """`PricedRows` of pairs in a portfolio."""
     misfits = _misfits(pairs)
     noise = _noise_of(pairs, units.mixture.unsqueeze(-2).expand_as(misfits), units)
-    curves = _row_weights(misfits, noise, units.mixture)
+    curves = _row_weights(_log_likelihoods(misfits, noise), units.mixture)
     values = _at_usual_price(pairs, curves)
     values, order = torch.where(values.isnan(), torch.inf, values).sort(dim=-1)
     seen = values < torch.inf
@@ -218,7 +257,7 @@ def placed_rows(pairs, units):
         seen.to(values.dtype),
         pairs.count,
         x,
-        torch.where(empty, units.price_centre, pairs.usual),
+        torch.where(pairs.told, pairs.usual, units.price_centre),
         low.masked_fill(empty, 0.0),
         high.masked_fill(empty, 0.0),
         curves,
@@ -230,7 +269,12 @@ def query_positions(queries, rows):
     return (queries.log() - rows.usual.unsqueeze(-1)).clamp(-FARTHEST, FARTHEST)
 
 
-def curve_summaries(curves):
-    """Features of weights of curves ``(..., N_CURVES)``; ``(..., 6)``."""
-    mean, deviation, shares = elasticity_moments(curves)
+def log_common_curve(x, units):
+    """Log of demand at ``x`` over that at the usual price, as if rows shared a curve; (B, N, Q)."""
+    return read_table(units.common, x)
+
+
+def curve_summaries(curves, elasticities=ELASTICITIES):
+    """Features of weights of curves ``(..., 4 * n_elasticities)``; ``(..., 6)``."""
+    mean, deviation, shares = elasticity_moments(curves, elasticities)
     return torch.cat([torch.stack([mean, deviation.log()], dim=-1), shares], dim=-1)

@@ -26,7 +26,7 @@ class PricedDraw(NamedTuple):
     outcomes: torch.Tensor  # (B, N, Q, m), demand at the posted prices
     whole: torch.Tensor  # (B,), 1 where outcomes are whole numbers
     parameters: dict  # name -> (B, N) parameters of the instances
-    prices: torch.Tensor  # (B, N, n)
+    prices: torch.Tensor  # (B, N, n), NaN = not known
     posted: torch.Tensor  # (B, N, Q)
     candidates: torch.Tensor  # (B, N, G) prices to choose from, increasing
     curve: torch.Tensor  # (B, N, G) true mean demand at these
@@ -139,8 +139,8 @@ def draw_priced_portfolios(
     past, like_past = past[..., :n_observations], past[..., n_observations:]
     # somebody knew a part of what would be asked for, and priced by it
     endogeneity = hyper["endogeneity"][:, None, None]
-    shock = 0.6 * noise.clamp_max(1.0) * random.normal(size, n, n_observations)
-    shock = shock * (endogeneity != 0)
+    spread = 0.6 * noise.clamp_max(1.0) * (endogeneity != 0)
+    shock = spread * random.normal(size, n, n_observations)
     past = (past + endogeneity * shock).clamp(-FARTHEST, FARTHEST)
 
     room = FARTHEST_BOUND - NEAREST_BOUND
@@ -156,12 +156,15 @@ def draw_priced_portfolios(
     log_demand = _log_demand(random, hyper, elasticity, x)
     n_cells = n_observations + n_posted * n_outcomes
     log_cells = log_demand[..., :n_cells].clone()
-    log_cells[..., :n_observations] += shock - shock**2 / 2
+    log_cells[..., :n_observations] += shock - spread**2 / 2
     cells, zero_rate = draw_cells(random, hyper, mean * log_cells.exp(), noise, n_cells)
     outcomes = cells[..., n_observations:].unflatten(-1, (n_posted, n_outcomes))
+    observations = hide(random, hyper["missing"], cells[..., :n_observations])
     scale = column(reference)
+    # of one half of the rows without pairs no price is known
+    untold = observations.isnan().all(-1, keepdim=True) & (random.uniform(size, n, 1) < 0.5)
     return PricedDraw(
-        hide(random, hyper["missing"], cells[..., :n_observations]),
+        observations,
         outcomes,
         hyper["whole"].float(),
         {
@@ -171,7 +174,7 @@ def draw_priced_portfolios(
             "elasticity": elasticity,
             "reference_price": reference.exp(),
         },
-        (past + scale).exp(),
+        (past + scale).exp().masked_fill(untold, torch.nan),
         (posted + scale).exp(),
         (candidates + scale).exp(),
         mean * log_demand[..., n_cells:].exp(),

@@ -90,7 +90,7 @@ class PricingPrior(PriorDraws, BaseEstimator):
             "exponential", "logit")
         Shapes of demand curves, equally likely or with weights; one a portfolio.
 
-    elasticity : range, default=(0.3, 5.0)
+    elasticity : range, default=(0.6, 7.0)
         Price elasticity of demand at the reference price, without its sign, typical of the
         portfolio; log.
 
@@ -169,7 +169,7 @@ class PricingPrior(PriorDraws, BaseEstimator):
         *,
         demand=None,
         curve_families=CURVE_FAMILIES,
-        elasticity=(0.3, 5.0),
+        elasticity=(0.6, 7.0),
         elasticity_families=ELASTICITY_FAMILIES,
         elasticity_spread=(0.0, 0.6),
         level_correlation=(-0.8, 0.8),

@@ -9,9 +9,11 @@ from sklearn_pttf._guard import finetune_data
 from sklearn_pttf._network import DecisionNetwork, NetworkConfig
 from sklearn_pttf._network_use import single_threaded
 from sklearn_pttf.finetune import FullFinetune
+from sklearn_pttf.finetune._base import MOST_VALIDATION
 
 LEARNING_RATES = (3e-4, 1e-3, 3e-3)
 MAX_EPOCHS, PATIENCE = 200, 20
+VALIDATION = 0.25  # share of the rows
 
 
 def train_from_scratch(
@@ -50,12 +52,16 @@ def train_from_scratch(
         start = Checkpoint.from_network(DecisionNetwork(config), {"name": "from scratch"})
     problem, portfolio = problem.for_training(portfolio, 1.0)
     data = finetune_data(config, problem, portfolio, outcomes, device)
+    rows = np.random.default_rng(seed).permutation(data.usable())
+    n_validation = min(max(1, round(VALIDATION * len(rows))), MOST_VALIDATION)
+    validation, training = rows[:n_validation], rows[n_validation:]
     runs = []
     for lr in LEARNING_RATES:
         strategy = FullFinetune(lr=lr, max_epochs=MAX_EPOCHS, patience=PATIENCE)
         with single_threaded():
             network = start.build_network(device)
-            runs.append(strategy.train(network, problem, data, data.usable(), seed, device))
+            run = strategy.train(network, problem, data, training, validation, seed, device)
+            runs.append(run)
     losses = [min(epoch["valid_loss"] for epoch in run.history) for run in runs]
     best = int(np.nanargmin(losses))
     card = {"name": "from scratch", "lr": LEARNING_RATES[best], "n_iter": runs[best].n_iter}

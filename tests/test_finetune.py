@@ -1,5 +1,6 @@
 """Finetuning on real rows: what is held out, what is trained, and what the guard chooses."""
 
+import copy
 import pickle
 
 import numpy as np
@@ -21,6 +22,7 @@ from sklearn_pttf._guard import (
     blended,
     charge_rounds,
     choose,
+    folds_of,
     hindsight_costs,
     prior_conflict,
 )
@@ -35,7 +37,7 @@ from sklearn_pttf.finetune import (
     HeadFinetune,
     LoRAFinetune,
 )
-from sklearn_pttf.finetune._base import FinetuneLoss
+from sklearn_pttf.finetune._base import Finetuned, FinetuneLoss
 from sklearn_pttf.finetune._data import (
     TrainingBatches,
     ValidationBatches,
@@ -132,15 +134,25 @@ def test_epochs_of_large_tables_have_few_batches():
     validation = ValidationBatches(data, np.arange(20), np.arange(20, 100), 10, seed=0)
     assert len(list(validation)) == 10  # every row once
     few = ValidationBatches(data, np.arange(20), np.arange(20, 100), 50, seed=0)
-    assert len(list(few)) == 2 * 4
+    assert [len(targets["weight"]) for _, targets in few] == [4, 4]
 
 
 def test_validation_batches_charge_only_their_rows():
     data = _data(np.arange(70.0).reshape(10, 7))
-    batches = ValidationBatches(data, np.array([3, 8]), np.array([0, 1, 2]), 100, seed=0)
-    for inputs, targets in batches:
-        assert inputs["observations"].shape[1] == 5
-        assert (targets["weight"][0] > 0).tolist() == [True, True, False, False, False]
+    (batch,) = ValidationBatches(data, np.array([3, 8]), np.array([0, 1, 2]), 100, seed=0)
+    inputs, targets = batch
+    assert inputs["observations"].shape == (4, 5, 7)  # a portfolio for every cell that is held out
+    for turn in range(4):
+        assert (targets["weight"][turn] > 0).tolist() == [True, True, False, False, False]
+        assert targets["half"][turn, :2].tolist() == [0, 1]
+    assert len(set(targets["outcomes"][:, 0, 0].tolist())) == 4
+
+
+def test_halves_go_on_from_group_to_group():
+    data = _data(np.arange(700.0).reshape(100, 7))
+    batches = ValidationBatches(data, np.arange(10, 19), np.arange(20, 29), 6, seed=0)
+    halves = [targets["half"][0, :3].tolist() for _, targets in batches]
+    assert halves == [[0, 1, 0], [1, 0, 1], [0, 1, 0]]
 
 
 # ---------------------------------------------------------------- the loss
@@ -160,12 +172,13 @@ def test_half_of_the_weight_is_at_the_rows_own_level():
 
 # ---------------------------------------------------------------- strategies
 
+SALES = _data(np.random.RandomState(0).poisson(5.0, size=(40, 5)).astype(float))
+
 
 def _train(strategy, seed=0):
-    data = _data(np.random.RandomState(0).poisson(5.0, size=(40, 5)).astype(float))
     network = _network()
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    found = strategy.train(network, Newsvendor(), data, np.arange(40), seed)
+    found = strategy.train(network, Newsvendor(), SALES, np.arange(10, 40), np.arange(10), seed)
     after = found.network.state_dict()
     assert set(after) == set(before)
     changed = {name for name in before if not torch.equal(before[name], after[name])}
@@ -202,6 +215,53 @@ def test_the_first_epoch_trains_nothing_and_can_be_the_best(cls):
     assert found.history[0]["epoch"] == 0
     other = _train(cls(max_epochs=1, lr=1e-3))[0]
     assert found.history[0]["valid_loss"] == pytest.approx(other.history[0]["valid_loss"])
+
+
+def test_a_half_is_charged_on_the_epoch_that_the_other_chose():
+    class Watch(Callback):
+        networks = []
+
+        def on_epoch_end(self, net, **kwargs):
+            self.networks.append(copy.deepcopy(net.module_))
+
+    found, _, _ = _train(FullFinetune(lr=0.02, max_epochs=8, patience=8, callbacks=[Watch()]))
+    loss = FinetuneLoss(Newsvendor(), TINY.levels)
+    losses = np.zeros((2, 9))
+    for inputs, targets in ValidationBatches(SALES, np.arange(10), np.arange(10, 40), 100, seed=0):
+        for epoch, network in enumerate(Watch.networks):
+            by_row = loss.by_row(network(**inputs), targets)
+            for half in (0, 1):
+                losses[half, epoch] += by_row[targets["half"] == half].sum().item()
+    best = losses.argmin(axis=1)
+    assert best[0] != best[1]  # or this could not fail
+    for half, network in enumerate(found.for_half):
+        expected = Watch.networks[best[1 - half]].state_dict()
+        assert all(torch.equal(expected[k], v) for k, v in network.state_dict().items())
+
+
+def test_costs_of_a_half_are_those_of_its_network(monkeypatch):
+    fold, rows = np.array([4, 0, 2]), list(range(6))
+    monkeypatch.setattr(_guard, "network_laws", lambda network, rounds, of_mean: [network])
+    monkeypatch.setattr(_guard, "blended", lambda left, right: (left + right) / 2)
+    monkeypatch.setattr(_guard, "hindsight_costs", lambda problem, laws, rounds: laws[0] + X6)
+    X6 = np.arange(6.0)
+    trained = [Finetuned(None, (10.0, 20.0), 0, []), Finetuned(None, (30.0, 30.0), 0, [])]
+    rounds = [_guard.Round(rows, None)]
+    folds = [fold, np.array([1, 5])]
+    costs = _guard._trained_costs(Newsvendor(), trained, [0.0], rounds, folds)
+    np.testing.assert_array_equal(costs["finetuned"], [20, 31, 12, NAN, 14, 35])
+    np.testing.assert_array_equal(costs["blend"], [10, 16, 7, NAN, 9, 20])
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "share", "expected"),
+    [(12, 0.001, 3), (240, 0.001, 10), (240, 1 / 3, 3), (240, 0.25, 4), (240, 0.999, 2)],
+)
+def test_folds(n_rows, share, expected):
+    folds = folds_of(np.arange(n_rows), share, np.random.default_rng(0))
+    assert len(folds) == expected
+    assert sorted(np.concatenate(folds)) == list(range(n_rows))
+    assert min(map(len, folds)) >= _guard.FOLD_ROWS
 
 
 def test_the_anchor_holds():

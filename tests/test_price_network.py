@@ -11,23 +11,28 @@ from hypothesis.extra.numpy import arrays
 from scipy import integrate
 
 import sklearn_pttf._network_use as network_use
-from sklearn_pttf import Portfolio
+from sklearn_pttf import Checkpoint, Portfolio
 from sklearn_pttf._curves import (
     ELASTICITIES,
     FAMILIES,
+    FARTHEST,
+    FINE_ELASTICITIES,
     N_CURVES,
+    TABLE,
     elasticity_moments,
     first_weights,
     log_curve,
     log_curves,
     log_mixed_curve,
+    on_finer_grid,
+    read_table,
 )
 from sklearn_pttf._heads import PriceHead, mean_weights
 from sklearn_pttf._laws import QuantileGrid
 from sklearn_pttf._loss import MOST_LOST, lost_profit
 from sklearn_pttf._network import DecisionNetwork, NetworkConfig
 from sklearn_pttf._network_use import encode_context, predict_law, predict_laws_at
-from sklearn_pttf._price_units import pairs_of, placed_rows, price_units
+from sklearn_pttf._price_units import log_common_curve, pairs_of, placed_rows, price_units
 
 NAN = np.nan
 SMALL = NetworkConfig(
@@ -136,10 +141,24 @@ def test_missing_pairs_are_not_there(table):
     demand, prices, asked = table
     nothing = np.full((len(demand), 1), NAN)
     seen = np.full((len(demand), 1), 4.0)
-    wider = np.hstack([nothing, demand, nothing, seen]), np.hstack([seen, prices, nothing, nothing])
+    # without any pair a price says what is usual
+    alone = np.where(np.isnan(demand).all(axis=1, keepdims=True), NAN, seen)
+    wider_prices = np.hstack([alone, prices, nothing, nothing])
+    wider = np.hstack([nothing, demand, nothing, seen]), wider_prices
     reference = _predict(table)
     size = np.abs(reference).max()
     np.testing.assert_allclose(_predict((*wider, asked)), reference, rtol=1e-9, atol=1e-9 * size)
+
+
+def test_prices_of_rows_without_demand_say_what_is_usual():
+    """A product that was never sold, of a price level of its own, is asked about at that."""
+    demand, prices, asked = _plain_table()
+    demand[3], prices[3], asked[3] = NAN, [40.0, NAN, 40.0, NAN], 40.0
+    network = Checkpoint.load("price").build_network(torch.device("cpu"), torch.float64)
+    there = _predict((demand, prices, asked), network=network)[3, :, 16]
+    prices[3] = NAN
+    far = _predict((demand, prices, asked), network=network)[3, :, 16]
+    assert (there > 1.5 * far).all()
 
 
 def _plain_table(n=40, m=4, seed=0):
@@ -269,12 +288,67 @@ def test_mixed_curve_by_hand():
     assert shares.tolist() == [0, 1, 0, 0]
 
 
+def test_finer_grid_keeps_the_grid_and_is_smooth_between():
+    logs = torch.tensor(np.log(ELASTICITIES)).repeat(4)
+    fine = torch.tensor(np.log(FINE_ELASTICITIES)).repeat(4)
+    offset = torch.arange(4, dtype=torch.float64)
+    values = logs**3 - logs + offset.repeat_interleave(12)
+    expected = fine**3 - fine + offset.repeat_interleave(len(FINE_ELASTICITIES))
+    torch.testing.assert_close(on_finer_grid(values), expected)  # a spline has all cubics
+    np.testing.assert_allclose(FINE_ELASTICITIES[:: len(FINE_ELASTICITIES) // 11], ELASTICITIES)
+
+
+def test_tables_of_curves_are_read_smoothly():
+    points = torch.tensor(TABLE, dtype=torch.float64)
+    table = torch.stack([-2 * points, -points.expm1().clamp_max(3)])
+    x = torch.linspace(-2.4, 0.9, 400, dtype=torch.float64).expand(2, 1, 400)
+    read = read_table(table, x)
+    torch.testing.assert_close(read[0], -2 * x[0])
+    torch.testing.assert_close(read[1], -x[1].expm1(), rtol=1e-3, atol=2e-5)
+    at_points = read_table(table, points[1:-1].expand(2, 1, -1)).squeeze(1)
+    torch.testing.assert_close(at_points, table[:, 1:-1])
+    slopes = read_table(table, x).diff() / x.diff()
+    assert slopes[1].diff().abs().max() < 0.03  # no kinks: steps of a straight piece are 0.05 wide
+    far = read_table(table, _one([[[9.0]], [[FARTHEST]]]))
+    assert far[0].item() == pytest.approx(-2 * FARTHEST)
+
+
+def _shared(elasticity, n_rows, seed=0, noise=0.2):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(scale=0.15, size=(n_rows, 4))
+    level = rng.lognormal(3, 0.5, (n_rows, 1))
+    demand = level * np.exp(-elasticity * x) * rng.gamma(noise**-2, noise**2, x.shape)
+    return _units(demand, np.exp(x))
+
+
+def test_the_common_curve_is_as_sure_as_rows_make_it():
+    """Its elasticity and the doubt about it, against those of a regression with rows' levels."""
+    for n_rows in (5, 50, 500):
+        units, _ = _shared(1.9, n_rows)
+        mean, log_doubt = units.common_facts[0, :2].tolist()
+        by_chance = 0.2 / (0.15 * math.sqrt(3 * n_rows))
+        assert abs(math.exp(mean) - 1.9) < 3 * by_chance
+        assert math.exp(log_doubt) * math.exp(mean) == pytest.approx(by_chance, rel=0.35)
+    x = _one([[[0.2]]])
+    assert log_common_curve(x, units).item() == pytest.approx(-1.9 * 0.2, abs=0.05)
+
+
+def test_rows_that_differ_are_known_to():
+    alike, _ = _shared(1.5, 60)
+    unlike, _ = _shared(np.where(np.arange(60) < 30, 0.3, 5.0)[:, None], 60)
+    assert unlike.unlike.item() > 2 * abs(alike.unlike.item())
+
+
 def test_pairs_by_hand():
     demand = _one([[[5.0, NAN, 2.0, 7.0], [NAN] * 4]])
     prices = _one([[[4.0, 3.0, 1.0, NAN], [2.0, NAN, NAN, NAN]]])
     pairs = pairs_of(demand, prices)
     assert pairs.count.tolist() == [[2, 0]]
-    assert pairs.usual[0].tolist() == pytest.approx([math.log(2), 0])
+    assert pairs.usual[0].tolist() == pytest.approx([math.log(2), math.log(2)])
+    assert pairs.told.tolist() == [[True, True]]
+    nothing = pairs_of(_one([[[NAN]]]), _one([[[NAN]]]))
+    assert nothing.usual.item() == 0
+    assert not nothing.told.item()
     assert pairs.demand[0, 0, :2].tolist() == [2, 5]
     assert pairs.x[0, 0].tolist() == pytest.approx([-math.log(2), math.log(2), 0, 0])
     assert pairs.seen[0].sum(-1).tolist() == [2, 0]
@@ -342,12 +416,14 @@ def test_rows_of_one_price_have_the_curves_of_all():
     demand, prices = rng.gamma(3, 10, (10, 3)), np.exp(rng.uniform(-0.3, 0.3, (10, 3)))
     prices[4] = 1.3
     demand[5] = 0
-    demand[6] = NAN
+    demand[6], prices[6] = NAN, NAN
+    demand[7] = NAN
     units, rows = _units(demand, prices)
-    for row in (4, 5, 6):
+    for row in (4, 5, 6, 7):
         np.testing.assert_allclose(rows.curves[0, row], units.mixture[0], rtol=1e-9)
     assert rows.usual[0, 6].item() == pytest.approx(units.price_centre.item())
-    assert units.single_share.item() == pytest.approx(1 / 9)
+    assert rows.usual[0, 7].item() == pytest.approx(np.log(prices[7]).mean())
+    assert units.single_share.item() == pytest.approx(1 / 8)
     np.testing.assert_allclose(rows.curves.sum(-1), 1)
 
 
@@ -407,14 +483,14 @@ def test_means_at_candidates_are_those_of_laws(whole):
 
 
 def test_a_network_that_learned_nothing_follows_the_curves():
-    """Demand at prices over that at the usual price is the row's mixed curve."""
+    """Demand at prices over that at the usual price lies half-way between the two curves."""
     network = DecisionNetwork.of_moments(SMALL).double()
     demand, prices, _ = _plain_table()
-    _, rows = _units(demand, prices)
+    units, rows = _units(demand, prices)
     x = torch.tensor([-0.3, 0.0, 0.3], dtype=torch.float64).expand(1, 40, 3)
     asked = (rows.usual.unsqueeze(-1) + x).exp()[0].numpy()
     middle = _predict((demand, prices, asked), network=network)[..., 4]
-    curve = rows.log_curve(x)[0].exp().numpy()
+    curve = (0.5 * (rows.log_curve(x) + log_common_curve(x, units)))[0].exp().numpy()
     np.testing.assert_allclose(middle / middle[:, 1:2], curve / curve[:, 1:2], rtol=0.05)
     assert isinstance(network.head, PriceHead)
 
@@ -422,39 +498,70 @@ def test_a_network_that_learned_nothing_follows_the_curves():
 # ---------------------------------------------------------------- lost profit
 
 
+MARGINS = [[[1.0, 2.0, 3.0, 4.0]]]
+DEMAND = [[[9.0, 8.0, 1.0, 0.5]]]  # profits 9, 16, 3 and 2; the vertex is 0.15 below the second
+
+
 def test_right_choices_lose_nothing():
-    margins = _one([[[1.0, 2.0, 3.0, 4.0]]])
-    truth = _one([[[9.0, 8.0, 1.0, 0.5]]])  # profits 9, 16, 3 and 2
+    margins, truth = _one(MARGINS), _one(DEMAND)
     lost = lost_profit(truth, margins, margins * truth)
     assert lost.shape == (1, 1)
-    assert lost.item() == pytest.approx(0, abs=1e-5)
-    assert lost_profit(1e6 * truth, margins, margins * truth).item() < 1e-9
+    assert lost.item() == pytest.approx(0, abs=1e-9)
+    assert lost_profit(1e6 * truth, margins, margins * truth).item() == pytest.approx(0, abs=1e-6)
 
 
 def test_wrong_choices_lose_by_hand():
-    margins = _one([[[1.0, 2.0, 3.0, 4.0]]])
-    truth = _one([[[9.0, 8.0, 1.0, 0.5]]])
+    margins, truth = _one(MARGINS), _one(DEMAND)
+    most = 16 + 3**2 / (2 * 20)
     believed = _one([[[1.0, 1.0, 1.0, 5.0]]])  # the last, which is said to earn 20
     lost = lost_profit(believed, margins, margins * truth)
-    assert lost.item() == pytest.approx((16 - 2) / 20)
+    assert lost.item() == pytest.approx((most - 2) / 20)
     meek = 1e-3 * believed  # what is at stake is told by what is believed
     assert lost_profit(meek, margins, margins * truth).item() == MOST_LOST
-    even = _one([[[4.0, 2.0, 4 / 3, 1.0]]])  # that all earn 4
-    lost = lost_profit(even, margins, margins * truth).item()
-    assert lost == pytest.approx((16 - (9 + 16 + 3 + 2) / 4) / 4)
+    between = _one([[[2.0, 2.0, 2.0, 1.0]]])  # profits 2, 4, 6 and 4, so the third
+    lost = lost_profit(between, margins, margins * truth)
+    assert lost.item() == pytest.approx((most - 3) / 6)
+    above = _one([[[2.0, 2.0, 2.0, 1.4]]])  # profits 4, 6 and 5.6: rise 0.8, bend 2.4, a third on
+    lost = lost_profit(above, margins, margins * truth)
+    earned = 3 + (2 - 16) / 2 / 3 - (2 * 3 - 2 - 16) / 2 / 9
+    assert lost.item() == pytest.approx((most - earned) / 6, rel=1e-6)
 
 
 def test_gradients_of_lost_profit_mend_the_choice():
-    margins, truth = _one([[[1.0, 2.0]]]), _one([[[9.0, 8.0]]])
-    believed = _one([[[8.1, 4.0]]]).requires_grad_()
-    lost_profit(believed, margins, margins * truth).sum().backward()
-    assert believed.grad[0, 0, 0] > 0 > believed.grad[0, 0, 1]
+    """The best price is 3; demand is believed to fall too slowly, then too fast."""
+    margins = torch.linspace(1.0, 5.0, 9, dtype=torch.float64).expand(1, 1, 9)
+    truth = 6 - margins
+    for slope, sign in ((0.8, 1), (1.2, -1)):
+        slope = torch.tensor(slope, dtype=torch.float64, requires_grad=True)
+        lost = lost_profit(6 - slope * margins, margins, margins * truth)
+        found = 3 / slope.item()  # of margins * (6 - slope * margins)
+        stake = (margins * (6 - slope * margins)).max().item()
+        assert lost.item() == pytest.approx((found - 3) ** 2 / stake, rel=1e-6)
+        lost.sum().backward()
+        assert -sign * slope.grad.item() > 0
+        expected = 2 * (found - 3) * (-3 / slope.item() ** 2) / stake
+        assert slope.grad.item() == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("family", ["linear", "constant_elasticity", "logit"])
+def test_a_steeper_curve_with_the_same_best_price_loses_as_much(family):
+    """Else training would exaggerate what it knows of curves."""
+    prices = torch.linspace(0.7, 1.6, 10, dtype=torch.float64).expand(1, 1, 10)
+    truth = log_curve(family, prices.log(), torch.tensor(2.5, dtype=torch.float64)).exp()
+    margins = prices - 0.5
+    curve = (truth * (1 + 0.1 * prices)).requires_grad_()
+    profit = margins * curve
+    away = profit - profit.amax(-1, keepdim=True)
+    sharper = torch.where(away < 0, profit + 0.05 * away, profit) / margins
+    lost = [lost_profit(each, margins, margins * truth) for each in (curve, sharper)]
+    assert lost[0].item() > 1e-6
+    assert lost[0].item() == pytest.approx(lost[1].item(), rel=1e-6)
 
 
 def test_prices_below_cost():
     """Losses are profits below 0, and the least of them is best."""
-    margins = _one([[[-2.0, -1.0]]])
-    curve = _one([[[5.0, 4.0]]])
+    margins = _one([[[-3.0, -2.0, -1.0]]])
+    curve = _one([[[6.0, 5.0, 4.0]]])
     assert lost_profit(curve, margins, margins * curve).item() == pytest.approx(0, abs=1e-6)
-    wrong = _one([[[1.0, 9.0]]])
-    assert lost_profit(wrong, margins, margins * curve).item() == pytest.approx(6 / 9, rel=1e-3)
+    wrong = _one([[[0.1, 5.0, 9.0]]])
+    assert lost_profit(wrong, margins, margins * curve).item() == pytest.approx((18 - 4) / 10)

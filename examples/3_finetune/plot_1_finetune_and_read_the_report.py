@@ -65,10 +65,10 @@ print(pd.DataFrame(report).round(2).to_string(index=False))
 # %%
 # The epochs
 # ----------
-# In each fold a quarter of the training rows is set aside for validation, and the epoch with
-# the smallest loss on them is kept; epoch 0 is the pretrained network. ``n_iter_`` is the mean
-# of the three epochs, and ``history_`` holds the losses. Training stops some epochs after the
-# loss has last fallen.
+# The rows that a fold leaves out also say which epoch is best; epoch 0 is the pretrained
+# network. Lest they choose what they are charged on, one half of them is charged on the epoch
+# that the other half found best. ``n_iter_`` is the mean of the three epochs, and ``history_``
+# holds the losses. Training stops some epochs after the loss has last fallen.
 
 history = pd.DataFrame(after.history_)
 print(f"n_iter_ = {after.n_iter_:.1f}")

@@ -1,5 +1,6 @@
 """What finetuning strategies have in common."""
 
+import copy
 import time
 from abc import ABC, abstractmethod
 from numbers import Integral, Real
@@ -12,7 +13,7 @@ from sklearn.utils._param_validation import Interval
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping, GradientNormClipping
 from skorch.helper import predefined_split
-from skorch.utils import noop
+from skorch.utils import noop, to_tensor
 
 from sklearn_pttf._loss import PortfolioLoss
 from sklearn_pttf.finetune._data import TrainingBatches, ValidationBatches
@@ -28,6 +29,7 @@ class Finetuned(NamedTuple):
     """A network that was trained on real rows."""
 
     network: torch.nn.Module
+    for_half: tuple  # the network that is to be charged on every other validation row, from either
     n_iter: int  # the best epoch; 0 is the pretrained network
     history: list  # of dict, one an epoch, from epoch 0
 
@@ -36,12 +38,15 @@ class FinetuneLoss(PortfolioLoss):
     """The pretraining loss on rows' outcomes, one half of it at the levels that rows ask for."""
 
     def forward(self, output, targets):
+        charged = (targets["weight"] > 0).sum().clamp_min(1)
+        return self.by_row(output, targets).sum() / charged
+
+    def by_row(self, output, targets):
+        """Weighted loss of every row; ``(B, N)``."""
         weights = self.level_weights() / self.level_weights().mean()
         weights = 0.5 * weights + 0.5 * self._own_levels(targets["ratio"])
         loss = self.losses(output, targets["outcomes"])  # (B, N, K)
-        by_row = (loss * weights).mean(-1) * output.scale
-        charged = (targets["weight"] > 0).sum().clamp_min(1)
-        return (by_row * targets["weight"]).sum() / charged
+        return (loss * weights).mean(-1) * output.scale * targets["weight"]
 
     def _own_levels(self, ratio):
         """Weights of the two knots around each row's ratio, their mean over knots 1; (B, N, K)."""
@@ -115,6 +120,36 @@ class _Averaging(Callback):
             p.copy_(value)
 
 
+class _BestByHalf(Callback):
+    """The weights that are best on each half of the validation rows.
+
+    One half is charged on what the other chose, so that no row chooses what it is charged on.
+    """
+
+    def on_train_begin(self, net, **kwargs):
+        self.trained_ = [p for p in net.module_.parameters() if p.requires_grad]
+        self.least_ = [np.inf, np.inf]
+        self.epoch_ = [None, None]
+        self.weights_ = [None, None]
+
+    def on_epoch_begin(self, net, **kwargs):
+        self.loss_ = [0.0, 0.0]
+
+    def on_batch_end(self, net, batch=None, training=None, y_pred=None, **kwargs):
+        if training:
+            return
+        targets = to_tensor(batch[1], net.device)
+        by_row = net.criterion_.by_row(y_pred, targets)
+        for half in (0, 1):
+            self.loss_[half] += by_row[targets["half"] == half].sum().item()
+
+    def on_epoch_end(self, net, **kwargs):
+        for half in (0, 1):
+            if self.epoch_[half] is None or self.loss_[half] < self.least_[half]:
+                self.least_[half], self.epoch_[half] = self.loss_[half], len(net.history) - 1
+                self.weights_[half] = [p.detach().clone() for p in self.trained_]
+
+
 class _StopInTime(Callback):
     def __init__(self, max_seconds):
         self.max_seconds = max_seconds
@@ -144,7 +179,9 @@ class FinetuneStrategy(BaseEstimator, ABC):
         Epochs without improvement on the validation rows before training ends.
 
     validation_fraction : float
-        Share of the rows, 2,000 at most, that are not trained on, and tell which epoch is best.
+        Share of the rows that a fold does not train on. They, or 2,000 of them, tell which epoch
+        is best, and all tell what training is worth. Its inverse, rounded, is the number of folds,
+        from 2 to 10: a small share means many.
 
     anchor : float
         Strength of the pull back to the pretrained parameters.
@@ -194,8 +231,8 @@ class FinetuneStrategy(BaseEstimator, ABC):
         """Undo what `prepare` added, keeping what was learned."""
         return network
 
-    def train(self, network, problem, data, rows, seed, device="cpu", prior=None):
-        """Train on some rows; `Finetuned`.
+    def train(self, network, problem, data, training, validation, seed, device="cpu", prior=None):
+        """Train on some rows, and stop where others say; `Finetuned`.
 
         Parameters
         ----------
@@ -206,8 +243,8 @@ class FinetuneStrategy(BaseEstimator, ABC):
 
         data : FinetuneData
 
-        rows : ndarray of int
-            Rows to train and to validate on.
+        training, validation : ndarray of int
+            Rows to train on, and to validate on, in random order.
 
         seed : int
 
@@ -219,15 +256,12 @@ class FinetuneStrategy(BaseEstimator, ABC):
         Raises
         ------
         ValueError
-            If the strategy trains nothing, there are too few rows for a validation split, or
-            nothing to replay.
+            If the strategy trains nothing, there are no rows to train or to validate on, or nothing
+            to replay.
         """
-        rows = np.random.default_rng(seed).permutation(rows)
-        n_validation = max(1, round(self.validation_fraction * len(rows)))
-        n_validation = min(n_validation, len(rows) - 1, MOST_VALIDATION)
-        if n_validation < 1:
+        if not len(training) or not len(validation):
             raise ValueError(
-                f"{len(rows)} rows are too few for validation_fraction={self.validation_fraction}."
+                f"{len(training)} rows to train and {len(validation)} to validate on are too few."
             )
         replay = None
         if self.replay:
@@ -238,12 +272,11 @@ class FinetuneStrategy(BaseEstimator, ABC):
                 )
             shares = (self.replay, self.batch_size, seed, device)
             replay = Replay(network.config, prior, data.ratios, *shares)
-        self.prepare(network, torch.Generator().manual_seed(seed))
-        trained = [p for p in network.parameters() if p.requires_grad]
-        if not trained:
+        untouched = copy.deepcopy(network)
+        if not self._prepared(network, seed):
             raise ValueError(f"{self!r} trains nothing.")
-        validation, training = rows[:n_validation], rows[n_validation:]
-        context = training[: max(self.batch_size, 3 * n_validation)]
+        validation = validation[:MOST_VALIDATION]
+        context = training[: max(self.batch_size, 3 * len(validation))]
         batches = TrainingBatches(data, training, self.batch_size, MAX_PASSES, seed, replay)
         net = self._net(network, problem, device)
         net.set_params(
@@ -260,7 +293,25 @@ class FinetuneStrategy(BaseEstimator, ABC):
             for k, row in enumerate(net.history)
         ]
         best = int(np.nanargmin([row["valid_loss"] for row in history]))
-        return Finetuned(self.finish(net.module_).eval(), best, history)
+        for_half = self._for_halves(untouched, seed, dict(net.callbacks_)["halves"])
+        return Finetuned(self.finish(net.module_).eval(), for_half, best, history)
+
+    def _prepared(self, network, seed):
+        """Prepare a network; the parameters that are trained."""
+        self.prepare(network, torch.Generator().manual_seed(seed))
+        return [p for p in network.parameters() if p.requires_grad]
+
+    @torch.no_grad()
+    def _for_halves(self, untouched, seed, best):
+        """The network to charge on each half: the one that is best on the other."""
+        networks = {}
+        for epoch, weights in zip(best.epoch_, best.weights_, strict=True):
+            if epoch not in networks:
+                network = copy.deepcopy(untouched)
+                for p, value in zip(self._prepared(network, seed), weights, strict=True):
+                    p.copy_(value)
+                networks[epoch] = self.finish(network).eval()
+        return networks[best.epoch_[1]], networks[best.epoch_[0]]
 
     def _was_interrupted(self, net):
         """Whether it was the user who ended training, which skorch takes for an early stop."""
@@ -276,6 +327,7 @@ class FinetuneStrategy(BaseEstimator, ABC):
             ("first", _ScoreFirst(self.lr)),
             ("clip", GradientNormClipping(CLIP)),
             ("mean", _Averaging()),
+            ("halves", _BestByHalf()),
             *((f"own{k}", callback) for k, callback in enumerate(self.callbacks or [])),
             ("stop", stop),
         ]

@@ -161,8 +161,19 @@ class TrainingBatches(IterableDataset):
                 yield cells, group
 
 
+def _side_by_side(batches):
+    """Batches of portfolios of equal size as one."""
+    return tuple(
+        {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+        for parts in zip(*batches, strict=True)
+    )
+
+
 class ValidationBatches(IterableDataset):
     """Rows that are not trained on, read together with those that are; always the same.
+
+    A batch has as many portfolios as cells of a row are charged. Targets have the ``half`` of every
+    row too, 0 or 1 in turn.
 
     Parameters
     ----------
@@ -179,22 +190,22 @@ class ValidationBatches(IterableDataset):
 
     def __init__(self, data, rows, others, batch_size, seed):
         n_groups = max(1, -(-(len(rows) + len(others)) // batch_size))
-        groups = list(
-            zip(np.array_split(rows, n_groups), np.array_split(others, n_groups), strict=True)
-        )
         n_cells = int((~np.isnan(data.charged)).sum(axis=1).max())
         n_turns = min(N_VALIDATION_TURNS, n_cells, max(1, MOST_BATCHES // n_groups))
         turns = cells_in_turn(data, n_turns, np.random.default_rng(seed))
+        split = (np.array_split(x, n_groups) for x in (rows, others, np.arange(len(rows)) % 2))
+        groups = list(zip(*split, strict=True))
         self.batches = [
-            make_batch(
-                data,
-                np.concatenate([own, other]),
-                np.arange(len(own) + len(other)) < len(own),
-                cells,
-            )
-            for own, other in groups
-            for cells in turns
+            _side_by_side([self._batch(data, *group, cells) for cells in turns]) for group in groups
         ]
+
+    @staticmethod
+    def _batch(data, rows, others, halves, cells):
+        context = np.concatenate([rows, others])
+        charged = np.arange(len(context)) < len(rows)
+        inputs, targets = make_batch(data, context, charged, cells)
+        half = np.concatenate([halves, np.zeros_like(others)])
+        return inputs, {**targets, "half": torch.tensor(half).unsqueeze(0)}
 
     def __iter__(self):
         return iter(self.batches)

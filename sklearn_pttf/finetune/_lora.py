@@ -40,11 +40,13 @@ class LoRAFinetune(FinetuneStrategy):
     max_epochs : int, default=40
         Most epochs, of at most eight batches. Rows are charged up to four times in each.
 
-    patience : int, default=6
+    patience : int, default=8
         Epochs without improvement on the validation rows before training ends.
 
-    validation_fraction : float, default=0.25
-        Share of the rows, 2,000 at most, that are not trained on, and tell which epoch is best.
+    validation_fraction : float, default=1/3
+        Share of the rows that a fold does not train on. They, or 2,000 of them, tell which epoch
+        is best, and all tell what training is worth. Its inverse, rounded, is the number of folds,
+        from 2 to 10: a small share means many.
 
     anchor : float, default=0.0
         Strength of the pull: the sum of squared distances of the factors to where they began is
@@ -87,8 +89,8 @@ class LoRAFinetune(FinetuneStrategy):
         rank=4,
         lr=3e-3,
         max_epochs=40,
-        patience=6,
-        validation_fraction=0.25,
+        patience=8,
+        validation_fraction=1 / 3,
         anchor=0.0,
         replay=0.0,
         batch_size=1000,
