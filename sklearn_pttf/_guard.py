@@ -4,6 +4,7 @@ Every row is charged by candidates that were not trained on it, on observations 
 outcomes) that the decision has not seen.
 """
 
+import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -169,6 +170,16 @@ def prior_conflict(laws, rounds, rng):
         pits.append(pit_values(law, outcome, random).ravel())
     pit = np.concatenate(pits)
     return smooth_test(pit[~np.isnan(pit)])
+
+
+def moments_are_cheaper(network, problem, before, rounds):
+    """Whether costs fall, by two standard errors, if the network's last layer forgets."""
+    network = copy.deepcopy(network)
+    network.head.forget()
+    after = network_laws(network, rounds, problem.of_means)
+    gain = hindsight_costs(problem, before, rounds) - hindsight_costs(problem, after, rounds)
+    gain = gain[~np.isnan(gain)]
+    return bool(gain.mean() > 2 * gain.std(ddof=1) / np.sqrt(len(gain)))
 
 
 def folds_of(rows, share, rng):
@@ -376,7 +387,9 @@ def finetune_guarded(
         before = network_laws(pretrained, rounds, of_mean=True)
     doubt = 1.0  # a strategy that was asked for has to show a clear gain
     if isinstance(strategy, AutoFinetune):
-        doubt, strategy = conflict, strategy.choose(n_rows, conflict)
+        by_moments = start is checkpoint and is_doubted(conflict, n_rows)
+        by_moments = by_moments and moments_are_cheaper(pretrained, problem, before, rounds)
+        doubt, strategy = conflict, strategy.choose(n_rows, conflict, by_moments)
         if strategy is None:
             return not_tried(
                 f"{n_rows} rows to charge are fewer than {FEW_ROWS}, and the pretrained law fits "

@@ -291,6 +291,7 @@ def test_callbacks_and_time_limit_reach_skorch():
     [
         (FullFinetune(lr=0.0), "lr"),
         (FullFinetune(validation_fraction=1.0), "validation_fraction"),
+        (FullFinetune(start="scratch"), "start"),
         (HeadFinetune(max_epochs=0), "max_epochs"),
         (FullFinetune(anchor=-1.0), "anchor"),
         (LoRAFinetune(rank=0), "rank"),
@@ -579,6 +580,51 @@ def test_the_rule_of_auto(n_rows, conflict, trained):
     if trained:
         assert strategy.max_seconds == 7.0
         assert not strategy.baselines
+        assert strategy.start == "pretrained"
+        assert AutoFinetune().choose(n_rows, conflict, True).start == "moments"
+
+
+def test_training_can_start_from_moments():
+    moments = _network()
+    moments.head.forget()
+    before = FinetuneLoss(Newsvendor(), TINY.levels)
+    (batch,) = ValidationBatches(SALES, np.arange(10), np.arange(10, 40), 100, seed=0)
+    inputs, targets = batch
+    expected = before(moments(**inputs), targets).item()
+    found, _, changed = _train(FullFinetune(start="moments", lr=1e-3, max_epochs=2))
+    assert found.history[0]["valid_loss"] == pytest.approx(expected, rel=1e-5)
+    assert "head.mlp.2.weight" in changed
+
+
+def test_auto_starts_from_moments_where_the_pretrained_network_is_worse(checkpoint, table):
+    X = table[0]
+    starts = []
+
+    class Watch(AutoFinetune):
+        def choose(self, n_rows, conflict, moments_are_cheaper=False):
+            starts.append(moments_are_cheaper)
+            return None
+
+    fitted = _estimator(checkpoint, finetune=Watch()).fit(X)
+    assert fitted.finetune_report_["prior_conflict"] < 1e-6
+    PretrainedDecisionTransformer(finetune=Watch(), random_state=0).fit(X)
+    assert starts == [True, False]  # this network orders far too much, that one does not
+
+
+def test_warm_starts_forget_nothing(checkpoint, table):
+    X = table[0]
+    strategy = AutoFinetune(max_seconds=0.01, baselines=False)
+    first = _estimator(checkpoint, finetune=strategy, warm_start=True).fit(X)
+    assert first.finetuned_checkpoint_ is not None
+    started = []
+
+    class Watch(AutoFinetune):
+        def choose(self, n_rows, conflict, moments_are_cheaper=False):
+            started.append(moments_are_cheaper)
+            return super().choose(n_rows, conflict, moments_are_cheaper)
+
+    first.set_params(finetune=Watch(max_seconds=0.01, baselines=False)).fit(X)
+    assert started == [False]
 
 
 def test_auto_is_the_default_and_short_for_its_object():

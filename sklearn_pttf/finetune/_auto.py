@@ -27,8 +27,9 @@ class AutoFinetune(BaseEstimator):
     A hint is a p-value below 24 over the number of rows (0.8 of 30 rows or fewer, 0.24 of 100, as a
     test of few rows cannot tell) in Neyman's smooth test of the probability integral transforms of
     held-out observations; ``finetune_report_["prior_conflict"]`` is that p-value, around 0.8 where
-    the law is right. Whether what was trained is used, its cost on rows that it was not trained on
-    says.
+    the law is right. Where such a law costs clearly more than what moments of the rows say, that is
+    where training starts. Whether what was trained is used, its cost on rows that it was not
+    trained on says.
 
     Parameters
     ----------
@@ -60,7 +61,7 @@ class AutoFinetune(BaseEstimator):
         self.max_seconds = max_seconds
         self.baselines = baselines
 
-    def choose(self, n_rows, conflict):
+    def choose(self, n_rows, conflict, moments_are_cheaper=False):
         """The strategy for a number of rows that can be charged, None for no training.
 
         Parameters
@@ -70,10 +71,14 @@ class AutoFinetune(BaseEstimator):
         conflict : float
             p-value of the pretrained law on held-out observations.
 
+        moments_are_cheaper : bool, default=False
+            Whether the network costs clearly less if its last layer forgets what was learned.
+
         Returns
         -------
         FinetuneStrategy or None
         """
         if n_rows < FEW_ROWS and not is_doubted(conflict, n_rows):
             return None
-        return FullFinetune(max_seconds=self.max_seconds, baselines=self.baselines)
+        start = "moments" if moments_are_cheaper else "pretrained"
+        return FullFinetune(start=start, max_seconds=self.max_seconds, baselines=self.baselines)

@@ -22,7 +22,7 @@ from sklearn_pttf.finetune._replay import Replay
 MAX_PASSES = 4  # of the rows in an epoch
 MOST_VALIDATION = 2000  # rows; more would only take longer
 CLIP = 1.0
-AVERAGING = 0.9  # what a step leaves of the running mean of the weights
+AVERAGING = 0.95  # what a step leaves of the running mean of the weights
 
 
 class Finetuned(NamedTuple):

@@ -1,5 +1,7 @@
 """Train all weights."""
 
+from sklearn.utils._param_validation import StrOptions
+
 from sklearn_pttf.finetune._base import FinetuneStrategy
 
 
@@ -11,6 +13,11 @@ class FullFinetune(FinetuneStrategy):
 
     Parameters
     ----------
+    start : {"pretrained", "moments"}, default="pretrained"
+        Where training starts from. ``"moments"``: the last layer forgets how its input matters,
+        so that the network says what classical credibility says, until it is trained. That is
+        the better start where the prior is wrong about all that it learned.
+
     lr : float, default=0.001
         Learning rate (AdamW).
 
@@ -51,9 +58,15 @@ class FullFinetune(FinetuneStrategy):
     LoRAFinetune : Trains a few directions of every layer.
     """
 
+    _parameter_constraints = {
+        **FinetuneStrategy._parameter_constraints,
+        "start": [StrOptions({"pretrained", "moments"})],
+    }
+
     def __init__(
         self,
         *,
+        start="pretrained",
         lr=1e-3,
         max_epochs=40,
         patience=8,
@@ -65,6 +78,7 @@ class FullFinetune(FinetuneStrategy):
         callbacks=None,
         baselines=True,
     ):
+        self.start = start
         self.lr = lr
         self.max_epochs = max_epochs
         self.patience = patience
@@ -77,4 +91,6 @@ class FullFinetune(FinetuneStrategy):
         self.baselines = baselines
 
     def prepare(self, network, generator):
+        if self.start == "moments":
+            network.head.forget()
         network.requires_grad_(True)
