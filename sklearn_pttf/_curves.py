@@ -69,7 +69,7 @@ ELASTICITIES = tuple(0.1 * 80 ** (k / 11) for k in range(12))  # 0.1 to 8
 FINE_ELASTICITIES = tuple(0.1 * 80 ** (k / (11 * N_FINE)) for k in range(11 * N_FINE + 1))
 N_CURVES = len(FAMILIES) * len(ELASTICITIES)
 GRID_RANGE = (-3.0, 3.0)  # of the log of a curve of the grid
-TYPICAL, SPREAD = 2.0, 0.9  # of elasticities, before anything is seen
+TYPICAL, SPREAD = 1.6, 0.9  # of elasticities, before anything is seen
 FARTHEST = 2.5  # log of a price over the reference price, in the table of a curve
 TABLE = tuple(FARTHEST * (k / 50 - 1) for k in range(101))
 

@@ -90,9 +90,10 @@ class PricingPrior(PriorDraws, BaseEstimator):
             "exponential", "logit")
         Shapes of demand curves, equally likely or with weights; one a portfolio.
 
-    elasticity : range, default=(0.6, 7.0)
+    elasticity : range, default=(0.3, 5.0)
         Price elasticity of demand at the reference price, without its sign, typical of the
-        portfolio; log. So its mean is 2.6, that of 1,851 published elasticities of sales [1]_.
+        portfolio; log. Its mean is 1.7; that of 367 published ones was 1.8 [1]_, and that of 1,851
+        later ones 2.6 [2]_.
 
     elasticity_families : tuple of str or dict, default=("lognormal", "segments")
         How elasticities are distributed over instances: around one value, or around two or three.
@@ -147,7 +148,9 @@ class PricingPrior(PriorDraws, BaseEstimator):
 
     References
     ----------
-    .. [1] Tammo H. A. Bijmolt, Harald J. van Heerde and Rik G. M. Pieters. New empirical
+    .. [1] Gerard J. Tellis. The price elasticity of selective demand: a meta-analysis of
+       econometric models of sales. Journal of Marketing Research 25(4), 331-341, 1988.
+    .. [2] Tammo H. A. Bijmolt, Harald J. van Heerde and Rik G. M. Pieters. New empirical
        generalizations on the determinants of price elasticity. Journal of Marketing Research
        42(2), 141-156, 2005.
 
@@ -175,7 +178,7 @@ class PricingPrior(PriorDraws, BaseEstimator):
         *,
         demand=None,
         curve_families=CURVE_FAMILIES,
-        elasticity=(0.6, 7.0),
+        elasticity=(0.3, 5.0),
         elasticity_families=ELASTICITY_FAMILIES,
         elasticity_spread=(0.0, 0.6),
         level_correlation=(-0.8, 0.8),
