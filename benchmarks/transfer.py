@@ -340,25 +340,37 @@ def print_dominance(results, method):
 
 
 def print_economies(results):
-    """Gain of finetuning over the frozen network against log N, and the excess it removes."""
+    """Gain over the frozen network against log N, the most there is to gain, and the share."""
     print("\neconomies of scale (auto, without baselines): gain over pretrained, %")
     for case, n in dict.fromkeys((case, n) for case, _, n, _ in results):
         if case == "right":
             continue
         sizes = [N for other, N, m, _ in results if (other, m) == (case, n)]
-        gains = {}
-        for N in sizes:
-            by_method = results[case, N, n, TAU]
-            gains[N] = 100 - 100 * costs_of(by_method, "auto") / costs_of(by_method, "pretrained")
-        row = "".join(f"  N={N} {gain.mean():.2f}" for N, gain in gains.items())
-        print(f"{case} n={n}:{row}")
+        costs = {
+            N: [costs_of(results[case, N, n, TAU], m) for m in ("pretrained", "auto", "bayes")]
+            for N in sizes
+        }
+        gains = {N: 100 - 100 * tuned / frozen for N, (frozen, tuned, _) in costs.items()}
+        most = {N: 100 - 100 * bayes / frozen for N, (frozen, _, bayes) in costs.items()}
+        slope, half = print_against_size(f"{case} n={n}:", gains)
         if len(sizes) > 1:
-            shared = min(map(len, gains.values()))  # the first seeds are those of all sizes
-            table = np.array([gain[:shared] for gain in gains.values()])
-            slope, half = mean_of_few(np.polyfit(np.log(sizes), table, 1)[0])
-            text = f"  slope {slope:.2f} +- {half:.2f} points a unit of log N, above 0 asked"
-            verdict(text, slope - half > 0)
+            verdict("  slope above 0 asked", slope - half > 0)
+        print_against_size("  exact Bayes':", most)
+        print_against_size("  % of that:", {N: 100 * gains[N] / most[N] for N in sizes})
         print_removed(results[case, max(sizes), n, TAU], max(sizes))
+
+
+def print_against_size(title, values):
+    """Means of values of draws, one a size, and their slope in log N with its half width."""
+    row = "".join(f"  N={N} {value.mean():.2f}" for N, value in values.items())
+    shared = min(map(len, values.values()))  # the first seeds are those of all sizes
+    table = np.array([value[:shared] for value in values.values()])
+    slope = half = np.nan
+    if len(values) > 1:
+        slope, half = mean_of_few(np.polyfit(np.log(list(values)), table, 1)[0])
+        row += f"  slope {slope:.2f} +- {half:.2f} a unit of log N"
+    print(f"{title}{row}")
+    return slope, half
 
 
 def print_removed(by_method, N):
