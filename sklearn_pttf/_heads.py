@@ -239,9 +239,8 @@ class PriceHead(DemandHead):
         self.slopes = nn.Linear(2 * config.width, 4)
         start_small(self.slopes, 4)
         of_row = torch.zeros(self.mlp[-1].out_features, dtype=torch.bool)
-        of_row[[0, 2, 4]] = (
-            True  # how far its level is believed, what that is off by, and the middle
-        )
+        # how far its level is believed, what that is off by, and the middle
+        of_row[[0, 2, 4]] = True
         self.register_buffer("of_row", of_row, persistent=False)
         self.register_buffer("mean_weights", mean_weights(self.levels), persistent=False)
 
