@@ -30,8 +30,8 @@ from sklearn_pttf.problems import Estimation, Pricing
 
 FOLDS = (2, 10)  # fewest and most
 FOLD_ROWS = 4  # fewest in a fold
-ROUNDS = (4, 12)  # fewest and most observations of a row that are held out, one by one
-ROUND_ROWS = 12_000  # rows that are charged in all rounds, where it need not be fewer rounds
+ROUNDS = (4, 8)  # fewest and most observations of a row that are held out, one by one
+ROUND_ROWS = 5000  # rows that are charged in all rounds, where it need not be fewer rounds
 FEWEST_ROWS = 12  # that can be split into folds, and these into rows to train and to validate on
 FEW_TO_LEAVE = 100
 LEAST_SIZE = 1e-3  # of a row, as a share of the mean
@@ -93,15 +93,18 @@ def hindsight_costs(problem, laws, rounds):
     return np.where(charged.any(axis=0), total / np.maximum(charged.sum(axis=0), 1), np.nan)
 
 
-def network_laws(network, rounds, of_mean=False):
+def network_laws(network, rounds, of_mean=False, portfolios=None):
     """The law of every row, one a round, with the round's evidence as context.
 
-    With ``of_mean`` that of its mean, where the network has one.
+    With ``of_mean`` that of its mean, where the network has one. With ``portfolios``, one a round,
+    of their rows instead of the evidence's.
     """
     of_mean = of_mean and network.kind.of_means
+    contexts = (encode_context(network, round.evidence) for round in rounds)
+    portfolios = portfolios or [round.evidence for round in rounds]
     return [
-        predict_law(network, encode_context(network, round.evidence), round.evidence, of_mean)
-        for round in rounds
+        predict_law(network, context, portfolio, of_mean)
+        for context, portfolio in zip(contexts, portfolios, strict=True)
     ]
 
 
@@ -402,10 +405,13 @@ def finetune_guarded(
     rows = data.usable()
     folds = folds_of(rows, strategy.validation_fraction, rng)
     trained = _train_folds(strategy, start, problem, data, folds, seed, device, verbose)
-    costs = {
-        "pretrained": hindsight_costs(problem, before, rounds),
-        **_trained_costs(problem, trained, before, rounds, folds),
+    after = _cross_fitted_laws(problem, trained, before, rounds, folds)
+    laws = {
+        "pretrained": before,
+        "finetuned": after,
+        "blend": [blended(*pair) for pair in zip(before, after, strict=True)],
     }
+    costs = {name: hindsight_costs(problem, each, rounds) for name, each in laws.items()}
     baseline = None
     if strategy.baselines:
         kinds = baselines_for(portfolio)
@@ -439,22 +445,20 @@ def _train_folds(strategy, start, problem, data, folds, seed, device, verbose):
     return trained
 
 
-def _trained_costs(problem, trained, before, rounds, folds):
-    """Costs of every row by a network that neither trained on it nor was chosen by it; of a blend.
+def _cross_fitted_laws(problem, trained, before, rounds, folds):
+    """Laws of every row by a network that neither trained on it nor was chosen by it.
 
-    Two halves of a fold each choose the epoch for the other.
+    Two halves of a fold each choose the epoch for the other. A row outside the folds keeps the law
+    of ``before``.
     """
-    n_rows = len(rounds[0].evidence)
-    costs = {name: np.full(n_rows, np.nan) for name in ("finetuned", "blend")}
+    quantiles = [law.quantiles.copy() for law in before]
     for fold, rows in zip(trained, folds, strict=True):
-        first, second = fold.for_half
-        parts = [(first, rows)] if first is second else [(first, rows[::2]), (second, rows[1::2])]
-        for network, part in parts:
-            after = network_laws(network, rounds, problem.of_means)
-            middle = [blended(*pair) for pair in zip(before, after, strict=True)]
-            costs["finetuned"][part] = hindsight_costs(problem, after, rounds)[part]
-            costs["blend"][part] = hindsight_costs(problem, middle, rounds)[part]
-    return costs
+        for network, part in zip(fold.for_half, (rows[::2], rows[1::2]), strict=True):
+            evidence = [round.evidence.take(part) for round in rounds]
+            laws = network_laws(network, rounds, problem.of_means, evidence)
+            for own, law in zip(quantiles, laws, strict=True):
+                own[part] = law.quantiles
+    return [law.with_quantiles(own) for law, own in zip(before, quantiles, strict=True)]
 
 
 def _prior_of(checkpoint):

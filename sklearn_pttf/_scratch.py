@@ -16,6 +16,13 @@ MAX_EPOCHS, PATIENCE = 200, 20
 VALIDATION = 0.25  # share of the rows
 
 
+class _FromScratch(FullFinetune):
+    """More and smaller steps: random weights have far to go."""
+
+    _n_together = 1
+    _averaging = 0.95
+
+
 def train_from_scratch(
     problem, portfolio, outcomes=None, network=None, random_state=None, device="cpu"
 ):
@@ -57,7 +64,7 @@ def train_from_scratch(
     validation, training = rows[:n_validation], rows[n_validation:]
     runs = []
     for lr in LEARNING_RATES:
-        strategy = FullFinetune(lr=lr, max_epochs=MAX_EPOCHS, patience=PATIENCE)
+        strategy = _FromScratch(lr=lr, max_epochs=MAX_EPOCHS, patience=PATIENCE)
         with single_threaded():
             network = start.build_network(device)
             run = strategy.train(network, problem, data, training, validation, seed, device)

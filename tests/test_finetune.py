@@ -116,21 +116,27 @@ def test_drawn_cells_are_observed():
         assert not np.isnan(X[np.arange(4), drawn_cells(_data(), rng)]).any()
 
 
-def test_training_batches_hold_each_row_once_a_pass():
+@pytest.mark.parametrize("n_together", [1, 2])
+def test_training_batches_hold_each_row_once_a_pass(n_together):
     data = _data(np.arange(70.0).reshape(10, 7))
-    batches = TrainingBatches(data, np.arange(1, 10), 4, 2, seed=0)
-    first = [inputs["observations"].shape[1] for inputs, _ in batches]
-    assert first == [3, 3, 3] * 2
+    batches = TrainingBatches(data, np.arange(1, 10), 4, 2, n_together, seed=0)
+    first = [targets["outcomes"][..., 0] for _, targets in batches]
+    assert [tuple(outcomes.shape) for outcomes in first] == [(n_together, 3)] * (6 // n_together)
+    passes = [first[:3], first[3:]] if n_together == 1 else zip(*first, strict=True)
+    for one in passes:
+        rows = torch.cat([part.ravel() for part in one]) // 7
+        assert sorted(rows.tolist()) == list(range(1, 10))
     seen = [targets["outcomes"].ravel().tolist() for _, targets in batches]
-    again = TrainingBatches(data, np.arange(1, 10), 4, 2, seed=0)
+    again = TrainingBatches(data, np.arange(1, 10), 4, 2, n_together, seed=0)
     list(again)
     assert seen == [targets["outcomes"].ravel().tolist() for _, targets in again]
 
 
-def test_epochs_of_large_tables_have_few_batches():
+@pytest.mark.parametrize("n_together", [1, 2])
+def test_epochs_of_large_tables_have_few_batches(n_together):
     data = _data(np.arange(4000.0).reshape(1000, 4))
-    training = TrainingBatches(data, np.arange(1000), 10, 4, seed=0)
-    assert len(list(training)) == 8
+    training = TrainingBatches(data, np.arange(1000), 10, 4, n_together, seed=0)
+    assert len(list(training)) == 8 // n_together
     validation = ValidationBatches(data, np.arange(20), np.arange(20, 100), 10, seed=0)
     assert len(list(validation)) == 10  # every row once
     few = ValidationBatches(data, np.arange(20), np.arange(20, 100), 50, seed=0)
@@ -224,9 +230,9 @@ def test_a_half_is_charged_on_the_epoch_that_the_other_chose():
         def on_epoch_end(self, net, **kwargs):
             self.networks.append(copy.deepcopy(net.module_))
 
-    found, _, _ = _train(FullFinetune(lr=0.02, max_epochs=8, patience=8, callbacks=[Watch()]))
+    found, _, _ = _train(FullFinetune(lr=0.003, max_epochs=12, patience=12, callbacks=[Watch()]))
     loss = FinetuneLoss(Newsvendor(), TINY.levels)
-    losses = np.zeros((2, 9))
+    losses = np.zeros((2, 13))
     for inputs, targets in ValidationBatches(SALES, np.arange(10), np.arange(10, 40), 100, seed=0):
         for epoch, network in enumerate(Watch.networks):
             by_row = loss.by_row(network(**inputs), targets)
@@ -239,18 +245,24 @@ def test_a_half_is_charged_on_the_epoch_that_the_other_chose():
         assert all(torch.equal(expected[k], v) for k, v in network.state_dict().items())
 
 
-def test_costs_of_a_half_are_those_of_its_network(monkeypatch):
-    fold, rows = np.array([4, 0, 2]), list(range(6))
-    monkeypatch.setattr(_guard, "network_laws", lambda network, rounds, of_mean: [network])
-    monkeypatch.setattr(_guard, "blended", lambda left, right: (left + right) / 2)
-    monkeypatch.setattr(_guard, "hindsight_costs", lambda problem, laws, rounds: laws[0] + X6)
-    X6 = np.arange(6.0)
+def test_laws_of_a_half_are_those_of_its_network(monkeypatch):
+    """Networks are numbers here; a law says which network it is of, and of which row."""
+
+    def laws_of(network, rounds, of_mean, portfolios):
+        return [_law(network + part.observations[:, 0]) for part in portfolios]
+
+    monkeypatch.setattr(_guard, "network_laws", laws_of)
+    rounds = [_guard.Round(Portfolio(np.arange(6.0)[:, None]), None)]
+    folds = [np.array([4, 0, 2]), np.array([1, 5])]
     trained = [Finetuned(None, (10.0, 20.0), 0, []), Finetuned(None, (30.0, 30.0), 0, [])]
-    rounds = [_guard.Round(rows, None)]
-    folds = [fold, np.array([1, 5])]
-    costs = _guard._trained_costs(Newsvendor(), trained, [0.0], rounds, folds)
-    np.testing.assert_array_equal(costs["finetuned"], [20, 31, 12, NAN, 14, 35])
-    np.testing.assert_array_equal(costs["blend"], [10, 16, 7, NAN, 9, 20])
+    before = _law(np.full(6, -1.0))
+    (after,) = _guard._cross_fitted_laws(Newsvendor(), trained, [before], rounds, folds)
+    np.testing.assert_array_equal(after.quantiles[:, 0], [20, 31, 12, -1, 14, 35])
+    np.testing.assert_array_equal(before.quantiles, -1)  # not changed
+
+
+def _law(values):
+    return QuantileGrid(np.repeat(values[:, None], 3, axis=1), (0.25, 0.5, 0.75), False)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping, GradientNormClipping
 from skorch.helper import predefined_split
 from skorch.utils import noop, to_tensor
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from sklearn_pttf._loss import PortfolioLoss
 from sklearn_pttf.finetune._data import TrainingBatches, ValidationBatches
@@ -22,7 +23,6 @@ from sklearn_pttf.finetune._replay import Replay
 MAX_PASSES = 4  # of the rows in an epoch
 MOST_VALIDATION = 2000  # rows; more would only take longer
 CLIP = 1.0
-AVERAGING = 0.95  # what a step leaves of the running mean of the weights
 
 
 class Finetuned(NamedTuple):
@@ -94,7 +94,11 @@ class _ScoreFirst(Callback):
 class _Averaging(Callback):
     """A running mean of the weights is what is validated and kept, not the last step's."""
 
+    def __init__(self, left):
+        self.left = left  # of the mean, by a step
+
     def on_train_begin(self, net, **kwargs):
+        self.update_ = get_ema_multi_avg_fn(self.left)
         self.trained_ = [p for p in net.module_.parameters() if p.requires_grad]
         self.mean_ = [p.detach().clone() for p in self.trained_]
         self.last_ = None
@@ -111,8 +115,7 @@ class _Averaging(Callback):
 
     def on_batch_end(self, net, batch=None, training=None, **kwargs):
         if training:
-            for mean, p in zip(self.mean_, self.trained_, strict=True):
-                mean.lerp_(p.detach(), 1 - AVERAGING)
+            self.update_(self.mean_, self.trained_, None)
 
     @torch.no_grad()
     def _set(self, values):
@@ -173,7 +176,7 @@ class FinetuneStrategy(BaseEstimator, ABC):
         Learning rate (AdamW).
 
     max_epochs : int
-        Most epochs, of at most eight batches. Rows are charged up to four times in each.
+        Most epochs, of at most four steps. Rows are charged up to four times in each.
 
     patience : int
         Epochs without improvement on the validation rows before training ends.
@@ -214,6 +217,9 @@ class FinetuneStrategy(BaseEstimator, ABC):
         "callbacks": [list, None],
         "baselines": ["boolean"],
     }
+
+    _n_together = 2  # portfolios that a step is made on
+    _averaging = 0.92  # what a step leaves of the running mean of the weights
 
     @abstractmethod
     def prepare(self, network, generator):
@@ -277,7 +283,8 @@ class FinetuneStrategy(BaseEstimator, ABC):
             raise ValueError(f"{self!r} trains nothing.")
         validation = validation[:MOST_VALIDATION]
         context = training[: max(self.batch_size, 3 * len(validation))]
-        batches = TrainingBatches(data, training, self.batch_size, MAX_PASSES, seed, replay)
+        sizes = (self.batch_size, MAX_PASSES, self._n_together)
+        batches = TrainingBatches(data, training, *sizes, seed, replay)
         net = self._net(network, problem, device)
         net.set_params(
             train_split=predefined_split(
@@ -326,7 +333,7 @@ class FinetuneStrategy(BaseEstimator, ABC):
         callbacks = [
             ("first", _ScoreFirst(self.lr)),
             ("clip", GradientNormClipping(CLIP)),
-            ("mean", _Averaging()),
+            ("mean", _Averaging(self._averaging)),
             ("halves", _BestByHalf()),
             *((f"own{k}", callback) for k, callback in enumerate(self.callbacks or [])),
             ("stop", stop),

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch.utils.data import IterableDataset
 
-N_VALIDATION_TURNS = 4  # observations of a row that are held out, one by one, to validate
-MOST_BATCHES = 8  # of an epoch, and of a validation
+N_VALIDATION_TURNS = 3  # observations of a row that are held out, one by one, to validate
+MOST_BATCHES = 8  # portfolios of an epoch, and of a validation
 
 
 class FinetuneData(NamedTuple):
@@ -130,17 +130,21 @@ class TrainingBatches(IterableDataset):
     n_passes : int
         How often every row is charged, each time on another cell.
 
+    n_together : int
+        Portfolios of a batch, each of another pass; of ``n_passes`` and 8 a divisor.
+
     seed : int
 
     replay : Replay or None
         Synthetic portfolios between them.
     """
 
-    def __init__(self, data, rows, batch_size, n_passes, seed, replay=None):
+    def __init__(self, data, rows, batch_size, n_passes, n_together, seed, replay=None):
         self.data = data
         self.rows = rows
         self.batch_size = batch_size
         self.n_passes = n_passes
+        self.n_together = n_together
         self.seed = seed
         self.replay = replay
         self.epoch = 0
@@ -148,17 +152,26 @@ class TrainingBatches(IterableDataset):
     def __iter__(self):
         rng = np.random.default_rng([self.seed, self.epoch])
         self.epoch += 1
-        for cells, group in islice(self._charged_groups(rng), MOST_BATCHES):
-            yield make_batch(self.data, group, np.ones(len(group), dtype=bool), cells)
+        for together in islice(self._charged_groups(rng), MOST_BATCHES // self.n_together):
+            yield _side_by_side(
+                [
+                    make_batch(self.data, group, np.ones(len(group), dtype=bool), cells)
+                    for cells, group in together
+                ]
+            )
             if self.replay is not None:
                 yield from self.replay.batches(rng)
 
     def _charged_groups(self, rng):
-        """Random groups of rows, all rows once a pass, with the cells they are charged on."""
-        for _ in range(self.n_passes):
-            cells = drawn_cells(self.data, rng)
-            for group in _groups(rng.permutation(self.rows), self.batch_size):
-                yield cells, group
+        """Groups of a few passes, one of each, with the cells they are charged on."""
+        for _ in range(self.n_passes // self.n_together):
+            yield from zip(*(self._pass(rng) for _ in range(self.n_together)), strict=True)
+
+    def _pass(self, rng):
+        """All rows in random groups."""
+        cells = drawn_cells(self.data, rng)
+        groups = _groups(rng.permutation(self.rows), self.batch_size)
+        return [(cells, group) for group in groups]
 
 
 def _side_by_side(batches):

@@ -18,11 +18,11 @@ class FullFinetune(FinetuneStrategy):
         so that the network says what classical credibility says, until it is trained. That is
         the better start where the prior is wrong about all that it learned.
 
-    lr : float, default=0.001
+    lr : float, default=0.0015
         Learning rate (AdamW).
 
     max_epochs : int, default=40
-        Most epochs, of at most eight batches. Rows are charged up to four times in each.
+        Most epochs, of at most four steps. Rows are charged up to four times in each.
 
     patience : int, default=8
         Epochs without improvement on the validation rows before training ends.
@@ -67,7 +67,7 @@ class FullFinetune(FinetuneStrategy):
         self,
         *,
         start="pretrained",
-        lr=1e-3,
+        lr=1.5e-3,
         max_epochs=40,
         patience=8,
         validation_fraction=1 / 3,

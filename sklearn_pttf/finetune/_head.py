@@ -10,11 +10,11 @@ class HeadFinetune(FinetuneStrategy):
 
     Parameters
     ----------
-    lr : float, default=0.002
+    lr : float, default=0.003
         Learning rate (AdamW).
 
     max_epochs : int, default=40
-        Most epochs, of at most eight batches. Rows are charged up to four times in each.
+        Most epochs, of at most four steps. Rows are charged up to four times in each.
 
     patience : int, default=8
         Epochs without improvement on the validation rows before training ends.
@@ -53,7 +53,7 @@ class HeadFinetune(FinetuneStrategy):
     def __init__(
         self,
         *,
-        lr=2e-3,
+        lr=3e-3,
         max_epochs=40,
         patience=8,
         validation_fraction=1 / 3,

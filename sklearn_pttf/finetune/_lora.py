@@ -34,11 +34,11 @@ class LoRAFinetune(FinetuneStrategy):
     rank : int, default=4
         Rank of the change of every matrix, at most the width of the network.
 
-    lr : float, default=0.003
+    lr : float, default=0.004
         Learning rate (AdamW).
 
     max_epochs : int, default=40
-        Most epochs, of at most eight batches. Rows are charged up to four times in each.
+        Most epochs, of at most four steps. Rows are charged up to four times in each.
 
     patience : int, default=8
         Epochs without improvement on the validation rows before training ends.
@@ -87,7 +87,7 @@ class LoRAFinetune(FinetuneStrategy):
         self,
         *,
         rank=4,
-        lr=3e-3,
+        lr=4e-3,
         max_epochs=40,
         patience=8,
         validation_fraction=1 / 3,
