@@ -62,9 +62,10 @@ def log_curve(family, x, elasticity, share=0.5):
 
 # ------------------------------------------------------------------ a grid of curves
 
-N_FINE = 16  # steps of the finer grid in one of the grid
-ELASTICITIES = tuple(0.1 * 80 ** (k / 11) for k in range(12))  # 0.1 to 8
-FINE_ELASTICITIES = tuple(0.1 * 80 ** (k / (11 * N_FINE)) for k in range(11 * N_FINE + 1))
+N_COARSE, N_FINE = 22, 8  # of the grid, and of the finer one in one of these
+ELASTICITIES = tuple(0.1 * 80 ** (k / N_COARSE) for k in range(N_COARSE + 1))  # 0.1 to 8
+N_FINE_STEPS = N_COARSE * N_FINE
+FINE_ELASTICITIES = tuple(0.1 * 80 ** (k / N_FINE_STEPS) for k in range(N_FINE_STEPS + 1))
 N_CURVES = len(FAMILIES) * len(ELASTICITIES)
 GRID_RANGE = (-3.0, 3.0)  # of the log of a curve of the grid
 TYPICAL, SPREAD = 1.6, 0.9  # of elasticities, before anything is seen
@@ -126,24 +127,38 @@ def _spline_weights():
     return torch.cat([at(left, t), own[-1:]]).T
 
 
-def log_mixed_curve(weights, x, elasticities=ELASTICITIES):
-    """Log of the curve between those of a grid; ``(..., Q)``.
+def log_mixed_curve(weights, x):
+    """Log of the curve between those of the grid; ``(..., Q)``.
 
     The mean is that of square roots, which no single curve of high elasticity rules.
 
     Parameters
     ----------
-    weights : Tensor of shape (..., 4 * n_elasticities)
+    weights : Tensor of shape (..., N_CURVES)
         With the sum one.
 
     x : Tensor of shape (..., Q)
         Log of price over the reference price.
-
-    elasticities : tuple of float
-        Of the grid.
     """
-    roots = (0.5 * log_curves(x, elasticities)).exp()
+    roots = (0.5 * log_curves(x)).exp()
     return 2 * (roots @ weights.unsqueeze(-1)).squeeze(-1).log()
+
+
+def fine_mixed_table(weights):
+    """Log of the curve between those of the finer grid, at `TABLE`; ``(B, n_table)``.
+
+    Parameters
+    ----------
+    weights : Tensor of shape (B, 4 * n_fine)
+        With the sum one.
+    """
+    return 2 * (weights @ _fine_roots().to(weights)).log()
+
+
+@cache
+def _fine_roots():
+    """Square roots of all curves of the finer grid at `TABLE`; (4 * n_fine, n_table)."""
+    return (0.5 * log_curves(torch.tensor(TABLE), FINE_ELASTICITIES)).exp().T.contiguous()
 
 
 def read_table(table, x):

@@ -20,8 +20,8 @@ from sklearn_pttf._curves import (
     FARTHEST,
     FINE_ELASTICITIES,
     N_CURVES,
-    TABLE,
     elasticity_moments,
+    fine_mixed_table,
     first_weights,
     log_curves,
     log_mixed_curve,
@@ -181,15 +181,13 @@ def _common(logs, told, mixture):
     """The last three fields of `PriceUnits`: a curve that all rows share, and whether they do."""
     evidence = sum((each * t.unsqueeze(-1)).sum(-2) for each, t in zip(logs, told, strict=True))
     logits = on_finer_grid(evidence) + first_weights(evidence, FINE_ELASTICITIES).log()
-    curve = log_mixed_curve(
-        logits.softmax(-1), evidence.new_tensor(TABLE).expand(len(evidence), -1), FINE_ELASTICITIES
-    )
+    common = logits.softmax(-1)
     shared = (evidence + first_weights(evidence).log()).logsumexp(-1, keepdim=True)
     each = [(each + mixture.log().unsqueeze(-2)).logsumexp(-1) for each in logs]
     own = sum((e * t).sum(-1, keepdim=True) for e, t in zip(each, told, strict=True))
     n_told = sum(t.sum(-1, keepdim=True) for t in told)
     unlike = torch.asinh(own - shared) / (1 + n_told).log().clamp_min(1)
-    return curve, curve_summaries(logits.softmax(-1), FINE_ELASTICITIES), unlike
+    return fine_mixed_table(common), curve_summaries(common, FINE_ELASTICITIES), unlike
 
 
 @torch.no_grad()

@@ -18,8 +18,10 @@ from sklearn_pttf._curves import (
     FARTHEST,
     FINE_ELASTICITIES,
     N_CURVES,
+    N_FINE,
     TABLE,
     elasticity_moments,
+    fine_mixed_table,
     first_weights,
     log_curve,
     log_curves,
@@ -264,15 +266,17 @@ def test_grid_of_curves():
     slopes = (log_curves(_one(step)) - log_curves(_one(-step))) / (2 * step)
     np.testing.assert_allclose(slopes, -np.tile(ELASTICITIES, len(FAMILIES)), rtol=1e-6)
     np.testing.assert_allclose(log_curves(_one(0.0)), 0, atol=1e-12)
+    n = len(ELASTICITIES)
     for k, family in enumerate(FAMILIES):
         own = log_curve(family, X[:, None], _one(ELASTICITIES)).clamp(-3, 3)
-        torch.testing.assert_close(logs[:, 12 * k : 12 * (k + 1)], own)
+        torch.testing.assert_close(logs[:, n * k : n * (k + 1)], own)
     assert first_weights(X).sum().item() == pytest.approx(1)
 
 
 def test_mixed_curve_by_hand():
     """The square of the mean of square roots; of one curve, that curve."""
-    k, other = 12 + 3, 12 + 9  # of constant elasticity
+    n = len(ELASTICITIES)
+    k, other = n + 3, n + 9  # of constant elasticity
     one = torch.zeros(N_CURVES, dtype=torch.float64)
     one[k] = 1.0
     torch.testing.assert_close(log_mixed_curve(one, X), log_curves(X)[:, k])
@@ -292,10 +296,22 @@ def test_finer_grid_keeps_the_grid_and_is_smooth_between():
     logs = torch.tensor(np.log(ELASTICITIES)).repeat(4)
     fine = torch.tensor(np.log(FINE_ELASTICITIES)).repeat(4)
     offset = torch.arange(4, dtype=torch.float64)
-    values = logs**3 - logs + offset.repeat_interleave(12)
+    values = logs**3 - logs + offset.repeat_interleave(len(ELASTICITIES))
     expected = fine**3 - fine + offset.repeat_interleave(len(FINE_ELASTICITIES))
     torch.testing.assert_close(on_finer_grid(values), expected)  # a spline has all cubics
-    np.testing.assert_allclose(FINE_ELASTICITIES[:: len(FINE_ELASTICITIES) // 11], ELASTICITIES)
+    np.testing.assert_allclose(FINE_ELASTICITIES[::N_FINE], ELASTICITIES)
+
+
+def test_table_of_a_mixture_is_its_curve():
+    """A twelfth of one curve's square root and the rest of another's, where neither is capped."""
+    n = len(FINE_ELASTICITIES)
+    weights = torch.zeros(2, 4 * n, dtype=torch.float64)
+    weights[0, n + 3], weights[0, n + 90], weights[1, 2 * n + 70] = 1 / 12, 11 / 12, 1.0
+    x = torch.tensor(TABLE, dtype=torch.float64)[40:60]
+    flat, steep, falling = (FINE_ELASTICITIES[k] for k in (3, 90, 70))
+    mixed = 2 * ((-0.5 * flat * x).exp() / 12 + (-0.5 * steep * x).exp() * 11 / 12).log()
+    expected = torch.stack([mixed, -falling * x.expm1()])
+    torch.testing.assert_close(fine_mixed_table(weights)[:, 40:60], expected, rtol=1e-5, atol=1e-6)
 
 
 def test_tables_of_curves_are_read_smoothly():
