@@ -309,8 +309,9 @@ def favourable(options):
     if "scratch" in methods:
         print_dominance(results, "auto")
         print_dominance(results, "auto+baselines")
-    print_economies(results)
-    print_other_levels(results, "auto")
+    if {"auto", "pretrained", "bayes"} <= set(methods):
+        print_economies(results)
+        print_other_levels(results, "auto")
     if options.figure:
         draw_curves(options.figure, results)
     return results

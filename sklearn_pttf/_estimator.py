@@ -16,7 +16,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn_pttf._alarms import warn_of_conflict, warn_of_drift
 from sklearn_pttf._checkpoint import Checkpoint, shipped_names
 from sklearn_pttf._device import check_device
-from sklearn_pttf._guard import blended, finetune_guarded, fitted_baseline, not_tried
+from sklearn_pttf._guard import blended, finetune_guarded, not_tried
 from sklearn_pttf._mixin import DecisionMixin
 from sklearn_pttf._network_use import (
     context_arrays,
@@ -27,6 +27,7 @@ from sklearn_pttf._network_use import (
 )
 from sklearn_pttf._own_prior import pretrained_on
 from sklearn_pttf._pretrain import PRIORS
+from sklearn_pttf._rivals import fitted_baseline
 from sklearn_pttf._version import __version__
 from sklearn_pttf.finetune import AutoFinetune, FinetuneStrategy
 from sklearn_pttf.problems import DecisionProblem

@@ -15,18 +15,8 @@ from sklearn_pttf._network import DecisionNetwork, NetworkConfig
 from sklearn_pttf._network_use import encode_context, predict_law, single_threaded
 from sklearn_pttf._pit import pit_values, smooth_test
 from sklearn_pttf._pretrain import PRIORS
-from sklearn_pttf._validation import Column
-from sklearn_pttf.baselines import (
-    JamesStein,
-    NonparametricEmpiricalBayes,
-    ParametricEmpiricalBayes,
-    PerRowDemandCurve,
-    PooledDemandCurve,
-    PooledRatio,
-    ShrunkenSampleAverage,
-)
+from sklearn_pttf._rivals import baseline_laws, baselines_for
 from sklearn_pttf.finetune import FEW_ROWS, AutoFinetune, FinetuneData, is_doubted
-from sklearn_pttf.problems import Estimation, Pricing
 
 FOLDS = (2, 10)  # fewest and most
 FOLD_ROWS = 4  # fewest in a fold
@@ -36,14 +26,6 @@ FEWEST_ROWS = 12  # that can be split into folds, and these into rows to train a
 FEW_TO_LEAVE = 100
 LEAST_SIZE = 1e-3  # of a row, as a share of the mean
 MOST_ROWS = 20_000  # that are trained on and charged; more would only take longer
-BASELINES = (
-    ShrunkenSampleAverage,
-    PooledRatio,
-    ParametricEmpiricalBayes,
-    NonparametricEmpiricalBayes,
-)
-REAL_BASELINES = (JamesStein, ParametricEmpiricalBayes, NonparametricEmpiricalBayes)
-PRICE_BASELINES = (PerRowDemandCurve, PooledDemandCurve)
 
 
 class Round(NamedTuple):
@@ -106,54 +88,6 @@ def network_laws(network, rounds, of_mean=False, portfolios=None):
         predict_law(network, context, portfolio, of_mean)
         for context, portfolio in zip(contexts, portfolios, strict=True)
     ]
-
-
-def baselines_for(portfolio):
-    """Classes of the baselines that may take the network's place."""
-    if portfolio.prices is not None:
-        return PRICE_BASELINES
-    return REAL_BASELINES if portfolio.real else BASELINES
-
-
-def fitted_baseline(kind, portfolio):
-    """A baseline of a class that was fitted on the observations, and on the errors that are known.
-
-    Values are always given with a column of errors, be it an empty one: so they are not taken
-    for counts where they happen to be whole.
-    """
-    if portfolio.prices is not None:
-        return kind(priced_columns(portfolio)).fit(priced_table(portfolio))
-    if not portfolio.real:
-        return kind().fit(portfolio.observations)
-    n_rows, n_cells = portfolio.observations.shape
-    errors = np.full(n_rows, np.nan) if portfolio.errors is None else portfolio.errors
-    X = np.column_stack([portfolio.observations, errors])
-    return kind(Estimation(standard_errors=Column(n_cells))).fit(X)
-
-
-def priced_table(portfolio):
-    """Prices and demand of a portfolio as one table, and the posted prices."""
-    posted = portfolio.posted_prices()[:, None]
-    return np.hstack([portfolio.prices, portfolio.observations, posted])
-
-
-def priced_columns(portfolio):
-    """The problem that reads `priced_table`; its bounds are not used."""
-    n = portfolio.observations.shape[1]
-    return Pricing(list(range(n)), list(range(n, 2 * n)), posted=Column(2 * n))
-
-
-def baseline_laws(kind, problem, rounds):
-    """The law that the problem is decided from, one a round, by a baseline fitted on its evidence.
-
-    That of every row's mean has no spread.
-    """
-    laws = []
-    for round in rounds:
-        baseline = fitted_baseline(kind, round.evidence)
-        pieces = [law for law, _ in baseline._laws_to_charge(round.evidence, problem)]
-        laws.append(type(pieces[0]).concatenate(pieces))
-    return laws
 
 
 def prior_conflict(laws, rounds, rng):

@@ -3,15 +3,9 @@
 import numpy as np
 import pytest
 
-from sklearn_pttf import Column, Portfolio, PretrainedDecisionTransformer, _guard
-from sklearn_pttf._guard import (
-    BASELINES,
-    Round,
-    baseline_laws,
-    baselines_for,
-    fitted_baseline,
-    hindsight_costs,
-)
+from sklearn_pttf import Column, Portfolio, PretrainedDecisionTransformer, _guard, _rivals
+from sklearn_pttf._guard import Round, hindsight_costs
+from sklearn_pttf._rivals import BASELINES, baseline_laws, baselines_for, fitted_baseline
 from sklearn_pttf.baselines import (
     JamesStein,
     NonparametricEmpiricalBayes,
@@ -75,7 +69,7 @@ def test_a_baseline_takes_the_place_of_the_network(kind, monkeypatch):
         return "baseline", choose(costs, rows, conflict)[1]
 
     monkeypatch.setattr(_guard, "choose", take_baseline)
-    monkeypatch.setattr(_guard, "REAL_BASELINES", (kind,))
+    monkeypatch.setattr(_rivals, "REAL_BASELINES", (kind,))
     X = _table(24)
     pdt = PretrainedDecisionTransformer(
         PROBLEM, finetune=HeadFinetune(max_epochs=1), random_state=0

@@ -44,7 +44,7 @@ LAYERS = [
     {"_prior", "_real_prior", "_count_prior", "metrics"},
     {"_pricing_prior"},
     {"_pretrain", "baselines"},
-    {"finetune", "_own_prior"},
+    {"finetune", "_own_prior", "_rivals"},
     {"_guard"},
     {"_scratch"},
     {"_estimator", "pretraining", "testing", "pipeline"},

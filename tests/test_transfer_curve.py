@@ -25,8 +25,8 @@ from sklearn_pttf import (
     _scratch,
 )
 from sklearn_pttf import _estimator as _estimator_module
-from sklearn_pttf._guard import BASELINES
 from sklearn_pttf._network import DecisionNetwork, NetworkConfig
+from sklearn_pttf._rivals import BASELINES
 from sklearn_pttf.baselines import SampleAverage
 from sklearn_pttf.datasets import make_demand_portfolio
 from sklearn_pttf.finetune import FullFinetune, HeadFinetune

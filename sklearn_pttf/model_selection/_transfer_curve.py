@@ -15,9 +15,10 @@ from sklearn.utils.parallel import Parallel, delayed
 from tqdm import tqdm
 
 from sklearn_pttf._estimator import PretrainedDecisionTransformer
-from sklearn_pttf._guard import BASELINES, FEWEST_ROWS, REAL_BASELINES, baselines_for, is_chargeable
+from sklearn_pttf._guard import FEWEST_ROWS, is_chargeable
 from sklearn_pttf._mixin import check_problem, refuse_prices
 from sklearn_pttf._network import NetworkConfig
+from sklearn_pttf._rivals import BASELINES, REAL_BASELINES, baselines_for
 from sklearn_pttf._scratch import train_from_scratch
 from sklearn_pttf._validation import as_table, check_outcomes, column_names
 from sklearn_pttf._version import __version__
