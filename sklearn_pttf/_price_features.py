@@ -11,7 +11,7 @@ from sklearn_pttf._units import row_level
 
 N_CELL_FEATURES = demand.N_CELL_FEATURES + 3
 N_ROW_FEATURES = demand.N_ROW_FEATURES + 10
-N_PORTFOLIO_FEATURES = demand.N_PORTFOLIO_FEATURES + 18
+N_PORTFOLIO_FEATURES = demand.N_PORTFOLIO_FEATURES + 19
 N_QUERY_FEATURES = 11
 NEAR = 0.08  # of log prices that tell of each other
 
@@ -49,7 +49,7 @@ def row_features(rows, units):
 
 
 def portfolio_features(units):
-    """Features that all rows of a portfolio share; ``(B, 1, 37)``."""
+    """Features that all rows of a portfolio share; ``(B, 1, 38)``."""
     added = torch.stack(
         [
             units.price_spread.log() / 2,
@@ -58,6 +58,7 @@ def portfolio_features(units):
             units.level_fit,
             units.single_share,
             units.unlike,
+            units.linked / 3,
         ],
         dim=-1,
     )

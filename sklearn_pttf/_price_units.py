@@ -34,6 +34,8 @@ LEAST_VARIATION = 1e-3  # of log prices of a row, below which they are one price
 N_STEPS = 40
 PRIOR_ROWS = 2.0  # weight, in rows, of what is taken for likely before any is seen
 LEAST_NOISE = 0.03
+TIE = 1e-6  # of misfits, relative
+USUAL_VARIANCE, VARIANCE_SHAPE = 0.1, 0.5  # of log levels, before any are seen; weight of that
 
 PriceUnits = NamedTuple(
     "PriceUnits",
@@ -49,6 +51,7 @@ PriceUnits = NamedTuple(
         ("common", torch.Tensor),  # (B, n_table) log of a curve that all rows share
         ("common_facts", torch.Tensor),  # (B, 6) of the weights of that
         ("unlike", torch.Tensor),  # (B, 1) how much better rows fit with curves of their own
+        ("linked", torch.Tensor),  # (B, 1) how much better they fit as one product at many prices
     ],
 )
 
@@ -177,17 +180,44 @@ def _mixture(logs, told):
     return mixture / mixture.sum(-1, keepdim=True)
 
 
-def _common(logs, told, mixture):
-    """The last three fields of `PriceUnits`: a curve that all rows share, and whether they do."""
-    evidence = sum((each * t.unsqueeze(-1)).sum(-2) for each, t in zip(logs, told, strict=True))
+def _common(logs, told, mixture, between):
+    """The last four fields of `PriceUnits`: a curve that all rows share, and whether they do."""
+    within = sum((each * t.unsqueeze(-1)).sum(-2) for each, t in zip(logs, told, strict=True))
+    evidence = within + torch.logaddexp(between, torch.zeros_like(between))
     logits = on_finer_grid(evidence) + first_weights(evidence, FINE_ELASTICITIES).log()
     common = logits.softmax(-1)
-    shared = (evidence + first_weights(evidence).log()).logsumexp(-1, keepdim=True)
+    expected = within + first_weights(within).log()
+    shared = expected.logsumexp(-1, keepdim=True)
     each = [(each + mixture.log().unsqueeze(-2)).logsumexp(-1) for each in logs]
     own = sum((e * t).sum(-1, keepdim=True) for e, t in zip(each, told, strict=True))
     n_told = sum(t.sum(-1, keepdim=True) for t in told)
     unlike = torch.asinh(own - shared) / (1 + n_told).log().clamp_min(1)
-    return fine_mixed_table(common), curve_summaries(common, FINE_ELASTICITIES), unlike
+    linked = torch.asinh((expected + between).logsumexp(-1, keepdim=True) - shared)
+    facts = curve_summaries(common, FINE_ELASTICITIES)
+    return fine_mixed_table(common), facts, unlike, linked
+
+
+def _evidence_between(pieces, settled, weights, units):
+    """Log likelihood ratio of rows as one product at many prices, by its curve; (B, N_CURVES).
+
+    Log levels, taken along the curve to one price, are normal around one mean; or else they are as
+    they stand, whatever the price. Their variance is integrated out.
+    """
+    weights = [(pairs.count > 0) * w for pairs, w in zip(pieces, weights, strict=True)]
+    n_rows = sum(w.sum(-1, keepdim=True) for w in weights)  # (B, 1)
+    usual = sum((p.usual * w).sum(-1, keepdim=True) for p, w in zip(pieces, weights, strict=True))
+    centre = usual / n_rows.clamp_min(1)
+    sums = [0.0, 0.0]  # of residuals and of their squares; (B, 1 + N_CURVES)
+    for pairs, demand, w in zip(pieces, settled, weights, strict=True):
+        level = row_level(as_rows(demand), units.scale).log() - units.centre
+        along = log_curves((pairs.usual - centre).clamp(-FARTHEST, FARTHEST))
+        residuals = level.unsqueeze(-1) - torch.cat([torch.zeros_like(along[..., :1]), along], -1)
+        for power in (1, 2):
+            sums[power - 1] += (residuals**power * w.unsqueeze(-1)).sum(-2)
+    squares = (sums[1] - sums[0] ** 2 / n_rows.clamp_min(1)).clamp_min(0)
+    shape = (n_rows - 1).clamp_min(0) / 2 + VARIANCE_SHAPE
+    logs = -shape * (squares / 2 + VARIANCE_SHAPE * USUAL_VARIANCE).log()
+    return logs[:, 1:] - logs[:, :1]
 
 
 @torch.no_grad()
@@ -196,7 +226,9 @@ def price_units(demand, prices, weights, whole):
     pieces = [pairs_of(*each) for each in zip(demand, prices, strict=True)]
     misfits = [_misfits(pairs) for pairs in pieces]
     fit = sum((m * w.unsqueeze(-1)).sum(-2) for m, w in zip(misfits, weights, strict=True))
-    one = torch.nn.functional.one_hot(fit.argmin(-1), N_CURVES).to(fit.dtype)  # (B, N_CURVES)
+    least = fit.amin(-1, keepdim=True)
+    best = (fit <= least + TIE * (1 + least)).int().argmax(-1)  # rounding breaks no ties
+    one = torch.nn.functional.one_hot(best, N_CURVES).to(fit.dtype)  # (B, N_CURVES)
     common = [one.unsqueeze(-2).expand(-1, pairs.x.shape[1], -1) for pairs in pieces]
     as_one = [_at_usual_price(*each) for each in zip(pieces, common, strict=True)]
     units = portfolio_units(as_one, weights, whole)
@@ -208,7 +240,8 @@ def price_units(demand, prices, weights, whole):
     settled = [_at_usual_price(*each) for each in zip(pieces, curves, strict=True)]
     units = portfolio_units(settled, weights, whole)
     moments = _price_moments(pieces, settled, weights, units)
-    return PriceUnits(*units, *moments, mixture, *_common(logs, told, mixture))
+    between = _evidence_between(pieces, settled, weights, units)
+    return PriceUnits(*units, *moments, mixture, *_common(logs, told, mixture, between))
 
 
 def _price_moments(pieces, settled, weights, units):

@@ -49,6 +49,7 @@ class CurveHyperPrior(HyperPrior):
         hyper["n_prices"] = np.rint(hyper["n_prices"])
         hyper["one_price"] = happens["one_price_share"]
         hyper["price_spread"] = hyper["price_spread"] * ~happens["one_scale_share"]
+        hyper["price_shift"] = hyper["price_shift"] * happens["one_scale_share"]
         hyper["endogeneity"] = hyper["endogeneity"] * happens["endogenous_share"]
         return hyper
 
@@ -75,7 +76,8 @@ class PricingPrior(PriorDraws, BaseEstimator):
 
     Demand of an instance at its reference price is that of a `SyntheticPrior`; at other prices
     its mean follows a demand curve. Past prices of an instance are few and lie around its usual
-    price, which need not be the reference price. Later prices are set from outside.
+    price, which need not be the reference price where that is one for all. Later prices are set
+    from outside.
 
     Ranges are given as those of `SyntheticPrior`.
 
@@ -117,7 +119,8 @@ class PricingPrior(PriorDraws, BaseEstimator):
         Share of the portfolios with one reference price, as of one product in many stores.
 
     price_shift : range, default=(0.0, 0.3)
-        Standard deviation of log usual prices around reference prices.
+        Standard deviation of log usual prices around the reference price, where that is one for
+        all instances; where they have one each it is their usual price.
 
     price_range : range, default=(0.02, 0.4)
         Standard deviation of an instance's log past prices around its usual one; log.

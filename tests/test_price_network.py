@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import integrate
@@ -106,7 +106,15 @@ def test_order_does_not_matter(table, whole, random):
     np.testing.assert_allclose(one, reference[rows], rtol=1e-9, atol=1e-12 * size)
 
 
+ONE_EACH_WAY = (  # several curves fit these two rows equally badly
+    np.array([[NAN, NAN], [1.0, 0.0], [0.0, 1.0]]),
+    np.array([[NAN, NAN], [2.0, 1.0], [2.0, 1.0]]),
+    np.ones((3, 2)),
+)
+
+
 @given(tables(), st.floats(1e-6, 1e6), st.floats(1e-3, 1e3))
+@example(ONE_EACH_WAY, 1.0, 2.0)
 @settings(max_examples=20, deadline=None)
 def test_units_of_demand_and_of_money_do_not_matter(table, unit, money):
     demand, prices, asked = table
@@ -353,6 +361,34 @@ def test_rows_that_differ_are_known_to():
     alike, _ = _shared(1.5, 60)
     unlike, _ = _shared(np.where(np.arange(60) < 30, 0.3, 5.0)[:, None], 60)
     assert unlike.unlike.item() > 2 * abs(alike.unlike.item())
+
+
+def _once_each(levels, prices):
+    """Rows that were sold at one price each."""
+    return _units(np.repeat(levels[:, None], 3, axis=1), np.repeat(prices[:, None], 3, axis=1))[0]
+
+
+def test_one_product_at_many_prices_tells_its_elasticity():
+    """As a regression between rows does, though none of them had two prices."""
+    rng = np.random.default_rng(0)
+    usual, away = np.exp(0.2 * rng.normal(size=(2, 80)))
+    units = _once_each(20 * usual**-2.0 * away, 7 * usual)
+    mean, log_doubt = units.common_facts[0, :2].tolist()
+    slope, _ = np.polyfit(np.log(usual), np.log(usual**-2.0 * away), 1)
+    assert units.linked.item() > 3
+    by_chance = 0.2 / (0.2 * math.sqrt(80))
+    assert math.exp(mean) == pytest.approx(-slope, abs=2 * by_chance)  # not all curves are straight
+    assert math.exp(log_doubt) * math.exp(mean) == pytest.approx(by_chance, rel=0.35)
+
+
+def test_many_products_at_as_many_prices_do_not():
+    rng = np.random.default_rng(0)
+    usual, levels = np.exp(0.5 * rng.normal(size=(2, 80)))
+    units, at_one_price = _once_each(20 * levels, usual), _once_each(20 * levels, usual**0)
+    assert units.linked.item() < -1
+    assert at_one_price.linked.item() == pytest.approx(0, abs=1e-9)
+    for facts in zip(units.common_facts[0], at_one_price.common_facts[0], strict=True):
+        assert facts[0].item() == pytest.approx(facts[1].item(), abs=0.35)
 
 
 def test_pairs_by_hand():
