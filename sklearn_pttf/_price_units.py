@@ -197,19 +197,14 @@ def _common(logs, told, mixture, between):
     return fine_mixed_table(common), facts, unlike, linked
 
 
-def _evidence_between(pieces, settled, weights, units):
+def _evidence_between(pieces, levels, weights, n_rows, centre):
     """Log likelihood ratio of rows as one product at many prices, by its curve; (B, N_CURVES).
 
     Log levels, taken along the curve to one price, are normal around one mean; or else they are as
     they stand, whatever the price. Their variance is integrated out.
     """
-    weights = [(pairs.count > 0) * w for pairs, w in zip(pieces, weights, strict=True)]
-    n_rows = sum(w.sum(-1, keepdim=True) for w in weights)  # (B, 1)
-    usual = sum((p.usual * w).sum(-1, keepdim=True) for p, w in zip(pieces, weights, strict=True))
-    centre = usual / n_rows.clamp_min(1)
     sums = [0.0, 0.0]  # of residuals and of their squares; (B, 1 + N_CURVES)
-    for pairs, demand, w in zip(pieces, settled, weights, strict=True):
-        level = row_level(as_rows(demand), units.scale).log() - units.centre
+    for pairs, level, w in zip(pieces, levels, weights, strict=True):
         along = log_curves((pairs.usual - centre).clamp(-FARTHEST, FARTHEST))
         residuals = level.unsqueeze(-1) - torch.cat([torch.zeros_like(along[..., :1]), along], -1)
         for power in (1, 2):
@@ -218,6 +213,11 @@ def _evidence_between(pieces, settled, weights, units):
     shape = (n_rows - 1).clamp_min(0) / 2 + VARIANCE_SHAPE
     logs = -shape * (squares / 2 + VARIANCE_SHAPE * USUAL_VARIANCE).log()
     return logs[:, 1:] - logs[:, :1]
+
+
+def _total(values, weights):
+    """Weighted sum over the rows of all pieces; ``(B, 1)``."""
+    return sum((v * w).sum(-1, keepdim=True) for v, w in zip(values, weights, strict=True))
 
 
 @torch.no_grad()
@@ -239,35 +239,29 @@ def price_units(demand, prices, weights, whole):
     curves = [_row_weights(each, mixture) for each in logs]
     settled = [_at_usual_price(*each) for each in zip(pieces, curves, strict=True)]
     units = portfolio_units(settled, weights, whole)
-    moments = _price_moments(pieces, settled, weights, units)
-    between = _evidence_between(pieces, settled, weights, units)
-    return PriceUnits(*units, *moments, mixture, *_common(logs, told, mixture, between))
+    levels = [row_level(as_rows(each), units.scale).log() - units.centre for each in settled]
+    priced = [(pairs.count > 0) * w for pairs, w in zip(pieces, weights, strict=True)]
+    n_rows = sum(w.sum(-1, keepdim=True) for w in priced)
+    centre = _total([pairs.usual for pairs in pieces], priced) / n_rows.clamp_min(1)
+    moments = _price_moments(pieces, levels, priced, n_rows.clamp_min(1), centre)
+    between = _evidence_between(pieces, levels, priced, n_rows, centre)
+    common = _common(logs, told, mixture, between)
+    return PriceUnits(*units, centre, *moments, mixture, *common)
 
 
-def _price_moments(pieces, settled, weights, units):
-    """The fields of `PriceUnits` that are sums over prices; ``(B, 1)`` each."""
-
-    def total(values):
-        return sum((v * w).sum(-1, keepdim=True) for v, w in zip(values, weights, strict=True))
-
-    has = [(pairs.count > 0).to(pairs.x.dtype) for pairs in pieces]
-    n_rows = total(has).clamp_min(1)
-    centre = total([pairs.usual * h for pairs, h in zip(pieces, has, strict=True)]) / n_rows
-    away = [(pairs.usual - centre) * h for pairs, h in zip(pieces, has, strict=True)]
-    variance = total([a**2 for a in away]) / n_rows
+def _price_moments(pieces, levels, weights, n_rows, centre):
+    """From ``price_spread`` to ``single_share`` of `PriceUnits`; ``(B, 1)`` each."""
+    away = [pairs.usual - centre for pairs in pieces]
+    variance = _total([a**2 for a in away], weights) / n_rows
     varied = [_variation(pairs) for pairs in pieces]
-    within = total([squares for squares, _ in varied])
-    within = within / total([pairs.count for pairs in pieces]).clamp_min(1)
-    levels = [
-        (row_level(as_rows(each), units.scale).log() - units.centre) * h
-        for each, h in zip(settled, has, strict=True)
-    ]
-    together = total([a * level for a, level in zip(away, levels, strict=True)]) / n_rows
-    level_variance = total([level**2 for level in levels]) / n_rows
-    single = total([h * ~many for h, (_, many) in zip(has, varied, strict=True)]) / n_rows
+    within = _total([squares for squares, _ in varied], weights)
+    within = within / _total([pairs.count for pairs in pieces], weights).clamp_min(1)
+    together = _total([a * level for a, level in zip(away, levels, strict=True)], weights) / n_rows
+    level_variance = _total([level**2 for level in levels], weights) / n_rows
+    single = _total([~many for _, many in varied], weights) / n_rows
     fit = together / ((variance + 1e-6) * (level_variance + 1e-6)).sqrt()
     slope = together / (variance + 1e-4)
-    return centre, (variance + 1e-6).sqrt(), (within + 1e-6).sqrt(), slope, fit, single
+    return (variance + 1e-6).sqrt(), (within + 1e-6).sqrt(), slope, fit, single
 
 
 @torch.no_grad()
