@@ -1,6 +1,8 @@
 """The estimator: a pretrained network that decides a portfolio."""
 
+import copy
 import warnings
+from dataclasses import replace
 from numbers import Integral
 from pathlib import Path
 from time import perf_counter
@@ -8,7 +10,7 @@ from time import perf_counter
 import numpy as np
 import torch
 from joblib import Memory
-from sklearn.base import BaseEstimator, _fit_context, clone
+from sklearn.base import BaseEstimator, _fit_context
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -26,6 +28,7 @@ from sklearn_pttf._network_use import (
     predict_laws_at,
 )
 from sklearn_pttf._own_prior import pretrained_on
+from sklearn_pttf._portfolio import are_whole
 from sklearn_pttf._pretrain import PRIORS
 from sklearn_pttf._rivals import fitted_baseline
 from sklearn_pttf._version import __version__
@@ -70,8 +73,9 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
 
     warm_start : bool, default=False
         Whether finetuning goes on from the finetuned weights of the last `fit`, if it used any and
-        ``checkpoint`` is the same. The comparison with the pretrained weights then favours them
-        where X holds observations that they were trained on before.
+        ``checkpoint`` is the same; they stay in use where the rows are too few to train on. The
+        comparison with the pretrained weights then favours them where X holds observations that
+        they were trained on before.
 
     device : str, default="auto"
         ``"cpu"``, ``"cuda"``, ``"cuda:k"``, or ``"auto"``: CUDA where there is one.
@@ -104,12 +108,14 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         ``std_error``, ``gain`` over the pretrained weights, ``gain_std_error`` and ``chosen``;
         ``prior_conflict`` is the p-value of the pretrained law on what rows were charged on, small
         where it is wrong. Where nothing was trained, costs are NaN and ``reason`` says why.
+        Costs are those of single periods, whatever the horizon; with a ``risk`` they are scores
+        whose mean is what it makes of the cost, where laws are right.
 
     finetune_improved_ : bool
         Whether something else than the pretrained weights alone is in use.
 
     n_iter_ : float
-        Mean over folds of the epoch whose weights were kept; 0 is none.
+        Mean over folds of the epoch whose weights were kept; 0.0 is none.
 
     history_ : list of dict
         Losses of the epochs of every fold.
@@ -118,7 +124,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         The device in use.
 
     integer_ : bool
-        Whether the outcomes seen during `fit` are whole numbers; orders then are too.
+        Whether the outcomes seen during `fit`, in X and y, are whole numbers; orders then are too.
 
     observation_columns_ : ndarray of int
         Positions of the columns that hold observations.
@@ -235,13 +241,29 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
 
         UserWarning
             If ``memory`` is given without an int as ``random_state``.
+
+        Notes
+        -----
+        A fit that fails or is interrupted leaves the estimator as it was.
         """
+        before = vars(self).copy()
+        try:
+            return self._fit(X, y)
+        except BaseException:  # an interruption too
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    def _fit(self, X, y):
         began = perf_counter()
         seeds = check_random_state(self.random_state).randint(2**31 - 1, size=2)
         before = (getattr(self, "checkpoint_", None), getattr(self, "finetuned_checkpoint_", None))
         strategy = self._strategy()
         portfolio = self._read_to_fit(X)
         outcomes = None if y is None else self._check_outcomes(X, y)
+        if outcomes is not None and self.integer_ and not are_whole(outcomes):
+            self.integer_ = False
+            portfolio = replace(portfolio, integer=False)
         self.device_ = check_device(self.device)
         self.checkpoint_ = self._pretrained(portfolio, int(seeds[0]))
         start = self._start(*before)
@@ -318,7 +340,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         """The checked strategy, a copy; None for no finetuning."""
         if self.finetune is None:
             return None
-        strategy = AutoFinetune() if self.finetune == "auto" else clone(self.finetune)
+        strategy = AutoFinetune() if self.finetune == "auto" else copy.copy(self.finetune)
         strategy._validate_params()
         return strategy
 

@@ -5,6 +5,7 @@ outcomes) that the decision has not seen.
 """
 
 import copy
+import time
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ from sklearn_pttf.finetune import FEW_ROWS, AutoFinetune, FinetuneData, is_doubt
 FOLDS = (2, 10)  # fewest and most
 FOLD_ROWS = 4  # fewest in a fold
 ROUNDS = (4, 8)  # fewest and most observations of a row that are held out, one by one
+EVEN = 0.4  # power that makes p-values of later outcomes those of held-out observations
 ROUND_ROWS = 5000  # rows that are charged in all rounds, where it need not be fewer rounds
 FEWEST_ROWS = 12  # that can be split into folds, and these into rows to train and to validate on
 FEW_TO_LEAVE = 100
@@ -66,7 +68,7 @@ def charge_rounds(portfolio, outcomes, rng):
 def hindsight_costs(problem, laws, rounds):
     """Mean cost of every row over rounds, of decisions on ``laws``, one a round; (n,)."""
     costs = [
-        problem.charge(law, round.evidence, round.charged)
+        problem.charge_with_risk(law, round.evidence, round.charged)
         for law, round in zip(laws, rounds, strict=True)
     ]
     costs = np.array(costs)
@@ -96,7 +98,7 @@ def prior_conflict(laws, rounds, rng):
     Neyman's smooth test of the probability integral transforms of one outcome a row and round,
     taken as independent. Those of one row are not: they are held out in turn, and what makes one
     high makes the others low. So right laws have p-values around 0.8 where rows have three
-    observations or more, and hardly ever below 0.2.
+    observations or more, and hardly ever below 0.2. On later outcomes their p-values are even.
     """
     random = np.random.RandomState(rng.integers(2**31 - 1))
     pits = []
@@ -217,25 +219,31 @@ class Finetuning(NamedTuple):
     report: dict
     network: torch.nn.Module = None  # the mean of the folds' networks, None without training
     baseline: type = None
-    n_iter: float = 0  # mean over folds of the best epoch
+    n_iter: float = 0.0  # mean over folds of the best epoch
     history: list = ()  # of the epochs of every fold
 
     def summary(self):
         """One line of text."""
         if "reason" in self.report:
             return f"Not finetuned: {self.report['reason']}."
-        own = self.report["candidate"] == self.chosen
-        gain, error = (self.report[name][own][0] for name in ("gain", "gain_std_error"))
-        before = self.report["mean_cost"][0]
-        return (
-            f"In use: {self.chosen}, {gain / before:.1%} +- {error / before:.1%} cheaper than "
-            "pretrained on rows it was not trained on."
+        gains, before = self.report["gain"], self.report["mean_cost"][0]
+        kept = self.chosen == "pretrained"
+        told = 1 + gains[1:].argmax() if kept else self.report["chosen"].argmax()
+        gain, error = gains[told] / before, self.report["gain_std_error"][told] / before
+        compared = (
+            f"{abs(gain):.1%} +- {error:.1%} {'dearer' if gain < 0 else 'cheaper'} than pretrained "
+            "on rows it was not trained on"
         )
+        if kept:
+            return f"In use: pretrained; {self.report['candidate'][told]} was {compared}."
+        return f"In use: {self.chosen}, {compared}."
 
 
 def blended(left, right):
     """The law between two: its quantiles are the means of theirs."""
-    return left.with_quantiles((left.quantiles + right.quantiles) / 2)
+    known = left.means is not None and right.means is not None
+    means = (left.means + right.means) / 2 if known else None
+    return left.with_quantiles((left.quantiles + right.quantiles) / 2, means)
 
 
 def averaged(networks):
@@ -260,19 +268,20 @@ def _most_useful(portfolio, outcomes, rng):
     return np.concatenate([order[chargeable], order[~chargeable]])[:MOST_ROWS]
 
 
-def not_tried(reason, prior_conflict=np.nan):
-    """Nothing was trained."""
+def not_tried(reason, prior_conflict=np.nan, last=None):
+    """Nothing was trained; the network of the last `fit` stays in use, if one is given."""
+    chosen = "pretrained" if last is None else "finetuned"
     nothing = dict.fromkeys(
         ("mean_cost", "std_error", "gain", "gain_std_error"), np.array([np.nan])
     )
     report = {
-        "candidate": np.array(["pretrained"]),
+        "candidate": np.array([chosen]),
         **nothing,
         "chosen": np.array([True]),
         "prior_conflict": prior_conflict,
         "reason": reason,
     }
-    return Finetuning("pretrained", report)
+    return Finetuning(chosen, report, last)
 
 
 def finetune_guarded(
@@ -308,8 +317,9 @@ def finetune_guarded(
     Finetuning
     """
     n_rows = int(is_chargeable(portfolio, outcomes).sum())
+    last = None if start is checkpoint else start.build_network(device)
     if n_rows < FEWEST_ROWS:
-        return not_tried(f"{n_rows} rows to charge are fewer than {FEWEST_ROWS}")
+        return not_tried(f"{n_rows} rows to charge are fewer than {FEWEST_ROWS}", last=last)
     rng = np.random.default_rng(seed)
     problem, portfolio = problem.for_training(portfolio, min(1.0, MOST_ROWS / len(portfolio)))
     if len(portfolio) > MOST_ROWS:
@@ -324,18 +334,21 @@ def finetune_guarded(
         before = network_laws(pretrained, rounds, of_mean=True)
     doubt = 1.0  # a strategy that was asked for has to show a clear gain
     if isinstance(strategy, AutoFinetune):
-        by_moments = start is checkpoint and is_doubted(conflict, n_rows)
+        doubt = conflict if outcomes is None else conflict**EVEN
+        by_moments = start is checkpoint and is_doubted(doubt, n_rows)
         by_moments = by_moments and moments_are_cheaper(pretrained, problem, before, rounds)
-        doubt, strategy = conflict, strategy.choose(n_rows, conflict, by_moments)
+        strategy = strategy.choose(n_rows, doubt, by_moments)
         if strategy is None:
             return not_tried(
                 f"{n_rows} rows to charge are fewer than {FEW_ROWS}, and the pretrained law fits "
                 f"them (p = {conflict:.2f})",
                 prior_conflict=conflict,
+                last=last,
             )
     data = finetune_data(pretrained.config, problem, portfolio, outcomes, device)
     if not np.nanmax(data.charged) > 0 or not np.isfinite(data.worth).all():
-        return not_tried("no decision is expected to cost anything", prior_conflict=conflict)
+        reason = "no decision is expected to cost anything"
+        return not_tried(reason, prior_conflict=conflict, last=last)
     rows = data.usable()
     folds = folds_of(rows, strategy.validation_fraction, rng)
     trained = _train_folds(strategy, start, problem, data, folds, seed, device, verbose)
@@ -368,8 +381,11 @@ def finetune_guarded(
 def _train_folds(strategy, start, problem, data, folds, seed, device, verbose):
     """Training without each of the folds; list of `Finetuned` with networks in float64."""
     prior = _prior_of(start) if strategy.replay else None
-    trained = []
+    trained, ends = [], strategy.max_seconds and time.monotonic() + strategy.max_seconds
     for k in tqdm(range(len(folds)), desc="finetuning", unit="fold", disable=not verbose):
+        if ends is not None:  # what is left is for all folds that are left
+            left = max(ends - time.monotonic(), 1e-9) / (len(folds) - k)
+            strategy = copy.copy(strategy).set_params(max_seconds=left)
         others = np.concatenate([fold for j, fold in enumerate(folds) if j != k])
         network = start.build_network(device)
         with single_threaded():

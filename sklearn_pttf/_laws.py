@@ -132,6 +132,9 @@ class QuantileGrid(PredictiveDistribution):
     lowest : float, default=0.0
         The lowest possible outcome; ``-inf`` where there is none.
 
+    means : ndarray of shape (n,), default=None
+        Expected outcomes, where they are known better than by the quantiles.
+
     Examples
     --------
     >>> import numpy as np
@@ -141,9 +144,10 @@ class QuantileGrid(PredictiveDistribution):
     (array([2.]), array([0.5]), array([2.00...]))
     """
 
-    def __init__(self, quantiles, levels, integer=False, lowest=0.0):
+    def __init__(self, quantiles, levels, integer=False, lowest=0.0, means=None):
         self.quantiles = np.asarray(quantiles, dtype=float)
         self.levels = np.asarray(levels, dtype=float)
+        self.means = means
         self.integer = integer
         self.lowest = lowest
         if self.quantiles.ndim != 2 or self.quantiles.shape[1] != len(self.levels):
@@ -161,16 +165,18 @@ class QuantileGrid(PredictiveDistribution):
         return len(self.quantiles)
 
     def take(self, rows):
-        return self.with_quantiles(self.quantiles[rows])
+        means = None if self.means is None else self.means[rows]
+        return self.with_quantiles(self.quantiles[rows], means)
 
-    def with_quantiles(self, quantiles):
+    def with_quantiles(self, quantiles, means=None):
         """Other quantiles at the same levels."""
-        return QuantileGrid(quantiles, self.levels, self.integer, self.lowest)
+        return QuantileGrid(quantiles, self.levels, self.integer, self.lowest, means)
 
     @classmethod
     def concatenate(cls, laws):
         first = laws[0]
-        return first.with_quantiles(np.concatenate([law.quantiles for law in laws]))
+        means = None if first.means is None else np.concatenate([law.means for law in laws])
+        return first.with_quantiles(np.concatenate([law.quantiles for law in laws]), means)
 
     # -- the continuous function behind the law
 
@@ -261,6 +267,8 @@ class QuantileGrid(PredictiveDistribution):
         return total + self._smooth_excess(begin + (EXACT_TERMS - 0.5))
 
     def mean(self):
+        if self.means is not None:
+            return self.means
         if self.lowest == -np.inf:
             return self._area_above(np.zeros((len(self), 1)))[:, 0]
         return self.lowest + self.excess(self.lowest)

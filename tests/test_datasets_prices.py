@@ -71,6 +71,12 @@ def test_one_price_a_period():
     check_both(SHOP, lags, prices, **TIMED)
 
 
+def test_a_column_has_one_role():
+    for roles in ({"price": "units"}, {"time": "product"}):
+        with pytest.raises(ValueError, match=r"is (value|instance) too; every role needs a column"):
+            from_long(SHOP, **{**TIMED, **roles})
+
+
 def test_periods_without_a_sale_have_the_last_price():
     lags = [[NAN, NAN, NAN, 8, 7], [2, 0, 4, 0, 4]]
     prices = [[NAN, NAN, NAN, 1.0, 1.25], [5, 5, 3, 3, 5]]

@@ -1,12 +1,16 @@
 """Finetuning on real rows: what is held out, what is trained, and what the guard chooses."""
 
 import copy
+import itertools
 import pickle
+import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from skorch.callbacks import Callback, LRScheduler
 
 from sklearn_pttf import (
@@ -298,9 +302,30 @@ def test_callbacks_and_time_limit_reach_skorch():
     assert Count.epochs == len(found.history) == 1
 
 
+class Seen(Callback):
+    """Keeps what no copy has: an argument that it was not made with, and what cannot be copied."""
+
+    def __init__(self):
+        self.epochs = []
+        self.lock = threading.Lock()
+
+    def on_epoch_end(self, net, **kwargs):
+        self.epochs.append(net.history[-1]["valid_loss"])
+
+
+def test_callbacks_are_those_of_the_user(checkpoint, table):
+    seen, named = Seen(), Seen()
+    strategy = HeadFinetune(max_epochs=2, callbacks=[seen, ("mean", named), Seen])
+    fitted = _estimator(checkpoint, finetune=strategy).fit(table[0])
+    assert seen.epochs == named.epochs == [row["valid_loss"] for row in fitted.history_]
+    assert strategy.callbacks == [seen, ("mean", named), Seen]
+
+
 @pytest.mark.parametrize(
     ("strategy", "match"),
     [
+        (FullFinetune(callbacks=[1]), "callbacks must be a list of skorch callbacks.*; got 1 in"),
+        (FullFinetune(callbacks=[(1, Seen())]), "callbacks must be a list of skorch callbacks"),
         (FullFinetune(lr=0.0), "lr"),
         (FullFinetune(validation_fraction=1.0), "validation_fraction"),
         (FullFinetune(start="scratch"), "start"),
@@ -554,6 +579,72 @@ def test_ctrl_c_ends_fit(checkpoint, table, monkeypatch):
         _estimator(checkpoint).fit(table[0])
 
 
+def test_ctrl_c_ends_fit_whatever_callbacks_there_are(checkpoint, table, monkeypatch):
+    def interrupted(self, output, targets):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(FinetuneLoss, "forward", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        _estimator(checkpoint, finetune=HeadFinetune(callbacks=[Seen()])).fit(table[0])
+
+
+def test_callbacks_may_stop(checkpoint, table):
+    class Stop(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            if len(net.history) == 2:
+                raise KeyboardInterrupt
+
+    strategy = HeadFinetune(max_epochs=9, callbacks=[Stop()])
+    fitted = _estimator(checkpoint, finetune=strategy).fit(table[0])
+    assert [row["epoch"] for row in fitted.history_] == [0, 1] * 3
+
+
+def test_a_fit_that_fails_leaves_the_last_one(checkpoint, table, monkeypatch):
+    X = table[0]
+    estimator = _estimator(checkpoint, finetune=HeadFinetune(max_epochs=1))
+    with pytest.raises(ValueError, match="rank"):
+        estimator.set_params(finetune=LoRAFinetune(rank=17)).fit(X)
+    with pytest.raises(NotFittedError):
+        estimator.decide(X)
+    estimator.set_params(finetune=HeadFinetune(max_epochs=1)).fit(X)
+    before, state = estimator.decide(X), vars(estimator).copy()
+
+    def interrupted(self, output, targets):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(FinetuneLoss, "forward", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        estimator.fit(X[:, 1:] * 1000.5)
+    np.testing.assert_array_equal(estimator.decide(X), before)
+    assert vars(estimator).keys() == state.keys()
+    assert all(vars(estimator)[name] is value for name, value in state.items())
+
+
+def test_time_is_for_all_folds(checkpoint, table, monkeypatch):
+    """A clock that each look at moves on by a second: a fold has what is left, in equal parts."""
+    limits, clock = [], itertools.count()
+    monkeypatch.setattr(_guard, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+
+    class Watch(HeadFinetune):
+        def train(self, *args, **kwargs):
+            limits.append(self.max_seconds)
+            return super().train(*args, **kwargs)
+
+    strategy = Watch(max_epochs=1, max_seconds=10.0)
+    _estimator(checkpoint, finetune=strategy).fit(table[0])
+    assert limits == [9 / 3, 8 / 2, 7]
+    assert strategy.max_seconds == 10.0
+
+
+def test_later_outcomes_that_are_no_whole_numbers_count(checkpoint, table):
+    X, y = table
+    whole = _estimator(checkpoint, finetune=None).fit(X, y)
+    broken = _estimator(checkpoint, finetune=None).fit(X, y + 0.5)
+    assert whole.integer_
+    assert not broken.integer_
+    assert (broken.decide(X) % 1 != 0).any()
+
+
 def test_out_of_time_is_no_interrupt(checkpoint, table):
     strategy = FullFinetune(max_seconds=1e-6, baselines=False)
     fitted = _estimator(checkpoint, finetune=strategy).fit(table[0])
@@ -621,6 +712,34 @@ def test_auto_starts_from_moments_where_the_pretrained_network_is_worse(checkpoi
     assert fitted.finetune_report_["prior_conflict"] < 1e-6
     PretrainedDecisionTransformer(finetune=Watch(), random_state=0).fit(X)
     assert starts == [True, False]  # this network orders far too much, that one does not
+
+
+def test_p_values_of_later_outcomes_are_even(checkpoint):
+    """So that auto takes few right laws for wrong ones, as with observations held out."""
+    law = GammaPoisson(10.0, 1.0)
+    trained = []
+    for seed in range(30):
+        portfolio = law.sample(100, 5, random_state=seed)
+        X, y = portfolio.observations[:, :4], portfolio.observations[:, 4]
+        fitted = PretrainedDecisionTransformer(
+            finetune=AutoFinetune(max_seconds=1e-6, baselines=False), random_state=0
+        ).fit(X, y)
+        trained.append("reason" not in fitted.finetune_report_)
+    assert sum(trained) <= 4  # of 30 that are right; a quarter were
+
+
+def test_warm_starts_keep_their_weights_where_nothing_is_trained(checkpoint, table):
+    X = table[0]
+    week = _estimator(checkpoint, warm_start=True).fit(X)
+    before = week.finetuned_checkpoint_
+    assert before is not None
+    week.fit(X[:8])
+    assert week.finetune_report_["candidate"].tolist() == ["finetuned"]
+    assert week.finetune_report_["reason"] == "8 rows to charge are fewer than 12"
+    assert week.finetuned_checkpoint_.fingerprint() == before.fingerprint()
+    assert week.finetune_improved_
+    week.set_params(finetune=None).fit(X[:8])
+    assert week.finetuned_checkpoint_ is None
 
 
 def test_warm_starts_forget_nothing(checkpoint, table):

@@ -573,6 +573,30 @@ def test_scores_charge_what_is_paid_not_the_risk():
     assert mine.score(X, y) == pytest.approx(1 - costs[0] / costs[1])
 
 
+def test_laws_are_compared_by_the_risk_itself():
+    """The mean score of a right law, on all outcomes, is its risk; that of any other is larger."""
+    outcomes = np.array([[1.0, 2.0, 3.0, 4.0, 6.0, 9.0, 11.0, 15.0, 22.0, 30.0]])
+    law = WeightedAtoms(outcomes)
+    for problem in (
+        Newsvendor(2.0, 1.0, risk=("cvar", 0.7)),
+        Given(lambda q, x: np.abs(q - x), risk=("cvar", 0.7)),
+    ):
+        portfolio = problem.read(outcomes)
+        right = problem.charge_with_risk(law, portfolio, outcomes)
+        assert_allclose(right, problem.row_risk(problem.solve(law, portfolio), law, portfolio))
+        for other in (1.5 * outcomes, outcomes + 2, outcomes[:, 2:], outcomes[:, ::3]):
+            charged = problem.charge_with_risk(WeightedAtoms(other), portfolio, outcomes)
+            assert charged >= right - 1e-9
+        assert problem.charge_with_risk(WeightedAtoms(outcomes / 3), portfolio, outcomes) > right
+    gaps = np.append(outcomes, [[NAN]], axis=1)
+    assert_allclose(problem.charge_with_risk(law, portfolio, gaps), right)
+    assert np.isnan(problem.charge_with_risk(law, portfolio, gaps[:, -1:]))
+    plain = Newsvendor(2.0, 1.0)
+    portfolio = plain.read(outcomes)
+    compared = plain.charge_with_risk(law, portfolio, outcomes)
+    assert_array_equal(compared, plain.charge(law, portfolio, outcomes))
+
+
 def test_finetuning_minds_the_levels_of_careful_orders():
     law = PoissonLaw([5.0, 40.0])
     problem = Newsvendor(2.0, 1.0, risk=("cvar", 0.9))

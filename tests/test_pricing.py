@@ -1,5 +1,6 @@
 """Setting prices: against brute force over known demand curves, and by hand."""
 
+import math
 import pickle
 import warnings
 from types import SimpleNamespace
@@ -126,6 +127,14 @@ def test_linear_demand(intercept, slope, cost, bounds):
     middle = (intercept / slope + cost) / 2
     if middle - cost > (high - low) / 32 and low < middle < high:  # else between two prices only
         assert best[0] == pytest.approx(middle, abs=(high - low) / 400)
+
+
+@pytest.mark.parametrize("ratio", [1.0, 1.01, 3.0, 100.0, 1e6])
+def test_wide_bounds_find_the_same_price(ratio):
+    low, high = 5 / math.sqrt(ratio), 5 * math.sqrt(ratio)
+    best, info = _solve(lambda p: np.exp(-0.4 * p), 2.0, low, high)
+    assert best[0] == pytest.approx(np.clip(4.5, low, high), rel=1e-3)
+    assert info["prices"].shape == (1, 33)
 
 
 @MANY
@@ -343,7 +352,7 @@ def _changed(row, column, value):
         ("^bounds must be a pair", {"bounds": 3.0}, BAD),
         ("^bounds must be a pair", {"bounds": (1.0, 2.0, 3.0)}, BAD),
         ("^bounds must be a pair", {"bounds": "ab"}, BAD),
-        (r"^bounds must not cross; got .* row 0: \[5. 4.\], row 1", {"bounds": (5.0, 4.0)}, BAD),
+        (r"^bounds must not cross .*; got .* row 0: \[5. 4.\], row 1", {"bounds": (5.0, 4.0)}, BAD),
         (r"^bounds must not cross.* row 1: \[6.5 2. \] \(1 in", {"bounds": (6.5, Column(4))},
          _changed(0, 4, 9.0)),
         ("^bounds must be above 0 and finite; got row 0: 0.0", {"bounds": (0.0, 4.0)}, BAD),
@@ -464,7 +473,9 @@ def test_pairs_without_demand_say_nothing(name):
 def test_cold_rows(name):
     estimator = _estimators(Pricing(**PAIRS))[name].fit(X)
     assert np.isfinite(estimator.predict(X)[-1])
-    with pytest.raises(ValueError, match=r"^bounds must be given for a row without .* row 23: nan"):
+    with pytest.raises(
+        ValueError, match=r"^bounds must be given for rows without .* row 23: no low"
+    ):
         estimator.decide(X)
     prices, info = estimator.decide(X, problem=PROBLEM, return_info=True)
     assert 2.5 <= prices[-1] <= 9
@@ -474,6 +485,13 @@ def test_cold_rows(name):
     posted = _estimators(Pricing(**PAIRS, posted=Column(6)))[name].fit(table)
     _, info = posted.decide(table, return_info=True)
     assert_allclose(info.prices[-1, [0, -1]], [4, 9])  # around the posted price
+    assert np.isnan(X[-1]).all()
+    table[-1, [0, 2]] = [2.0, 4.5]  # prices at which nobody counted: 3 is usual
+    _, info = posted.decide(table, return_info=True)
+    assert_allclose(info.prices[-1, [0, -1]], [2, 4.5])
+    table[-1, 3] = 7.0  # now only the first of them counts
+    _, info = posted.decide(table, return_info=True)
+    assert_allclose(info.prices[-1, [0, -1]], [2 / 1.5, 3])
 
 
 def test_a_table_without_a_pair_is_refused():
@@ -613,6 +631,7 @@ def test_score_leaves_every_pair_out(name):
     for k in range(3):
         held = table.copy()
         held[:, 3 + k] = NAN
+        held[:, :3][np.isnan(held[:, 3:6])] = NAN  # else a row without pairs would be told by them
         held[:, 6] = table[:, k]
         rows = ~np.isnan(table[:, 3 + k])
         own += _pinball(estimator.predict_quantiles(held, LEVELS), table[:, 3 + k])[rows].sum()

@@ -26,7 +26,7 @@ from sklearn_pttf.problems import Newsvendor, PerRow, order_quantity
 
 OF_PROBLEM = (*COSTS, "limit_weights", "groups", "lower", "upper")
 MOST_FINETUNED = 2_000  # instances; more would take minutes
-FINETUNE_SECONDS = 10.0  # of each of three folds, where there are more instances
+FINETUNE_SECONDS = 30.0  # where there are more instances
 CHARGED = 2_000  # instances that the saving is told from
 ROUNDS = 4  # of held-out observations
 FEW = 100  # instances, whose saving is told too high

@@ -39,8 +39,8 @@ class _Source:
         self.frame = frame
 
     def check_columns(self, **parameters):
-        """Refuse columns that the frame lacks, or has twice."""
-        columns = list(self.frame.columns)
+        """Refuse columns that the frame lacks, or has twice, and one that plays two roles."""
+        columns, roles = list(self.frame.columns), {}
         for parameter, name in parameters.items():
             needless = parameter in ("time", "price") and name is None
             if columns.count(name) != 1 and not needless:
@@ -48,6 +48,12 @@ class _Source:
                     f"{parameter}={name!r} is the name of {columns.count(name)} columns of the "
                     f"frame; it must be the name of one of {', '.join(map(repr, columns))}."
                 )
+            if not needless and name in roles:
+                raise ValueError(
+                    f"{parameter}={name!r} is {roles[name]} too; every role needs a column of its "
+                    "own."
+                )
+            roles[name] = parameter
 
 
 class _PandasSource(_Source):

@@ -27,14 +27,15 @@ class AutoFinetune(BaseEstimator):
     A hint is a p-value below 24 over the number of rows (0.8 of 30 rows or fewer, 0.24 of 100, as a
     test of few rows cannot tell) in Neyman's smooth test of the probability integral transforms of
     held-out observations; ``finetune_report_["prior_conflict"]`` is that p-value, around 0.8 where
-    the law is right. Where such a law costs clearly more than what moments of the rows say, that is
-    where training starts. Whether what was trained is used, its cost on rows that it was not
-    trained on says.
+    the law is right. On later outcomes ``y`` such p-values are even between 0 and 1, and their
+    power of 0.4 is what counts. Where such a law costs clearly more than what moments of the rows
+    say, that is where training starts. Whether what was trained is used, its cost on rows that it
+    was not trained on says.
 
     Parameters
     ----------
     max_seconds : float, default=None
-        Time after which no further epoch of a fold begins, in seconds. None: no limit.
+        Time for training, in seconds: no further epoch begins after it. None: no limit.
 
     baselines : bool, default=True
         Whether a classical baseline may be used instead, where it is cheaper.
@@ -69,7 +70,8 @@ class AutoFinetune(BaseEstimator):
         n_rows : int
 
         conflict : float
-            p-value of the pretrained law on held-out observations.
+            p-value of the pretrained law on held-out observations, or 0.4th power of that on later
+            outcomes.
 
         moments_are_cheaper : bool, default=False
             Whether the network costs clearly less if its last layer forgets what was learned.

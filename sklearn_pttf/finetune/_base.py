@@ -165,6 +165,12 @@ class _StopInTime(Callback):
             raise KeyboardInterrupt
 
 
+def _named(k, callback):
+    """A callback of the user's, with a name that none of ours has."""
+    name, callback = callback if isinstance(callback, tuple) else (k, callback)
+    return f"own_{name}", callback
+
+
 class FinetuneStrategy(BaseEstimator, ABC):
     """What of a pretrained network is trained on real rows, and how.
 
@@ -196,10 +202,13 @@ class FinetuneStrategy(BaseEstimator, ABC):
         Most rows that are read together; more are split at random in every epoch.
 
     max_seconds : float or None
-        Time after which no further epoch of a fold begins, in seconds. None: no limit.
+        Time for training, in seconds: no further epoch begins after it. Each of the folds that are
+        left has an equal part of what is left. None: no limit.
 
     callbacks : list of skorch callbacks or None
-        Handed on to skorch.
+        Handed on to skorch as they are, in every fold: callbacks, their classes, or pairs of a name
+        and one of these. They may end a fold's training at the end of an epoch, as skorch's
+        ``EarlyStopping`` does.
 
     baselines : bool
         Whether a classical baseline may be used instead, where it is cheaper.
@@ -320,12 +329,26 @@ class FinetuneStrategy(BaseEstimator, ABC):
                 networks[epoch] = self.finish(network).eval()
         return networks[best.epoch_[1]], networks[best.epoch_[0]]
 
+    def _validate_params(self):
+        super()._validate_params()
+        for given in self.callbacks or []:
+            named = isinstance(given, tuple) and len(given) == 2 and isinstance(given[0], str)
+            callback = given[1] if named else given
+            kind = callback if isinstance(callback, type) else type(callback)
+            if not issubclass(kind, Callback):
+                raise ValueError(
+                    "callbacks must be a list of skorch callbacks, or of pairs of a name and one; "
+                    f"got {given!r} in it."
+                )
+
     def _was_interrupted(self, net):
         """Whether it was the user who ended training, which skorch takes for an early stop."""
+        if "valid_loss" not in net.history[-1]:
+            return True  # in the middle of an epoch
         named = dict(net.callbacks_)
         in_time = "time" not in named or time.monotonic() < named["time"].end_
         waiting = named["stop"].misses_ < self.patience
-        more = len(net.history) <= self.max_epochs or "valid_loss" not in net.history[-1]
+        more = len(net.history) <= self.max_epochs
         return not self.callbacks and in_time and waiting and more
 
     def _net(self, network, problem, device):
@@ -335,7 +358,7 @@ class FinetuneStrategy(BaseEstimator, ABC):
             ("clip", GradientNormClipping(CLIP)),
             ("mean", _Averaging(self._averaging)),
             ("halves", _BestByHalf()),
-            *((f"own{k}", callback) for k, callback in enumerate(self.callbacks or [])),
+            *(_named(k, callback) for k, callback in enumerate(self.callbacks or [])),
             ("stop", stop),
         ]
         if self.max_seconds is not None:

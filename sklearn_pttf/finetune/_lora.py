@@ -60,7 +60,7 @@ class LoRAFinetune(FinetuneStrategy):
         Most rows that are read together; more are split at random in every epoch.
 
     max_seconds : float, default=None
-        Time after which no further epoch of a fold begins, in seconds. None: no limit.
+        Time for training, in seconds: no further epoch begins after it. None: no limit.
 
     callbacks : list of skorch callbacks, default=None
         Handed on to skorch.

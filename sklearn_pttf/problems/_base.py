@@ -307,22 +307,26 @@ class DecisionProblem(BaseEstimator, ABC):
         """What `risk` makes of the cost of every row's decision; ndarray of shape (n,)."""
         return self._risk(decision, law, portfolio.costs)
 
-    def _risk(self, decision, law, costs):
-        if self.risk == "mean":
+    def _risk(self, decision, law, costs, risk=None):
+        asked = self.risk if risk is None else risk
+        if asked == "mean":
             return law.expected(lambda outcomes: self._charged(decision, outcomes, costs), decision)
-        risk, atomic = np.empty(len(law)), law.atomic()
+        found, atomic = np.empty(len(law)), law.atomic()
         for discrete in (True, False):
             rows = np.flatnonzero(atomic == discrete)
             if len(rows):
                 part, own = law.take(rows), {name: value[rows] for name, value in costs.items()}
-                outcomes, weights = self._cases(part, decision[rows], discrete)
+                outcomes, weights = self._cases(
+                    part, decision[rows], discrete or asked[0] == "cvar"
+                )
                 charged = self._charged(decision[rows], outcomes, own)
-                risk[rows] = risk_of_costs(self.risk, charged, weights)
-        return risk
+                found[rows] = risk_of_costs(asked, charged, weights)
+        return found
 
-    def _cases(self, law, decision, discrete):
+    @staticmethod
+    def _cases(law, decision, nodes):
         """Outcomes and weights that risk is taken over; many even ones for a smooth quantile."""
-        if discrete or self.risk[0] != "quantile":
+        if nodes:
             return law.nodes(decision)
         outcomes = law.quantile((np.arange(N_CASES) + 0.5)[None, :] / N_CASES)
         return outcomes, np.full(outcomes.shape, 1 / N_CASES)
@@ -502,6 +506,37 @@ class DecisionProblem(BaseEstimator, ABC):
             NaN where a row has no outcome.
         """
         return self.hindsight_cost(self.solve(law, portfolio), outcomes, portfolio.costs)
+
+    def charge_with_risk(self, law, portfolio, outcomes):
+        """What laws are compared by; as `charge`, but so that decisions may be cautious.
+
+        With a ``risk`` at level ``a`` every outcome is charged ``v + max(cost - v, 0) / (1 - a)``,
+        where ``v`` is the law's quantile of the cost: what a right law makes least is the mean cost
+        of the worst cases. For a quantile of the cost, which no such score has, that stands in.
+
+        Parameters
+        ----------
+        law : PredictiveDistribution
+
+        portfolio : Portfolio
+
+        outcomes : ndarray of shape (n, m)
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            NaN where a row has no outcome.
+        """
+        if self.risk == "mean":
+            return self.charge(law, portfolio, outcomes)
+        decision, level = self.solve(law, portfolio), self.risk[1]
+        within = self._risk(decision, law, portfolio.costs, ("quantile", level))[:, None]
+        outcomes = self.totals(outcomes)
+        costs = self._charged(decision, outcomes, portfolio.costs)
+        seen = ~np.isnan(outcomes)
+        charged = np.where(seen, within + np.maximum(costs - within, 0) / (1 - level), 0.0)
+        n_seen = seen.sum(axis=1)
+        return np.where(n_seen > 0, charged.sum(axis=1) / np.maximum(n_seen, 1), np.nan)
 
     def reference_law(self, portfolio, pooled):
         """The law that `score` compares with: the row's own outcomes (SAA).

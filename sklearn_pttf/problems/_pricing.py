@@ -16,7 +16,9 @@ from sklearn_pttf._validation import (
 from sklearn_pttf.problems._base import DecisionProblem
 
 N_PRICES = 33  # of the grid that is searched first
-N_REFINED = 7  # between the neighbours of the best, twice
+N_REFINED = 7  # between the neighbours of the best, until they are close
+CLOSE = 1e-3  # a step, as a share of the price, over what is earned of it
+LEAST_MARGIN = 0.02  # of a price, for that
 USUAL_CHANGE = 1.5  # times the usual price, and one over it: bounds where none are given
 LEVELS = np.arange(1, 20) / 20  # at which the law of demand is charged
 CHANGE = 1e-3  # of log price, for the slope of demand
@@ -29,11 +31,12 @@ class Pricing(DecisionProblem):
     greatest, where demand is the expected one given all evidence. Rows tell each other how demand
     falls with price [1]_.
 
-    ``decide(X, return_info=True)`` gives, a row each, ``expected_profit``, the ``elasticity`` of
-    demand at the price, negative where demand falls, ``prices`` and ``profits``, the curve of
-    expected profit over the prices that were searched, and ``extrapolates``: whether the price is
-    lower or higher than any that a row of `fit` has had, or more than twice as far from the row's
-    usual price as any row's.
+    ``decide(X, return_info=True)`` gives, a row each, ``expected_profit`` (``expected_cost`` is
+    minus that), the ``mean`` of demand at the price and its ``elasticity``, negative where demand
+    falls, ``prices`` and ``profits``, the curve of expected profit between the bounds at prices in
+    equal ratios, and ``extrapolates``: whether the price is lower or higher than any that a row of
+    `fit` has had, or more than twice as far from the row's usual price as any row's. Such a price
+    rests on the shape of a curve where nobody has looked: narrow bounds are the remedy.
 
     Parameters
     ----------
@@ -41,8 +44,8 @@ class Pricing(DecisionProblem):
         Columns that hold past prices, above 0.
 
     demands : list of str or int
-        Columns that hold the demand at these prices, in the same order. A pair whose demand is
-        missing says nothing.
+        Columns that hold the demand at these prices, in the same order. A price without demand
+        says nothing, but what is usual for a row that has no pair.
 
     unit_cost : float, str or Column, default=0.0
         What a unit costs, in money. Above the upper bound every sale loses money: the decision is
@@ -50,7 +53,8 @@ class Pricing(DecisionProblem):
 
     bounds : tuple of (float, str, Column or None), default=None
         Lowest and highest price that may be set. None, or a missing cell: two thirds, and one and a
-        half, of the row's usual price, which is the geometric mean of its past ones.
+        half, of the row's usual price, which is the geometric mean of its past ones, else the
+        posted one.
 
     posted : str or Column, default=None
         Column of the price at which the next outcome is made: that of `predict`, and of ``y`` in
@@ -177,13 +181,17 @@ class Pricing(DecisionProblem):
                 "prices must not be missing where demand is not; got demand without a price in "
                 f"{describe_rows(rows, values)}."
             )
-        prices = np.where(portfolio.mask, prices, np.nan)
         posted = None
         if self.posted is not None:
             posted = row_values(self.posted, X, names, "posted")
             _refuse_prices(posted[:, None], "posted")
-        portfolio = replace(portfolio, prices=prices, posted=posted)
-        return portfolio.with_constraints(self._read_bounds(X, names, portfolio))
+        alone = ~portfolio.mask.any(axis=1) & ~np.isnan(prices).all(axis=1)
+        named = replace(portfolio, prices=prices, posted=posted)
+        paired = replace(named, prices=np.where(portfolio.mask, prices, np.nan))
+        if alone.any():
+            usual = np.where(alone, named.usual_prices(), paired.usual_prices())
+            paired = replace(paired, usual=usual)
+        return paired.with_constraints(self._read_bounds(X, names, paired))
 
     def read_constraints(self, X, names=None):
         return {}
@@ -202,7 +210,8 @@ class Pricing(DecisionProblem):
         if (low > high).any():
             pairs = np.stack([low, high], axis=1)
             raise ValueError(
-                f"bounds must not cross; got (low, high) {describe_rows(low > high, pairs)}."
+                "bounds must not cross (one that is not given is two thirds of the usual price, or "
+                f"one and a half of it); got (low, high) {describe_rows(low > high, pairs)}."
             )
         return {"low": low, "high": high}
 
@@ -258,24 +267,25 @@ class Pricing(DecisionProblem):
         low, high = grid[:, :1], grid[:, -1:]
         at, rows = profits.argmax(axis=1), np.arange(len(portfolio))
         best, most = grid[rows, at], profits[rows, at]
-        width = (high - low)[:, 0] / (N_PRICES - 1)
-        for _ in range(2):
-            inner = best[:, None] + width[:, None] * np.linspace(-1, 1, N_REFINED + 2)[1:-1]
+        step = np.log(high / low)[:, 0] / (N_PRICES - 1)
+        cost = portfolio.costs["unit_cost"]
+        while (far := step > CLOSE * np.clip(np.abs(1 - cost / best), LEAST_MARGIN, 1)).any():
+            inner = best[:, None] * np.exp(np.outer(step, np.linspace(-1, 1, N_REFINED + 2)[1:-1]))
             inner = np.clip(inner, low, high)
             found = self._profits(law, inner, portfolio)
             k = found.argmax(axis=1)
-            better = found[rows, k] > most + 1e-12 * np.abs(most)
+            better = far & (found[rows, k] > most + 1e-12 * np.abs(most))
             best = np.where(better, inner[rows, k], best)
             most = np.where(better, found[rows, k], most)
-            width = 2 * width / (N_REFINED + 1)
-        loses = portfolio.costs["unit_cost"] > high[:, 0]
+            step = 2 * step / (N_REFINED + 1)
+        loses = cost > high[:, 0]
         return np.where(loses, high[:, 0], best), {}
 
     def _on_grid(self, law, portfolio):
-        """Even prices between the bounds, and what each is expected to earn; ``(n, k)`` each."""
+        """Prices from bound to bound in equal ratios, and what each earns; ``(n, k)`` each."""
         low, high = self._checked_bounds(portfolio)
-        grid = low[:, None] + (high - low)[:, None] * np.linspace(0, 1, N_PRICES)
-        grid[:, -1] = high
+        grid = np.geomspace(low, high, N_PRICES, axis=1)
+        grid = np.clip(grid, low[:, None], high[:, None])  # of rounding
         return grid, self._profits(law, grid, portfolio)
 
     @staticmethod
@@ -289,8 +299,8 @@ class Pricing(DecisionProblem):
         unknown = np.isnan(low) | np.isnan(high)
         if unknown.any():
             raise ValueError(
-                "bounds must be given for a row without a past or posted price; got none in "
-                f"{describe_rows(unknown, low)}."
+                "bounds must be given for rows without a past or posted price; got none in "
+                f"{describe_rows(unknown, np.where(np.isnan(low), 'no low', 'no high'))}."
             )
         return low, high
 
