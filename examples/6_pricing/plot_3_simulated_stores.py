@@ -99,8 +99,8 @@ print(f"off by {np.abs(pdt.predict(X) - first).mean():.1f} of {first.mean():.1f}
 print(f"score in the next week: {pdt.score(X, first):.2f}")
 
 # %%
-# From two weeks to forty
-# -----------------------
+# From two weeks to thirty-two
+# ----------------------------
 # Two such chains. For each number of weeks the methods predict demand in four later weeks, at
 # their prices, and set prices. Who knows the true law of every row has a pinball loss too, since
 # weeks are good and bad; the others are charged for what is above

@@ -264,11 +264,16 @@ class Pricing(DecisionProblem):
 
     def solve_with_info(self, law, portfolio):
         grid, profits = self._on_grid(law, portfolio)
-        low, high = grid[:, :1], grid[:, -1:]
+        cost, high = portfolio.costs["unit_cost"], portfolio.constraints["high"]
+        best = self._refined(law, portfolio, grid, profits)
+        return np.where(cost > high, high, best), {}
+
+    def _refined(self, law, portfolio, grid, profits):
+        """Prices between those of a grid that earn most; ndarray of shape (n,)."""
+        low, high, cost = grid[:, :1], grid[:, -1:], portfolio.costs["unit_cost"]
         at, rows = profits.argmax(axis=1), np.arange(len(portfolio))
         best, most = grid[rows, at], profits[rows, at]
         step = np.log(high / low)[:, 0] / (N_PRICES - 1)
-        cost = portfolio.costs["unit_cost"]
         while (far := step > CLOSE * np.clip(np.abs(1 - cost / best), LEAST_MARGIN, 1)).any():
             inner = best[:, None] * np.exp(np.outer(step, np.linspace(-1, 1, N_REFINED + 2)[1:-1]))
             inner = np.clip(inner, low, high)
@@ -278,8 +283,7 @@ class Pricing(DecisionProblem):
             best = np.where(better, inner[rows, k], best)
             most = np.where(better, found[rows, k], most)
             step = 2 * step / (N_REFINED + 1)
-        loses = cost > high[:, 0]
-        return np.where(loses, high[:, 0], best), {}
+        return best
 
     def _on_grid(self, law, portfolio):
         """Prices from bound to bound in equal ratios, and what each earns; ``(n, k)`` each."""
