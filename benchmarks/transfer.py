@@ -56,13 +56,13 @@ from common import (
     costs_by_ratio,
     draw_rows,
     make_parser,
-    mean_of_few,
     network,
     ratio_of_few,
     read_table,
     verdict,
     write_csv,
 )
+from scipy import stats
 from sklearn.model_selection import GridSearchCV
 from tqdm import tqdm
 
@@ -364,14 +364,27 @@ def print_economies(results):
 def print_against_size(title, values):
     """Means of values of draws, one a size, and their slope in log N with its half width."""
     row = "".join(f"  N={N} {value.mean():.2f}" for N, value in values.items())
-    shared = min(map(len, values.values()))  # the first seeds are those of all sizes
-    table = np.array([value[:shared] for value in values.values()])
     slope = half = np.nan
     if len(values) > 1:
-        slope, half = mean_of_few(np.polyfit(np.log(list(values)), table, 1)[0])
+        slope, half = slope_of_few(np.log(list(values)), list(values.values()))
         row += f"  slope {slope:.2f} +- {half:.2f} a unit of log N"
     print(f"{title}{row}")
     return slope, half
+
+
+def slope_of_few(x, groups):
+    """Slope of groups' means on x, with half of its 95 % interval.
+
+    Draws of one group have nothing to do with those of another, and there may be more of them
+    (Welch and Satterthwaite's degrees of freedom).
+    """
+    away = x - x.mean()
+    weights = away / (away**2).sum()
+    parts = weights**2 * [values.var(ddof=1) / len(values) for values in groups]
+    freedom = [len(values) - 1 for values in groups]
+    freedom = parts.sum() ** 2 / (parts**2 / freedom).sum()
+    slope = weights @ [values.mean() for values in groups]
+    return slope, stats.t.ppf(0.975, freedom) * np.sqrt(parts.sum())
 
 
 def print_removed(by_method, N):
