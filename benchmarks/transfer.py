@@ -2,8 +2,8 @@
 
 ::
 
-    python benchmarks/transfer.py --jobs 2                                # 7 hours of one core
-    python benchmarks/transfer.py --methods bayes pretrained auto         # 2 hours: no scratch
+    python benchmarks/transfer.py --jobs 2                                # 3 hours of one core
+    python benchmarks/transfer.py --methods bayes pretrained auto         # 1 hour: no scratch
     python benchmarks/transfer.py --part real TABLE.csv [TABLE.csv ...]   # 1 hour
     python benchmarks/transfer.py --part other-levels                     # 1 hour
     python benchmarks/transfer.py --part cost                             # 20 minutes
