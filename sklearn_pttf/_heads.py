@@ -13,7 +13,7 @@ import sklearn_pttf._count_units as counted
 import sklearn_pttf._real_units as real
 from sklearn_pttf._mixing import Mixing, mixing_quantiles
 from sklearn_pttf._price_features import N_QUERY_FEATURES, query_features
-from sklearn_pttf._price_units import log_common_curve, query_positions
+from sklearn_pttf._price_units import log_common_curve, query_positions, reach_of
 from sklearn_pttf._units import (
     excess_log_noise,
     level_credibility,
@@ -42,7 +42,7 @@ class NetworkOutput(NamedTuple):
     middle: torch.Tensor = None  # (B, N): what an outcome is far from, if far out; None: location
     of_mean: "NetworkOutput" = None  # the law of the row's mean, where the network has one
     curve: torch.Tensor = None  # (B, N, G): mean outcome at candidate prices, where asked for
-    mean: torch.Tensor = None  # (B, N): mean of the law, where squared error is trained on it
+    mean: torch.Tensor = None  # (B, N): mean of the law, where it is known beside the quantiles
     mean_doubt: torch.Tensor = None  # (B, N): of the mean by one who knows more; evidence only
 
     def outcome_quantiles(self):
@@ -158,11 +158,11 @@ class DemandHead(Head):
         facts = row_facts(rows, units)
         return self._output(self.mlp(self.norm(states)), facts, units)
 
-    def _output(self, numbers, facts, units, log_curve=None, doubt=0.0):
+    def _output(self, numbers, facts, units, log_curve=None, doubt=0.0, factor=None):
         """`NetworkOutput` from what the network and the rows themselves say.
 
-        ``log_curve`` is the log of what the level is multiplied by, and ``doubt`` the standard
-        deviation of that.
+        ``log_curve`` is the log of what the level is multiplied by, ``doubt`` the standard
+        deviation of that, and ``factor`` what the whole law is multiplied by.
         """
         log_curve = torch.zeros_like(facts.level) if log_curve is None else log_curve
         level = facts.level * log_curve.detach().exp()
@@ -170,11 +170,18 @@ class DemandHead(Head):
         typical = (units.noise**2 + doubt**2).sqrt() * (level + 0.1) + 0.3 * grain
         by_noise = units.noise * (level + 0.1)
         zero_width = torch.where(grain > 0, grain, ZERO_WIDTH * by_noise)
-        quantiles = self._quantiles(numbers, facts, units, zero_width, log_curve)
+        others, share = self._mixture(numbers, facts, units, log_curve)
+        quantiles, mean = self._law(others, share, zero_width, grain, factor)
         origin = torch.zeros_like(units.scale)
-        return NetworkOutput(quantiles, origin, units.scale, grain, typical, zero_width)
+        around = (origin, units.scale, grain, typical, zero_width)
+        return NetworkOutput(quantiles, *around, mean=mean)
 
-    def _quantiles(self, numbers, facts, units, zero_width, log_curve):
+    def _law(self, others, share, zero_width, grain, factor):
+        """Quantiles of the mixture, and its mean where that is needed."""
+        return self._with_zeros(others, share.unsqueeze(-1), zero_width.unsqueeze(-1)), None
+
+    def _mixture(self, numbers, facts, units, log_curve):
+        """Quantiles of what is above zero, and the share of zeros beside that."""
         own, rises = numbers.split([self.N_NUMBERS, self.n_knots - 1], dim=-1)  # (B, N, ...)
         trust_level, trust_noise, shift, stretch, base, zeros, trust_zeros = own.unbind(-1)
         share = self._zero_share(facts, units, zeros, trust_zeros)
@@ -186,8 +193,7 @@ class DemandHead(Head):
         unit = location * row_noise(units, location)
         grain = units.whole / units.scale  # a whole number stands for what is up to one below it
         unit, centre = (unit**2 + grain**2 / 12).sqrt(), location - grain / 2
-        quantiles = centre.unsqueeze(-1) + unit.unsqueeze(-1) * standard  # (B, N, K)
-        return self._with_zeros(quantiles, share.unsqueeze(-1), zero_width.unsqueeze(-1))
+        return centre.unsqueeze(-1) + unit.unsqueeze(-1) * standard, share  # (B, N, K), (B, N)
 
     @staticmethod
     def _zero_share(facts, units, zeros, trust):
@@ -270,15 +276,27 @@ class PriceHead(DemandHead):
         if candidates is None:
             return output
         at_candidates = self._at(candidates, states, facts, rows, units)
-        return output._replace(curve=self.mean_of(at_candidates).unflatten(1, candidates.shape[1:]))
+        curve = (at_candidates.scale * at_candidates.mean).unflatten(1, candidates.shape[1:])
+        return output._replace(curve=curve)
 
-    def mean_of(self, output):
-        """Mean outcome of every law, in units of the outcome; ``(B, N)``."""
-        scale, grain = output.scale, output.grain
-        return scale * (output.quantiles.clamp_min(0) @ self.mean_weights.to(scale) + grain / 2)
+    def _law(self, others, share, zero_width, grain, factor):
+        """As those of demand, of so many times the demand, and the mean.
+
+        The mean is that of the mixture itself, not of what knots make of it: zeros pass from knot
+        to knot, which would make it jump.
+        """
+        grain, share = grain.unsqueeze(-1), share.unsqueeze(-1)
+        others = factor.unsqueeze(-1) * (others + grain) - grain
+        quantiles = self._with_zeros(others, share, zero_width.unsqueeze(-1))
+        # a whole number above 0 is by half of its width above the mean of what stands for it
+        above = others.clamp_min(0)
+        part = (above / grain.clamp_min(1e-9)).clamp_max(1)  # of the way to the first of them
+        values = (1 - share) * (above + grain * (2 * part - 1.5 * part**2))
+        return quantiles, values @ self.mean_weights.to(values.dtype)
 
     def _at(self, prices, states, facts, rows, units):
-        x = query_positions(prices, rows)
+        asked = query_positions(prices, rows)
+        x = asked.clamp(*reach_of(rows))
         own, common = rows.log_curve(x), log_common_curve(x, units)
         first, _, last = self.mlp
         hidden = first(states).unsqueeze(-2)  # (B, N, 1, 2d)
@@ -289,10 +307,14 @@ class PriceHead(DemandHead):
         numbers = torch.where(self.of_row, last(of_row), last(at_price)).flatten(1, 2)
         tilt, bend, twist, share = self.slopes(of_row).unbind(-1)
         curve = torch.lerp(own, common, share.sigmoid())
-        log_curve = (curve + x * (tilt + x * (bend + x * twist))).clamp(-9, 9).flatten(1)
+        log_curve = (curve + x * (tilt + x * (bend + x * twist))).clamp(-9, 9)
+        # beyond reach the mean elasticity is what it is within
+        beyond = asked != x
+        slope = (log_curve / torch.where(beyond, x, 1.0)).clamp_max(0)
+        factor = torch.where(beyond, slope * (asked - x), 0.0).clamp(-60, 9).exp().flatten(1)
         doubt = (rows.slope_doubt().unsqueeze(-1) * x).flatten(1)
-        facts = facts.repeated(x.shape[-1])
-        output = self._output(numbers, facts, units, log_curve, doubt)
+        facts, log_curve = facts.repeated(x.shape[-1]), log_curve.flatten(1)
+        output = self._output(numbers, facts, units, log_curve, doubt, factor)
         return output._replace(middle=facts.level * log_curve.detach().exp())
 
 

@@ -89,11 +89,11 @@ def predict_law(network, context, portfolio, of_mean=False):
         return predict_laws_at(network, context, portfolio, portfolio.posted_prices()[:, None])
     real = network.config.outcomes == "real"
 
-    def quantiles_of(chunk):
+    def output_of(chunk):
         output = network.predict_rows(chunk, context)
-        return (output.of_mean if of_mean else output).outcome_quantiles()[0]
+        return output.of_mean if of_mean else output
 
-    quantiles = _in_chunks(quantiles_of, network, portfolio)
+    quantiles, _ = _in_chunks(output_of, network, portfolio)
     integer = portfolio.integer and not of_mean
     if integer and real:
         quantiles = quantiles - 0.5  # a grid of whole numbers rounds up
@@ -109,33 +109,37 @@ def predict_laws_at(network, context, portfolio, prices):
     usual = float(context.units.price_centre.exp())
     prices = np.where(np.isnan(prices), usual, prices)
 
-    def quantiles_of(chunk):
+    def output_of(chunk):
         *evidence, asked = chunk
-        output = network.predict_rows(evidence, context, queries=asked.unsqueeze(0))
-        return output.outcome_quantiles()[0]
+        return network.predict_rows(evidence, context, queries=asked.unsqueeze(0))
 
-    quantiles = _in_chunks(quantiles_of, network, portfolio, prices)
-    return QuantileGrid(quantiles, network.config.levels, portfolio.integer)
+    quantiles, means = _in_chunks(output_of, network, portfolio, prices)
+    return QuantileGrid(quantiles, network.config.levels, portfolio.integer, means=means)
 
 
-def _in_chunks(quantiles_of, network, portfolio, asked=None):
-    """Quantiles of all rows, which ``quantiles_of`` gives a chunk at a time; ``(n, K)``."""
+def _in_chunks(output_of, network, portfolio, asked=None):
+    """Quantiles and means of all laws, of which ``output_of`` gives a chunk; (n, K) and (n,)."""
     _check_kind(network, portfolio)
     device = next(network.parameters()).device
 
     @torch.inference_mode()
     def in_numpy(chunk):
-        return quantiles_of(chunk).cpu().numpy()
+        output = output_of(chunk)
+        mean = (
+            torch.zeros(()) if output.mean is None else output.location + output.scale * output.mean
+        )
+        return output.outcome_quantiles()[0].cpu().numpy(), mean.flatten().cpu().numpy()
 
     chunks = list(_chunks(portfolio, device, asked))
     with single_threaded() as n_threads:
         if len(chunks) == 1:
-            quantiles = [in_numpy(chunks[0])]
+            done = [in_numpy(chunks[0])]
         else:
             with ThreadPoolExecutor(n_threads) as pool:
-                quantiles = list(pool.map(in_numpy, chunks))
+                done = list(pool.map(in_numpy, chunks))
+    quantiles, means = (np.concatenate(parts) for parts in zip(*done, strict=True))
     # cumulated sums of positive steps may still repeat or, by rounding, step back
-    return np.maximum.accumulate(np.concatenate(quantiles), axis=1)
+    return np.maximum.accumulate(quantiles, axis=1), means
 
 
 def context_arrays(context):

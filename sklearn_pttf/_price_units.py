@@ -11,6 +11,7 @@ pairs of price and demand each. Nothing depends on the order of pairs or of rows
 prices.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -35,6 +36,8 @@ N_STEPS = 40
 PRIOR_ROWS = 2.0  # weight, in rows, of what is taken for likely before any is seen
 LEAST_NOISE = 0.03
 TIE = 1e-6  # of misfits, relative
+REACH = 0.8  # log of a price over the usual one, beyond which elasticity stays as it is
+LEVEL_SLOPES = tuple(k / 100 for k in range(-150, 51))  # of different products, see below
 USUAL_VARIANCE, VARIANCE_SHAPE = 0.1, 0.5  # of log levels, before any are seen; weight of that
 
 PriceUnits = NamedTuple(
@@ -200,19 +203,31 @@ def _common(logs, told, mixture, between):
 def _evidence_between(pieces, levels, weights, n_rows, centre):
     """Log likelihood ratio of rows as one product at many prices, by its curve; (B, N_CURVES).
 
-    Log levels, taken along the curve to one price, are normal around one mean; or else they are as
-    they stand, whatever the price. Their variance is integrated out.
+    Log levels, taken along the curve to one price, are normal around one mean; or else they are
+    those of different products, and follow a line in the usual price, as dear ones sell less. All
+    slopes of ``LEVEL_SLOPES`` are equally likely. The variance is integrated out.
     """
-    sums = [0.0, 0.0]  # of residuals and of their squares; (B, 1 + N_CURVES)
+    sums = {}
     for pairs, level, w in zip(pieces, levels, weights, strict=True):
-        along = log_curves((pairs.usual - centre).clamp(-FARTHEST, FARTHEST))
-        residuals = level.unsqueeze(-1) - torch.cat([torch.zeros_like(along[..., :1]), along], -1)
-        for power in (1, 2):
-            sums[power - 1] += (residuals**power * w.unsqueeze(-1)).sum(-2)
-    squares = (sums[1] - sums[0] ** 2 / n_rows.clamp_min(1)).clamp_min(0)
-    shape = (n_rows - 1).clamp_min(0) / 2 + VARIANCE_SHAPE
-    logs = -shape * (squares / 2 + VARIANCE_SHAPE * USUAL_VARIANCE).log()
-    return logs[:, 1:] - logs[:, :1]
+        usual = (pairs.usual - centre).unsqueeze(-1)  # (B, N, 1)
+        level, w = level.unsqueeze(-1), w.unsqueeze(-1)
+        along = level - log_curves(usual.squeeze(-1).clamp(-FARTHEST, FARTHEST))
+        parts = {"along": along, "along2": along**2, "level": level, "level2": level**2}
+        parts |= {"both": level * usual, "usual2": usual**2}
+        for name, part in parts.items():
+            sums[name] = sums.get(name, 0.0) + (part * w).sum(-2)
+    n_rows = n_rows.clamp_min(1)
+    slopes = sums["both"].new_tensor(LEVEL_SLOPES)
+    around = sums["level2"] - sums["level"] ** 2 / n_rows
+    apart = around - 2 * slopes * sums["both"] + slopes**2 * sums["usual2"]  # (B, n_slopes)
+    together = sums["along2"] - sums["along"] ** 2 / n_rows  # (B, N_CURVES)
+
+    def log_likelihood(squares):
+        shape = (n_rows - 1) / 2 + VARIANCE_SHAPE
+        return -shape * (squares.clamp_min(0) / 2 + VARIANCE_SHAPE * USUAL_VARIANCE).log()
+
+    of_others = log_likelihood(apart).logsumexp(-1, keepdim=True) - math.log(len(LEVEL_SLOPES))
+    return log_likelihood(together) - of_others
 
 
 def _total(values, weights):
@@ -291,7 +306,12 @@ def placed_rows(pairs, units):
 
 def query_positions(queries, rows):
     """Log of queried prices ``(B, N, Q)`` over the row's usual one."""
-    return (queries.log() - rows.usual.unsqueeze(-1)).clamp(-FARTHEST, FARTHEST)
+    return queries.log() - rows.usual.unsqueeze(-1)
+
+
+def reach_of(rows):
+    """Lowest and highest position that a network is asked about; ``(B, N, 1)`` each."""
+    return rows.low.clamp_max(-REACH).unsqueeze(-1), rows.high.clamp_min(REACH).unsqueeze(-1)
 
 
 def log_common_curve(x, units):

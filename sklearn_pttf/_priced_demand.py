@@ -92,9 +92,10 @@ def _past(random, hyper, usual, m):
     even = 1.7 * (2 * random.uniform(size, n, m) - 1)
     values = torch.where(random.uniform(size, 1, 1) < 0.5, values, even)
     chosen = (random.uniform(size, n, m) * n_values).floor().long().clamp_max(m - 1)
-    single = hyper["one_price"][:, None, None]
+    share = torch.where(hyper["mixed_prices"] > 0, random.uniform(size), 0.0)
+    share = torch.maximum(share, hyper["one_price"])[:, None, None]
     away = hyper["price_range"][:, None, None] * values.gather(-1, chosen)
-    return column(usual) + torch.where(single > 0, 0.0, away)
+    return column(usual) + torch.where(random.uniform(size, n, 1) < share, 0.0, away)
 
 
 def draw_priced_portfolios(
@@ -107,8 +108,9 @@ def draw_priced_portfolios(
     hyper : dict of str to Tensor of shape (B,)
         What `PricingPrior` draws a portfolio: that of `draw_portfolios`, and ``elasticity``,
         ``elasticity_spread``, ``elasticity_family``, ``level_correlation``, ``curve_family``,
-        ``saturation``, ``price``, ``price_spread``, ``price_shift``, ``price_range``, ``n_prices``,
-        ``one_price``, ``endogeneity``, ``cost_share``.
+        ``saturation``, ``price``, ``price_spread``, ``level_slope``, ``price_shift``,
+        ``price_range``, ``n_prices``, ``one_price``, ``mixed_prices``, ``endogeneity``,
+        ``cost_share``.
 
     n_instances, n_observations, n_outcomes : int
         Rows, pairs of price and demand, and later outcomes at every posted price.
@@ -131,9 +133,9 @@ def draw_priced_portfolios(
     size, n = len(hyper["level"]), n_instances
     mean, noise = draw_instances(random, hyper, n)
     elasticity = _elasticities(random, hyper, mean)
-    reference = column(hyper["price"].log()) + column(hyper["price_spread"]) * random.normal(
-        size, n
-    )
+    dearer = column(hyper["price_spread"]) * random.normal(size, n)
+    reference = column(hyper["price"].log()) + dearer
+    mean = mean * column((column(hyper["level_slope"]) * dearer).exp())
     usual = _usual(random, hyper, n).clamp(-FARTHEST / 2, FARTHEST / 2)
     past = _past(random, hyper, usual, n_observations + n_posted)
     past, like_past = past[..., :n_observations], past[..., n_observations:]

@@ -28,6 +28,7 @@ RANGES = {
     "saturation": RangeRule(0.01, 0.99),
     "price": RangeRule(1e-6, 1e9, log=True),
     "price_spread": RangeRule(0.0, 3.0),
+    "level_slope": RangeRule(-5.0, 5.0),
     "price_shift": RangeRule(0.0, 1.0),
     "price_range": RangeRule(0.0, 1.0, log=True),
     "n_prices": RangeRule(1, 1000, log=True),
@@ -35,7 +36,7 @@ RANGES = {
     "cost_share": RangeRule(0.0, 5.0),
 }
 FAMILIES = {"curve_families": CURVE_FAMILIES, "elasticity_families": ELASTICITY_FAMILIES}
-SHARES = ("one_price_share", "one_scale_share", "endogenous_share")
+SHARES = ("one_price_share", "mixed_price_share", "one_scale_share", "endogenous_share")
 
 
 class CurveHyperPrior(HyperPrior):
@@ -48,6 +49,7 @@ class CurveHyperPrior(HyperPrior):
     def _settle(self, hyper, happens):
         hyper["n_prices"] = np.rint(hyper["n_prices"])
         hyper["one_price"] = happens["one_price_share"]
+        hyper["mixed_prices"] = happens["mixed_price_share"]
         hyper["price_spread"] = hyper["price_spread"] * ~happens["one_scale_share"]
         hyper["price_shift"] = hyper["price_shift"] * happens["one_scale_share"]
         hyper["endogeneity"] = hyper["endogeneity"] * happens["endogenous_share"]
@@ -118,6 +120,10 @@ class PricingPrior(PriorDraws, BaseEstimator):
     one_scale_share : float, default=0.5
         Share of the portfolios with one reference price, as of one product in many stores.
 
+    level_slope : range, default=(-1.5, 0.5)
+        Slope of the instances' log means on their log reference prices, where they have one each:
+        dear products sell less, which says nothing of what a change of price would do.
+
     price_shift : range, default=(0.0, 0.3)
         Standard deviation of log usual prices around the reference price, where that is one for
         all instances; where they have one each it is their usual price.
@@ -130,6 +136,10 @@ class PricingPrior(PriorDraws, BaseEstimator):
 
     one_price_share : float, default=0.12
         Share of the portfolios in which every instance has had one price.
+
+    mixed_price_share : float, default=0.25
+        Share of the portfolios, of the others, in which some instances have had one price only; how
+        many of them is even between none and all.
 
     endogeneity : range, default=(-0.5, 0.8)
         By how much log past prices went with what was known of log demand beforehand, where they
@@ -189,10 +199,12 @@ class PricingPrior(PriorDraws, BaseEstimator):
         price=(0.5, 200.0),
         price_spread=(0.0, 1.0),
         one_scale_share=0.5,
+        level_slope=(-1.5, 0.5),
         price_shift=(0.0, 0.3),
         price_range=(0.02, 0.4),
         n_prices=(2, 20),
         one_price_share=0.12,
+        mixed_price_share=0.25,
         endogeneity=(-0.5, 0.8),
         endogenous_share=0.1,
         cost_share=(0.0, 0.9),
@@ -208,10 +220,12 @@ class PricingPrior(PriorDraws, BaseEstimator):
         self.price = price
         self.price_spread = price_spread
         self.one_scale_share = one_scale_share
+        self.level_slope = level_slope
         self.price_shift = price_shift
         self.price_range = price_range
         self.n_prices = n_prices
         self.one_price_share = one_price_share
+        self.mixed_price_share = mixed_price_share
         self.endogeneity = endogeneity
         self.endogenous_share = endogenous_share
         self.cost_share = cost_share

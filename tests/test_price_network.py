@@ -34,7 +34,14 @@ from sklearn_pttf._laws import QuantileGrid
 from sklearn_pttf._loss import MOST_LOST, lost_profit
 from sklearn_pttf._network import DecisionNetwork, NetworkConfig
 from sklearn_pttf._network_use import encode_context, predict_law, predict_laws_at
-from sklearn_pttf._price_units import log_common_curve, pairs_of, placed_rows, price_units
+from sklearn_pttf._price_units import (
+    REACH,
+    _evidence_between,
+    log_common_curve,
+    pairs_of,
+    placed_rows,
+    price_units,
+)
 
 NAN = np.nan
 SMALL = NetworkConfig(
@@ -375,7 +382,7 @@ def test_one_product_at_many_prices_tells_its_elasticity():
     units = _once_each(20 * usual**-2.0 * away, 7 * usual)
     mean, log_doubt = units.common_facts[0, :2].tolist()
     slope, _ = np.polyfit(np.log(usual), np.log(usual**-2.0 * away), 1)
-    assert units.linked.item() > 3
+    assert units.linked.item() > 2
     by_chance = 0.2 / (0.2 * math.sqrt(80))
     assert math.exp(mean) == pytest.approx(-slope, abs=2 * by_chance)  # not all curves are straight
     assert math.exp(log_doubt) * math.exp(mean) == pytest.approx(by_chance, rel=0.35)
@@ -389,6 +396,40 @@ def test_many_products_at_as_many_prices_do_not():
     assert at_one_price.linked.item() == pytest.approx(0, abs=1e-9)
     for facts in zip(units.common_facts[0], at_one_price.common_facts[0], strict=True):
         assert facts[0].item() == pytest.approx(facts[1].item(), abs=0.35)
+
+
+def test_dear_products_that_sell_less_do_not():
+    """Such a line among products is no demand curve, and what few rows tell counts more."""
+    rng = np.random.default_rng(0)
+    usual, away = np.exp(0.5 * rng.normal(size=(2, 80)))
+    levels, x = 20 * away / usual, np.zeros((80, 4))
+    assert abs(_once_each(levels, usual).linked.item()) < 2
+    x[:8] = [-0.1, -0.1, 0.1, 0.1]
+    noise = 1 + 0.1 * rng.normal(size=x.shape)
+    units, _ = _units(levels[:, None] * np.exp(-4 * x) * noise, usual[:, None] * np.exp(x))
+    assert math.exp(units.common_facts[0, 0]) == pytest.approx(4, abs=0.6)
+    assert units.single_share.item() == pytest.approx(0.9)
+
+
+def test_evidence_between_rows_by_integration():
+    """Of products, over slopes and the variance, against numerical integrals; and of two curves."""
+    usual, levels = np.log([4.0, 5.0, 7.0]), np.log([30.0, 21.0, 12.0])
+    pairs = pairs_of(_one([[[30.0], [21.0], [12.0]]]), _one([[[4.0], [5.0], [7.0]]]))
+    centre = _one([[usual.mean()]])
+    weights, n_rows = [torch.ones(1, 3, dtype=torch.float64)], _one([[3.0]])
+    found = _evidence_between([pairs], [_one([levels])], weights, n_rows, centre)
+
+    def likelihood(residuals):  # the mean is flat, the variance inverse gamma
+        squares, a, b = ((residuals - residuals.mean()) ** 2).sum(), 0.5, 0.5 * 0.1
+        return integrate.quad(
+            lambda v: v ** (-1 - a - 1) * math.exp(-(squares / 2 + b) / v), 0, np.inf
+        )[0]
+
+    apart = integrate.quad(lambda s: likelihood(levels - s * usual) / 2, -1.5, 0.5)[0]
+    n = len(ELASTICITIES)
+    for k in (n + 4, n + 12):  # of constant elasticity
+        together = likelihood(levels + ELASTICITIES[k - n] * usual)
+        assert found[0, k].item() == pytest.approx(math.log(together / apart), abs=0.01)
 
 
 def test_pairs_by_hand():
@@ -532,6 +573,67 @@ def test_means_at_candidates_are_those_of_laws(whole):
     assert law.quantiles.min() > 0
     rtol = 1e-6 if not whole else 1e-3
     np.testing.assert_allclose(output.curve[0].ravel(), law.mean(), rtol=rtol)
+
+
+def _means(demand, prices, asked, whole):
+    """Expected demand at prices, by a network that says what moments say; ``(n, k)``."""
+    config = NetworkConfig(**{**SMALL.to_dict(), "n_knots": 33})
+    network = DecisionNetwork.of_moments(config).double()
+    portfolio = _portfolio(demand, prices, whole)
+    law = predict_laws_at(network, encode_context(network, portfolio), portfolio, asked)
+    assert law.take([0, 2]).mean().tolist() == law.mean()[[0, 2]].tolist()
+    np.testing.assert_array_equal(QuantileGrid.concatenate([law, law]).means[len(law) :], law.means)
+    return law.mean().reshape(asked.shape)
+
+
+def test_means_of_few_whole_numbers_are_those_of_laws():
+    """Also where most of what is asked for is nothing."""
+    rng = np.random.default_rng(0)
+    prices = rng.uniform(3, 7, (40, 6))
+    demand = rng.poisson(1.2 * (prices / 5) ** -1.5).astype(float)
+    config = NetworkConfig(**{**SMALL.to_dict(), "n_knots": 33})
+    network = DecisionNetwork.of_moments(config).double()
+    asked = np.full((40, 1), 5.0)
+    with torch.no_grad():
+        inputs = {"prices": prices, "queries": asked, "candidates": asked}
+        inputs = {name: _one(value)[None] for name, value in inputs.items()}
+        output = network(_one(demand)[None], torch.ones(1, dtype=torch.float64), **inputs)
+    law = QuantileGrid(output.outcome_quantiles()[0].numpy(), config.levels, True)
+    assert law.cdf(np.zeros((40, 1))).mean() > 0.3
+    np.testing.assert_allclose(output.curve[0, :, 0], law.mean(), atol=0.03)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_no_small_change_of_price_makes_demand_jump(whole):
+    """Rows that sell little, so that the share of zeros passes from knot to knot."""
+    rng = np.random.default_rng(0)
+    prices = 5 * rng.choice([0.85, 1, 1.15], size=(40, 6))
+    demand = rng.poisson(0.6 * (prices / 5) ** -2.5) * (1.0 if whole else 1.01)
+    steps = []
+    for size in (500, 2000):  # curves are steep where linear demand ends, but do not jump
+        asked = np.geomspace(3, 8, size) * np.ones((40, 1))
+        means = _means(demand, prices, asked, whole)
+        steps.append(np.abs(np.diff(np.log(means), axis=1)).max())
+    assert steps[1] < 0.4 * steps[0]
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_far_from_what_was_seen_demand_falls_on(whole):
+    """Whatever a network has learned of prices within its reach."""
+    rng = np.random.default_rng(0)
+    prices = 5 * rng.choice([0.85, 1, 1.15], size=(40, 6))
+    demand = np.rint(30 * (prices / 5) ** -2.5 * rng.uniform(0.7, 1.3, (40, 6)))
+    usual = np.exp(np.log(prices).mean(axis=1, keepdims=True))
+    x = np.array([0, 1, 1.5, 2, 3, 6]) * REACH
+    means = _means(demand, prices, usual * np.exp(x), whole)
+    if not whole:  # the mean elasticity within goes on
+        elasticity = -np.log(means[:, 2:] / means[:, :1]) / x[2:]
+        within = -np.log(means[:, 1:2] / means[:, :1]) / x[1]
+        np.testing.assert_allclose(elasticity, np.broadcast_to(within, (40, 4)), rtol=0.05)
+    for seed in range(3):
+        asked = usual * np.exp(REACH * np.linspace(1, 9, 30))
+        quantiles = _predict((demand, prices, asked), whole, network=_random_network(seed))
+        assert (np.diff(np.maximum(quantiles, 0), axis=1) <= 1e-12).all()
 
 
 def test_a_network_that_learned_nothing_follows_the_curves():

@@ -57,10 +57,12 @@ PLAIN = {
     "saturation": 0.5,
     "price": 20.0,
     "price_spread": 0.0,
+    "level_slope": 0.0,
     "price_shift": 0.0,
     "price_range": 0.2,
     "n_prices": 1000.0,
     "one_price": 0.0,
+    "mixed_prices": 0.0,
     "endogeneity": 0.0,
     "cost_share": 0.4,
 }
@@ -193,6 +195,21 @@ def test_past_prices_are_few_and_around_the_usual_one():
     assert single.prices.unique().numel() > 1
 
 
+def test_some_rows_of_a_portfolio_have_had_one_price():
+    draw = _draw((400, 6, 1), size=60, mixed_prices=1.0, price_range=0.3, n_prices=20.0)
+    single = (draw.prices == draw.prices[..., :1]).all(-1).float().mean(-1)
+    assert stats.kstest(single.numpy(), "uniform").pvalue > 1e-3
+    assert not (_draw((400, 6, 1), n_prices=20.0).prices == draw.prices[:1, :, :1]).all(-1).any()
+
+
+def test_dear_products_sell_less():
+    """Between instances; of one of them demand falls with its own elasticity."""
+    draw = _draw((400, 6, 1), price_spread=0.8, level_slope=-1.2, spread=0.0, elasticity=3.0)
+    logs = [draw.parameters[name][0].log() for name in ("reference_price", "mean")]
+    slope, _ = np.polyfit(*logs, 1)
+    assert slope == pytest.approx(-1.2, abs=1e-4)
+
+
 @pytest.mark.parametrize("endogeneity", [-0.5, 0.8])
 def test_endogenous_prices_go_with_demand(endogeneity):
     """Past prices rise (or fall) with what is known of demand; later ones do not."""
@@ -311,10 +328,12 @@ def test_what_is_drawn_lies_in_its_ranges():
 
 
 def test_shares_are_kept():
-    prior = PricingPrior(one_price_share=0.3, one_scale_share=0.6, endogenous_share=0.2)
+    shares = {"one_scale_share": 0.6, "endogenous_share": 0.2, "mixed_price_share": 0.4}
+    prior = PricingPrior(one_price_share=0.3, **shares)
     hyper = prior.hyperprior().draw(5000, np.random.RandomState(0))
     error = 4 * 0.5 / math.sqrt(5000)
     assert hyper["one_price"].mean() == pytest.approx(0.3, abs=error)
+    assert hyper["mixed_prices"].mean() == pytest.approx(0.4, abs=error)
     assert (hyper["price_spread"] == 0).mean() == pytest.approx(0.6, abs=error)
     assert (hyper["endogeneity"] != 0).mean() == pytest.approx(0.2, abs=error)
     np.testing.assert_array_equal(hyper["n_prices"], np.rint(hyper["n_prices"]))
