@@ -417,7 +417,7 @@ def test_evidence_between_rows_by_integration():
     pairs = pairs_of(_one([[[30.0], [21.0], [12.0]]]), _one([[[4.0], [5.0], [7.0]]]))
     centre = _one([[usual.mean()]])
     weights, n_rows = [torch.ones(1, 3, dtype=torch.float64)], _one([[3.0]])
-    found = _evidence_between([pairs], [_one([levels])], weights, n_rows, centre)
+    found = _evidence_between([pairs], [_one(levels[None])], weights, n_rows, centre)
 
     def likelihood(residuals):  # the mean is flat, the variance inverse gamma
         squares, a, b = ((residuals - residuals.mean()) ** 2).sum(), 0.5, 0.5 * 0.1

@@ -483,10 +483,13 @@ def test_the_recipe_of_the_shipped_checkpoint():
     assert arguments["network"].outcomes == "price"
     hyperprior = arguments["prior"].hyperprior()
     assert set(hyperprior.draw(3, np.random.RandomState(0))) >= {"elasticity", "level", "whole"}
-    # what it says of the prior is what the prior says by itself, but for weights of families
+    # what it says of the prior is what the prior says by itself, but for weights of families and
+    # what the prior had not when these weights were trained
     own, plain = arguments["prior"].describe(), PricingPrior().describe()
     differ = {name for name in own if own[name] != plain[name]}
-    assert differ <= {"curve_families", "demand"}
+    assert differ <= {"curve_families", "demand", "mixed_price_share", "level_slope"}
+    assert not own["mixed_price_share"]
+    assert not own["level_slope"]
 
 
 def test_recipes_refuse_what_is_unknown(tmp_path):
