@@ -1,5 +1,6 @@
 """The estimator: a pretrained network that decides a portfolio."""
 
+import contextlib
 import copy
 import warnings
 from dataclasses import replace
@@ -34,6 +35,18 @@ from sklearn_pttf._rivals import fitted_baseline
 from sklearn_pttf._version import __version__
 from sklearn_pttf.finetune import AutoFinetune, FinetuneStrategy
 from sklearn_pttf.problems import DecisionProblem
+
+
+@contextlib.contextmanager
+def _all_or_nothing(estimator):
+    """Put back what the estimator had, if what is done to it fails or is interrupted."""
+    before = vars(estimator).copy()
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
 
 
 class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
@@ -246,52 +259,47 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         -----
         A fit that fails or is interrupted leaves the estimator as it was.
         """
-        before = vars(self).copy()
-        try:
-            return self._fit(X, y)
-        except BaseException:  # an interruption too
-            vars(self).clear()
-            vars(self).update(before)
-            raise
-
-    def _fit(self, X, y):
-        began = perf_counter()
-        seeds = check_random_state(self.random_state).randint(2**31 - 1, size=2)
-        before = (getattr(self, "checkpoint_", None), getattr(self, "finetuned_checkpoint_", None))
-        strategy = self._strategy()
-        portfolio = self._read_to_fit(X)
-        outcomes = None if y is None else self._check_outcomes(X, y)
-        if outcomes is not None and self.integer_ and not are_whole(outcomes):
-            self.integer_ = False
-            portfolio = replace(portfolio, integer=False)
-        self.device_ = check_device(self.device)
-        self.checkpoint_ = self._pretrained(portfolio, int(seeds[0]))
-        start = self._start(*before)
-        if strategy is None:
-            found = not_tried("finetune=None")
-        else:
-            found = finetune_guarded(
-                strategy,
-                self.checkpoint_,
-                start,
-                self.problem_,
-                portfolio,
-                outcomes,
-                int(seeds[1]),
-                self.device_,
-                self.verbose,
+        with _all_or_nothing(self):
+            began = perf_counter()
+            seeds = check_random_state(self.random_state).randint(2**31 - 1, size=2)
+            before = (
+                getattr(self, "checkpoint_", None),
+                getattr(self, "finetuned_checkpoint_", None),
             )
-        self._use(found, start, portfolio)
-        warn_of_drift(portfolio)
-        noise = getattr(self.problem_, "noise", None)
-        warn_of_conflict(self._predict_law, portfolio, np.random.default_rng(seeds[1]), noise)
-        if self.verbose:
-            print(
-                f"{len(portfolio):,} rows with {portfolio.counts.sum():,} observations read by "
-                f"{self.checkpoint_} on {self.device_} in {perf_counter() - began:.2f} s. "
-                f"{found.summary()}"
-            )
-        return self
+            strategy = self._strategy()
+            portfolio = self._read_to_fit(X)
+            outcomes = None if y is None else self._check_outcomes(X, y)
+            if outcomes is not None and self.integer_ and not are_whole(outcomes):
+                self.integer_ = False
+                portfolio = replace(portfolio, integer=False)
+            self.device_ = check_device(self.device)
+            self.checkpoint_ = self._pretrained(portfolio, int(seeds[0]))
+            start = self._start(*before)
+            if strategy is None:
+                found = not_tried("finetune=None")
+            else:
+                found = finetune_guarded(
+                    strategy,
+                    self.checkpoint_,
+                    start,
+                    self.problem_,
+                    portfolio,
+                    outcomes,
+                    int(seeds[1]),
+                    self.device_,
+                    self.verbose,
+                )
+            self._use(found, start, portfolio)
+            warn_of_drift(portfolio)
+            noise = getattr(self.problem_, "noise", None)
+            warn_of_conflict(self._predict_law, portfolio, np.random.default_rng(seeds[1]), noise)
+            if self.verbose:
+                print(
+                    f"{len(portfolio):,} rows with {portfolio.counts.sum():,} observations read by "
+                    f"{self.checkpoint_} on {self.device_} in {perf_counter() - began:.2f} s. "
+                    f"{found.summary()}"
+                )
+            return self
 
     def _pretrained(self, portfolio, seed):
         """The weights before they meet the rows; `Checkpoint`."""
