@@ -26,6 +26,7 @@ EVEN = 0.4  # power that makes p-values of later outcomes those of held-out obse
 ROUND_ROWS = 5000  # rows that are charged in all rounds, where it need not be fewer rounds
 FEWEST_ROWS = 12  # that can be split into folds, and these into rows to train and to validate on
 FEW_TO_LEAVE = 100
+ERRORS_OF_DOUBT = 5.0  # standard errors that a p-value of 1 would ask of few rows, 2 at most
 LEAST_SIZE = 1e-3  # of a row, as a share of the mean
 MOST_ROWS = 20_000  # that are trained on and charged; more would only take longer
 
@@ -157,11 +158,11 @@ def choose(costs, rows, conflict=1.0):
     """The candidate to use, and the report.
 
     It leaves the first candidate only for one whose mean cost is lower by more than one standard
-    error of the difference. Below 100 rows it takes two, and a blend goes before the finetuned
-    network unless that is cheaper by one; but where the pretrained law is in doubt anyway
-    (`is_doubted`) it takes whichever is cheapest, as costs of so few rows cannot tell much. A
-    baseline always takes two: while an observation is held out rows have one fewer than they are
-    decided on, which is kinder to baselines than to networks.
+    error of the difference. Below 100 rows it takes two; but as costs of so few rows cannot tell
+    much, a pretrained law that is in doubt anyway is left for less, five standard errors times the
+    p-value. Where it takes more than one, a blend goes before the finetuned network unless that is
+    cheaper by one. A baseline always takes two: while an observation is held out rows have one
+    fewer than they are decided on, which is kinder to baselines than to networks.
 
     Parameters
     ----------
@@ -184,17 +185,16 @@ def choose(costs, rows, conflict=1.0):
     """
     names = list(costs)
     table = np.array([costs[name][rows] for name in names])
-    few, doubted = len(rows) < FEW_TO_LEAVE, is_doubted(conflict, len(rows))
+    few = len(rows) < FEW_TO_LEAVE
     gains = table[0] - table
     root = np.sqrt(len(rows))
     gain, error = gains.mean(axis=1), gains.std(axis=1, ddof=1) / root
-    errors_needed = (0 if doubted else 2) if few else 1
+    errors_needed = min(2.0, ERRORS_OF_DOUBT * conflict) if few else 1.0
     needed = np.array([2 if name == "baseline" else errors_needed for name in names])
     eligible = gain > needed * error
     eligible[0] = False
     chosen = int(np.where(eligible, gain, -np.inf).argmax()) if eligible.any() else 0
-    wary = few and not doubted
-    if wary and names[chosen] == "finetuned" and eligible[names.index("blend")]:
+    if errors_needed > 1 and names[chosen] == "finetuned" and eligible[names.index("blend")]:
         lead = table[names.index("blend")] - table[chosen]
         if lead.mean() <= lead.std(ddof=1) / root:
             chosen = names.index("blend")
