@@ -95,7 +95,7 @@ def count_units(pieces, weights):
         1 for a row of the context, else 0.
     """
     kept = [
-        CountRows(*(part.where(weight > 0, 0.0) for part in rows))
+        _in_order(CountRows(*(part.where(weight > 0, 0.0) for part in rows)))
         for rows, weight in zip(pieces, weights, strict=True)
     ]
     used, n_cells, total = (_sum(kept, column) for column in (_is_used, _count, _total))
@@ -116,6 +116,13 @@ def count_units(pieces, weights):
         (n_cells / n_rows).log1p(),
         *fit_four_laws(evidence),
     )
+
+
+def _in_order(rows):
+    """Rows in an order that is theirs, so that sums over them are the same to the last digit."""
+    total, order = rows.total.sort(dim=-1)
+    count, again = rows.count.gather(-1, order).sort(dim=-1, stable=True)
+    return CountRows(total.gather(-1, again), count)
 
 
 def _sum(pieces, column):
