@@ -25,6 +25,14 @@ LEVEL_RANGE = (0.001, 0.999)
 N_CASES = 1000  # outcomes of a continuous law that stand for it in a quantile of costs
 
 
+def mean_of_seen(charged, outcomes):
+    """Mean of every row's charges ``(n, m)`` over outcomes that are not missing; NaN of none."""
+    seen = ~np.isnan(outcomes)
+    n_seen = seen.sum(axis=1)
+    total = np.where(seen, charged, 0.0).sum(axis=1)
+    return np.where(n_seen > 0, total / np.maximum(n_seen, 1), np.nan)
+
+
 class DecisionProblem(BaseEstimator, ABC):
     """What is decided for every instance, and what a decision costs.
 
@@ -533,10 +541,7 @@ class DecisionProblem(BaseEstimator, ABC):
         within = self._risk(decision, law, portfolio.costs, ("quantile", level))[:, None]
         outcomes = self.totals(outcomes)
         costs = self._charged(decision, outcomes, portfolio.costs)
-        seen = ~np.isnan(outcomes)
-        charged = np.where(seen, within + np.maximum(costs - within, 0) / (1 - level), 0.0)
-        n_seen = seen.sum(axis=1)
-        return np.where(n_seen > 0, charged.sum(axis=1) / np.maximum(n_seen, 1), np.nan)
+        return mean_of_seen(within + np.maximum(costs - within, 0) / (1 - level), outcomes)
 
     def reference_law(self, portfolio, pooled):
         """The law that `score` compares with: the row's own outcomes (SAA).
@@ -553,7 +558,4 @@ class DecisionProblem(BaseEstimator, ABC):
     def mean_cost(self, decision, totals, costs):
         """`hindsight_cost`, on outcomes that are totals over the horizon."""
         charged = self._charged(decision, totals, costs)
-        seen = ~np.isnan(totals)
-        n_seen = seen.sum(axis=1)
-        total = np.where(seen, charged, 0.0).sum(axis=1)
-        return np.where(n_seen > 0, total / np.maximum(n_seen, 1), np.nan)
+        return mean_of_seen(charged, totals)

@@ -13,7 +13,7 @@ from sklearn_pttf._validation import (
     numeric_columns,
     row_values,
 )
-from sklearn_pttf.problems._base import DecisionProblem
+from sklearn_pttf.problems._base import DecisionProblem, mean_of_seen
 
 N_PRICES = 33  # of the grid that is searched first
 N_REFINED = 7  # between the neighbours of the best, until they are close
@@ -335,10 +335,7 @@ class Pricing(DecisionProblem):
         quantiles = law.quantile(LEVELS[None, :])[:, None, :]  # (n, 1, L)
         short = outcomes[:, :, None] - quantiles
         loss = (short * (LEVELS - (short < 0))).mean(axis=2)
-        seen = ~np.isnan(outcomes)
-        total = np.where(seen, loss, 0.0).sum(axis=1)
-        n_seen = seen.sum(axis=1)
-        return np.where(n_seen > 0, total / np.maximum(n_seen, 1), np.nan)
+        return mean_of_seen(loss, outcomes)
 
     def reference_law(self, portfolio, pooled):
         """The law that `score` compares with: a regression of each row on its own."""
