@@ -16,6 +16,7 @@ from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from sklearn_pttf._agreement import Agreement
 from sklearn_pttf._alarms import warn_of_conflict, warn_of_drift
 from sklearn_pttf._checkpoint import Checkpoint, shipped_names
 from sklearn_pttf._device import check_device
@@ -382,6 +383,9 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         }[found.chosen]
         self._networks = self._build_networks()
         self._contexts = [encode_context(network, portfolio) for network in self._networks]
+        self._agreement = None
+        if self._networks and self._networks[0].config.outcomes == "demand":
+            self._agreement = Agreement(self._network_law, portfolio)
 
     def _build_networks(self):
         """The networks whose laws are averaged."""
@@ -390,7 +394,8 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
     def _predict_law(self, portfolio):
         if self.baseline_ is not None:
             return self.baseline_._predict_law(portfolio)
-        return self._network_law(portfolio)
+        law = self._network_law(portfolio)
+        return law if self._agreement is None else self._agreement.law(law, portfolio)
 
     def _predict_law_of_mean(self, portfolio, spread=True):
         if self.baseline_ is not None:

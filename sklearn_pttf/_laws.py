@@ -286,6 +286,83 @@ class QuantileGrid(PredictiveDistribution):
         return outcomes, np.broadcast_to(weights, outcomes.shape)
 
 
+class ReweightedZeros(PredictiveDistribution):
+    """Laws of what is never negative with other probabilities of a zero; the rest in proportion.
+
+    Parameters
+    ----------
+    law : PredictiveDistribution
+        Whose lowest outcome is 0.
+
+    zeros : ndarray of shape (n,)
+        Probabilities of a zero, below 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_pttf._laws import ReweightedZeros, WeightedAtoms
+    >>> law = ReweightedZeros(WeightedAtoms(np.array([[0.0, 1.0, 2.0, 3.0]])), np.array([0.7]))
+    >>> law.cdf(0.0), law.mean(), law.quantile(0.75)
+    (array([0.7]), array([0.6]), array([1.]))
+    """
+
+    def __init__(self, law, zeros):
+        self.law = law
+        self.zeros = zeros
+        self._own = law.cdf(0.0)
+        # what every probability of more than some outcome is multiplied by
+        self._share = (1 - zeros) / np.maximum(1 - self._own, np.finfo(float).tiny)
+
+    @classmethod
+    def shifted(cls, law, log_odds):
+        """Laws in which the log odds of a zero are higher by so much."""
+        own = np.clip(law.cdf(0.0), 1e-15, 1 - 1e-15)
+        return cls(law, 1 / (1 + np.exp(-log_odds) * (1 - own) / own))
+
+    def __len__(self):
+        return len(self.law)
+
+    def take(self, rows):
+        return ReweightedZeros(self.law.take(rows), self.zeros[rows])
+
+    @classmethod
+    def concatenate(cls, laws):
+        law = type(laws[0].law).concatenate([each.law for each in laws])
+        return cls(law, np.concatenate([each.zeros for each in laws]))
+
+    def cdf(self, x):
+        x, flat = self._columns(x)
+        out = np.where(x < 0, 0.0, 1 - self._share[:, None] * (1 - self.law.cdf(x)))
+        return out[:, 0] if flat else out
+
+    def quantile(self, tau):
+        tau, flat = self._columns(check_levels(tau))
+        inside = tau > self.zeros[:, None]
+        share = np.maximum(self._share, np.finfo(float).tiny)[:, None]
+        level = np.where(inside, 1 - (1 - tau) / share, 0.5)
+        level = np.clip(level, np.finfo(float).tiny, 1 - 1e-16)
+        out = np.where(inside, self.law.quantile(level), 0.0)
+        return out[:, 0] if flat else out
+
+    def excess(self, x):
+        x, flat = self._columns(x)
+        positive = np.maximum(x, 0.0)
+        out = self._share[:, None] * self.law.excess(positive) + (positive - x)
+        return out[:, 0] if flat else out
+
+    def mean(self):
+        return self._share * self.law.mean()
+
+    def atomic(self):
+        return self.law.atomic()
+
+    def nodes(self, split=None):
+        outcomes, weights = self.law.nodes(split)
+        zeros = (self.zeros / np.maximum(self._own, np.finfo(float).tiny))[:, None]
+        weights = weights * np.where(outcomes <= 0, zeros, self._share[:, None])
+        return outcomes, weights / weights.sum(axis=1, keepdims=True)
+
+
 class WeightedAtoms(PredictiveDistribution):
     """Exact discrete laws: atoms with weights, a row each.
 

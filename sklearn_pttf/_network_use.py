@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 
+from sklearn_pttf._influence import typical_rows
 from sklearn_pttf._laws import QuantileGrid
 from sklearn_pttf._network import Context
 from sklearn_pttf._validation import refuse_negative
@@ -79,6 +80,9 @@ def encode_context(network, portfolio):
     """What later rows need to know about a portfolio; a `Context` of float64 tensors."""
     device = next(network.parameters()).device
     _check_kind(network, portfolio)
+    if not portfolio.real:
+        rows = typical_rows(portfolio.observations, portfolio.integer)
+        portfolio = portfolio if rows.all() else portfolio.take(rows)
     with single_threaded():
         return network.encode_context(list(_chunks(portfolio, device)), portfolio.integer)
 

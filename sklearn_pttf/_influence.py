@@ -1,0 +1,68 @@
+"""Rows that no portfolio should be judged by: so far out that one of them would outweigh all others.
+
+A context is moments over rows. A single row of wrong units, or one wild observation, may hold more
+of the variance between rows, or of the noise within, than all others together. Such a row is
+decided from the others like any later row, but they are not decided from it.
+"""
+
+import numpy as np
+
+FEWEST_ROWS = 10
+N_ROUNDS = 3  # of taking the rest anew, as one row may hide another
+LEAST_DEVIATIONS = 3.5  # from the others' mean, of a row that is far out
+MOST_OF_SPREAD = 0.2  # variance that a row may add, as a share of that of all others
+MOST_OF_NOISE = 0.25  # likewise
+LEAST_NOISE = 8.0  # times that of the others' mean, of a row that is left out for it
+LEAST_SPREAD = (0.25, 0.75)  # of log levels; of whole numbers, whose levels are a few steps apart
+PULL = 0.25  # pseudo-observations of the usual size in a row's level
+
+
+def typical_rows(observations, integer):
+    """Rows that have their share of influence at most; bool ndarray of shape (n,).
+
+    Parameters
+    ----------
+    observations : ndarray of shape (n, m)
+        Amounts; NaN = not observed.
+
+    integer : bool
+        Whether they are whole numbers.
+    """
+    seen = ~np.isnan(observations)
+    count = seen.sum(axis=1)
+    kept = count > 0
+    if kept.sum() < FEWEST_ROWS:
+        return np.ones(len(observations), dtype=bool)
+    amounts = np.where(seen, observations, 0.0)
+    positive = amounts > 0
+    unit = np.median(amounts[positive]) if positive.any() else 1.0
+    level = (amounts.sum(axis=1) / unit + PULL) / (count + PULL)
+    mean = amounts.sum(axis=1) / np.maximum(count, 1)
+    away = np.where(seen, observations - mean[:, None], 0.0)
+    squares = (away**2).sum(axis=1) / (level * unit) ** 2
+    logs = np.log(level)
+    for _ in range(N_ROUNDS):
+        kept = (count > 0) & ~_far_out(logs, kept, LEAST_SPREAD[integer])
+        kept &= ~_noisy(squares, kept)
+    return kept | (count == 0)
+
+
+def _without_each(values, kept):
+    """Sums over kept rows other than each row, of values and of their squares, and their number."""
+    own = np.where(kept, values, 0.0)
+    return own.sum() - own, (own**2).sum() - own**2, kept.sum() - kept
+
+
+def _far_out(logs, kept, least):
+    """Rows far from all others."""
+    total, squares, number = _without_each(logs, kept)
+    mean = total / number
+    variance = np.maximum(squares / number - mean**2, least**2)
+    most = np.maximum(LEAST_DEVIATIONS**2, MOST_OF_SPREAD * number)
+    return (logs - mean) ** 2 > most * variance
+
+
+def _noisy(squares, kept):
+    """Rows with as much noise as a good part of all others together."""
+    others, _, number = _without_each(squares, kept)
+    return (squares > np.maximum(MOST_OF_NOISE, LEAST_NOISE / number) * others) & (others > 0)
