@@ -1,10 +1,13 @@
 """Laws of demand that agree with the table that they were made from.
 
 A network may be wrong about a whole portfolio at once: about how many outcomes are zero, or about
-how large they are on average, of which the table says more than any prior. Where the table is sure
-(by more than two standard errors), the shares of zeros of all rows and their sizes are moved
-together until sums over rows agree. Of whole numbers, `PoissonCompanion` has a say beside.
+how large they are on average, of which the table says more than any prior. Where the table is sure,
+the shares of zeros of all rows, and then their sizes, are moved together until sums over rows
+agree: not at all within one standard error, and all the way from two on. Of whole numbers,
+`PoissonCompanion` has a say beside.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 from scipy import optimize, special
@@ -20,20 +23,21 @@ MOST_TURNS = 8  # observations of a row that are held out, one by one
 SHIFT_RANGE = (-12.0, 12.0)  # of the log odds of a zero
 LOG_FACTOR_RANGE = (-3.0, 3.0)
 N_HALVINGS = 40
-LEAST_ERROR = 0.015  # of the mean, as a share of it: less is not worth moving quantiles for
+LEAST_ERROR = 0.015  # of the mean, as a share of it: less is not worth to move quantiles for
 SURE_OF_SMALL = 2.0  # log odds that noise is Poisson where outcomes are 0 or 1
 LESS_BY_SIZE = 2.0  # and by how much less they are, for a unit of log size
 LEAST_ODDS = -2.0
-FEW = 20.0  # over the number of rows: log odds taken off for a companion of few rows
-SPREAD_OF_ODDS = (1.5, 0.7)  # prior standard deviations: of all log odds, and for a unit of log size
+FEW = 40.0  # over the number of rows: log odds taken off for a companion of few rows
+SPREAD_OF_ODDS = (1.5, 0.7)  # prior deviations: of all log odds, and for a unit of log size
 LEAST_SIZE = 0.1
 LEAST_MASS = 1e-12
+GOLDEN = 0.5 * (5**0.5 - 1)  # whose multiples are evenly spread
 
 
 def sure_part(difference, error):
-    """What of a difference is to be believed: none of two standard errors, all from three on."""
+    """What of a difference is to be believed: none of one standard error, all from two on."""
     size = np.abs(difference)
-    return np.sign(difference) * np.clip(3 * (size - 2 * error), 0, size)
+    return np.sign(difference) * np.clip(2 * (size - error), 0, size)
 
 
 def spread_out(observations, most):
@@ -50,20 +54,93 @@ def spread_out(observations, most):
 
 
 def turns_of(observations):
-    """Cells of every row that are held out one by one, all sizes alike; (n_turns, n), -1 for none."""
-    counts = (~np.isnan(observations)).sum(axis=1)
+    """Cells of rows to hold out one by one; (n_turns, n), -1 for none.
+
+    Of few observations all, of more so many, evenly spread by size from a place that differs from
+    row to row.
+    """
+    counts = (~np.isnan(observations)).sum(axis=1)[:, None]
     by_size = observations.argsort(axis=1, kind="stable")  # NaN last
     n_turns = min(MOST_TURNS, observations.shape[1])
-    shares = (np.arange(n_turns) + 0.5) / n_turns
-    own = np.minimum(counts, n_turns)[:, None]
-    ranks = np.where(
-        counts[:, None] <= n_turns,
-        np.arange(n_turns),
-        (shares * counts[:, None]).astype(int),
-    )
-    cells = np.take_along_axis(by_size, np.minimum(ranks, observations.shape[1] - 1), axis=1)
-    used = (np.arange(n_turns) < own) & (counts[:, None] > 1)
-    return np.where(used, cells, -1).T
+    turn = np.arange(n_turns)
+    place = (np.arange(len(observations)) * GOLDEN % 1)[:, None]
+    ranks = np.where(counts <= n_turns, turn, ((turn + place) / n_turns * counts).astype(int))
+    cells = np.take_along_axis(by_size, ranks, axis=1)
+    return np.where((turn < counts) & (counts > 1), cells, -1).T
+
+
+class Recalibration(NamedTuple):
+    """What is changed in all laws of a network alike."""
+
+    zero_shift: float = 0.0  # added to the log odds of a zero
+    factor: float = 1.0  # that outcomes are multiplied by
+
+    @classmethod
+    def of(cls, law, observations):
+        """The one that makes laws agree with the observations that they were made from.
+
+        Parameters
+        ----------
+        law : QuantileGrid
+            Of the next outcomes of n rows.
+
+        observations : ndarray of shape (n, m)
+            Of each row at least one.
+        """
+        if len(law) < FEWEST_ROWS:
+            return cls()
+        found = cls(zero_shift=_zero_shift(law, observations))
+        return found._replace(factor=_factor(found, law, observations))
+
+    def apply(self, law):
+        """The laws with other shares of zeros and sizes."""
+        if self.factor != 1:
+            law = law.with_quantiles(self.factor * law.quantiles)
+        return ReweightedZeros.shifted(law, self.zero_shift) if self.zero_shift else law
+
+
+def _zero_shift(law, observations):
+    """Let the mean probability of a zero be the share of zeros."""
+    count = (~np.isnan(observations)).sum(axis=1)
+    chance = law.cdf(0.0)
+    missing = (observations == 0).sum(axis=1) / count - chance
+    error = max((chance * (1 - chance) / count).sum() ** 0.5, _error_of_sum(missing))
+    wanted = chance.sum() + sure_part(missing.sum(), error)
+    if wanted == chance.sum():
+        return 0.0
+    odds = special.logit(np.clip(chance, 1e-15, 1 - 1e-15))
+    return _root(lambda shift: special.expit(odds + shift).sum() - wanted, SHIFT_RANGE)
+
+
+def _factor(found, law, observations):
+    """Let the mean of the rows' expected outcomes be that of their own means."""
+    total, count = totals_of(observations)
+    expected = found.apply(law).mean()
+    missing = total / count - expected
+    error = max(_error_of_sum(missing), LEAST_ERROR * expected.sum())
+    moved = sure_part(missing.sum(), error)
+    if moved == 0:
+        return 1.0
+
+    def excess(log_factor):
+        means = found._replace(factor=np.exp(log_factor)).apply(law).mean()
+        return means.sum() - expected.sum() - moved
+
+    return float(np.exp(_root(excess, LOG_FACTOR_RANGE)))
+
+
+def _error_of_sum(values):
+    """Standard error of a sum of independent values."""
+    return np.sqrt(((values - values.mean()) ** 2).sum())
+
+
+def _root(function, ends):
+    """Where an increasing function is 0, by halving; an end where it is nowhere."""
+    low, high = ends
+    for _ in range(N_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if function(middle) < 0 else (low, middle)
+    return (low + high) / 2
 
 
 class Agreement:
@@ -79,107 +156,76 @@ class Agreement:
 
     Attributes
     ----------
-    zero_shift : float
-        What is added to the log odds of a zero.
+    recalibration : Recalibration
 
-    factor : float
-        What outcomes are multiplied by.
-
-    companion : PoissonCompanion or None
-
-    odds : tuple of float
-        Of the companion's law against the network's, in logs: of a row of the portfolio's usual
-        size, and what a unit of log size adds.
+    stack : Stack or None
+        With the companion, of whole numbers.
     """
 
     def __init__(self, predict, portfolio):
-        self.zero_shift, self.factor = 0.0, 1.0
-        self.companion, self.odds = None, (-np.inf, 0.0)
         portfolio = portfolio.take(typical_rows(portfolio.observations, portfolio.integer))
-        all_observations = portfolio.observations
-        rows = spread_out(all_observations, MOST_ROWS)
-        portfolio = portfolio.take(rows)
-        if len(rows) < FEWEST_ROWS:
+        some = portfolio.take(spread_out(portfolio.observations, MOST_ROWS))
+        self.recalibration, self.stack = Recalibration(), None
+        if len(some) < FEWEST_ROWS:
             return
-        law = predict(portfolio)
-        self._fit_zeros(law, portfolio.observations)
-        self._fit_factor(law, portfolio.observations)
+        self.recalibration = Recalibration.of(predict(some), some.observations)
         if portfolio.integer:
-            self._fit_companion(predict, portfolio, all_observations)
+            self.stack = Stack(self._recalibrated(predict), some, portfolio.observations)
 
-    def _fit_zeros(self, law, observations):
-        """Let the mean probability of a zero be the share of zeros."""
-        seen = ~np.isnan(observations)
-        count = seen.sum(axis=1)
-        share = (observations == 0).sum(axis=1) / count
-        chance = law.cdf(0.0)
-        missing = share - chance
-        binomial = (chance * (1 - chance) / count).sum()
-        error = np.sqrt(max(binomial, (missing**2).sum() - missing.sum() ** 2 / len(law)))
-        wanted = chance.sum() + sure_part(missing.sum(), error)
-        if wanted == chance.sum():
-            return
-        odds = special.logit(np.clip(chance, 1e-15, 1 - 1e-15))
-        self.zero_shift = _root(lambda shift: special.expit(odds + shift).sum() - wanted, SHIFT_RANGE)
+    def _recalibrated(self, predict):
+        return lambda portfolio: self.recalibration.apply(predict(portfolio))
 
-    def _fit_factor(self, law, observations):
-        """Let the mean of the rows' expected outcomes be that of their observations."""
-        total, count = totals_of(observations)
-        expected = self._recalibrated(law).mean()
-        missing = total / count - expected
-        error = np.sqrt((missing**2).sum() - missing.sum() ** 2 / len(law))
-        moved = sure_part(missing.sum(), max(error, LEAST_ERROR * expected.sum()))
-        if moved == 0:
-            return
-        wanted = expected.sum() + moved
+    def law(self, law, portfolio):
+        """Laws in place of the network's."""
+        law = self.recalibration.apply(law)
+        return law if self.stack is None else self.stack.law(law, portfolio.observations)
 
-        def excess(log_factor):
-            return self._recalibrated(law, np.exp(log_factor)).mean().sum() - wanted
 
-        self.factor = float(np.exp(_root(excess, LOG_FACTOR_RANGE)))
+class Stack:
+    """How far a whole-number law is the network's, and how far that of Poisson demand.
 
-    def _recalibrated(self, law, factor=None):
-        """The network's laws with other shares of zeros and sizes."""
-        factor = self.factor if factor is None else factor
-        if factor != 1:
-            law = law.with_quantiles(factor * law.quantiles)
-        if self.zero_shift == 0:
-            return law
-        return ReweightedZeros.shifted(law, self.zero_shift)
+    The log odds of the latter are a line in a row's log size, by what either said of observations
+    of ``some`` that were held out; companions of one half of these rows are tried on the other.
 
-    def _fit_companion(self, predict, portfolio, all_observations):
-        """Let the companion have a say, as far as it said more of what was held out."""
-        companion = PoissonCompanion(all_observations)
-        self.size = _size_of(all_observations)
-        first = SURE_OF_SMALL - LESS_BY_SIZE * np.log(self.size) - FEW / len(all_observations)
+    Parameters
+    ----------
+    predict : callable
+        Maps a portfolio to laws.
+
+    some : Portfolio
+        Rows that laws are tried on.
+
+    observations : ndarray of shape (n, m)
+        Of all rows.
+    """
+
+    def __init__(self, predict, some, observations):
+        self.companion = PoissonCompanion(observations)
+        self.size = _usual_size(observations)
+        first = SURE_OF_SMALL - LESS_BY_SIZE * np.log(self.size) - FEW / len(observations)
         self.first_odds = max(first, LEAST_ODDS)
-        halves = [portfolio.observations[k::2] for k in (0, 1)]
-        others = [PoissonCompanion(half) for half in halves[::-1]]
+        self.odds = np.zeros(2)
+        gains, sizes = self._tried(predict, some)
+        if len(gains):
+            self.odds = self._likeliest(gains, sizes)
+
+    def _tried(self, predict, some):
+        """By how much more the companion said of held-out observations, and sizes of their rows."""
+        others = [PoissonCompanion(some.observations[k::2]) for k in (1, 0)]
         gains, sizes = [], []
-        for cells in turns_of(portfolio.observations):
-            if (cells < 0).all():
-                break
-            evidence, outcomes = portfolio.held_out(cells)
-            charged = cells >= 0
-            own = log_mass(self._recalibrated(predict(evidence)), outcomes[:, 0])
+        for cells in turns_of(some.observations):
+            evidence, outcomes = some.held_out(cells)
+            gain = -log_mass(predict(evidence), outcomes[:, 0])
+            total, count = totals_of(evidence.observations)
             for k, other in enumerate(others):
-                rows = slice(k, None, 2)
-                totals = totals_of(evidence.observations[rows])
-                gain = log_mass(other.law(*totals), outcomes[rows, 0]) - own[rows]
-                gains.append(gain[charged[rows]])
-                sizes.append(companion.mean(*totals)[charged[rows]])
-        if gains:
-            self.odds = self._stacked(np.concatenate(gains), np.concatenate(sizes))
-        else:
-            self.odds = (0.0, 0.0)
-        self.companion = companion
+                law = other.law(total[k::2], count[k::2])
+                gain[k::2] += log_mass(law, outcomes[k::2, 0])
+            gains.append(gain[cells >= 0])
+            sizes.append(self.companion.mean(total, count)[cells >= 0])
+        return np.concatenate(gains), np.concatenate(sizes)
 
-    def _log_odds(self, sizes, odds=None):
-        level, slope = self.odds if odds is None else odds
-        return self.first_odds + level + slope * np.log((sizes + LEAST_SIZE) / (self.size + LEAST_SIZE))
-
-    def _stacked(self, gains, sizes):
-        """Most likely log odds of the companion, given by how much more it said."""
+    def _likeliest(self, gains, sizes):
+        """Level and slope of the log odds, given their prior."""
 
         def loss(odds):
             log_odds = self._log_odds(sizes, odds)
@@ -188,13 +234,15 @@ class Agreement:
 
         return optimize.minimize(loss, np.zeros(2), method="BFGS").x
 
-    def law(self, law, portfolio):
-        """Laws in place of the network's."""
-        law = self._recalibrated(law)
-        if self.companion is None:
-            return law
-        totals = totals_of(portfolio.observations)
-        weight = special.expit(self._log_odds(self.companion.mean(*totals)))
+    def _log_odds(self, sizes, odds):
+        level, slope = odds
+        relative = (sizes + LEAST_SIZE) / (self.size + LEAST_SIZE)
+        return self.first_odds + level + slope * np.log(relative)
+
+    def law(self, law, observations):
+        """Laws between those of the network and of the companion; `MixtureLaw`."""
+        totals = totals_of(observations)
+        weight = special.expit(self._log_odds(self.companion.mean(*totals), self.odds))
         other = self.companion.law(*totals)
         weights = np.column_stack([1 - weight, weight[:, None] * other.weights])
         return MixtureLaw([law, *other.components], weights, integer=True)
@@ -207,16 +255,7 @@ def log_mass(law, outcomes):
     return np.where(np.isnan(outcomes), 0.0, np.log(np.maximum(mass, LEAST_MASS)))
 
 
-def _size_of(observations):
+def _usual_size(observations):
     """Geometric mean of what is positive, and at least 1."""
-    positive = observations[np.nan_to_num(observations) > 0]
-    return float(np.exp(np.log(np.sort(positive)).mean())) if len(positive) else 1.0
-
-
-def _root(function, ends):
-    """Where an increasing function is 0, by halving; an end where it is nowhere."""
-    low, high = ends
-    for _ in range(N_HALVINGS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if function(middle) < 0 else (low, middle)
-    return (low + high) / 2
+    positive = np.sort(observations[np.nan_to_num(observations) > 0])
+    return float(np.exp(np.log(positive).mean())) if len(positive) else 1.0

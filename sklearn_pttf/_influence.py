@@ -1,4 +1,4 @@
-"""Rows that no portfolio should be judged by: so far out that one of them would outweigh all others.
+"""Rows so far out that one of them would outweigh all others.
 
 A context is moments over rows. A single row of wrong units, or one wild observation, may hold more
 of the variance between rows, or of the noise within, than all others together. Such a row is

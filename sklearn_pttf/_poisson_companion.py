@@ -8,7 +8,7 @@ either said of observations that it had not seen (stacking).
 
 import numpy as np
 import torch
-from scipy import optimize, special
+from scipy import special
 
 from sklearn_pttf._count_mixing import LARGEST_SHAPE, MOST_SEGMENTS, known_shapes
 from sklearn_pttf._count_units import CountRows, CountUnits, count_units, first_logits

@@ -108,10 +108,11 @@ def test_any_subset_decides_alike(fitted, X, data):
 
 
 def test_chunks_do_not_matter(X, fitted, monkeypatch):
+    at = np.arange(30)
     law = fitted.predict_distribution(X)
     monkeypatch.setattr(_network_use, "CHUNK_CELLS", 70)
     again = clone(fitted).fit(X).predict_distribution(X)
-    np.testing.assert_allclose(again.quantiles, law.quantiles, rtol=1e-9)
+    np.testing.assert_allclose(again.cdf(at[None]), law.cdf(at[None]), rtol=1e-9)
 
 
 def test_cold_rows_are_decided_from_the_context(X, fitted):
@@ -137,7 +138,8 @@ def test_close_to_bayes_and_better_than_saa():
             truth = law.truth(portfolio)
             cost += [problem.expected_cost(d, truth, charged).sum() for d in decisions]
         network, saa, bayes = cost
-        assert bayes < network < 1.12 * bayes
+        # on a few draws chance may favour one as good as Bayes
+        assert 0.995 * bayes < network < 1.05 * bayes
         assert network < saa
 
 
