@@ -112,5 +112,6 @@ def _grouped(weights, means, variances):
 def _gamma_poisson(mean, variance):
     """Law of a Poisson count whose mean has a gamma law; `NegativeBinomialLaw`."""
     mean = np.maximum(mean, LEAST_MEAN)
-    size = np.minimum(mean**2 / np.maximum(variance, 1e-300), 1e9 * np.maximum(mean, 1.0))
+    most = 1e9 * np.maximum(mean, 1.0)  # next to a Poisson law
+    size = mean**2 / np.maximum(variance, mean**2 / most)
     return NegativeBinomialLaw(size, size / (size + mean))

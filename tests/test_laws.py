@@ -12,6 +12,7 @@ from scipy.special import expit, logit
 from sklearn_pttf._laws import (
     PredictiveDistribution,
     QuantileGrid,
+    ReweightedZeros,
     WeightedAtoms,
     pooled_atoms,
     sample_average_law,
@@ -617,3 +618,22 @@ def test_sample_average_law_by_hand(n_pooled):
     assert_allclose(law.mean(), [3.0, pooled.mean(), 5.0])
     assert_array_equal(law.quantile(0.5), [2.0, pooled[(n_pooled - 1) // 2], 7.0])
     assert_array_equal(observations[1], [NAN, NAN, NAN])
+
+
+def test_other_shares_of_zeros():
+    atoms = WeightedAtoms(np.array([[0.0, 1, 2, 3], [0, 0, 5, 9]]))
+    law = ReweightedZeros(atoms, np.array([0.7, 0.1]))
+    # what is not 0 had three quarters and has .3; in the second row a half, and .9
+    np.testing.assert_allclose(
+        law.cdf(np.array([[-1, 0, 2, 9]])), [[0, 0.7, 0.9, 1], [0, 0.1, 0.1, 1]]
+    )
+    np.testing.assert_allclose(law.mean(), [0.6, 6.3])
+    np.testing.assert_allclose(law.excess(np.array([1.0, -1.0])), [0.3, 7.3])
+    np.testing.assert_array_equal(
+        law.quantile(np.array([[0.69, 0.75, 0.95]])), [[0, 1, 3], [9, 9, 9]]
+    )
+    np.testing.assert_allclose(law.expected(lambda x: x**2), [1.4, 47.7])
+    again = ReweightedZeros.concatenate([law.take([1]), law.take([0])])
+    np.testing.assert_allclose(again.mean(), [6.3, 0.6])
+    shifted = ReweightedZeros.shifted(atoms, np.log(3.0))
+    np.testing.assert_allclose(shifted.zeros, [0.5, 0.75])

@@ -1,0 +1,170 @@
+"""Laws agree with the table that they were made from, and with themselves."""
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sklearn_pttf import PretrainedDecisionTransformer
+from sklearn_pttf._agreement import Recalibration, spread_out, sure_part, turns_of
+from sklearn_pttf._laws import QuantileGrid
+from sklearn_pttf.baselines import SampleAverage
+from sklearn_pttf.problems import Newsvendor
+from sklearn_pttf.testing import Segments
+
+
+def _fitted(X, problem=None):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return PretrainedDecisionTransformer(problem, finetune=None).fit(X)
+
+
+def test_rare_unit_sales():
+    X = (np.random.default_rng(0).random((1000, 12)) < 0.05).astype(float)
+    fitted = _fitted(X, Newsvendor(15.0, 1.0))
+    assert fitted.predict(X).mean() == pytest.approx(0.0515, rel=0.01)
+    assert (fitted.decide(X) == 0).all()  # P(0) is .9485, and .9375 is asked for
+
+
+@pytest.mark.parametrize(("level", "n"), [(0.05, 1), (0.05, 5), (0.02, 24), (0.2, 12)])
+def test_means_of_slow_movers(level, n):
+    rng = np.random.default_rng(0)
+    X = rng.poisson(rng.gamma(2.0, level / 2, (1000, 1)), (1000, n)).astype(float)
+    law = _fitted(X).predict_distribution(X)
+    assert law.mean().mean() == pytest.approx(X.mean(), rel=0.03)
+    assert law.cdf(0.0).mean() == pytest.approx((X == 0).mean(), abs=0.004)
+
+
+def test_rare_amounts():
+    rng = np.random.default_rng(0)
+    sold = rng.random((1000, 12)) < 0.05
+    X = rng.lognormal(2.0, 0.5, (1000, 1)) * rng.lognormal(0.0, 0.5, (1000, 12)) * sold
+    fitted = _fitted(X)
+    assert fitted.predict(X).mean() == pytest.approx(X.mean(), rel=0.05)
+    assert fitted.predict_distribution(X).cdf(0.0).mean() == pytest.approx(
+        1 - sold.mean(), abs=1e-6
+    )
+
+
+def _excess_costs(problem, X, later, known):
+    """Of the network and of SAA, over that of one order for all who knows the law."""
+    horizon = problem.horizon
+    totals = later.reshape(len(X), -1, horizon).sum(axis=2)
+    orders = [_fitted(X, problem).decide(X), SampleAverage(problem).fit(X).decide(X)]
+    best = np.full(len(X), float(known))
+    costs = [problem.cost(order[:, None], totals).mean() for order in (*orders, best)]
+    return costs[0] / costs[2] - 1, costs[1] / costs[2] - 1
+
+
+def test_horizon_of_rare_sales():
+    rng = np.random.default_rng(0)
+    X, later = ((rng.random((500, n)) < 0.05).astype(float) for n in (12, 600))
+    # P(none in six periods) is .735, and 2/3 is asked for
+    network, saa = _excess_costs(Newsvendor(2.0, 1.0, horizon=6), X, later, known=0)
+    assert network < 0.05 < saa
+
+
+@pytest.mark.parametrize("n", [3, 10])
+def test_segments(n):
+    prior = Segments([2.0, 10.0, 40.0], [0.5, 0.3, 0.2])
+    portfolio = prior.sample(500, n, random_state=0)
+    X = portfolio.observations
+    law, truth = _fitted(X).predict_distribution(X), prior.truth(portfolio)
+    bayes = prior.predictive(portfolio)
+    for tau in (0.5, 0.9, 0.95):
+        costs = []
+        for each in (law, bayes):
+            order = each.quantile(tau)
+            short = truth.excess(order)
+            costs.append((tau * short + (1 - tau) * (order - truth.mean() + short)).sum())
+        assert costs[0] / costs[1] < 1.025
+
+
+@pytest.mark.parametrize(("top", "noise"), [(1e4, 0.3), (1e4, 0.0), (1e6, 0.0)])
+def test_levels_over_many_decades(top, noise):
+    """No band of levels is dearer than SAA."""
+    rng = np.random.default_rng(0)
+    levels = np.sort(np.exp(rng.uniform(np.log(0.1), np.log(top), 400)))[:, None]
+
+    def sold(n):
+        rates = levels * (rng.gamma(1 / noise, noise, (400, n)) if noise else 1.0)
+        return rng.poisson(rates, (400, n)).astype(float)
+
+    X, later, problem = sold(8), sold(400), Newsvendor(0.9, 0.1)
+    costs = [
+        problem.cost(each.decide(X)[:, None], later).mean(axis=1).reshape(4, 100).sum(axis=1)
+        for each in (_fitted(X, problem), SampleAverage(problem).fit(X))
+    ]
+    assert (costs[0] < costs[1]).all()
+
+
+@settings(deadline=None, max_examples=8)
+@given(
+    zeros=st.floats(0.0, 0.99),
+    log_level=st.floats(-1.0, 5.0),
+    n=st.integers(1, 8),
+    whole=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_tables_of_all_shares_of_zeros(zeros, log_level, n, whole, seed):
+    rng = np.random.default_rng(seed)
+    levels = np.exp(log_level) * rng.lognormal(0.0, 0.5, (200, 1))
+    X = rng.poisson(levels, (200, n)) if whole else levels * rng.gamma(4.0, 0.25, (200, n))
+    X = X * (rng.random((200, n)) >= zeros)
+    X[0, 0] = np.ceil(levels[0, 0])
+    fitted = _fitted(X.astype(float))
+    law = fitted.predict_distribution(X)
+    np.testing.assert_allclose(fitted.predict(X), law.mean(), rtol=1e-6, atol=1e-12)
+    missing = law.mean() - X.mean(axis=1)
+    error = missing.std() * 200**-0.5
+    assert abs(missing.mean()) <= max(0.03 * X.mean(), 2 * error) + 1e-9
+    chance = law.cdf(0.0)
+    error = max(
+        (chance - (X == 0).mean(axis=1)).std() * 200**-0.5,
+        ((chance * (1 - chance)).mean() / (200 * n)) ** 0.5,
+    )
+    assert abs(chance.mean() - (X == 0).mean()) <= 2 * error + 1e-9
+
+
+# ------------------------------------------------------------------ its parts
+
+
+def test_what_is_sure():
+    found = sure_part(np.array([-0.5, 1.0, 1.5, 2.0, -9.0]), 1.0)
+    np.testing.assert_allclose(found, [0.0, 0.0, 1.0, 2.0, -9.0])
+
+
+def test_recalibration_meets_the_table():
+    law = QuantileGrid(np.tile([-1.0, 1.0, 2.0, 4.0], (100, 1)), [0.2, 0.5, 0.8, 0.95])
+    X = np.zeros((100, 10))
+    X[:, :3] = 9.0
+    found = Recalibration.of(law, X)
+    changed = found.apply(law)
+    np.testing.assert_allclose(changed.cdf(0.0), 0.7)
+    np.testing.assert_allclose(changed.mean(), 2.7)
+    assert Recalibration.of(law.take(slice(0, 9)), X[:9]) == Recalibration()  # too few rows
+
+
+def test_turns_hold_out_all_sizes_alike():
+    rng = np.random.default_rng(0)
+    X = rng.random((400, 30))
+    X[5, 2:], X[6, 1:] = np.nan, np.nan
+    cells = turns_of(X)
+    assert cells.shape == (8, 400)
+    assert sorted(cells[:, 5]) == [-1] * 6 + [0, 1]
+    assert (cells[:, 6] == -1).all()  # nothing would be left
+    held_out = np.take_along_axis(X, cells.T, axis=1)[7:]
+    assert held_out.mean() == pytest.approx(0.5, abs=0.01)
+    assert np.mean(held_out.max(axis=1)) == pytest.approx(X[7:].max(axis=1).mean(), abs=0.1)
+
+
+def test_rows_to_look_at_do_not_depend_on_their_order():
+    X = np.random.default_rng(0).poisson(3.0, (90, 4)).astype(float)
+    X[3] = np.nan
+    rows = spread_out(X, 40)
+    assert len(rows) == 40
+    assert 3 not in rows
+    turned = X[::-1][spread_out(X[::-1], 40)]
+    np.testing.assert_array_equal(np.sort(turned, axis=1), np.sort(X[rows], axis=1))

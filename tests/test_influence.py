@@ -1,0 +1,67 @@
+"""No single row moves the others."""
+
+import numpy as np
+import pytest
+
+from sklearn_pttf import PretrainedDecisionTransformer
+from sklearn_pttf._influence import typical_rows
+from sklearn_pttf.testing import GammaPoisson, LognormalNormal, Segments
+
+
+@pytest.mark.parametrize("n_rows", [20, 500])
+@pytest.mark.parametrize(
+    "law", [GammaPoisson(0.5, 0.1), LognormalNormal(6.0, 0.8, 0.2), LognormalNormal(3.0, 0.2, 0.7)]
+)
+def test_right_tables_keep_nearly_all_rows(law, n_rows):
+    kept = [
+        typical_rows(law.sample(n_rows, 3, random_state=k).observations, integer=False)
+        for k in range(20)
+    ]
+    assert np.mean(kept) > 0.985
+
+
+def test_a_segment_is_no_outlier():
+    X = Segments([2.0, 200.0], [0.98, 0.02]).sample(500, 5, random_state=0).observations
+    assert typical_rows(X, integer=True).all()
+
+
+def test_few_rows_are_all_kept():
+    X = np.ones((9, 3))
+    X[0] = 1e9
+    assert typical_rows(X, integer=False).all()
+
+
+def _changes(integer, cells, power):
+    """How much expected demand of 49 rows changes if some of another one's is rescaled."""
+    rng = np.random.default_rng(0)
+    levels = rng.lognormal(2.5, 0.5, (50, 1))
+    X = rng.poisson(levels, (50, 4)) if integer else levels * rng.lognormal(0, 0.4, (50, 4))
+    X, changed = X.astype(float), X.astype(float)
+    changed[7, cells] *= 10.0**power
+    changed = np.rint(changed) if integer else changed
+
+    def means(table):
+        return PretrainedDecisionTransformer(finetune=None).fit(table).predict(table)
+
+    return np.abs(np.delete(means(changed) / means(X), 7) - 1)
+
+
+@pytest.mark.parametrize("power", [-9, -6, -3, 2, 3, 6, 9])
+@pytest.mark.parametrize("integer", [True, False])
+def test_no_row_moves_the_others(integer, power):
+    assert _changes(integer, slice(None), power).max() < 0.05
+
+
+@pytest.mark.parametrize("power", [-9, -3, 2, 3, 6, 9])
+@pytest.mark.parametrize("integer", [True, False])
+def test_no_observation_moves_the_others(integer, power):
+    changes = _changes(integer, 0, power)
+    assert np.median(changes) < 0.05
+    assert power < 0 or changes.max() < 0.05  # one that is next to nothing may well be
+
+
+def test_a_row_far_out_is_decided_by_its_own_observations():
+    X = LognormalNormal(3.0, 0.3, 0.3).sample(60, 5, random_state=0).observations
+    X[3] *= 1e6
+    found = PretrainedDecisionTransformer(finetune=None).fit(X).predict(X)[3]
+    assert found == pytest.approx(X[3].mean(), rel=0.2)
