@@ -163,7 +163,7 @@ class Agreement:
     """
 
     def __init__(self, predict, portfolio):
-        portfolio = portfolio.take(typical_rows(portfolio.observations, portfolio.integer))
+        portfolio = portfolio.take(typical_rows(portfolio))
         some = portfolio.take(spread_out(portfolio.observations, MOST_ROWS))
         self.recalibration, self.stack = Recalibration(), None
         if len(some) < FEWEST_ROWS:

@@ -15,19 +15,25 @@ MOST_OF_NOISE = 0.25  # likewise
 LEAST_NOISE = 8.0  # times that of the others' mean, of a row that is left out for it
 LEAST_SPREAD = (0.25, 0.75)  # of log levels; of whole numbers, whose levels are a few steps apart
 PULL = 0.25  # pseudo-observations of the usual size in a row's level
+LEAST_RANGE = 5.0  # largest over smallest price of a row that may be left out for it
 
 
-def typical_rows(observations, integer):
+def typical_rows(portfolio):
     """Rows that have their share of influence at most; bool ndarray of shape (n,).
 
     Parameters
     ----------
-    observations : ndarray of shape (n, m)
-        Amounts; NaN = not observed.
-
-    integer : bool
-        Whether they are whole numbers.
+    portfolio : Portfolio
+        Of amounts.
     """
+    kept = _typical_amounts(portfolio.observations, portfolio.integer)
+    if portfolio.prices is None or kept.sum() < FEWEST_ROWS:
+        return kept
+    return kept & ~_far_prices(portfolio.prices, kept)
+
+
+def _typical_amounts(observations, integer):
+    """`typical_rows` by their amounts."""
     seen = ~np.isnan(observations)
     count = seen.sum(axis=1)
     kept = count > 0
@@ -42,7 +48,7 @@ def typical_rows(observations, integer):
     squares = (away**2).sum(axis=1) / (level * unit) ** 2
     logs = np.log(level)
     for _ in range(N_ROUNDS):
-        kept = (count > 0) & ~_far_out(logs, kept, LEAST_SPREAD[integer])
+        kept = (count > 0) & ~_far_out(logs, kept, LEAST_SPREAD[bool(integer)])
         kept &= ~_noisy(squares, kept)
     return kept | (count == 0)
 
@@ -66,3 +72,13 @@ def _noisy(squares, kept):
     """Rows with as much noise as a good part of all others together."""
     others, _, number = _without_each(squares, kept)
     return (squares > np.maximum(MOST_OF_NOISE, LEAST_NOISE / number) * others) & (others > 0)
+
+
+def _far_prices(prices, kept):
+    """Rows whose own prices differ beyond belief, and outweigh those of the others."""
+    seen = ~np.isnan(prices)
+    logs = np.log(np.where(seen, prices, 1.0))
+    mean = logs.sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
+    away = np.where(seen, logs - mean[:, None], 0.0)
+    beyond = np.ptp(away, axis=1) > np.log(LEAST_RANGE)
+    return beyond & _noisy((away**2).sum(axis=1), kept)

@@ -81,7 +81,7 @@ def encode_context(network, portfolio):
     device = next(network.parameters()).device
     _check_kind(network, portfolio)
     if not portfolio.real:
-        rows = typical_rows(portfolio.observations, portfolio.integer)
+        rows = typical_rows(portfolio)
         portfolio = portfolio if rows.all() else portfolio.take(rows)
     with single_threaded():
         return network.encode_context(list(_chunks(portfolio, device)), portfolio.integer)

@@ -1,10 +1,13 @@
 """No single row moves the others."""
 
+import warnings
+
 import numpy as np
 import pytest
 
-from sklearn_pttf import PretrainedDecisionTransformer
+from sklearn_pttf import Column, Portfolio, PretrainedDecisionTransformer
 from sklearn_pttf._influence import typical_rows
+from sklearn_pttf.problems import Pricing
 from sklearn_pttf.testing import GammaPoisson, LognormalNormal, Segments
 
 
@@ -14,7 +17,7 @@ from sklearn_pttf.testing import GammaPoisson, LognormalNormal, Segments
 )
 def test_right_tables_keep_nearly_all_rows(law, n_rows):
     kept = [
-        typical_rows(law.sample(n_rows, 3, random_state=k).observations, integer=False)
+        typical_rows(Portfolio(law.sample(n_rows, 3, random_state=k).observations, integer=False))
         for k in range(20)
     ]
     assert np.mean(kept) > 0.985
@@ -22,13 +25,13 @@ def test_right_tables_keep_nearly_all_rows(law, n_rows):
 
 def test_a_segment_is_no_outlier():
     X = Segments([2.0, 200.0], [0.98, 0.02]).sample(500, 5, random_state=0).observations
-    assert typical_rows(X, integer=True).all()
+    assert typical_rows(Portfolio(X)).all()
 
 
 def test_few_rows_are_all_kept():
     X = np.ones((9, 3))
     X[0] = 1e9
-    assert typical_rows(X, integer=False).all()
+    assert typical_rows(Portfolio(X)).all()
 
 
 def _changes(integer, cells, power):
@@ -65,3 +68,26 @@ def test_a_row_far_out_is_decided_by_its_own_observations():
     X[3] *= 1e6
     found = PretrainedDecisionTransformer(finetune=None).fit(X).predict(X)[3]
     assert found == pytest.approx(X[3].mean(), rel=0.2)
+
+
+@pytest.mark.parametrize("power", [-9, -1, 1, 2, 9])
+@pytest.mark.parametrize("what", ["price", "prices", "demands", "cost"])
+def test_no_row_moves_the_prices_of_others(what, power):
+    rng = np.random.default_rng(1)
+    usual = rng.lognormal(1.5, 0.2, (50, 1))
+    prices = usual * rng.lognormal(0.0, 0.15, (50, 5))
+    demands = rng.lognormal(3.0, 0.5, (50, 1)) * (prices / usual) ** -2
+    demands = demands * rng.lognormal(0.0, 0.3, (50, 5))
+    X = np.hstack([prices, demands, np.full((50, 1), 2.0)])
+    changed = X.copy()
+    cells = {"price": 0, "prices": slice(0, 5), "demands": slice(5, 10), "cost": 10}[what]
+    changed[7, cells] *= 10.0**power
+    problem = Pricing(list(range(5)), list(range(5, 10)), unit_cost=Column(10))
+
+    def decided(table):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            pdt = PretrainedDecisionTransformer(problem, finetune=None).fit(table)
+            return np.delete(pdt.decide(table), 7)
+
+    np.testing.assert_allclose(decided(changed), decided(X), rtol=0.05)
