@@ -23,10 +23,10 @@ MOST_TURNS = 8  # observations of a row that are held out, one by one
 SHIFT_RANGE = (-12.0, 12.0)  # of the log odds of a zero
 LOG_FACTOR_RANGE = (-3.0, 3.0)
 N_HALVINGS = 40
-LEAST_ERROR = 0.015  # of the mean, as a share of it: less is not worth to move quantiles for
+SMALL_SHARE = 0.015  # of a mean that may be missing: quantiles are not moved for it
 SURE_OF_SMALL = 2.0  # log odds that noise is Poisson where outcomes are 0 or 1
 LESS_BY_SIZE = 2.0  # and by how much less they are, for a unit of log size
-LEAST_ODDS = -2.0
+MIDDLE_SIZES = (7.4, 100.0)  # between which they stay the same
 FEW = 40.0  # over the number of rows: log odds taken off for a companion of few rows
 SPREAD_OF_ODDS = (1.5, 0.7)  # prior deviations: of all log odds, and for a unit of log size
 LEAST_SIZE = 0.1
@@ -117,8 +117,9 @@ def _factor(found, law, observations):
     total, count = totals_of(observations)
     expected = found.apply(law).mean()
     missing = total / count - expected
-    error = max(_error_of_sum(missing), LEAST_ERROR * expected.sum())
-    moved = sure_part(missing.sum(), error)
+    moved = sure_part(missing.sum(), _error_of_sum(missing))
+    small = SMALL_SHARE * expected.sum()
+    moved = np.sign(moved) * max(abs(moved) - small, 0.0)
     if moved == 0:
         return 1.0
 
@@ -202,8 +203,7 @@ class Stack:
     def __init__(self, predict, some, observations):
         self.companion = PoissonCompanion(observations)
         self.size = _usual_size(observations)
-        first = SURE_OF_SMALL - LESS_BY_SIZE * np.log(self.size) - FEW / len(observations)
-        self.first_odds = max(first, LEAST_ODDS)
+        self.first_odds = _first_odds(self.size) - FEW / len(observations)
         self.odds = np.zeros(2)
         gains, sizes = self._tried(predict, some)
         if len(gains):
@@ -253,6 +253,13 @@ def log_mass(law, outcomes):
     known = np.nan_to_num(outcomes)
     mass = law.cdf(known) - np.where(known > 0, law.cdf(known - 1), 0.0)
     return np.where(np.isnan(outcomes), 0.0, np.log(np.maximum(mass, LEAST_MASS)))
+
+
+def _first_odds(size):
+    """Log odds that demand of some usual size is Poisson, before anything is held out."""
+    small, large = MIDDLE_SIZES
+    grown = np.log(min(size, small)) + max(np.log(size / large), 0.0)
+    return SURE_OF_SMALL - LESS_BY_SIZE * grown
 
 
 def _usual_size(observations):

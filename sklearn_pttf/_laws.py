@@ -287,11 +287,14 @@ class QuantileGrid(PredictiveDistribution):
 
 
 class ReweightedZeros(PredictiveDistribution):
-    """Laws of what is never negative with other probabilities of a zero; the rest in proportion.
+    """Laws with other probabilities of a zero, and the same upper half of what is above it.
+
+    Levels change: between those of the zero and of the middle of what is above it they are
+    stretched or squeezed, and beyond that they stay what they were.
 
     Parameters
     ----------
-    law : PredictiveDistribution
+    law : QuantileGrid
         Whose lowest outcome is 0.
 
     zeros : ndarray of shape (n,)
@@ -300,18 +303,20 @@ class ReweightedZeros(PredictiveDistribution):
     Examples
     --------
     >>> import numpy as np
-    >>> from sklearn_pttf._laws import ReweightedZeros, WeightedAtoms
-    >>> law = ReweightedZeros(WeightedAtoms(np.array([[0.0, 1.0, 2.0, 3.0]])), np.array([0.7]))
-    >>> law.cdf(0.0), law.mean(), law.quantile(0.75)
-    (array([0.7]), array([0.6]), array([1.]))
+    >>> from sklearn_pttf._laws import QuantileGrid, ReweightedZeros
+    >>> law = QuantileGrid(np.array([[0.0, 1.0, 2.0, 4.0]]), [0.2, 0.6, 0.8, 0.9])
+    >>> changed = ReweightedZeros(law, np.array([0.4]))
+    >>> changed.cdf([[0.0, 1.0, 2.0, 4.0]]).round(6)
+    array([[0.4 , 0.64, 0.8 , 0.9 ]])
     """
 
     def __init__(self, law, zeros):
         self.law = law
         self.zeros = zeros
         self._own = law.cdf(0.0)
-        # what every probability of more than some outcome is multiplied by
-        self._share = (1 - zeros) / np.maximum(1 - self._own, np.finfo(float).tiny)
+        self._upper = (1 + np.maximum(zeros, self._own)) / 2
+        # of new levels over old ones, below the upper part
+        self._slope = (self._upper - zeros) / np.maximum(self._upper - self._own, 1e-300)
 
     @classmethod
     def shifted(cls, law, log_odds):
@@ -330,36 +335,59 @@ class ReweightedZeros(PredictiveDistribution):
         law = type(laws[0].law).concatenate([each.law for each in laws])
         return cls(law, np.concatenate([each.zeros for each in laws]))
 
+    def _parts(self):
+        parts = (self.zeros, self._own, self._upper, self._slope)
+        return tuple(part[:, None] for part in parts)
+
+    def _changed(self, level):
+        """New levels in place of old ones ``(n, k)``."""
+        zeros, own, upper, slope = self._parts()
+        low = level * zeros / np.maximum(own, 1e-300)
+        middle = zeros + (level - own) * slope
+        return np.where(level >= upper, level, np.where(level > own, middle, low))
+
     def cdf(self, x):
         x, flat = self._columns(x)
-        out = np.where(x < 0, 0.0, 1 - self._share[:, None] * (1 - self.law.cdf(x)))
+        out = np.where(x < 0, 0.0, self._changed(self.law.cdf(x)))
         return out[:, 0] if flat else out
 
     def quantile(self, tau):
         tau, flat = self._columns(check_levels(tau))
-        inside = tau > self.zeros[:, None]
-        share = np.maximum(self._share, np.finfo(float).tiny)[:, None]
-        level = np.where(inside, 1 - (1 - tau) / share, 0.5)
-        level = np.clip(level, np.finfo(float).tiny, 1 - 1e-16)
-        out = np.where(inside, self.law.quantile(level), 0.0)
+        zeros, own, upper, slope = self._parts()
+        above = np.where(tau < upper, own + (tau - zeros) / np.maximum(slope, 1e-300), tau)
+        level = np.clip(np.where(tau > zeros, above, 0.5), 1e-300, 1 - 1e-16)
+        out = np.where(tau > zeros, self.law.quantile(level), 0.0)
         return out[:, 0] if flat else out
 
     def excess(self, x):
         x, flat = self._columns(x)
+        zeros, own, upper, slope = self._parts()
         positive = np.maximum(x, 0.0)
-        out = self._share[:, None] * self.law.excess(positive) + (positive - x)
+        start = self.law.quantile(upper)  # of the part that stays
+        own_excess = self.law.excess(positive)
+        constant = 1 - zeros - slope * (1 - own)
+        below = constant * (start - positive) + slope * own_excess
+        below = below + (1 - slope) * self.law.excess(start)
+        out = np.where(positive >= start, own_excess, below) + (positive - x)
         return out[:, 0] if flat else out
 
     def mean(self):
-        return self._share * self.law.mean()
+        return self.excess(0.0)
 
     def atomic(self):
         return self.law.atomic()
 
     def nodes(self, split=None):
         outcomes, weights = self.law.nodes(split)
-        zeros = (self.zeros / np.maximum(self._own, np.finfo(float).tiny))[:, None]
-        weights = weights * np.where(outcomes <= 0, zeros, self._share[:, None])
+        reached = self.law.cdf(outcomes)
+        step = 1.0 if self.law.integer else 1e-9 * (1 + np.abs(outcomes))
+        below = np.where(outcomes > 0, self.law.cdf(outcomes - step), 0.0)
+        zeros, own, upper, slope = self._parts()
+        smooth = np.where(reached >= upper, 1.0, np.where(outcomes > 0, slope, zeros / own))
+        mass = reached - below
+        known = self.law.integer & (mass > 1e-12)
+        exact = (self._changed(reached) - self._changed(below)) / np.where(known, mass, 1.0)
+        weights = weights * np.where(known, exact, smooth)
         return outcomes, weights / weights.sum(axis=1, keepdims=True)
 
 

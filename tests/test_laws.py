@@ -620,20 +620,30 @@ def test_sample_average_law_by_hand(n_pooled):
     assert_array_equal(observations[1], [NAN, NAN, NAN])
 
 
-def test_other_shares_of_zeros():
-    atoms = WeightedAtoms(np.array([[0.0, 1, 2, 3], [0, 0, 5, 9]]))
-    law = ReweightedZeros(atoms, np.array([0.7, 0.1]))
-    # what is not 0 had three quarters and has .3; in the second row a half, and .9
+@pytest.mark.parametrize("integer", [True, False])
+@pytest.mark.parametrize("zeros", [0.1, 0.5, 0.9])
+def test_other_shares_of_zeros(integer, zeros):
+    levels = 1 / (1 + np.exp(-np.linspace(-6, 6, 41)))
+    grid = QuantileGrid(np.log(levels / 0.3)[None] * np.array([[2.0], [9.0]]), levels, integer)
+    law = ReweightedZeros(grid, np.array([zeros, 0.4]))
+    np.testing.assert_allclose(grid.cdf(0.0), 0.3, atol=0.01)
+    np.testing.assert_allclose(law.cdf(0.0), [zeros, 0.4])
+    assert (law.cdf(-1.0) == 0).all()
+    # the upper half of what is above 0 stays
+    far = np.array([[0.96, 0.99]])
+    np.testing.assert_allclose(law.quantile(far), grid.quantile(far))
+    at = np.linspace(0, 60, 60001 if not integer else 61)
+    survival = 1 - law.cdf(at[None])
+    area = survival.sum(axis=1) if integer else np.trapezoid(survival, at, axis=1)
+    tail = grid.excess(61.0 if integer else 60.0)
+    np.testing.assert_allclose(law.mean(), area + tail, rtol=1e-5)
+    np.testing.assert_allclose(law.excess(-1.0), law.mean() + 1)
+    np.testing.assert_allclose(law.expected(lambda x: x), law.mean(), rtol=6e-3)
+    tau = np.array([[0.05, 0.3, 0.45, 0.6, 0.95]])
+    assert (law.cdf(law.quantile(tau)) >= tau - 1e-9).all()
+    shifted = ReweightedZeros.shifted(grid, np.log(3.0))
     np.testing.assert_allclose(
-        law.cdf(np.array([[-1, 0, 2, 9]])), [[0, 0.7, 0.9, 1], [0, 0.1, 0.1, 1]]
+        shifted.zeros / (1 - shifted.zeros), 3 * grid.cdf(0.0) / 0.7, rtol=0.03
     )
-    np.testing.assert_allclose(law.mean(), [0.6, 6.3])
-    np.testing.assert_allclose(law.excess(np.array([1.0, -1.0])), [0.3, 7.3])
-    np.testing.assert_array_equal(
-        law.quantile(np.array([[0.69, 0.75, 0.95]])), [[0, 1, 3], [9, 9, 9]]
-    )
-    np.testing.assert_allclose(law.expected(lambda x: x**2), [1.4, 47.7])
     again = ReweightedZeros.concatenate([law.take([1]), law.take([0])])
-    np.testing.assert_allclose(again.mean(), [6.3, 0.6])
-    shifted = ReweightedZeros.shifted(atoms, np.log(3.0))
-    np.testing.assert_allclose(shifted.zeros, [0.5, 0.75])
+    np.testing.assert_allclose(again.mean(), law.mean()[::-1])
