@@ -31,6 +31,7 @@ FEW = 40.0  # over the number of rows: log odds taken off for a companion of few
 SPREAD_OF_ODDS = (1.5, 0.7)  # prior deviations: of all log odds, and for a unit of log size
 LEAST_SIZE = 0.1
 LEAST_MASS = 1e-12
+AGREED = 1.5  # standard errors that the table may differ from the companion
 GOLDEN = 0.5 * (5**0.5 - 1)  # whose multiples are evenly spread
 
 
@@ -204,10 +205,11 @@ class Stack:
         self.companion = PoissonCompanion(observations)
         self.size = _usual_size(observations)
         self.first_odds = _first_odds(self.size) - FEW / len(observations)
-        self.odds = np.zeros(2)
+        self.odds, self.share = np.zeros(2), 1.0
         gains, sizes = self._tried(predict, some)
         if len(gains):
             self.odds = self._likeliest(gains, sizes)
+        self.share = self._share_that_agrees(predict(some), some.observations)
 
     def _tried(self, predict, some):
         """By how much more the companion said of held-out observations, and sizes of their rows."""
@@ -226,26 +228,56 @@ class Stack:
 
     def _likeliest(self, gains, sizes):
         """Level and slope of the log odds, given their prior."""
+        directions = np.stack([np.ones_like(sizes), self._log_size(sizes)])
 
         def loss(odds):
-            log_odds = self._log_odds(sizes, odds)
+            log_odds = self.first_odds + odds @ directions
             fit = np.logaddexp(log_odds + gains, 0.0) - np.logaddexp(log_odds, 0.0)
-            return -fit.sum() + ((odds / SPREAD_OF_ODDS) ** 2).sum() / 2
+            rise = special.expit(log_odds + gains) - special.expit(log_odds)
+            precision = 1 / np.square(SPREAD_OF_ODDS)
+            return (precision * odds**2).sum() / 2 - fit.sum(), precision * odds - directions @ rise
 
-        return optimize.minimize(loss, np.zeros(2), method="BFGS").x
+        options = {"gtol": 1e-9}  # so that the order of rows does not matter
+        return optimize.minimize(loss, np.zeros(2), jac=True, method="BFGS", options=options).x
 
-    def _log_odds(self, sizes, odds):
-        level, slope = odds
-        relative = (sizes + LEAST_SIZE) / (self.size + LEAST_SIZE)
-        return self.first_odds + level + slope * np.log(relative)
+    def _log_size(self, sizes):
+        return np.log((sizes + LEAST_SIZE) / (self.size + LEAST_SIZE))
+
+    def _share_that_agrees(self, law, observations):
+        """Most of its weight that the companion may have without the table saying otherwise."""
+        mixed = self.law(law, observations)
+        total, count = totals_of(observations)
+        zeros = (observations == 0).sum(axis=1) / count
+        shares = [
+            _most_of_effect(missing, effect.sum(), max(AGREED * _error_of_sum(missing), least))
+            for missing, effect, least in (
+                (zeros - law.cdf(0.0), mixed.cdf(0.0) - law.cdf(0.0), 0.0),
+                (
+                    total / count - law.mean(),
+                    mixed.mean() - law.mean(),
+                    SMALL_SHARE * law.mean().sum(),
+                ),
+            )
+        ]
+        return min(shares)
 
     def law(self, law, observations):
         """Laws between those of the network and of the companion; `MixtureLaw`."""
         totals = totals_of(observations)
-        weight = special.expit(self._log_odds(self.companion.mean(*totals), self.odds))
+        level, slope = self.odds
+        size = self._log_size(self.companion.mean(*totals))
+        weight = self.share * special.expit(self.first_odds + level + slope * size)
         other = self.companion.law(*totals)
         weights = np.column_stack([1 - weight, weight[:, None] * other.weights])
         return MixtureLaw([law, *other.components], weights, integer=True)
+
+
+def _most_of_effect(missing, effect, least):
+    """Largest share of an effect, up to 1, after which a sum misses no more than it may."""
+    if effect == 0:
+        return 1.0
+    allowed = max(AGREED * _error_of_sum(missing), least)
+    return float(np.clip((allowed + np.sign(effect) * missing.sum()) / abs(effect), 0.0, 1.0))
 
 
 def log_mass(law, outcomes):

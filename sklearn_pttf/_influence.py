@@ -15,6 +15,7 @@ MOST_OF_NOISE = 0.25  # likewise
 LEAST_NOISE = 8.0  # times that of the others' mean, of a row that is left out for it
 LEAST_SPREAD = (0.25, 0.75)  # of log levels; of whole numbers, whose levels are a few steps apart
 PULL = 0.25  # pseudo-observations of the usual size in a row's level
+LEAST_LEFT = 0.75  # of all that is above 0, for any row to be left out
 LEAST_RANGE = 5.0  # largest over smallest price of a row that may be left out for it
 
 
@@ -50,6 +51,8 @@ def _typical_amounts(observations, integer):
     for _ in range(N_ROUNDS):
         kept = (count > 0) & ~_far_out(logs, kept, LEAST_SPREAD[bool(integer)])
         kept &= ~_noisy(squares, kept)
+    if positive[kept].sum() < LEAST_LEFT * positive.sum():
+        return np.ones(len(observations), dtype=bool)  # there is hardly anything to judge by
     return kept | (count == 0)
 
 

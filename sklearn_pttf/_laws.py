@@ -375,20 +375,15 @@ class ReweightedZeros(PredictiveDistribution):
         return self.excess(0.0)
 
     def atomic(self):
-        return self.law.atomic()
+        return narrow_rows(self)[2] if self.law.integer else np.zeros(len(self), dtype=bool)
 
     def nodes(self, split=None):
-        outcomes, weights = self.law.nodes(split)
-        reached = self.law.cdf(outcomes)
-        step = 1.0 if self.law.integer else 1e-9 * (1 + np.abs(outcomes))
-        below = np.where(outcomes > 0, self.law.cdf(outcomes - step), 0.0)
-        zeros, own, upper, slope = self._parts()
-        smooth = np.where(reached >= upper, 1.0, np.where(outcomes > 0, slope, zeros / own))
-        mass = reached - below
-        known = self.law.integer & (mass > 1e-12)
-        exact = (self._changed(reached) - self._changed(below)) / np.where(known, mass, 1.0)
-        weights = weights * np.where(known, exact, smooth)
-        return outcomes, weights / weights.sum(axis=1, keepdims=True)
+        edges = fine_edges(self.law.levels)
+        if self.law.integer:
+            return whole_nodes(self, edges, split)
+        cuts = [self.zeros, self._upper, *([] if split is None else [self.cdf(split)])]
+        tau, weights = gauss_levels(edges, np.column_stack(cuts))
+        return self.quantile(tau), weights
 
 
 class WeightedAtoms(PredictiveDistribution):

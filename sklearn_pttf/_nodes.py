@@ -32,8 +32,8 @@ def gauss_levels(edges, split=None):
     edges : ndarray of shape (k,)
         Levels, increasing, from 0 to 1.
 
-    split : ndarray of shape (n,), default=None
-        Levels.
+    split : ndarray of shape (n,) or (n, k), default=None
+        Levels; of several, all are cuts.
 
     Returns
     -------

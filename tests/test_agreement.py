@@ -100,7 +100,7 @@ def test_levels_over_many_decades(top, noise):
     assert (costs[0] < costs[1]).all()
 
 
-@settings(deadline=None, max_examples=8)
+@settings(deadline=None, max_examples=12)
 @given(
     zeros=st.floats(0.0, 0.99),
     log_level=st.floats(-1.0, 5.0),
@@ -143,7 +143,8 @@ def test_recalibration_meets_the_table():
     found = Recalibration.of(law, X)
     changed = found.apply(law)
     np.testing.assert_allclose(changed.cdf(0.0), 0.7)
-    np.testing.assert_allclose(changed.mean(), 2.7)
+    np.testing.assert_allclose(changed.mean(), 2.7, rtol=0.015)
+    assert abs(law.mean()[0] - 2.7) > 0.1
     assert Recalibration.of(law.take(slice(0, 9)), X[:9]) == Recalibration()  # too few rows
 
 
