@@ -176,6 +176,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
     """
 
     _follows_prices = True
+    _reads_exposure = True
     _parameter_constraints = {
         "problem": [DecisionProblem, None],
         "checkpoint": [str, Path, Checkpoint, None],
@@ -277,6 +278,8 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             start = self._start(*before)
             if strategy is None:
                 found = not_tried("finetune=None")
+            elif self.problem_.exposure is not None:
+                found = not_tried("finetuning does not read exposure")
             else:
                 found = finetune_guarded(
                     strategy,
@@ -290,7 +293,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
                     self.verbose,
                 )
             self._use(found, start, portfolio)
-            warn_of_drift(portfolio)
+            warn_of_drift(portfolio.as_rates())
             noise = getattr(self.problem_, "noise", None)
             warn_of_conflict(self._predict_law, portfolio, np.random.default_rng(seeds[1]), noise)
             if self.verbose:
