@@ -14,7 +14,10 @@ WIDE = 2.0  # in Poisson deviations: a cell wider than that is more than its two
 MOST_EXACT = 1e4  # mean, above which a count is as good as normal
 FEW = 64  # counts that are summed one by one
 MANY_LEVELS = 16  # quantiles that are sooner read from a table
-TABLE_LEVELS = special.expit(np.linspace(-14.0, 14.0, 99))  # of the table's numbers, about
+TABLE_ODDS = np.concatenate(
+    [np.linspace(-14, -7, 10)[:-1], np.linspace(-7, 7, 113), np.linspace(7, 14, 10)[1:]]
+)
+TABLE_LEVELS = special.expit(TABLE_ODDS)  # of the table's numbers, about
 DIGITS = 1e-12  # of a count that are looked at
 MOST_STEPS, NEWTON_STEPS = 1200, 8
 FAR_ODDS, TAIL_STEP = 9.0, 1.7  # log odds up to which, and steps in which, tails are cut
