@@ -20,6 +20,8 @@ from sklearn_pttf.baselines import (
     SampleAverage,
     ShrunkenSampleAverage,
 )
+from sklearn_pttf.metrics import decision_cost, prescriptiveness
+from sklearn_pttf.model_selection import transfer_curve
 from sklearn_pttf.problems import Estimation, Newsvendor, Selection
 
 NAN = np.nan
@@ -393,3 +395,17 @@ def test_unequal_exposures_are_no_drift(recwarn):
     X, columns = _table(counts, exposure)
     _frozen(Newsvendor(exposure=columns)).fit(X)
     assert not [w for w in recwarn if "drift" in str(w.message)]
+
+
+def test_metrics_of_orders_have_sample_averages_of_own_rates():
+    """Own rates 1 and 3 a unit; SAA orders 2 and 6 for twice that, which the best does too."""
+    X, y = [[2.0, 2.0], [9.0, 3.0], [4.0, 4.0]], [[2.0], [6.0], [5.0]]
+    problem = Newsvendor(exposure=[1], coming_exposure=2.0)
+    assert prescriptiveness(y, [2, 6, 5], problem=problem, X=X) == 1
+    assert prescriptiveness(y, [2, 6, 2], problem=problem, X=X) == 0
+    assert decision_cost(y, [2, 6, 2], problem=problem, X=X) == 1
+    rates = Estimation(noise="poisson", exposure=[1])
+    with pytest.raises(ValueError, match="give y per unit of exposure"):
+        decision_cost(y, [1, 3, 1], problem=rates, X=X)
+    with pytest.raises(ValueError, match="problem must have no exposure, which finetuning"):
+        transfer_curve(PretrainedDecisionTransformer(problem), X, n_instances=[3])
