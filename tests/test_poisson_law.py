@@ -121,6 +121,15 @@ def test_between_two_laws():
     assert left.cdf(20.0) > found.cdf(20.0) > right.cdf(20.0)
 
 
+def test_a_rare_large_rate():
+    """One row in 10,000 has a rate of 1,000, and the others of 1."""
+    quantiles = np.array([[1.0, 1.0, 1.0, 1000.0, 1000.0]])
+    levels = [1e-6, 0.5, 0.9999, 0.99991, 0.999999]
+    law = PoissonMixture(QuantileGrid(quantiles, levels), np.ones(1))
+    assert law.quantile(0.99)[0] == 4
+    assert law.quantile(1 - 1e-5)[0] == pytest.approx(1000, abs=100)
+
+
 def test_a_row_of_no_rate():
     law = PoissonMixture(QuantileGrid(np.zeros((1, 3)), [0.1, 0.5, 0.9]), np.ones(1))
     assert law.mean() == law.quantile(0.999) == law.excess(0.0) == 0
