@@ -1,8 +1,9 @@
 """What a context says of Poisson counts: their mean, and how rows differ.
 
 Plain torch functions. Shapes are written ``(B, N)``: ``B`` portfolios of ``N`` rows. Of a row's
-counts only their total and their number matter, so nothing here depends on their order; nor on
-that of rows.
+counts only their total matters, and what they were counted over together: their exposure, which
+is their number if each was counted over 1. So nothing here depends on their order; nor on that of
+rows. Exposures are relative to the portfolio's usual one, as their unit means nothing.
 """
 
 from typing import NamedTuple
@@ -19,6 +20,11 @@ from sklearn_pttf._count_mixing import (
 N_CONTEXT_SEEN = 500  # rows beyond this number say nothing new about "how many rows"
 NO_COUNT = 0.5  # what a total of 0 counts for
 VARIANCE_RANGE = (1e-4, 50.0)
+FAR_OUT = 30.0  # times the mean of the others, beyond which a row tells the portfolio nothing
+TRIMMED = 0.004  # share of the largest means that, beside one, are not among these others
+FEWEST_TO_TRIM = 8  # of the others, below which all rows tell the portfolio of theirs
+ENDLESS = 1e20
+MOST_SURE = 30.0  # times the median exposure, which a row tells the portfolio of at most
 WORST_FIT = -25.0  # in the weights that the four laws start with
 
 
@@ -26,12 +32,13 @@ class CountRows(NamedTuple):
     """All that matters of rows."""
 
     total: torch.Tensor  # (B, N)
-    count: torch.Tensor  # (B, N), of observations
+    count: torch.Tensor  # (B, N), exposure of all observations, or their number
+    n_cells: torch.Tensor  # (B, N), number of observations
 
     @property
     def seen(self):
         """Weight of the one cell that stands for all of a row's; ``(B, N, 1)``."""
-        return self.count.unsqueeze(-1)
+        return torch.where(self.count > 0, self.count.clamp_min(1), 0.0).unsqueeze(-1)
 
 
 class CountUnits(NamedTuple):
@@ -48,18 +55,38 @@ class CountUnits(NamedTuple):
     width: torch.Tensor
     weights: torch.Tensor
     fits: torch.Tensor
+    exposure: torch.Tensor  # (B, 1), usual one of an observation
+    reach: torch.Tensor  # (B, 1), beyond which means are of no row that was read
 
 
-def count_rows(observations):
-    """Totals and numbers of each row's observations."""
-    seen = ~observations.isnan()
-    return CountRows(observations.nan_to_num().sum(-1), seen.sum(-1).to(observations.dtype))
+def count_rows(observations, exposures=None):
+    """Totals, exposures and numbers of each row's observations.
+
+    Parameters
+    ----------
+    observations : Tensor of shape (B, N, n)
+
+    exposures : Tensor of shape (B, N, n), default=None
+        What each was counted over, NaN where nothing was. None: 1.
+    """
+    n_cells = (~observations.isnan()).sum(-1).to(observations.dtype)
+    count = n_cells if exposures is None else exposures.nan_to_num().sum(-1)
+    return CountRows(observations.nan_to_num().sum(-1), count, n_cells)
+
+
+def placed_rows(rows, units):
+    """Rows whose exposure is relative to the portfolio's."""
+    return rows._replace(count=rows.count / units.exposure)
 
 
 def row_mean(rows, units):
     """Means of rows in units of the portfolio, 1 for an empty one; ``(B, N)``."""
-    mean = rows.total / (rows.count.clamp_min(1) * units.scale)
-    return torch.where(rows.count > 0, mean, 1.0)
+    return torch.where(rows.count > 0, _rate(rows) / units.scale, 1.0)
+
+
+def _rate(rows):
+    """Means of rows, 0 for an empty one; ``(B, N)``."""
+    return rows.total / torch.where(rows.count > 0, rows.count, 1.0)
 
 
 def exposure(rows, units):
@@ -74,9 +101,26 @@ def level_credibility(rows, units):
 
 
 def posteriors_of(rows, units):
-    """What the portfolio's distributions say of rows' means; `FourPosteriors`."""
-    evidence = Evidence(rows.total, exposure(rows, units), torch.ones_like(rows.count))
-    return four_posteriors(evidence, FourLaws(*units[4:]))
+    """What the portfolio's distributions say of rows' means; `FourPosteriors`.
+
+    Means out of their reach are the rows' own.
+    """
+    expected = exposure(rows, units)
+    evidence = Evidence(rows.total, expected, torch.ones_like(rows.count))
+    found = four_posteriors(evidence, FourLaws(*units[4:-2]))
+    alone = is_alone(rows, units)
+    own = rows.total / torch.where(alone, expected, 1.0)
+    by_chance = rows.total.sqrt() / torch.where(alone, expected, 1.0)
+    alone = alone.unsqueeze(-1)
+    return found._replace(
+        means=torch.where(alone, own.unsqueeze(-1), found.means),
+        deviations=torch.where(alone, by_chance.unsqueeze(-1), found.deviations),
+    )
+
+
+def is_alone(rows, units):
+    """Whether rows have means of which the portfolio says nothing; bool ``(B, N)``."""
+    return far_out(rows, units.reach * units.scale)
 
 
 def first_logits(units):
@@ -98,11 +142,17 @@ def count_units(pieces, weights):
         _in_order(CountRows(*(part.where(weight > 0, 0.0) for part in rows)))
         for rows, weight in zip(pieces, weights, strict=True)
     ]
+    usual = _median(kept, lambda rows: rows.count / rows.n_cells.clamp_min(1))
+    most = MOST_SURE * _median(kept, _count)
+    kept = [_at_most(rows, most) for rows in kept]
+    kept = [rows._replace(count=rows.count / usual) for rows in kept]
+    reach = FAR_OUT * _trimmed_rate(kept)
+    kept = [_within(rows, reach) for rows in kept]
     used, n_cells, total = (_sum(kept, column) for column in (_is_used, _count, _total))
     scale = total.clamp_min(NO_COUNT) / n_cells.clamp_min(1)
     variance = _level_variance(kept, scale)
     trusted = [rows.count / (1 + rows.count * variance / scale) for rows in kept]
-    means = [rows.total / rows.count.clamp_min(1) for rows in kept]
+    means = [_rate(rows) for rows in kept]
     balanced = sum((w * m).sum(-1, keepdim=True) for w, m in zip(trusted, means, strict=True))
     balanced = balanced / sum(w.sum(-1, keepdim=True) for w in trusted).clamp_min(1e-9)
     scale = torch.where(total > 0, balanced, scale)
@@ -115,14 +165,59 @@ def count_units(pieces, weights):
         used.clamp(1, N_CONTEXT_SEEN).log(),
         (n_cells / n_rows).log1p(),
         *fit_four_laws(evidence),
+        usual,
+        reach / scale,
     )
+
+
+def _trimmed_rate(pieces):
+    """Mean of rows' means but for the largest, one and one more in 250; ``(B, 1)``."""
+    rates = torch.cat([_rate(rows) for rows in pieces], dim=-1)
+    used = torch.cat([_is_used(rows) for rows in pieces], dim=-1)
+    ordered = torch.where(used > 0, rates, torch.inf).sort(dim=-1).values
+    n_used = used.sum(-1, keepdim=True)
+    n_kept = n_used - 1 - (TRIMMED * n_used).floor()
+    place = torch.arange(1, rates.shape[-1] + 1, dtype=rates.dtype, device=rates.device)
+    kept = (place <= n_kept) & ordered.isfinite()
+    mean = torch.where(kept, ordered, 0.0).sum(-1, keepdim=True) / n_kept.clamp_min(1)
+    seen = torch.cat([rows.count for rows in pieces], dim=-1)
+    least = 1 / seen.sum(-1, keepdim=True).clamp_min(1e-30)  # as if one had been counted
+    return torch.where(n_kept >= FEWEST_TO_TRIM, mean + least, ENDLESS)
+
+
+def far_out(rows, reach):
+    """Whether rows' means are larger than ``reach``, and not by chance; bool ``(B, N)``."""
+    most = rows.count * reach
+    return rows.total > most + 5 * most.sqrt() + 5
+
+
+def _within(rows, reach):
+    """Rows without those whose means are out of reach."""
+    out = far_out(rows, reach)
+    return CountRows(*(part.where(~out, 0.0) for part in rows))
+
+
+def _median(pieces, column):
+    """Lower median over rows that have an observation, 1 where there is none; ``(B, 1)``."""
+    values = torch.cat([column(rows).where(rows.count > 0, torch.inf) for rows in pieces], dim=-1)
+    place = (_sum(pieces, _is_used).long() - 1).clamp_min(0) // 2
+    median = values.sort(dim=-1).values.gather(-1, place)
+    return torch.where(median.isfinite(), median, 1.0)
+
+
+def _at_most(rows, exposure):
+    """Rows of the same means, whose exposure is at most so large."""
+    share = (exposure / rows.count.clamp_min(1e-30)).clamp_max(1)
+    return rows._replace(total=rows.total * share, count=rows.count * share)
 
 
 def _in_order(rows):
     """Rows in an order that is theirs, so that sums over them are the same to the last digit."""
     total, order = rows.total.sort(dim=-1)
     count, again = rows.count.gather(-1, order).sort(dim=-1, stable=True)
-    return CountRows(total.gather(-1, again), count)
+    return CountRows(
+        total.gather(-1, again), count, rows.n_cells.gather(-1, order).gather(-1, again)
+    )
 
 
 def _sum(pieces, column):
@@ -145,8 +240,7 @@ def _level_variance(pieces, scale):
     """Variance of the rows' means beyond Poisson noise (Buhlmann, Straub); ``(B, 1)``."""
 
     def squares(rows):
-        mean = rows.total / rows.count.clamp_min(1)
-        return rows.count * (mean - scale) ** 2
+        return rows.count * (_rate(rows) - scale) ** 2
 
     n_cells = _sum(pieces, _count).clamp_min(1)
     freedom = n_cells - _sum(pieces, lambda rows: rows.count**2) / n_cells

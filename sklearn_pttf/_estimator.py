@@ -177,6 +177,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
     """
 
     _follows_prices = True
+    _reads_exposure = True
     _parameter_constraints = {
         "problem": [DecisionProblem, None],
         "checkpoint": [str, Path, Checkpoint, None],
@@ -278,6 +279,8 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             start = self._start(*before)
             if strategy is None:
                 found = not_tried("finetune=None")
+            elif self.problem_.exposure is not None:
+                found = not_tried("finetuning does not read exposure")
             else:
                 found = finetune_guarded(
                     strategy,
@@ -291,7 +294,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
                     self.verbose,
                 )
             self._use(found, start, portfolio)
-            warn_of_drift(portfolio)
+            warn_of_drift(portfolio.as_rates())
             noise = getattr(self.problem_, "noise", None)
             warn_of_conflict(self._predict_law, portfolio, np.random.default_rng(seeds[1]), noise)
             if self.verbose:
@@ -385,7 +388,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         self._contexts = [encode_context(network, portfolio) for network in self._networks]
         self._agreement = None
         if self._networks and self._networks[0].config.outcomes == "demand":
-            self._agreement = Agreement(self._network_law, portfolio)
+            self._agreement = Agreement(self._network_law, portfolio.as_rates())
 
     def _build_networks(self):
         """The networks whose laws are averaged."""

@@ -418,10 +418,11 @@ class CountHead(Head):
         of_mean = cubed(mean, deviation**2, standard(mean_stretch, mean_base, mean_rises))
         mixing = Mixing(units.points, units.width, units.weights)
         without_shape = mixing_quantiles(mixing, found.without_shape, self.levels).clamp_min(0)
-        of_mean = torch.lerp(of_mean, without_shape, mean_mix.sigmoid().unsqueeze(-1))
+        share = torch.where(counted.is_alone(rows, units), 0.0, mean_mix.sigmoid())
+        of_mean = torch.lerp(of_mean, without_shape, share.unsqueeze(-1))
         of_mean = self._with_mean(of_mean, mean)
         middle = mean.detach()
-        around = (origin, units.scale, origin, size, nothing, middle)
+        around = (origin, units.scale / units.exposure, origin, size, nothing, middle)
         doubt = size * (FITTED * few).sqrt()
         of_mean = NetworkOutput(of_mean, *around, mean=mean, mean_doubt=doubt)
 

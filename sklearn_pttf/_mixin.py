@@ -1,5 +1,7 @@
 """What every estimator that decides has in common: decide, predict, score."""
 
+from dataclasses import replace
+
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils import Bunch
@@ -10,6 +12,7 @@ from sklearn_pttf._demand_curve import DemandAtPrices, PriceRange
 from sklearn_pttf._horizon import law_of_total
 from sklearn_pttf._laws import WeightedAtoms, check_levels, pooled_atoms
 from sklearn_pttf._means import law_of_mean
+from sklearn_pttf._poisson_law import PoissonMixture
 from sklearn_pttf._validation import (
     MOST_PERIODS,
     check_outcomes,
@@ -18,6 +21,7 @@ from sklearn_pttf._validation import (
     describe_rows,
 )
 from sklearn_pttf.problems import DecisionProblem, Newsvendor
+from sklearn_pttf.problems._exposure import same_exposure
 
 CHUNK_ROWS = 16_384
 
@@ -83,6 +87,7 @@ class DecisionMixin:
 
     _default_problem = Newsvendor  # that None stands for
     _follows_prices = False  # whether laws of outcomes depend on the posted price
+    _reads_exposure = False  # whether they depend on what outcomes are counted over
 
     def _read_to_fit(self, X):
         """Validate X, settle what the columns mean, and give its `Portfolio`."""
@@ -92,6 +97,13 @@ class DecisionMixin:
                 f"problem must have no prices for {type(self).__name__}, whose laws do not depend "
                 f"on any; got {self.problem!r}."
             )
+        if self.problem_.exposure is not None and not self._reads_exposure:
+            raise ValueError(
+                f"exposure must be None for {type(self).__name__}, which takes all outcomes as "
+                f"counted over the same; got {self.problem_.exposure!r}. "
+                "PretrainedDecisionTransformer, SampleAverage, ParametricEmpiricalBayes and "
+                "NonparametricEmpiricalBayes read it."
+            )
         X = check_table(self, X, reset=True)
         names = getattr(self, "feature_names_in_", None)
         self.observation_columns_ = np.array(
@@ -99,7 +111,9 @@ class DecisionMixin:
         )
         portfolio = self.problem_.read(X, names, self.observation_columns_)
         self.integer_ = portfolio.integer
-        self._pooled = pooled_atoms(portfolio.observations)
+        self._pooled = pooled_atoms(portfolio.as_rates().observations, portfolio.exposures())
+        self._mean_exposure = portfolio.mean_exposure()
+        portfolio = self._with_coming(portfolio)
         if portfolio.prices is not None:
             self._price_range = PriceRange.of(portfolio)
         return portfolio
@@ -118,7 +132,28 @@ class DecisionMixin:
         problem.check_roles(names, self.n_features_in_, self.observation_columns_)
         if problem.of_prices:
             self._check_prices(problem, names)
-        return problem.read(X, names, self.observation_columns_, self.integer_)
+        self._check_exposure(problem)
+        portfolio = problem.read(X, names, self.observation_columns_, self.integer_)
+        if problem.exposure is None and self.problem_.exposure is not None:  # as it was seen
+            found = self.problem_.read_exposure(X, names, portfolio.observations)
+            portfolio = replace(portfolio, exposure=found[0], coming=found[1])
+        return self._with_coming(portfolio)
+
+    def _check_exposure(self, problem):
+        """Refuse another problem that has another exposure."""
+        if problem.exposure is None or same_exposure(problem.exposure, self.problem_.exposure):
+            return
+        raise ValueError(
+            f"exposure stays as fitted, {self.problem_.exposure!r}, or is left None for that; got "
+            f"{problem.exposure!r}."
+        )
+
+    def _with_coming(self, portfolio):
+        """The portfolio, in which rows that tell of no exposure have the mean one of `fit`."""
+        if portfolio.coming is None:
+            return portfolio
+        coming = np.where(np.isnan(portfolio.coming), self._mean_exposure, portfolio.coming)
+        return replace(portfolio, coming=coming)
 
     def _check_prices(self, problem, names):
         """Refuse another problem that pairs demand with other prices."""
@@ -132,14 +167,26 @@ class DecisionMixin:
             )
 
     def _predict_law_of_mean(self, portfolio, spread=True):
-        """Law of every row's mean; without ``spread`` no more than where it is.
+        """Law of every row's mean, per unit of exposure; without ``spread`` only where it is.
 
         A subclass that knows better overrides it.
         """
         law = self._predict_law(portfolio)
+        coming = portfolio.coming_exposure()[:, None]
         if not spread:
-            return WeightedAtoms(law.mean()[:, None])
-        return law_of_mean(self._predict_law, portfolio, law)
+            return WeightedAtoms(law.mean()[:, None] / coming)
+        law = law_of_mean(self._predict_law, portfolio, law)
+        return law if portfolio.coming is None else law.with_quantiles(law.quantiles / coming)
+
+    def _law_of_total(self, portfolio, horizon):
+        """Law of the sum of every row's next outcomes.
+
+        Where all that periods share is a rate of Poisson counts it is exact.
+        """
+        law = self._predict_law(portfolio)
+        if isinstance(law, PoissonMixture):
+            return law.over(horizon)
+        return law_of_total(self._predict_law, portfolio, law, horizon)
 
     def _demand_at_prices(self, portfolio):
         """The law of every row's demand at any price."""
@@ -171,7 +218,7 @@ class DecisionMixin:
             raise ValueError(f"horizon must be 1 for demand at prices; got {horizon!r}.")
 
         def of_piece(piece):
-            return law_of_total(self._predict_law, piece, self._predict_law(piece), horizon)
+            return self._law_of_total(piece, horizon)
 
         return self._pieces(portfolio, of_piece)
 
@@ -257,6 +304,8 @@ class DecisionMixin:
     def predict(self, X, *, horizon=1):
         """Expected next outcome of every row.
 
+        Of counts over an exposure, of which a problem asks for the means, it is the rate.
+
         Parameters
         ----------
         X : array-like or data frame of shape (n_instances, n_features_in_)
@@ -313,7 +362,7 @@ class DecisionMixin:
 
         of_mean : bool, default=False
             Whether to give the law of the row's mean instead: of what its outcomes vary around, as
-            far as it is unknown.
+            far as it is unknown, and per unit of exposure.
 
         price : float or array-like of shape (n_instances,), default=None
             Of a pricing problem: the price at which the outcome is made. None: the posted one,
@@ -405,7 +454,9 @@ class DecisionMixin:
 
     def _held_out_costs(self, portfolio, k):
         """`_row_costs` on every row's k-th horizon of observations, which decisions do not see."""
-        if portfolio.prices is not None:
+        single = portfolio.exposure is not None and self.problem_.horizon == 1
+        if portfolio.prices is not None or single:
+            k = portfolio.observations.shape[1] - 1 - k if single else k
             cells = np.where(portfolio.mask[:, k], k, -1)
             return self._row_costs(*portfolio.held_out(cells))
         observations = portfolio.observations.copy()
@@ -414,7 +465,12 @@ class DecisionMixin:
         cells = slice(end - horizon, end)
         outcomes = observations[:, cells].copy()
         observations[:, cells] = np.nan
-        return self._row_costs(portfolio.with_observations(observations), outcomes)
+        evidence = portfolio.with_observations(observations)
+        if portfolio.exposure is not None:  # periods of one exposure stand for theirs
+            coming = portfolio.exposures()[:, cells].mean(axis=1)
+            usual = portfolio.coming_exposure()
+            evidence = replace(evidence, coming=np.where(np.isnan(coming), usual, coming))
+        return self._row_costs(evidence, outcomes)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

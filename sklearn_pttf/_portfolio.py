@@ -41,6 +41,13 @@ class Portfolio:
     usual : ndarray of shape (n_instances,), default=None
         Usual price of a row that has had none. None: the posted one.
 
+    exposure : ndarray of shape (n_instances, n_observations), default=None
+        What each observation was counted over: games, days, or the number of trials of binomial
+        counts; positive where there is an observation. None: 1 everywhere.
+
+    coming : ndarray of shape (n_instances,), default=None
+        Exposure, or number of trials, of the next outcome. None: 1 everywhere.
+
     outcomes : ndarray of shape (n_instances, n_outcomes), default=None
         Later outcomes, never evidence. Synthetic portfolios have them.
 
@@ -65,6 +72,8 @@ class Portfolio:
     prices: np.ndarray = None
     posted: np.ndarray = None
     usual: np.ndarray = None
+    exposure: np.ndarray = None
+    coming: np.ndarray = None
     outcomes: np.ndarray = None
     parameters: dict = field(default_factory=dict)
 
@@ -77,6 +86,8 @@ class Portfolio:
         object.__setattr__(self, "observations", observations)
         if self.integer is None:
             object.__setattr__(self, "integer", are_whole(observations))
+        if self.coming is not None and self.exposure is None:
+            object.__setattr__(self, "exposure", np.ones_like(observations))
 
     def __repr__(self):
         n_rows, n_cells = self.observations.shape
@@ -116,6 +127,32 @@ class Portfolio:
             return usual
         return np.where(np.isnan(self.posted), usual, self.posted)
 
+    def exposures(self):
+        """What every observation was counted over, NaN where there is none; as observations."""
+        exposure = 1.0 if self.exposure is None else self.exposure
+        return np.where(self.mask, exposure, np.nan)
+
+    def coming_exposure(self):
+        """What every row's next outcome is counted over; ndarray of shape (n_instances,).
+
+        Where nothing tells it that is the mean of all exposures.
+        """
+        if self.coming is None:
+            return np.ones(len(self))
+        return np.where(np.isnan(self.coming), self.mean_exposure(), self.coming)
+
+    def mean_exposure(self):
+        """Mean of the exposures of all observations, 1 where there is none."""
+        seen = np.sort(self.exposures()[self.mask])
+        return float(seen.mean()) if len(seen) else 1.0
+
+    def as_rates(self):
+        """The same instances, whose outcomes are given per unit of exposure."""
+        if self.exposure is None:
+            return self
+        rates = self.observations / self.exposures()
+        return replace(self, observations=rates, integer=False, exposure=None, coming=None)
+
     def take(self, rows):
         """The portfolio of some rows (a slice or indices), sharing memory where it can."""
 
@@ -131,6 +168,8 @@ class Portfolio:
             prices=some(self.prices),
             posted=some(self.posted),
             usual=some(self.usual),
+            exposure=some(self.exposure),
+            coming=some(self.coming),
             outcomes=some(self.outcomes),
             parameters={
                 name: value[rows] if np.ndim(value) else value
@@ -139,8 +178,16 @@ class Portfolio:
         )
 
     def with_observations(self, observations):
-        """The same instances with other evidence."""
-        return replace(self, observations=observations)
+        """The same instances with other evidence.
+
+        Columns beyond those there are have been counted over the coming exposure.
+        """
+        if self.exposure is None:
+            return replace(self, observations=observations)
+        n_new = max(0, observations.shape[1] - self.exposure.shape[1])
+        new = np.repeat(self.coming_exposure()[:, None], n_new, axis=1)
+        exposure = np.hstack([self.exposure, new])[:, : observations.shape[1]]
+        return replace(self, observations=observations, exposure=exposure)
 
     def held_out(self, cells):
         """The same instances without some observations, and these; NaN where nothing was held out.
@@ -148,8 +195,8 @@ class Portfolio:
         Parameters
         ----------
         cells : ndarray of int of shape (n_instances,)
-            The cell of every row that is held out; below 0 is none. Of observations with prices
-            the next outcome is made at the price of what is held out.
+            The cell of every row that is held out; below 0 is none. The next outcome is made at the
+            price, and counted over the exposure, of what is held out.
 
         Returns
         -------
@@ -161,11 +208,16 @@ class Portfolio:
         at = rows, cells[rows]
         observations, outcomes = self.observations.copy(), np.full((len(self), 1), np.nan)
         outcomes[rows, 0], observations[at] = observations[at], np.nan
-        if self.prices is None:
-            return self.with_observations(observations), outcomes
-        prices, posted = self.prices.copy(), self.posted_prices()
-        posted[rows], prices[at] = prices[at], np.nan
-        return replace(self, observations=observations, prices=prices, posted=posted), outcomes
+        held = replace(self, observations=observations)
+        if self.exposure is not None:
+            coming = self.coming_exposure().copy()
+            coming[rows] = self.exposure[at]
+            held = replace(held, coming=coming)
+        if self.prices is not None:
+            prices, posted = self.prices.copy(), self.posted_prices()
+            posted[rows], prices[at] = prices[at], np.nan
+            held = replace(held, prices=prices, posted=posted)
+        return held, outcomes
 
     def at_price(self, posted):
         """The same instances, whose next outcomes are made at other prices ``(n_instances,)``.

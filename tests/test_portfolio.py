@@ -115,3 +115,38 @@ def test_repr_is_one_line():
     shown = repr(Portfolio(np.ones((500, 7))))
     assert shown == "Portfolio(500 instances, 7 observation cells, whole-number outcomes)"
     assert Portfolio([[1, None]]).counts.tolist() == [1]
+
+
+def test_exposure_goes_with_its_rows_and_cells():
+    counts = Portfolio(
+        np.array([[3.0, NAN], [1.0, 4.0], [NAN, 2.0]]),
+        exposure=np.array([[20.0, NAN], [10.0, 40.0], [5.0, 30.0]]),
+        coming=np.array([7.0, 8.0, 9.0]),
+    )
+    assert_array_equal(counts.exposures(), [[20, NAN], [10, 40], [NAN, 30]])
+    some = counts.take([2, 0])
+    assert_array_equal(some.exposure, [[5, 30], [20, NAN]])
+    assert_array_equal(some.coming_exposure(), [9, 7])
+    held, outcomes = counts.held_out(np.array([-1, 1, 1]))
+    assert_array_equal(held.exposures(), [[20, NAN], [10, NAN], [NAN, NAN]])
+    assert_array_equal(held.coming, [7, 40, 30])  # what is held out was counted over
+    assert_array_equal(outcomes[:, 0], [NAN, 4, 2])
+    assert_array_equal(counts.coming, [7, 8, 9])
+    later = counts.with_observations(np.column_stack([counts.observations, [1.0, 2.0, NAN]]))
+    assert_array_equal(later.exposures(), [[20, NAN, 7], [10, 40, 8], [NAN, 30, NAN]])
+    assert_array_equal(
+        counts.with_observations(counts.observations[:, :1]).exposure[:, 0], [20, 10, 5]
+    )
+
+
+def test_without_exposure_it_is_one():
+    counts = Portfolio(np.array([[3.0, NAN]]))
+    assert_array_equal(counts.exposures(), [[1, NAN]])
+    assert_array_equal(counts.coming_exposure(), [1])
+    assert counts.held_out(np.array([0]))[0].coming is None
+    assert counts.take([0]).exposure is None
+
+
+def test_what_is_held_out_was_counted_over_one_where_only_the_coming_exposure_is_told():
+    counts = Portfolio(np.array([[3.0, 1.0], [2.0, 5.0]]), coming=np.array([4.0, 6.0]))
+    assert_array_equal(counts.held_out(np.array([0, -1]))[0].coming, [1, 6])

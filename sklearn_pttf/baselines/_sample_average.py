@@ -54,6 +54,7 @@ class SampleAverage(DecisionMixin, BaseEstimator):
     array([5., 1.])
     """
 
+    _reads_exposure = True
     _parameter_constraints = {"problem": [DecisionProblem, None]}
 
     def __init__(self, problem=None):

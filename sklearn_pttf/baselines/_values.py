@@ -35,6 +35,18 @@ def refuse_values(portfolio, what, instead):
     refuse_negative(portfolio.observations, why, f" Use {instead} instead.")
 
 
+def refuse_exposure(portfolio, family, reading):
+    """Refuse counts over an exposure, but for the family that reads it."""
+    if portfolio.exposure is None:
+        return
+    if family not in ("auto", reading):
+        raise ValueError(f"exposure needs family={reading!r} or 'auto'; got family={family!r}.")
+    if not portfolio.integer:
+        raise ValueError(
+            f"exposure needs family={reading!r}, which needs whole numbers; X has others."
+        )
+
+
 def size_of(x):
     """Standard deviation of all observations; of equal ones, how far they are from 0, or 1."""
     values = np.sort(x[~np.isnan(x)])

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from sklearn_pttf._horizon import sample_average_total
 from sklearn_pttf._laws import pooled_atoms
 from sklearn_pttf._mixin import check_problem, refuse_prices
 from sklearn_pttf._portfolio import are_whole
@@ -16,6 +15,11 @@ def _read(y, decision, problem, X, truth, *, observed=False):
     """The decisions, and what charges them."""
     problem = check_problem(problem)
     refuse_prices(problem)
+    if problem.of_means and problem.exposure is not None:
+        raise ValueError(
+            "problem must have no exposure here, as decisions are rates: give y per unit of "
+            f"exposure, and exposure=None; got exposure={problem.exposure!r}."
+        )
     decision = check_decision(decision)
     outcomes, truth = check_later(y, truth, decision, problem)
     later = truth.take(slice(0, SOME_ROWS)).nodes()[0] if outcomes is None else outcomes
@@ -251,5 +255,5 @@ def prescriptiveness(y, decision, *, X, problem=None, floor="law", truth=None):
 
 def _sample_average_decision(problem, portfolio):
     """Decisions on rows' own observations; those of all rows for a row without."""
-    pooled = pooled_atoms(portfolio.observations)
-    return problem.solve(sample_average_total(portfolio, pooled, problem.horizon), portfolio)
+    pooled = pooled_atoms(portfolio.as_rates().observations, portfolio.exposures())
+    return problem.solve(problem.reference_law(portfolio, pooled), portfolio)

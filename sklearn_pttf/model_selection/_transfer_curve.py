@@ -316,6 +316,10 @@ def _charged_table(estimator, X, y, seed, key):
     """The table that fits see, what decisions are charged on, and `_classical`; fills the key."""
     problem = check_problem(estimator.problem)
     refuse_prices(problem)
+    if problem.exposure is not None:
+        raise ValueError(
+            f"problem must have no exposure, which finetuning does not read; got {problem!r}."
+        )
     names = column_names(X)
     portfolio = problem.read(X, names)
     read = [*portfolio.costs.values(), *portfolio.constraints.values()]

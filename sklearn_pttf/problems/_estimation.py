@@ -26,6 +26,18 @@ class Estimation(ValueProblem):
         row's mean, so that even rows with one observation each say how much of what they differ
         by is chance. None: it is read from how observations of a row differ.
 
+    exposure : float, str, Column or list of str or int, default=None
+        What observations were counted over, such as games or days: a number, a column for all
+        observations of a row, or one column for each column of observations, in their order; its
+        unit means nothing. Only with ``noise="poisson"``. Means are then per unit of exposure, and
+        `predict_distribution` gives the law of the next count over its own exposure. None: all
+        were counted over the same.
+
+    coming_exposure : float, str or Column, default=None
+        What the next outcome is counted over. None, or a missing cell: what ``exposure`` says, or
+        with a column for each observation their mean in the row, and in a row without any that of
+        all rows.
+
     observations : list of str or int, default=None
         Columns that hold observations. None: every column that plays no other role.
 
@@ -58,11 +70,31 @@ class Estimation(ValueProblem):
     >>> means = pdt.decide(claims)
     >>> bool(0 < means[0] < means[2] < means[4] < 7)
     True
+
+    Goals, and the games that they were scored in; equal rates, and one of them is surer:
+
+    >>> from sklearn_pttf import Column
+    >>> goals = [[6, 20], [24, 80], [2, 20], [9, 80], [1, 20]]
+    >>> told = Estimation(noise="poisson", exposure=Column(1))
+    >>> rates = PretrainedDecisionTransformer(told).fit(goals).decide(goals)
+    >>> bool(2 / 20 < rates[2] < rates[0] < rates[1] < 24 / 80)
+    True
     """
 
-    def __init__(self, *, standard_errors=None, noise=None, observations=None, coverage=0.9):
+    def __init__(
+        self,
+        *,
+        standard_errors=None,
+        noise=None,
+        exposure=None,
+        coming_exposure=None,
+        observations=None,
+        coverage=0.9,
+    ):
         self.standard_errors = standard_errors
         self.noise = noise
+        self.exposure = exposure
+        self.coming_exposure = coming_exposure
         self.observations = observations
         self.coverage = coverage
 
@@ -84,6 +116,10 @@ class Estimation(ValueProblem):
             In squared units of the outcome.
         """
         return (decision - outcome) ** 2
+
+    def charge(self, law, portfolio, outcomes):
+        """Squared error, times the exposure: so rates that are known better count for more."""
+        return super().charge(law, portfolio, outcomes) * portfolio.coming_exposure()
 
     def solve(self, law, portfolio):
         return law.mean()

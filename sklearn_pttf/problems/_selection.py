@@ -47,6 +47,9 @@ class Selection(ValueProblem):
     noise : {"poisson"}, default=None
         What is known of the noise, as in `Estimation`.
 
+    exposure, coming_exposure : float, str, Column or list of str or int, default=None
+        What counts were, and the next is, counted over, as in `Estimation`; means are rates.
+
     observations : list of str or int, default=None
         Columns that hold observations. None: every column that plays no other role.
 
@@ -78,6 +81,8 @@ class Selection(ValueProblem):
         integer=False,
         standard_errors=None,
         noise=None,
+        exposure=None,
+        coming_exposure=None,
         observations=None,
     ):
         self.capacity = capacity
@@ -85,6 +90,8 @@ class Selection(ValueProblem):
         self.integer = integer
         self.standard_errors = standard_errors
         self.noise = noise
+        self.exposure = exposure
+        self.coming_exposure = coming_exposure
         self.observations = observations
 
     def check(self):

@@ -37,6 +37,11 @@ class ValueProblem(DecisionProblem):
         super().check()
         if self.noise not in (None, "poisson"):
             raise ValueError(f"noise must be 'poisson' or None; got {self.noise!r}.")
+        if self.exposure is not None and self.noise is None:
+            raise ValueError(
+                f"exposure={self.exposure!r} needs noise='poisson': only counts have one; got "
+                "noise=None."
+            )
         if self.noise is not None and self.standard_errors is not None:
             raise ValueError(
                 f"standard_errors must be None with noise={self.noise!r}, which implies them; got "
@@ -67,6 +72,15 @@ class ValueProblem(DecisionProblem):
             why = "fit saw counts, so observations must be at least 0"
             refuse_negative(portfolio.observations, why)
         return replace(portfolio, real=not integer, errors=self._read_errors(X, names))
+
+    def charge(self, law, portfolio, outcomes):
+        """As that of any problem, on outcomes per unit of exposure, as means are."""
+        return super().charge(law, portfolio, outcomes / portfolio.coming_exposure()[:, None])
+
+    def reference_law(self, portfolio, pooled):
+        if portfolio.coming is not None:  # means are per unit of exposure
+            portfolio = replace(portfolio, coming=np.ones(len(portfolio)))
+        return super().reference_law(portfolio, pooled)
 
     def _are_counts(self, X, names, positions):
         """Whether observations are whole numbers and never negative, or are said to be."""
