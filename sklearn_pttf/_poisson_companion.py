@@ -11,7 +11,13 @@ import torch
 from scipy import special
 
 from sklearn_pttf._count_mixing import LARGEST_SHAPE, MOST_SEGMENTS, known_shapes
-from sklearn_pttf._count_units import CountRows, CountUnits, count_units, first_logits
+from sklearn_pttf._count_units import (
+    CountRows,
+    CountUnits,
+    count_units,
+    far_out,
+    first_logits,
+)
 from sklearn_pttf._parametric import MixtureLaw, NegativeBinomialLaw
 
 GROUP_ENDS = (-1.5, -0.5, 0.5, 1.5, 3.0)  # deviations from a row's mean between groups of means
@@ -29,7 +35,7 @@ class PoissonCompanion:
     """
 
     def __init__(self, observations):
-        rows = CountRows(*(torch.from_numpy(x)[None] for x in totals_of(observations)))
+        rows = _count_rows(*totals_of(observations))
         units = count_units([rows], [torch.ones_like(rows.total)])
         self.units = CountUnits(*(part.numpy()[0] for part in units))
         fits = first_logits(units)[0, 0]
@@ -69,6 +75,12 @@ class PoissonCompanion:
         parts.append((special.softmax(logs + np.log(units.weights), axis=1), means, means / rate))
         weights = np.hstack([w * part[0] for w, part in zip(self.weights, parts, strict=True)])
         means, variances = (np.hstack(each) for each in list(zip(*parts, strict=True))[1:])
+        # what is out of reach of all four is what the row itself says
+        reach = float(units.reach[0] * units.scale[0])
+        alone = far_out(_count_rows(total[:, 0], count), reach).numpy()[0][:, None]
+        own = total / np.where(alone, exposure, 1.0)
+        means = np.where(alone, own, means)
+        variances = np.where(alone, own / np.where(alone, exposure, 1.0), variances)
         return weights, means * units.scale, variances * units.scale**2
 
     def mean(self, total, count):
@@ -84,6 +96,12 @@ class PoissonCompanion:
         weights, means, variances = (np.concatenate(each) for each in zip(*found, strict=True))
         laws = [_gamma_poisson(*each) for each in zip(means.T, variances.T, strict=True)]
         return MixtureLaw(laws, weights / weights.sum(axis=1, keepdims=True), integer=True)
+
+
+def _count_rows(total, count):
+    """`CountRows` of one portfolio whose observations were each counted over 1."""
+    total, count = (torch.from_numpy(np.ascontiguousarray(x))[None] for x in (total, count))
+    return CountRows(total, count, count)
 
 
 def totals_of(observations):
