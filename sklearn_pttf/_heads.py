@@ -12,6 +12,7 @@ from torch.nn.functional import gelu, pad, softplus
 import sklearn_pttf._count_units as counted
 import sklearn_pttf._real_units as real
 from sklearn_pttf._mixing import Mixing, mixing_quantiles
+from sklearn_pttf._normal_means import Parts, quantiles_of
 from sklearn_pttf._price_features import N_QUERY_FEATURES, query_features
 from sklearn_pttf._price_units import log_common_curve, query_positions, reach_of
 from sklearn_pttf._units import (
@@ -344,7 +345,7 @@ class RealHead(Head):
         location = torch.lerp(location, mixed.mean, mix.sigmoid())
         typical = torch.lerp(doubt, mixed.deviation, mix.detach().sigmoid())
         location = location + typical * shift.clamp(-8, 8)
-        noise = real.row_noise(rows, units, trust_noise)
+        noise = real.row_noise(rows, units, trust_noise) * real.untold_noise(rows)
 
         def law(unit, stretch, base, rises):
             width = stretch.clamp(-4, 4).exp().unsqueeze(-1)
@@ -362,7 +363,26 @@ class RealHead(Head):
         size = torch.maximum(torch.maximum(doubt, mixed.deviation), least)
         of_mean = of_mean._replace(quantiles=quantiles, typical=size)
         outcome = law((typical**2 + noise**2).sqrt(), *shape, rises)
-        return outcome._replace(of_mean=of_mean, typical=(size**2 + noise.detach() ** 2).sqrt())
+        outcome = outcome._replace(typical=(size**2 + noise.detach() ** 2).sqrt())
+        return self._with_exact(outcome, of_mean, rows, units)
+
+    def _with_exact(self, outcome, of_mean, rows, units):
+        """The laws, between these and the exact ones where the network has not seen the like."""
+        share = real.exact_share(rows, units)
+        asked = share > 0
+        if asked.any():
+            parts = Parts(*(part[asked] for part in real.exact_parts(rows, units)))
+            share, noise = share[asked].unsqueeze(-1), real.own_noise(rows, units)[asked]
+
+            def between(law, added):
+                wider = parts._replace(variances=parts.variances + added)
+                exact = quantiles_of(wider, self.levels).to(share.dtype)
+                mixed = torch.lerp(law.quantiles[asked], exact, share)
+                return law._replace(quantiles=law.quantiles.index_put((asked,), mixed))
+
+            outcome = between(outcome, noise.double().unsqueeze(-1) ** 2)
+            of_mean = between(of_mean, 0.0)
+        return outcome._replace(of_mean=of_mean)
 
 
 def cubed(mean, variance, standard):

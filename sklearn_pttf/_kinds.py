@@ -65,6 +65,7 @@ class RealValued(Kind):
     n_portfolio_features = real_features.N_PORTFOLIO_FEATURES
 
     rows = staticmethod(real_units.real_rows)
+    placed = staticmethod(real_units.placed_rows)
     cell_features = staticmethod(real_features.cell_features)
     row_features = staticmethod(real_features.row_features)
     portfolio_features = staticmethod(real_features.portfolio_features)

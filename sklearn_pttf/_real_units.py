@@ -5,6 +5,7 @@ Plain torch functions. Shapes are written ``(B, N, n)``: ``B`` portfolios of ``N
 on the origin and the unit of measurement: all is relative to the portfolio's location and scale.
 """
 
+import math
 from functools import partial
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -12,11 +13,19 @@ from typing import NamedTuple
 import torch
 
 from sklearn_pttf._mixing import Mixing, fit_mixing, mixing_posterior
+from sklearn_pttf._normal_means import (
+    NormalMeans,
+    fit_normal_means,
+    masked_median,
+    masked_quantile,
+    parts_of_means,
+)
 
 N_CONTEXT_SEEN = 500  # rows beyond this number say nothing new about "how many rows"
 NOISE_RANGE = (0.01, 4.0)  # bounds of a portfolio's noise, in units of its scale
 FAR = 1e4  # scales; what lies further out counts as that
 REACH = 3.0  # scales from the location, beyond which observations count as at that distance
+TINY = 1e-300
 N_REFINEMENTS = 4  # of location and scale
 MOST = 12.0  # scales that a row's mean counts for at most, or an observation's distance from it
 LEAST_SCALE = 0.5  # in standard errors, where these are known
@@ -24,10 +33,19 @@ KNOWN_CHANCE = 0.05  # variance by chance of a known log noise, for its weight a
 FAR_OUT = 4.0  # times the noise, of an observation that counts as at that distance
 LEAST_ERROR = 1e-4  # scales
 HALF_WEIGHT = 0.3  # variance of a row's mean, in squared scales, at which it weighs half
+# standard errors, in typical ones
+HOPELESS = (25.0, 50.0)  # between these a row counts less and less, beyond it is as without any
+PRECISE = (0.01, 0.002)  # between these the exact law takes over from the network's
+FAR_ERROR = 4.0  # of a log, from the median, that counts as at that distance
+UNLIKE = (3.0, 4.0)  # distance of a row's log from their median, likewise, in this row
+UNEQUAL = (1.3, 1.7)  # spread of logs, between which the exact law takes over in all rows
+MEDIAN_OF_NORMAL = 0.6745  # of the absolute distance, in standard deviations
+FAR_ROWS = (0.9, 3.0)  # quantile of distances, and times that, as far as an error is to be believed
+STRAY_VALUES = 100.0  # typical distances from the median; what lies further out counts as that
 
 
 class RealUnits(NamedTuple):
-    """What the context rows say; each of shape ``(B, 1)``, the last three ``(B, G)``."""
+    """What the context rows say; each of shape ``(B, 1)``, or ``(B, G)`` of a distribution."""
 
     location: torch.Tensor  # mean of the rows' means, without outliers' pull
     scale: torch.Tensor  # mean absolute distance of observations from it, likewise
@@ -53,6 +71,19 @@ class RealUnits(NamedTuple):
     points: torch.Tensor
     width: torch.Tensor
     weights: torch.Tensor
+    # standard errors that the network has not seen the like of
+    typical: torch.Tensor  # distance of a row's mean from the median, in units of scale
+    log_error: torch.Tensor  # median of the logs of the rows' standard errors, in units of scale
+    unequal: torch.Tensor  # how far the exact law takes over in all rows, from 0 to 1
+    # that law, see `NormalMeans`
+    likely: torch.Tensor
+    spreads: torch.Tensor
+    centres: torch.Tensor
+    doubts: torch.Tensor
+    places: torch.Tensor
+    around: torch.Tensor
+    shares: torch.Tensor
+    normal: torch.Tensor
 
 
 class RealRows(NamedTuple):
@@ -62,6 +93,7 @@ class RealRows(NamedTuple):
     seen: torch.Tensor  # (B, N, n) float, 1 where observed
     count: torch.Tensor  # (B, N)
     errors: torch.Tensor  # (B, N), standard error of an observation, NaN where not given
+    told: torch.Tensor  # (B, N), the same as far as the network is told, see `placed_rows`
 
 
 def real_rows(observations, errors=None):
@@ -72,7 +104,47 @@ def real_rows(observations, errors=None):
     count = seen.sum(-1)
     if errors is None:
         errors = torch.full_like(count, torch.nan)
-    return RealRows(values.masked_fill(values == torch.inf, 0.0), seen, count, errors)
+    return RealRows(values.masked_fill(values == torch.inf, 0.0), seen, count, errors, errors)
+
+
+def placed_rows(rows, units):
+    """Rows as their portfolio sees them: one of a hopeless standard error is as without any."""
+    return _without_hopeless(rows, units.scale * units.typical)
+
+
+def _chance(rows):
+    """Standard error of a row's mean, where that of its observations is given, else 0; (B, N)."""
+    return rows.errors.nan_to_num() / rows.count.clamp_min(1).sqrt()
+
+
+def _part(values, ends):
+    """How far between two ends, from 0 to 1, on the scale of logs."""
+    low, high = ends
+    return (_log(values) - math.log(low)) / math.log(high / low)
+
+
+def _log(values):
+    return values.clamp_min(TINY).log()
+
+
+def _between(values, ends):
+    """How far between two ends, from 0 to 1."""
+    low, high = ends
+    return ((values - low) / (high - low)).clamp(0, 1)
+
+
+def _without_hopeless(rows, typical):
+    """Rows of which those are empty that know nothing, next to a typical distance ``(B, 1)``."""
+    chance = _chance(rows)
+    most = HOPELESS[1] * typical
+    hopeless = (chance > most) & (typical > 0)
+    kept = (~hopeless).to(rows.values.dtype)
+    return rows._replace(
+        values=rows.values * kept.unsqueeze(-1),
+        seen=rows.seen * kept.unsqueeze(-1),
+        count=rows.count * kept,
+        told=torch.where(hopeless, most, rows.errors),
+    )
 
 
 # ------------------------------------------------------------------ a row in its portfolio
@@ -103,8 +175,8 @@ def _residuals(rows, units):
 
 def common_noise(rows, units):
     """Noise that a row is expected to have: its standard error, or the portfolio's; ``(B, N)``."""
-    known = ~rows.errors.isnan()
-    errors = (rows.errors.nan_to_num() / units.scale).clamp_min(LEAST_ERROR)
+    known = ~rows.told.isnan()
+    errors = (rows.told.nan_to_num() / units.scale).clamp_min(LEAST_ERROR)
     return torch.where(known, errors, units.noise)
 
 
@@ -158,6 +230,52 @@ def posterior_of(rows, units):
     return mixing_posterior(mixing_of(units), row_mean(rows, units), chance, rows.count > 0)
 
 
+# ------------------------------------------------------------------ what errors alone say
+
+
+def own_mean(rows, units):
+    """Means of rows, however far out; ``(B, N)``."""
+    return (rows.values.sum(-1) / rows.count.clamp_min(1) - units.location) / units.scale
+
+
+def own_variance(rows, units):
+    """Variance of a row's mean by chance: of its standard error, however small, if known."""
+    return torch.where(
+        rows.errors.isnan(), chance_variance(rows, units), (_chance(rows) / units.scale) ** 2
+    )
+
+
+def untold_noise(rows):
+    """Standard error of an observation over what the network is told of it; 1 mostly; (B, N)."""
+    return torch.where(rows.errors.isnan(), 1.0, rows.errors / rows.told)
+
+
+def own_noise(rows, units):
+    """Standard deviation of an observation, of which the network need not be told; (B, N)."""
+    own = rows.errors / units.scale
+    return torch.where(rows.errors.isnan(), row_noise(rows, units), own)
+
+
+def exact_share(rows, units):
+    """How far the exact law takes over from the network's, from 0 to 1; ``(B, N)``.
+
+    Where standard errors lie further apart than in any portfolio that the network has seen, and in
+    rows that are known far better than it has seen any.
+    """
+    known = (~rows.errors.isnan()) & (rows.count > 0) & (units.known > 0)
+    chance = _chance(rows) / units.scale
+    precise = _part(chance / torch.where(units.typical > 0, units.typical, 1.0), PRECISE)
+    other = _between((_log(chance) - units.log_error).abs(), UNLIKE)
+    own = torch.maximum(precise.clamp(0, 1), other)
+    return torch.maximum(units.unequal, torch.where(known, own, 0.0))
+
+
+def exact_parts(rows, units):
+    """Laws of rows' means that are exact where standard errors are known, as `Parts`."""
+    found = NormalMeans(*(getattr(units, name) for name in NormalMeans._fields))
+    return parts_of_means(found, own_mean(rows, units), own_variance(rows, units), rows.count > 0)
+
+
 # ------------------------------------------------------------------ sums over rows
 
 
@@ -165,7 +283,7 @@ def _sums(pieces, weights, columns):
     """Sums over context rows of what ``columns(rows)`` gives a row, by name; ``(B, 1)`` each."""
     parts = [
         {
-            name: column.where(weight > 0, 0.0).sum(-1, keepdim=True)
+            name: (column * weight).where(weight > 0, 0.0).sum(-1, keepdim=True)
             for name, column in columns(rows).items()
         }
         for rows, weight in zip(pieces, weights, strict=True)
@@ -183,22 +301,58 @@ def real_units(pieces, weights):
     weights : list of Tensor of shape (B, N_c)
         1 for a row of the context, else 0.
     """
+    middle, typical = _typical_distance(pieces, weights)
+    pieces = [_without_hopeless(rows, typical) for rows in pieces]
+    total = _sums(pieces, weights, _total)
+    weights = [weight * _worth(rows, typical) for rows, weight in zip(pieces, weights, strict=True)]
+    location, scale = _location_and_scale(pieces, weights, middle, typical)
+    zero = torch.zeros_like(scale)
+    units = RealUnits(location, scale, zero, zero + 0.7, zero + 0.5, *(zero for _ in range(25)))
+    units = _with_variances(units, total, pieces, weights)
+    units = _with_mixing(_with_shapes(units, pieces, weights), pieces, weights)
+    units = units._replace(typical=typical / scale)
+    return _with_exact_law(units, pieces, weights)
+
+
+def _typical_distance(pieces, weights):
+    """Median of the rows' means, and how far from it they lie, noise included; ``(B, 1)`` each.
+
+    One row does not move them, whatever its value and its standard error are.
+    """
+    parts = [
+        (rows.values.sum(-1) / rows.count.clamp_min(1), _chance(rows), (rows.count > 0) & used)
+        for rows, used in zip(pieces, (weight > 0 for weight in weights), strict=True)
+    ]
+    means, chance, used = (torch.cat(part, dim=-1) for part in zip(*parts, strict=True))
+    middle = masked_median(means, used)
+    away = (means - middle).abs()
+    known = used & (chance > 0)
+    least = torch.where(known, chance, torch.inf).amin(-1, keepdim=True)
+    far = FAR_ROWS[1] * masked_quantile(away, used, FAR_ROWS[0])
+    typical = torch.maximum(masked_median(away, used) / MEDIAN_OF_NORMAL, least.minimum(far))
+    return middle, torch.maximum(typical, masked_median(chance, used))
+
+
+def _worth(rows, typical):
+    """How far a row counts, from 0 to 1; ``(B, N)``."""
+    ratio = _chance(rows) / torch.where(typical > 0, typical, torch.inf)
+    return 1 - _part(ratio, HOPELESS).clamp(0, 1)
+
+
+def _location_and_scale(pieces, weights, middle, typical):
+    """Where observations lie, and how far from there; what lies far out counts as nearer."""
     first = _sums(pieces, weights, _total)
     used = first.used.clamp_min(1)
-    location = first.mean / used
-    everywhere = torch.full_like(location, torch.inf)
-    scale = _sums(pieces, weights, partial(_within, location, everywhere)).far / used
-    for _ in range(N_REFINEMENTS):  # what lies far out counts as nearer
+    stray = torch.where(typical > 0, STRAY_VALUES * typical, torch.inf)
+    location = middle + _sums(pieces, weights, partial(_within, middle, stray)).away / used
+    scale = _sums(pieces, weights, partial(_within, location, stray)).far / used
+    for _ in range(N_REFINEMENTS):
         reach = REACH * scale
         location = location + _sums(pieces, weights, partial(_within, location, reach)).away / used
         scale = _sums(pieces, weights, partial(_within, location, reach)).far / used
     errors = (first.error / first.known.clamp_min(1)).sqrt()
     scale = torch.maximum(scale, LEAST_SCALE * errors)
-    scale = torch.where(scale > 0, scale, 1.0)
-    zero = torch.zeros_like(scale)
-    units = RealUnits(location, scale, zero, zero + 0.7, zero + 0.5, *(zero for _ in range(14)))
-    units = _with_variances(units, first, pieces, weights)
-    return _with_mixing(_with_shapes(units, pieces, weights), pieces, weights)
+    return location, torch.where(scale > 0, scale, 1.0)
 
 
 def _with_mixing(units, pieces, weights):
@@ -210,6 +364,31 @@ def _with_mixing(units, pieces, weights):
     return units._replace(**fit_mixing(known)._asdict())
 
 
+def _with_exact_law(units, pieces, weights):
+    """The units with the law of means that standard errors alone give, if any are known."""
+    means, variances, counts = (
+        torch.cat(part, dim=-1)
+        for part in zip(
+            *(
+                (own_mean(rows, units), own_variance(rows, units), weight * (rows.count > 0))
+                for rows, weight in zip(pieces, weights, strict=True)
+            ),
+            strict=True,
+        )
+    )
+    known = torch.cat([~rows.errors.isnan() for rows in pieces], dim=-1) & (counts > 0)
+    logs = _log(variances) / 2
+    middle = masked_median(logs, known)
+    away = (logs - middle).clamp(-FAR_ERROR, FAR_ERROR) ** 2
+    counted = torch.where(known, counts, 0.0)
+    variance = (counted * away).sum(-1, keepdim=True) / counted.sum(-1, keepdim=True).clamp_min(1)
+    units = units._replace(log_error=middle, unequal=_between(variance.sqrt(), UNEQUAL))
+    if not known.any():
+        nothing = torch.zeros_like(units.scale)
+        return units._replace(**dict.fromkeys(NormalMeans._fields, nothing))
+    return units._replace(**fit_normal_means(means, variances, counts)._asdict())
+
+
 def _total(rows):
     used = (rows.count > 0).to(rows.count.dtype)
     known = (~rows.errors.isnan()).to(used.dtype)
@@ -217,9 +396,8 @@ def _total(rows):
         "rows": torch.ones_like(used),
         "used": used,
         "cells": rows.count,
-        "mean": rows.values.sum(-1) / rows.count.clamp_min(1),
         "known": known,
-        "error": rows.errors.nan_to_num() ** 2,
+        "error": rows.told.nan_to_num() ** 2,
     }
 
 

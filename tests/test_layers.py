@@ -12,7 +12,7 @@ PACKAGE = Path(sklearn_pttf.__file__).parent
 LAYERS = [
     {"_units", "_mixing", "_curves"},
     {
-        "_real_units",
+        "_normal_means",
         "_price_units",
         "_count_mixing",
         "_version",
@@ -24,7 +24,7 @@ LAYERS = [
         "_nodes",
         "exceptions",
     },
-    {"_count_units", "_price_features"},
+    {"_real_units", "_count_units", "_price_features"},
     {
         "_portfolio",
         "_laws",
@@ -96,6 +96,7 @@ NETWORK = (
     "_count_units",
     "_count_mixing",
     "_mixing",
+    "_normal_means",
     "_curves",
     "_price_units",
     "_price_features",
