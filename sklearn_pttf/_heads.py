@@ -367,21 +367,32 @@ class RealHead(Head):
         return self._with_exact(outcome, of_mean, rows, units)
 
     def _with_exact(self, outcome, of_mean, rows, units):
-        """The laws, between these and the exact ones where the network has not seen the like."""
+        """The laws, between these and exact ones where the network has not seen the like."""
+        noise = real.own_noise(rows, units) ** 2
+
+        def between(law, asked, share, exact):
+            share = share[asked].unsqueeze(-1)
+            mixed = torch.lerp(law.quantiles[asked], exact.to(share.dtype), share)
+            return law._replace(quantiles=law.quantiles.index_put((asked,), mixed))
+
         share = real.exact_share(rows, units)
         asked = share > 0
         if asked.any():
             parts = Parts(*(part[asked] for part in real.exact_parts(rows, units)))
-            share, noise = share[asked].unsqueeze(-1), real.own_noise(rows, units)[asked]
+            of_mean = between(of_mean, asked, share, quantiles_of(parts, self.levels))
+            parts = parts._replace(variances=parts.variances + noise[asked].unsqueeze(-1))
+            outcome = between(outcome, asked, share, quantiles_of(parts, self.levels))
+        share = real.stray_share(rows, units)
+        asked = share > 0
+        if asked.any():
+            mean, variance = real.own_mean(rows, units), real.lone_variance(rows, units)
+            scores = torch.special.ndtri(self.levels)
 
-            def between(law, added):
-                wider = parts._replace(variances=parts.variances + added)
-                exact = quantiles_of(wider, self.levels).to(share.dtype)
-                mixed = torch.lerp(law.quantiles[asked], exact, share)
-                return law._replace(quantiles=law.quantiles.index_put((asked,), mixed))
+            def alone(variance):
+                return mean[asked].unsqueeze(-1) + variance[asked].sqrt().unsqueeze(-1) * scores
 
-            outcome = between(outcome, noise.double().unsqueeze(-1) ** 2)
-            of_mean = between(of_mean, 0.0)
+            of_mean = between(of_mean, asked, share, alone(variance))
+            outcome = between(outcome, asked, share, alone(variance + noise))
         return outcome._replace(of_mean=of_mean)
 
 

@@ -6,6 +6,8 @@ into features; the network itself is the same for all. ``of_means`` says whether
 law of every row's mean too.
 """
 
+import torch
+
 import sklearn_pttf._count_features as count_features
 import sklearn_pttf._count_units as count_units
 import sklearn_pttf._features as demand_features
@@ -25,6 +27,11 @@ class Kind:
     @staticmethod
     def placed(rows, units):
         return rows
+
+    @staticmethod
+    def counted(rows, units):
+        """Rows that others learn from; bool (B, N)."""
+        return torch.ones_like(rows.count, dtype=torch.bool)
 
 
 class Demand(Kind):
@@ -66,6 +73,7 @@ class RealValued(Kind):
 
     rows = staticmethod(real_units.real_rows)
     placed = staticmethod(real_units.placed_rows)
+    counted = staticmethod(real_units.counted_rows)
     cell_features = staticmethod(real_features.cell_features)
     row_features = staticmethod(real_features.row_features)
     portfolio_features = staticmethod(real_features.portfolio_features)

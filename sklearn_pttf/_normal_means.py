@@ -30,6 +30,7 @@ LEAST_WIDTH = 1e-6  # of the spread of means
 STRAY = 0.01  # of a row's law without a shape, that is normal
 N_NEWTON = 12
 SEEN_PART = 1e-7  # of a law, for its ends
+LEAST_VARIANCE = 1e-36  # of a row's mean by chance, in units of the scale
 TINY = 1e-300
 
 
@@ -189,7 +190,7 @@ def fit_normal_means(means, variances, counts):
     dtype = means.dtype
     means, variances, counts = (each.double() for each in (means, variances, counts))
     means = torch.where(counts > 0, means, 0.0)
-    variances = torch.where(counts > 0, variances, 1.0)
+    variances = torch.where(counts > 0, variances, 1.0).clamp_min(LEAST_VARIANCE)
     likely, spreads, centres, doubts = _fit_spread(means, variances, counts)
     centre, spread = ((likely * each).sum(-1, keepdim=True) for each in (centres, spreads))
     points, width = _grid(means, variances, counts, centre, spread)
@@ -221,6 +222,7 @@ def parts_of_means(found, means, variances, seen):
     """
     found = NormalMeans(*(each.double() for each in found))
     means, variances, seen = (each.double().unsqueeze(-1) for each in (means, variances, seen))
+    variances = variances.clamp_min(LEAST_VARIANCE)
 
     def pulled(centres, within):
         """Means and variances of rows' means, normal around each centre."""

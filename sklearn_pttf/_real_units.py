@@ -25,7 +25,7 @@ N_CONTEXT_SEEN = 500  # rows beyond this number say nothing new about "how many 
 NOISE_RANGE = (0.01, 4.0)  # bounds of a portfolio's noise, in units of its scale
 FAR = 1e4  # scales; what lies further out counts as that
 REACH = 3.0  # scales from the location, beyond which observations count as at that distance
-TINY = 1e-300
+TINY = 1e-30
 N_REFINEMENTS = 4  # of location and scale
 MOST = 12.0  # scales that a row's mean counts for at most, or an observation's distance from it
 LEAST_SCALE = 0.5  # in standard errors, where these are known
@@ -34,14 +34,20 @@ FAR_OUT = 4.0  # times the noise, of an observation that counts as at that dista
 LEAST_ERROR = 1e-4  # scales
 HALF_WEIGHT = 0.3  # variance of a row's mean, in squared scales, at which it weighs half
 # standard errors, in typical ones
-HOPELESS = (25.0, 50.0)  # between these a row counts less and less, beyond it is as without any
+VAGUE = (8.0, 16.0)  # between these a row says less and less of the others
+HOPELESS = 50.0  # from which a row is as one without observations
 PRECISE = (0.01, 0.002)  # between these the exact law takes over from the network's
 FAR_ERROR = 4.0  # of a log, from the median, that counts as at that distance
 UNLIKE = (3.0, 4.0)  # distance of a row's log from their median, likewise, in this row
 UNEQUAL = (1.3, 1.7)  # spread of logs, between which the exact law takes over in all rows
 MEDIAN_OF_NORMAL = 0.6745  # of the absolute distance, in standard deviations
 FAR_ROWS = (0.9, 3.0)  # quantile of distances, and times that, as far as an error is to be believed
-STRAY_VALUES = 100.0  # typical distances from the median; what lies further out counts as that
+# distances of rows' means from their median
+START = 100.0  # typical ones; what lies further out counts as that, to begin with
+FEWEST_NEAR = 20  # rows, of which one in a hundred and one more may be strays
+LEAST_LIMIT = 3.0  # typical ones
+STRAY = (2.0, 3.0)  # times the farthest that is none; between these a row says less of the others
+CLEAR = 4.0  # standard errors by which a stray must lie out, for its own law to be all that counts
 
 
 class RealUnits(NamedTuple):
@@ -71,8 +77,11 @@ class RealUnits(NamedTuple):
     points: torch.Tensor
     width: torch.Tensor
     weights: torch.Tensor
-    # standard errors that the network has not seen the like of
-    typical: torch.Tensor  # distance of a row's mean from the median, in units of scale
+    # rows that the network has not seen the like of
+    middle: torch.Tensor  # median of the rows' means, in units of scale from the location
+    typical: torch.Tensor  # distance from it, in units of scale
+    limit: torch.Tensor  # farthest distance from it of a row that is no stray; 0 is none
+    error: torch.Tensor  # median standard error of an observation, in units of scale
     log_error: torch.Tensor  # median of the logs of the rows' standard errors, in units of scale
     unequal: torch.Tensor  # how far the exact law takes over in all rows, from 0 to 1
     # that law, see `NormalMeans`
@@ -109,7 +118,7 @@ def real_rows(observations, errors=None):
 
 def placed_rows(rows, units):
     """Rows as their portfolio sees them: one of a hopeless standard error is as without any."""
-    return _without_hopeless(rows, units.scale * units.typical)
+    return _without_hopeless(rows, units.scale * units.typical, units.scale * units.error)
 
 
 def _chance(rows):
@@ -133,17 +142,24 @@ def _between(values, ends):
     return ((values - low) / (high - low)).clamp(0, 1)
 
 
-def _without_hopeless(rows, typical):
-    """Rows of which those are empty that know nothing, next to a typical distance ``(B, 1)``."""
-    chance = _chance(rows)
-    most = HOPELESS[1] * typical
-    hopeless = (chance > most) & (typical > 0)
+def _without_hopeless(rows, typical, error):
+    """Rows of which those are empty that know nothing; they are told to have the usual error.
+
+    Parameters
+    ----------
+    rows : RealRows
+
+    typical, error : Tensor of shape (B, 1)
+        Distance of rows' means, noise included, next to which standard errors are large or small;
+        and the median standard error.
+    """
+    hopeless = (_chance(rows) > HOPELESS * typical) & (typical > 0)
     kept = (~hopeless).to(rows.values.dtype)
     return rows._replace(
         values=rows.values * kept.unsqueeze(-1),
         seen=rows.seen * kept.unsqueeze(-1),
         count=rows.count * kept,
-        told=torch.where(hopeless, most, rows.errors),
+        told=torch.where(hopeless, error, rows.errors),
     )
 
 
@@ -245,6 +261,15 @@ def own_variance(rows, units):
     )
 
 
+def lone_variance(rows, units):
+    """The same of a row that nothing can be said of by others; ``(B, N)``."""
+    away = (rows.values - units.location.unsqueeze(-1)) / units.scale.unsqueeze(-1)
+    away = (away - own_mean(rows, units).unsqueeze(-1)) * rows.seen
+    squares = (away**2).sum(-1) / (rows.count * _degrees(rows)).clamp_min(1)
+    variance = own_variance(rows, units)
+    return torch.where(rows.errors.isnan(), torch.maximum(variance, squares), variance)
+
+
 def untold_noise(rows):
     """Standard error of an observation over what the network is told of it; 1 mostly; (B, N)."""
     return torch.where(rows.errors.isnan(), 1.0, rows.errors / rows.told)
@@ -268,6 +293,15 @@ def exact_share(rows, units):
     other = _between((_log(chance) - units.log_error).abs(), UNLIKE)
     own = torch.maximum(precise.clamp(0, 1), other)
     return torch.maximum(units.unequal, torch.where(known, own, 0.0))
+
+
+def stray_share(rows, units):
+    """How far a row's law is that of its own observations alone, from 0 to 1; ``(B, N)``.
+
+    That of a row that lies far out, by more than its noise: nothing is known of others there.
+    """
+    away = (own_mean(rows, units) - units.middle).abs() - CLEAR * lone_variance(rows, units).sqrt()
+    return _between(_over(away, units.limit), STRAY) * (rows.count > 0)
 
 
 def exact_parts(rows, units):
@@ -301,56 +335,101 @@ def real_units(pieces, weights):
     weights : list of Tensor of shape (B, N_c)
         1 for a row of the context, else 0.
     """
-    middle, typical = _typical_distance(pieces, weights)
-    pieces = [_without_hopeless(rows, typical) for rows in pieces]
-    total = _sums(pieces, weights, _total)
-    weights = [weight * _worth(rows, typical) for rows, weight in zip(pieces, weights, strict=True)]
+    middle, typical, limit, error = _distances(pieces, weights)
+    pieces = [_without_hopeless(rows, typical, error) for rows in pieces]
+    total = _sums(pieces, weights, partial(_total, torch.ones_like(typical)))
+    weights = [
+        weight * _worth(rows, middle, typical, limit)
+        for rows, weight in zip(pieces, weights, strict=True)
+    ]
     location, scale = _location_and_scale(pieces, weights, middle, typical)
     zero = torch.zeros_like(scale)
-    units = RealUnits(location, scale, zero, zero + 0.7, zero + 0.5, *(zero for _ in range(25)))
+    units = RealUnits(location, scale, zero, zero + 0.7, zero + 0.5, *(zero for _ in range(28)))
     units = _with_variances(units, total, pieces, weights)
     units = _with_mixing(_with_shapes(units, pieces, weights), pieces, weights)
-    units = units._replace(typical=typical / scale)
+    units = units._replace(
+        middle=(middle - location) / scale,
+        typical=typical / scale,
+        limit=limit / scale,
+        error=error / scale,
+    )
     return _with_exact_law(units, pieces, weights)
 
 
-def _typical_distance(pieces, weights):
-    """Median of the rows' means, and how far from it they lie, noise included; ``(B, 1)`` each.
+def _distances(pieces, weights):
+    """Where rows lie, and how far apart; each ``(B, 1)``.
 
-    One row does not move them, whatever its value and its standard error are.
+    One row does not move any of them, whatever its value and its standard error are.
+
+    Returns
+    -------
+    middle : Tensor
+        Median of the rows' means.
+
+    typical : Tensor
+        Typical distance from it, noise included.
+
+    limit : Tensor
+        Farthest distance of a row that is no stray; 0 where there are too few to tell.
+
+    error : Tensor
+        Median standard error of an observation.
     """
     parts = [
-        (rows.values.sum(-1) / rows.count.clamp_min(1), _chance(rows), (rows.count > 0) & used)
-        for rows, used in zip(pieces, (weight > 0 for weight in weights), strict=True)
+        (rows.values.sum(-1) / rows.count.clamp_min(1), _chance(rows), rows.errors, in_use)
+        for rows, weight in zip(pieces, weights, strict=True)
+        for in_use in [(rows.count > 0) & (weight > 0)]
     ]
-    means, chance, used = (torch.cat(part, dim=-1) for part in zip(*parts, strict=True))
+    means, chance, errors, used = (torch.cat(part, dim=-1) for part in zip(*parts, strict=True))
     middle = masked_median(means, used)
     away = (means - middle).abs()
     known = used & (chance > 0)
     least = torch.where(known, chance, torch.inf).amin(-1, keepdim=True)
     far = FAR_ROWS[1] * masked_quantile(away, used, FAR_ROWS[0])
     typical = torch.maximum(masked_median(away, used) / MEDIAN_OF_NORMAL, least.minimum(far))
-    return middle, torch.maximum(typical, masked_median(chance, used))
+    typical = torch.maximum(typical, masked_median(chance, used))
+    n_used = used.sum(-1, keepdim=True)
+    ordered = torch.where(used, away, -1.0).sort(dim=-1, descending=True).values
+    strays = (1 + n_used // 100).clamp_max(means.shape[-1] - 1)
+    limit = torch.maximum(ordered.gather(-1, strays), LEAST_LIMIT * typical)
+    limit = torch.where(n_used >= FEWEST_NEAR, limit, 0.0)
+    error = masked_median(errors.nan_to_num(), known)
+    return middle, typical, limit, torch.where(error > 0, error, typical)
 
 
-def _worth(rows, typical):
-    """How far a row counts, from 0 to 1; ``(B, N)``."""
-    ratio = _chance(rows) / torch.where(typical > 0, typical, torch.inf)
-    return 1 - _part(ratio, HOPELESS).clamp(0, 1)
+def _over(values, limit):
+    """Values over a limit ``(B, 1)``; 0 where there is none."""
+    return values / torch.where(limit > 0, limit, torch.inf)
+
+
+def _worth(rows, middle, typical, limit):
+    """How far a row counts for others, from 0 to 1; ``(B, N)``."""
+    away = (rows.values.sum(-1) / rows.count.clamp_min(1) - middle).abs()
+    vague = _part(_over(_chance(rows), typical), VAGUE)
+    stray = _between(_over(away, limit), STRAY)
+    return torch.where(rows.count > 0, (1 - vague.clamp(0, 1)) * (1 - stray), 1.0)
+
+
+def counted_rows(rows, units):
+    """Whether a row says something of the others; bool (B, N)."""
+    middle = units.location + units.scale * units.middle
+    worth = _worth(rows, middle, units.scale * units.typical, units.scale * units.limit)
+    return worth >= 0.5
 
 
 def _location_and_scale(pieces, weights, middle, typical):
     """Where observations lie, and how far from there; what lies far out counts as nearer."""
-    first = _sums(pieces, weights, _total)
+    unit = torch.where(typical > 0, typical, 1.0)
+    first = _sums(pieces, weights, partial(_total, unit))
     used = first.used.clamp_min(1)
-    stray = torch.where(typical > 0, STRAY_VALUES * typical, torch.inf)
+    stray = torch.where(typical > 0, START * typical, torch.inf)
     location = middle + _sums(pieces, weights, partial(_within, middle, stray)).away / used
     scale = _sums(pieces, weights, partial(_within, location, stray)).far / used
     for _ in range(N_REFINEMENTS):
         reach = REACH * scale
         location = location + _sums(pieces, weights, partial(_within, location, reach)).away / used
         scale = _sums(pieces, weights, partial(_within, location, reach)).far / used
-    errors = (first.error / first.known.clamp_min(1)).sqrt()
+    errors = unit * (first.error / first.known.clamp_min(1)).sqrt()
     scale = torch.maximum(scale, LEAST_SCALE * errors)
     return location, torch.where(scale > 0, scale, 1.0)
 
@@ -381,7 +460,7 @@ def _with_exact_law(units, pieces, weights):
     middle = masked_median(logs, known)
     away = (logs - middle).clamp(-FAR_ERROR, FAR_ERROR) ** 2
     counted = torch.where(known, counts, 0.0)
-    variance = (counted * away).sum(-1, keepdim=True) / counted.sum(-1, keepdim=True).clamp_min(1)
+    variance = (counted * away).sum(-1, keepdim=True) / counts.sum(-1, keepdim=True).clamp_min(1)
     units = units._replace(log_error=middle, unequal=_between(variance.sqrt(), UNEQUAL))
     if not known.any():
         nothing = torch.zeros_like(units.scale)
@@ -389,7 +468,7 @@ def _with_exact_law(units, pieces, weights):
     return units._replace(**fit_normal_means(means, variances, counts)._asdict())
 
 
-def _total(rows):
+def _total(unit, rows):
     used = (rows.count > 0).to(rows.count.dtype)
     known = (~rows.errors.isnan()).to(used.dtype)
     return {
@@ -397,7 +476,7 @@ def _total(rows):
         "used": used,
         "cells": rows.count,
         "known": known,
-        "error": rows.told.nan_to_num() ** 2,
+        "error": (rows.told.nan_to_num() / unit) ** 2,
     }
 
 
