@@ -364,7 +364,15 @@ class RealHead(Head):
         of_mean = of_mean._replace(quantiles=quantiles, typical=size)
         outcome = law((typical**2 + noise**2).sqrt(), *shape, rises)
         outcome = outcome._replace(typical=(size**2 + noise.detach() ** 2).sqrt())
+        shift = real.mean_shift(rows, units).unsqueeze(-1)
+        of_mean, outcome = (
+            each._replace(quantiles=each.quantiles + shift) for each in (of_mean, outcome)
+        )
         return self._with_exact(outcome, of_mean, rows, units)
+
+    def means(self, output):
+        """Means of the laws of rows' means, in the portfolio's unit; ``(B, N)``."""
+        return output.of_mean.quantiles @ mean_weights(self.levels).to(output.quantiles.dtype)
 
     def _with_exact(self, outcome, of_mean, rows, units):
         """The laws, between these and exact ones where the network has not seen the like."""

@@ -23,6 +23,7 @@ class Kind:
     """What kinds have in common; most rows need no place in their portfolio."""
 
     of_means = False
+    levelled = None  # units once laws of the context are known
 
     @staticmethod
     def placed(rows, units):
@@ -74,6 +75,7 @@ class RealValued(Kind):
     rows = staticmethod(real_units.real_rows)
     placed = staticmethod(real_units.placed_rows)
     counted = staticmethod(real_units.counted_rows)
+    levelled = staticmethod(real_units.levelled_units)
     cell_features = staticmethod(real_features.cell_features)
     row_features = staticmethod(real_features.row_features)
     portfolio_features = staticmethod(real_features.portfolio_features)

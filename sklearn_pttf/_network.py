@@ -308,9 +308,12 @@ class DecisionNetwork(nn.Module):
                 partial = new if partial is None else Attention.merge(partial, new)
             tokens = layer.update_tokens(tokens, partial)
             kept.append(tokens)
-            if layer is not self.layers[-1]:
+            if layer is not self.layers[-1] or self.kind.levelled:
                 for k, piece in enumerate(states):
                     states[k] = layer.update_rows(piece, tokens)
+        if self.kind.levelled:
+            laws = [self.head(*each, units) for each in zip(states, rows, strict=True)]
+            units = self.kind.levelled(units, rows, [self.head.means(law) for law in laws])
         return Context(units, tuple(kept))
 
     def predict_rows(self, chunk, context, **asked):

@@ -44,6 +44,7 @@ MEDIAN_OF_NORMAL = 0.6745  # of the absolute distance, in standard deviations
 FAR_ROWS = (0.9, 3.0)  # quantile of distances, and times that, as far as an error is to be believed
 # distances of rows' means from their median
 START = 100.0  # typical ones; what lies further out counts as that, to begin with
+OFF = 1.0  # standard errors that laws' means may be off by on average
 FEWEST_NEAR = 20  # rows, of which one in a hundred and one more may be strays
 LEAST_LIMIT = 3.0  # typical ones
 STRAY = (2.0, 3.0)  # times the farthest that is none; between these a row says less of the others
@@ -77,6 +78,8 @@ class RealUnits(NamedTuple):
     points: torch.Tensor
     width: torch.Tensor
     weights: torch.Tensor
+    # what laws are moved by, see `levelled_units`
+    shift: torch.Tensor  # of the mean of a row that nothing is known of, in units of scale
     # rows that the network has not seen the like of
     middle: torch.Tensor  # median of the rows' means, in units of scale from the location
     typical: torch.Tensor  # distance from it, in units of scale
@@ -246,6 +249,52 @@ def posterior_of(rows, units):
     return mixing_posterior(mixing_of(units), row_mean(rows, units), chance, rows.count > 0)
 
 
+# ------------------------------------------------------------------ the mean of all
+
+
+def mean_shift(rows, units):
+    """What a row's law is moved by: the less, the better the row is known; ``(B, N)``."""
+    return units.shift * (1 - level_credibility(rows, units))
+
+
+def levelled_units(units, pieces, means):
+    """The units with a shift of laws, where their means are off on average.
+
+    They are off if the noise of rows hangs on their means in a way that the network has not seen:
+    that of amounts that are mostly zero, say.
+
+    Parameters
+    ----------
+    units : RealUnits
+
+    pieces : list of RealRows
+        Placed rows of the context.
+
+    means : list of Tensor of shape (B, N_c)
+        Of the laws of rows' means, in units of scale.
+    """
+
+    def weights(rows):
+        chance = common_noise(rows, units) ** 2 / rows.count.clamp_min(1)
+        counts = (rows.count > 0) & counted_rows(rows, units)
+        return counts / (units.level_variance + chance)
+
+    def first(rows, mean):
+        weight, own = weights(rows), own_mean(rows, units)
+        free = weight * (1 - level_credibility(rows, units))
+        return weight, weight * own, weight * (own - mean), free
+
+    def total(columns):
+        return [sum(part.sum(-1, keepdim=True) for part in parts) for parts in zip(*columns, strict=True)]
+
+    weight, own, short, free = total(map(first, pieces, means))
+    middle = own / weight.clamp_min(TINY)
+    squares = [[(weights(rows) * (own_mean(rows, units) - middle)) ** 2] for rows in pieces]
+    error = total(squares)[0].sqrt()
+    beyond = short.sign() * (short.abs() - OFF * error).clamp_min(0)
+    return units._replace(shift=beyond / free.clamp_min(TINY))
+
+
 # ------------------------------------------------------------------ what errors alone say
 
 
@@ -344,7 +393,7 @@ def real_units(pieces, weights):
     ]
     location, scale = _location_and_scale(pieces, weights, middle, typical)
     zero = torch.zeros_like(scale)
-    units = RealUnits(location, scale, zero, zero + 0.7, zero + 0.5, *(zero for _ in range(28)))
+    units = RealUnits(location, scale, zero, zero + 0.7, zero + 0.5, *(zero for _ in range(29)))
     units = _with_variances(units, total, pieces, weights)
     units = _with_mixing(_with_shapes(units, pieces, weights), pieces, weights)
     units = units._replace(
