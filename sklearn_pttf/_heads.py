@@ -333,6 +333,15 @@ class RealHead(Head):
 
     def forward(self, states, rows, units):
         """`NetworkOutput` of rows."""
+        outcome, of_mean = self._learned(states, rows, units)
+        shift = real.mean_shift(rows, units).unsqueeze(-1)
+        of_mean, outcome = (
+            law._replace(quantiles=law.quantiles + shift) for law in (of_mean, outcome)
+        )
+        return self._with_exact(outcome, of_mean, rows, units)
+
+    def _learned(self, states, rows, units):
+        """Laws of outcomes and of means, as `NetworkOutput`, by what the network has learned."""
         numbers = self.mlp(self.norm(states))
         own, rises, mean_rises = numbers.split([self.N_NUMBERS, self.n_rises, self.n_rises], -1)
         trust_level, trust_noise, mix, mean_mix, shift, *shape, mean_stretch, mean_base = (
@@ -363,16 +372,12 @@ class RealHead(Head):
         size = torch.maximum(torch.maximum(doubt, mixed.deviation), least)
         of_mean = of_mean._replace(quantiles=quantiles, typical=size)
         outcome = law((typical**2 + noise**2).sqrt(), *shape, rises)
-        outcome = outcome._replace(typical=(size**2 + noise.detach() ** 2).sqrt())
-        shift = real.mean_shift(rows, units).unsqueeze(-1)
-        of_mean, outcome = (
-            each._replace(quantiles=each.quantiles + shift) for each in (of_mean, outcome)
-        )
-        return self._with_exact(outcome, of_mean, rows, units)
+        return outcome._replace(typical=(size**2 + noise.detach() ** 2).sqrt()), of_mean
 
-    def means(self, output):
-        """Means of the laws of rows' means, in the portfolio's unit; ``(B, N)``."""
-        return output.of_mean.quantiles @ mean_weights(self.levels).to(output.quantiles.dtype)
+    def means(self, states, rows, units):
+        """Means of rows' means by what the network says of them, in units of scale; ``(B, N)``."""
+        _, of_mean = self._learned(states, rows, units)
+        return of_mean.quantiles @ mean_weights(self.levels).to(of_mean.quantiles.dtype)
 
     def _with_exact(self, outcome, of_mean, rows, units):
         """The laws, between these and exact ones where the network has not seen the like."""

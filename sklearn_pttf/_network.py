@@ -312,8 +312,8 @@ class DecisionNetwork(nn.Module):
                 for k, piece in enumerate(states):
                     states[k] = layer.update_rows(piece, tokens)
         if self.kind.levelled:
-            laws = [self.head(*each, units) for each in zip(states, rows, strict=True)]
-            units = self.kind.levelled(units, rows, [self.head.means(law) for law in laws])
+            means = [self.head.means(*each, units) for each in zip(states, rows, strict=True)]
+            units = self.kind.levelled(units, rows, means)
         return Context(units, tuple(kept))
 
     def predict_rows(self, chunk, context, **asked):

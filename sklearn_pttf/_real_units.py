@@ -285,7 +285,8 @@ def levelled_units(units, pieces, means):
         return weight, weight * own, weight * (own - mean), free
 
     def total(columns):
-        return [sum(part.sum(-1, keepdim=True) for part in parts) for parts in zip(*columns, strict=True)]
+        columns = zip(*columns, strict=True)
+        return [sum(part.sum(-1, keepdim=True) for part in parts) for parts in columns]
 
     weight, own, short, free = total(map(first, pieces, means))
     middle = own / weight.clamp_min(TINY)
