@@ -61,9 +61,9 @@ def masked_quantile(values, mask, level):
     """Quantiles ``(B, 1)`` of the values ``(B, N)`` that are in the mask; 0 of none."""
     ordered = torch.where(mask, values, torch.inf).sort(dim=-1).values
     last = (mask.sum(-1, keepdim=True) - 1).clamp_min(0)
-    place = level * last
+    place = level * last.to(values.dtype)
     low, high = (ordered.gather(-1, each.long()) for each in (place.floor(), place.ceil()))
-    found = torch.lerp(low, high, (place - place.floor()).to(values.dtype))
+    found = torch.lerp(low, high, place - place.floor())
     return torch.where(mask.any(-1, keepdim=True), found, 0.0)
 
 

@@ -45,9 +45,10 @@ FAR_ROWS = (0.9, 3.0)  # quantile of distances, and times that, as far as an err
 # distances of rows' means from their median
 START = 100.0  # typical ones; what lies further out counts as that, to begin with
 OFF = 1.0  # standard errors that laws' means may be off by on average
+ROUNDING = 1e-9  # of the farthest distance that is no stray; what is smaller counts as none
 FEWEST_NEAR = 20  # rows, of which one in a hundred and one more may be strays
-LEAST_LIMIT = 3.0  # typical ones
-STRAY = (2.0, 3.0)  # times the farthest that is none; between these a row says less of the others
+LEAST_LIMIT = 2.5  # typical ones
+STRAY = (2.5, 3.0)  # times the farthest that is none; between these a row says less of the others
 CLEAR = 4.0  # standard errors by which a stray must lie out, for its own law to be all that counts
 
 
@@ -385,14 +386,14 @@ def real_units(pieces, weights):
     weights : list of Tensor of shape (B, N_c)
         1 for a row of the context, else 0.
     """
-    middle, typical, limit, error = _distances(pieces, weights)
+    middle, typical, limit, start, error = _distances(pieces, weights)
     pieces = [_without_hopeless(rows, typical, error) for rows in pieces]
     total = _sums(pieces, weights, partial(_total, torch.ones_like(typical)))
     weights = [
         weight * _worth(rows, middle, typical, limit)
         for rows, weight in zip(pieces, weights, strict=True)
     ]
-    location, scale = _location_and_scale(pieces, weights, middle, typical)
+    location, scale = _location_and_scale(pieces, weights, middle, start)
     zero = torch.zeros_like(scale)
     units = RealUnits(location, scale, zero, zero + 0.7, zero + 0.5, *(zero for _ in range(29)))
     units = _with_variances(units, total, pieces, weights)
@@ -406,25 +407,21 @@ def real_units(pieces, weights):
     return _with_exact_law(units, pieces, weights)
 
 
-def _distances(pieces, weights):
+class Distances(NamedTuple):
     """Where rows lie, and how far apart; each ``(B, 1)``.
 
     One row does not move any of them, whatever its value and its standard error are.
-
-    Returns
-    -------
-    middle : Tensor
-        Median of the rows' means.
-
-    typical : Tensor
-        Typical distance from it, noise included.
-
-    limit : Tensor
-        Farthest distance of a row that is no stray; 0 where there are too few to tell.
-
-    error : Tensor
-        Median standard error of an observation.
     """
+
+    middle: torch.Tensor  # median of the rows' means
+    typical: torch.Tensor  # distance from it, noise included
+    limit: torch.Tensor  # farthest distance of a row that is no stray; 0: too few rows to tell
+    start: torch.Tensor  # distance, beyond which observations count as at that, to begin with
+    error: torch.Tensor  # median standard error of an observation
+
+
+def _distances(pieces, weights):
+    """`Distances` of the context."""
     parts = [
         (rows.values.sum(-1) / rows.count.clamp_min(1), _chance(rows), rows.errors, in_use)
         for rows, weight in zip(pieces, weights, strict=True)
@@ -433,18 +430,28 @@ def _distances(pieces, weights):
     means, chance, errors, used = (torch.cat(part, dim=-1) for part in zip(*parts, strict=True))
     middle = masked_median(means, used)
     away = (means - middle).abs()
+    everywhere = torch.full_like(middle, torch.inf)
+    cells = torch.cat([_within(middle, everywhere, rows)["far"] for rows in pieces], dim=-1)
+    n_used = used.sum(-1, keepdim=True)
+    strays = torch.where(n_used >= FEWEST_NEAR, 1 + n_used // 100, 0)
+    farthest, rounding = (
+        torch.where(used, each, 0.0).sort(dim=-1, descending=True).values.gather(-1, strays)
+        for each in (away, cells)
+    )
+    rounding = ROUNDING * rounding
     known = used & (chance > 0)
     least = torch.where(known, chance, torch.inf).amin(-1, keepdim=True)
     far = FAR_ROWS[1] * masked_quantile(away, used, FAR_ROWS[0])
-    typical = torch.maximum(masked_median(away, used) / MEDIAN_OF_NORMAL, least.minimum(far))
+    least = torch.where(known.any(-1, keepdim=True), least.minimum(far), 0.0)
+    typical = masked_median(away, used) / MEDIAN_OF_NORMAL
+    typical = torch.where(typical > rounding, typical, 0.0).maximum(least)
     typical = torch.maximum(typical, masked_median(chance, used))
-    n_used = used.sum(-1, keepdim=True)
-    ordered = torch.where(used, away, -1.0).sort(dim=-1, descending=True).values
-    strays = (1 + n_used // 100).clamp_max(means.shape[-1] - 1)
-    limit = torch.maximum(ordered.gather(-1, strays), LEAST_LIMIT * typical)
-    limit = torch.where(n_used >= FEWEST_NEAR, limit, 0.0)
+    limit = torch.maximum(farthest, LEAST_LIMIT * typical)
+    limit = torch.where((n_used >= FEWEST_NEAR) & (limit > rounding), limit, 0.0)
+    start = torch.maximum(typical, masked_median(cells, used))
+    start = torch.where(start > rounding, START * start, torch.inf)
     error = masked_median(errors.nan_to_num(), known)
-    return middle, typical, limit, torch.where(error > 0, error, typical)
+    return Distances(middle, typical, limit, start, torch.where(error > 0, error, typical))
 
 
 def _over(values, limit):
@@ -467,14 +474,13 @@ def counted_rows(rows, units):
     return worth >= 0.5
 
 
-def _location_and_scale(pieces, weights, middle, typical):
+def _location_and_scale(pieces, weights, middle, start):
     """Where observations lie, and how far from there; what lies far out counts as nearer."""
-    unit = torch.where(typical > 0, typical, 1.0)
+    unit = torch.where(start < torch.inf, start, 1.0)
     first = _sums(pieces, weights, partial(_total, unit))
     used = first.used.clamp_min(1)
-    stray = torch.where(typical > 0, START * typical, torch.inf)
-    location = middle + _sums(pieces, weights, partial(_within, middle, stray)).away / used
-    scale = _sums(pieces, weights, partial(_within, location, stray)).far / used
+    location = middle + _sums(pieces, weights, partial(_within, middle, start)).away / used
+    scale = _sums(pieces, weights, partial(_within, location, start)).far / used
     for _ in range(N_REFINEMENTS):
         reach = REACH * scale
         location = location + _sums(pieces, weights, partial(_within, location, reach)).away / used
