@@ -93,10 +93,10 @@ def fit_mixing(pieces):
     Parameters
     ----------
     pieces : list of tuple of Tensor of shape (B, N_c)
-        Means of rows, their variances by chance, and whether they count.
+        Means of rows, their variances by chance, and whether, or how far, they count.
     """
     means, _, in_context = (torch.cat(part, dim=-1) for part in zip(*pieces, strict=True))
-    points, width = mixing_grid(means, in_context)
+    points, width = mixing_grid(means, in_context > 0)
     logs = [log_likelihood(mean, variance, points, width) for mean, variance, _ in pieces]
     return Mixing(points, width, mixing_weights(logs, [counts for *_, counts in pieces]))
 

@@ -5,7 +5,6 @@ Plain torch functions. Shapes are written ``(B, N, n)``: ``B`` portfolios of ``N
 on the origin and the unit of measurement: all is relative to the portfolio's location and scale.
 """
 
-import math
 from functools import partial
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -17,15 +16,26 @@ from sklearn_pttf._normal_means import (
     NormalMeans,
     fit_normal_means,
     masked_median,
-    masked_quantile,
     parts_of_means,
+)
+from sklearn_pttf._real_rows import (
+    STRAY,
+    TINY,
+    chance_error,
+    distances_of,
+    log_part,
+    mean_of_rows,
+    over_limit,
+    part_of_way,
+    safe_log,
+    without_hopeless,
+    worth_of_rows,
 )
 
 N_CONTEXT_SEEN = 500  # rows beyond this number say nothing new about "how many rows"
 NOISE_RANGE = (0.01, 4.0)  # bounds of a portfolio's noise, in units of its scale
 FAR = 1e4  # scales; what lies further out counts as that
 REACH = 3.0  # scales from the location, beyond which observations count as at that distance
-TINY = 1e-30
 N_REFINEMENTS = 4  # of location and scale
 MOST = 12.0  # scales that a row's mean counts for at most, or an observation's distance from it
 LEAST_SCALE = 0.5  # in standard errors, where these are known
@@ -33,22 +43,12 @@ KNOWN_CHANCE = 0.05  # variance by chance of a known log noise, for its weight a
 FAR_OUT = 4.0  # times the noise, of an observation that counts as at that distance
 LEAST_ERROR = 1e-4  # scales
 HALF_WEIGHT = 0.3  # variance of a row's mean, in squared scales, at which it weighs half
-# standard errors, in typical ones
-VAGUE = (8.0, 16.0)  # between these a row says less and less of the others
-HOPELESS = 50.0  # from which a row is as one without observations
+# standard errors, in typical distances of rows, or their logs
 PRECISE = (0.01, 0.002)  # between these the exact law takes over from the network's
 FAR_ERROR = 4.0  # of a log, from the median, that counts as at that distance
 UNLIKE = (2.0, 3.0)  # distance of a row's log from their median, likewise, in this row
 UNEQUAL = (1.3, 1.7)  # spread of logs, between which the exact law takes over in all rows
-MEDIAN_OF_NORMAL = 0.6745  # of the absolute distance, in standard deviations
-FAR_ROWS = (0.9, 3.0)  # quantile of distances, and times that, as far as an error is to be believed
-# distances of rows' means from their median
-START = 100.0  # typical ones; what lies further out counts as that, to begin with
 OFF = 1.0  # standard errors that laws' means may be off by on average
-ROUNDING = 1e-9  # of the farthest distance that is no stray; what is smaller counts as none
-FEWEST_NEAR = 20  # rows, of which one in a hundred and one more may be strays
-LEAST_LIMIT = 2.5  # typical ones
-STRAY = (2.5, 3.0)  # times the farthest that is none; between these a row says less of the others
 CLEAR = 4.0  # standard errors by which a stray must lie out, for its own law to be all that counts
 
 
@@ -99,75 +99,19 @@ class RealUnits(NamedTuple):
     normal: torch.Tensor
 
 
-class RealRows(NamedTuple):
-    """Observations of rows, with missing cells filled and marked."""
-
-    values: torch.Tensor  # (B, N, n), sorted, 0 where missing
-    seen: torch.Tensor  # (B, N, n) float, 1 where observed
-    count: torch.Tensor  # (B, N)
-    errors: torch.Tensor  # (B, N), standard error of an observation, NaN where not given
-    told: torch.Tensor  # (B, N), the same as far as the network is told, see `placed_rows`
-
-
-def real_rows(observations, errors=None):
-    """Sort each row's observations, so that their order cannot matter, to `RealRows`."""
-    missing = observations.isnan()
-    values = torch.where(missing, torch.inf, observations).sort(dim=-1).values
-    seen = (values < torch.inf).to(values.dtype)
-    count = seen.sum(-1)
-    if errors is None:
-        errors = torch.full_like(count, torch.nan)
-    return RealRows(values.masked_fill(values == torch.inf, 0.0), seen, count, errors, errors)
+# ------------------------------------------------------------------ a row in its portfolio
 
 
 def placed_rows(rows, units):
     """Rows as their portfolio sees them: one of a hopeless standard error is as without any."""
-    return _without_hopeless(rows, units.scale * units.typical, units.scale * units.error)
+    return without_hopeless(rows, units.scale * units.typical, units.scale * units.error)
 
 
-def _chance(rows):
-    """Standard error of a row's mean, where that of its observations is given, else 0; (B, N)."""
-    return rows.errors.nan_to_num() / rows.count.clamp_min(1).sqrt()
-
-
-def _part(values, ends):
-    """How far between two ends, from 0 to 1, on the scale of logs."""
-    low, high = ends
-    return (_log(values) - math.log(low)) / math.log(high / low)
-
-
-def _log(values):
-    return values.clamp_min(TINY).log()
-
-
-def _between(values, ends):
-    """How far between two ends, from 0 to 1."""
-    low, high = ends
-    return ((values - low) / (high - low)).clamp(0, 1)
-
-
-def _without_hopeless(rows, typical, error):
-    """Rows of which those are empty that know nothing; they are told to have the usual error.
-
-    Parameters
-    ----------
-    rows : RealRows
-
-    typical, error : Tensor of shape (B, 1)
-        Distance of rows' means, noise included, next to which standard errors are large or small;
-        and the median standard error.
-    """
-    hopeless = (_chance(rows) > HOPELESS * typical) & (typical > 0)
-    kept = (~hopeless).to(rows.values.dtype)
-    return rows._replace(
-        values=rows.values * kept.unsqueeze(-1),
-        seen=rows.seen * kept.unsqueeze(-1),
-        count=rows.count * kept,
-        told=torch.where(hopeless, error, rows.errors),
-    )
-
-
-# ------------------------------------------------------------------ a row in its portfolio
+def counted_rows(rows, units):
+    """Whether a row says something of the others; bool (B, N)."""
+    middle = units.location + units.scale * units.middle
+    worth = worth_of_rows(rows, middle, units.scale * units.typical, units.scale * units.limit)
+    return worth >= 0.5
 
 
 def standard(rows, units):
@@ -302,13 +246,13 @@ def levelled_units(units, pieces, means):
 
 def own_mean(rows, units):
     """Means of rows, however far out; ``(B, N)``."""
-    return (rows.values.sum(-1) / rows.count.clamp_min(1) - units.location) / units.scale
+    return (mean_of_rows(rows) - units.location) / units.scale
 
 
 def own_variance(rows, units):
     """Variance of a row's mean by chance: of its standard error, however small, if known."""
     return torch.where(
-        rows.errors.isnan(), chance_variance(rows, units), (_chance(rows) / units.scale) ** 2
+        rows.errors.isnan(), chance_variance(rows, units), (chance_error(rows) / units.scale) ** 2
     )
 
 
@@ -339,10 +283,10 @@ def exact_share(rows, units):
     rows that are known far better than it has seen any.
     """
     known = (~rows.errors.isnan()) & (rows.count > 0) & (units.known > 0)
-    chance = _chance(rows) / units.scale
-    precise = _part(chance / torch.where(units.typical > 0, units.typical, 1.0), PRECISE)
-    other = _between((_log(chance) - units.log_error).abs(), UNLIKE)
-    own = torch.maximum(precise.clamp(0, 1), other)
+    chance = chance_error(rows) / units.scale
+    precise = log_part(chance / torch.where(units.typical > 0, units.typical, 1.0), PRECISE)
+    other = part_of_way((safe_log(chance) - units.log_error).abs(), UNLIKE)
+    own = torch.maximum(precise, other)
     return torch.maximum(units.unequal, torch.where(known, own, 0.0))
 
 
@@ -352,7 +296,7 @@ def stray_share(rows, units):
     That of a row that lies far out, by more than its noise: nothing is known of others there.
     """
     away = (own_mean(rows, units) - units.middle).abs() - CLEAR * lone_variance(rows, units).sqrt()
-    return _between(_over(away, units.limit), STRAY) * (rows.count > 0)
+    return part_of_way(over_limit(away, units.limit), STRAY) * (rows.count > 0)
 
 
 def exact_parts(rows, units):
@@ -386,11 +330,11 @@ def real_units(pieces, weights):
     weights : list of Tensor of shape (B, N_c)
         1 for a row of the context, else 0.
     """
-    middle, typical, limit, start, error = _distances(pieces, weights)
-    pieces = [_without_hopeless(rows, typical, error) for rows in pieces]
+    middle, typical, limit, start, error = distances_of(pieces, weights)
+    pieces = [without_hopeless(rows, typical, error) for rows in pieces]
     total = _sums(pieces, weights, partial(_total, torch.ones_like(typical)))
     weights = [
-        weight * _worth(rows, middle, typical, limit)
+        weight * worth_of_rows(rows, middle, typical, limit)
         for rows, weight in zip(pieces, weights, strict=True)
     ]
     location, scale = _location_and_scale(pieces, weights, middle, start)
@@ -405,73 +349,6 @@ def real_units(pieces, weights):
         error=error / scale,
     )
     return _with_exact_law(units, pieces, weights)
-
-
-class Distances(NamedTuple):
-    """Where rows lie, and how far apart; each ``(B, 1)``.
-
-    One row does not move any of them, whatever its value and its standard error are.
-    """
-
-    middle: torch.Tensor  # median of the rows' means
-    typical: torch.Tensor  # distance from it, noise included
-    limit: torch.Tensor  # farthest distance of a row that is no stray; 0: too few rows to tell
-    start: torch.Tensor  # distance, beyond which observations count as at that, to begin with
-    error: torch.Tensor  # median standard error of an observation
-
-
-def _distances(pieces, weights):
-    """`Distances` of the context."""
-    parts = [
-        (rows.values.sum(-1) / rows.count.clamp_min(1), _chance(rows), rows.errors, in_use)
-        for rows, weight in zip(pieces, weights, strict=True)
-        for in_use in [(rows.count > 0) & (weight > 0)]
-    ]
-    means, chance, errors, used = (torch.cat(part, dim=-1) for part in zip(*parts, strict=True))
-    middle = masked_median(means, used)
-    away = (means - middle).abs()
-    everywhere = torch.full_like(middle, torch.inf)
-    cells = torch.cat([_within(middle, everywhere, rows)["far"] for rows in pieces], dim=-1)
-    n_used = used.sum(-1, keepdim=True)
-    strays = torch.where(n_used >= FEWEST_NEAR, 1 + n_used // 100, 0)
-    farthest, rounding = (
-        torch.where(used, each, 0.0).sort(dim=-1, descending=True).values.gather(-1, strays)
-        for each in (away, cells)
-    )
-    rounding = ROUNDING * rounding
-    known = used & (chance > 0)
-    least = torch.where(known, chance, torch.inf).amin(-1, keepdim=True)
-    far = FAR_ROWS[1] * masked_quantile(away, used, FAR_ROWS[0])
-    least = torch.where(known.any(-1, keepdim=True), least.minimum(far), 0.0)
-    typical = masked_median(away, used) / MEDIAN_OF_NORMAL
-    typical = torch.where(typical > rounding, typical, 0.0).maximum(least)
-    typical = torch.maximum(typical, masked_median(chance, used))
-    limit = torch.maximum(farthest, LEAST_LIMIT * typical)
-    limit = torch.where((n_used >= FEWEST_NEAR) & (limit > rounding), limit, 0.0)
-    start = torch.maximum(typical, masked_median(cells, used))
-    start = torch.where(start > rounding, START * start, torch.inf)
-    error = masked_median(errors.nan_to_num(), known)
-    return Distances(middle, typical, limit, start, torch.where(error > 0, error, typical))
-
-
-def _over(values, limit):
-    """Values over a limit ``(B, 1)``; 0 where there is none."""
-    return values / torch.where(limit > 0, limit, torch.inf)
-
-
-def _worth(rows, middle, typical, limit):
-    """How far a row counts for others, from 0 to 1; ``(B, N)``."""
-    away = (rows.values.sum(-1) / rows.count.clamp_min(1) - middle).abs()
-    vague = _part(_over(_chance(rows), typical), VAGUE)
-    stray = _between(_over(away, limit), STRAY)
-    return torch.where(rows.count > 0, (1 - vague.clamp(0, 1)) * (1 - stray), 1.0)
-
-
-def counted_rows(rows, units):
-    """Whether a row says something of the others; bool (B, N)."""
-    middle = units.location + units.scale * units.middle
-    worth = _worth(rows, middle, units.scale * units.typical, units.scale * units.limit)
-    return worth >= 0.5
 
 
 def _location_and_scale(pieces, weights, middle, start):
@@ -493,7 +370,7 @@ def _location_and_scale(pieces, weights, middle, start):
 def _with_mixing(units, pieces, weights):
     """The units with the distribution of means."""
     known = [
-        (row_mean(rows, units), chance_variance(rows, units), (rows.count > 0) & (weight > 0))
+        (row_mean(rows, units), chance_variance(rows, units), weight * (rows.count > 0))
         for rows, weight in zip(pieces, weights, strict=True)
     ]
     return units._replace(**fit_mixing(known)._asdict())
@@ -512,12 +389,12 @@ def _with_exact_law(units, pieces, weights):
         )
     )
     known = torch.cat([~rows.errors.isnan() for rows in pieces], dim=-1) & (counts > 0)
-    logs = _log(variances) / 2
+    logs = safe_log(variances) / 2
     middle = masked_median(logs, known)
     away = (logs - middle).clamp(-FAR_ERROR, FAR_ERROR) ** 2
     counted = torch.where(known, counts, 0.0)
     variance = (counted * away).sum(-1, keepdim=True) / counts.sum(-1, keepdim=True).clamp_min(1)
-    units = units._replace(log_error=middle, unequal=_between(variance.sqrt(), UNEQUAL))
+    units = units._replace(log_error=middle, unequal=part_of_way(variance.sqrt(), UNEQUAL))
     if not known.any():
         nothing = torch.zeros_like(units.scale)
         return units._replace(**dict.fromkeys(NormalMeans._fields, nothing))

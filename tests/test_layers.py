@@ -24,7 +24,8 @@ LAYERS = [
         "_nodes",
         "exceptions",
     },
-    {"_real_units", "_count_units", "_price_features"},
+    {"_real_rows", "_count_units", "_price_features"},
+    {"_real_units"},
     {
         "_portfolio",
         "_laws",
@@ -92,6 +93,7 @@ NETWORK = (
     "_units",
     "_real_features",
     "_real_units",
+    "_real_rows",
     "_count_features",
     "_count_units",
     "_count_mixing",

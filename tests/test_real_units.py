@@ -18,6 +18,7 @@ from sklearn_pttf._real_features import (
     portfolio_features,
     row_features,
 )
+from sklearn_pttf._real_rows import real_rows
 from sklearn_pttf._real_units import (
     N_REFINEMENTS,
     chance_variance,
@@ -32,7 +33,6 @@ from sklearn_pttf._real_units import (
     placed_rows,
     posterior_deviation,
     posterior_of,
-    real_rows,
     real_units,
     row_mean,
     row_noise,
@@ -220,8 +220,9 @@ def test_the_exact_law_takes_over_by_how_far_errors_lie_apart():
     ):
         assert exact_share(*_read(X, errors)).tolist() == [[expected] * 40]
     errors[:] = 0.5
-    errors[:2] = 1e-5, 5.0  # rows of their own
-    assert exact_share(*_read(X, errors)).tolist() == [[1.0] + [0.0] * 39]
+    errors[:2] = 1e-5, 5.0  # rows of their own; from 2 on a distance of logs counts
+    share = exact_share(*_read(X, errors))[0].tolist()
+    assert share == pytest.approx([1.0, math.log(10) - 2] + [0.0] * 38)
 
 
 def test_laws_that_are_off_on_average_are_moved_to_one_standard_error():
