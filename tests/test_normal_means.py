@@ -20,7 +20,7 @@ from sklearn_pttf._normal_means import (
 
 LEVELS = torch.tensor([0.001, 0.05, 0.5, 0.9, 0.999], dtype=torch.float64)
 VALUES = st.floats(-100, 100, width=32)
-SOME = settings(max_examples=30, deadline=None)
+SOME = settings(max_examples=20, deadline=None)
 
 
 def _tensor(values):

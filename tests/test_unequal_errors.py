@@ -15,7 +15,7 @@ from sklearn_pttf.baselines import (
 )
 from sklearn_pttf.problems import Estimation, Selection
 
-SOME = settings(max_examples=15, deadline=None)
+SOME = settings(max_examples=10, deadline=None)
 POWERS = st.floats(-9, 9)
 
 
@@ -133,13 +133,13 @@ def test_exact_laws_are_pickled_and_decide_rows_one_by_one():
 
 
 def test_decisions_do_not_jump_where_the_exact_law_takes_over():
-    """As the errors that are told of half of the rows fall from 0.1 to 0.01, in steps of 10 %."""
+    """As the errors that are told of half of the rows fall from 0.1 to 0.01, in steps of 20 %."""
     X, _, _, _ = _table(np.where(np.arange(100) % 2, 1.0, 0.1))
     decisions = []
-    for ratio in 0.9 ** np.arange(23):
+    for ratio in 0.8 ** np.arange(11):
         told = np.column_stack([X[:, 0], np.where(np.arange(100) % 2, 1.0, 0.1 * ratio)])
         decisions.append(_fitted(told).decide(told))
-    assert np.abs(np.diff(decisions, axis=0)).max() < 0.03
+    assert np.abs(np.diff(decisions, axis=0)).max() < 0.05
 
 
 # ------------------------------------------------------------------ no row moves the others
@@ -193,7 +193,7 @@ def test_no_value_far_out_moves_the_others(seed, n_observations, power, sign):
     st.sampled_from([0.0, 0.5, 0.9, 0.99]),
     st.sampled_from([None, 0.0, 1.0, 3.0]),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_means_of_laws_are_those_of_the_table(seed, n_rows, n_observations, zeros, uneven):
     """To two standard errors; without standard errors a share of the observations is 0."""
     rng = np.random.default_rng(seed)
