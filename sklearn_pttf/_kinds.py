@@ -3,8 +3,11 @@
 A kind turns observations, and what is known beside them (standard errors, or prices), into rows,
 context rows into units, rows and units into rows that are placed in their portfolio, and these
 into features; the network itself is the same for all. ``of_means`` says whether its head gives the
-law of every row's mean too.
+law of every row's mean too. ``counted`` says which rows others learn from, and ``levelled``, if
+there is one, gives the units once the laws of the context are known.
 """
+
+import torch
 
 import sklearn_pttf._count_features as count_features
 import sklearn_pttf._count_units as count_units
@@ -12,6 +15,7 @@ import sklearn_pttf._features as demand_features
 import sklearn_pttf._price_features as price_features
 import sklearn_pttf._price_units as price_units
 import sklearn_pttf._real_features as real_features
+import sklearn_pttf._real_rows as real_rows
 import sklearn_pttf._real_units as real_units
 import sklearn_pttf._units as demand_units
 from sklearn_pttf._heads import CountHead, DemandHead, PriceHead, RealHead
@@ -21,10 +25,16 @@ class Kind:
     """What kinds have in common; most rows need no place in their portfolio."""
 
     of_means = False
+    levelled = None
 
     @staticmethod
     def placed(rows, units):
         return rows
+
+    @staticmethod
+    def counted(rows, units):
+        """All rows; bool (B, N)."""
+        return torch.ones_like(rows.count, dtype=torch.bool)
 
 
 class Demand(Kind):
@@ -64,14 +74,17 @@ class RealValued(Kind):
     n_row_features = real_features.N_ROW_FEATURES
     n_portfolio_features = real_features.N_PORTFOLIO_FEATURES
 
-    rows = staticmethod(real_units.real_rows)
+    rows = staticmethod(real_rows.real_rows)
+    placed = staticmethod(real_units.placed_rows)
+    counted = staticmethod(real_units.counted_rows)
+    levelled = staticmethod(real_units.levelled_units)
     cell_features = staticmethod(real_features.cell_features)
     row_features = staticmethod(real_features.row_features)
     portfolio_features = staticmethod(real_features.portfolio_features)
 
     @staticmethod
     def units(observations, errors, weights, whole):
-        rows = [real_units.real_rows(*each) for each in zip(observations, errors, strict=True)]
+        rows = [real_rows.real_rows(*each) for each in zip(observations, errors, strict=True)]
         return real_units.real_units(rows, weights)
 
 

@@ -45,7 +45,6 @@ def mixing_grid(means, in_context, even=(torch.asinh, torch.sinh)):
     even : pair of callable, default=(torch.asinh, torch.sinh)
         To the scale on which half of the points are evenly spaced, and back.
     """
-    there, back = even
     ordered = torch.where(in_context, means, torch.inf).sort(dim=-1).values
     last = (in_context.sum(-1, keepdim=True) - 1).clamp_min(0)
     ordered = torch.where(ordered < torch.inf, ordered, 0.0)
@@ -54,12 +53,31 @@ def mixing_grid(means, in_context, even=(torch.asinh, torch.sinh)):
     lower = position.floor().long()
     upper = torch.minimum(lower + 1, last)
     by_rank = torch.lerp(ordered.gather(-1, lower), ordered.gather(-1, upper), position - lower)
+    return filled_grid(by_rank, even)
+
+
+def filled_grid(by_rank, even, least_width=LEAST_WIDTH):
+    """Points by rank with as many that are evenly spaced between their ends, and all widths.
+
+    Parameters
+    ----------
+    by_rank : Tensor of shape (B, G / 2)
+        In rising order.
+
+    even : pair of callable
+        As of `mixing_grid`.
+
+    least_width : float or Tensor of shape (B, 1), default=0.001
+    """
+    there, back = even
+    share = torch.linspace(0, 1, by_rank.shape[-1], dtype=by_rank.dtype, device=by_rank.device)
     ends = there(by_rank[..., [0, -1]])
     between = back(ends[..., :1] + (ends[..., 1:] - ends[..., :1]) * share)
     points = torch.cat([by_rank, between], dim=-1).sort(dim=-1).values
     gaps = points.diff(dim=-1)
     gaps = torch.cat([gaps[..., :1], gaps, gaps[..., -1:]], dim=-1)
-    return points, ((gaps[..., 1:] + gaps[..., :-1]) / 4).clamp_min(LEAST_WIDTH)
+    width = (gaps[..., 1:] + gaps[..., :-1]) / 4
+    return points, width.clamp_min(least_width)
 
 
 def log_likelihood(means, variances, points, width):
@@ -75,10 +93,10 @@ def fit_mixing(pieces):
     Parameters
     ----------
     pieces : list of tuple of Tensor of shape (B, N_c)
-        Means of rows, their variances by chance, and whether they count.
+        Means of rows, their variances by chance, and whether, or how far, they count.
     """
     means, _, in_context = (torch.cat(part, dim=-1) for part in zip(*pieces, strict=True))
-    points, width = mixing_grid(means, in_context)
+    points, width = mixing_grid(means, in_context > 0)
     logs = [log_likelihood(mean, variance, points, width) for mean, variance, _ in pieces]
     return Mixing(points, width, mixing_weights(logs, [counts for *_, counts in pieces]))
 

@@ -267,6 +267,7 @@ class DecisionNetwork(nn.Module):
         weights = in_context.to(observations.dtype)
         units = self.kind.units([observations], [beside], [weights], whole[:, None])
         rows = self.kind.placed(rows, units)
+        in_context = in_context & self.kind.counted(rows, units)
         states = self.encoder(rows, units)
         tokens = self._first_tokens(units)
         for layer in self.layers:
@@ -296,18 +297,23 @@ class DecisionNetwork(nn.Module):
         whole = like.new_full((1, 1), float(whole))
         units = self.kind.units(observations, beside, weights, whole)
         rows = map(self.kind.rows, observations, beside)
-        states = [self.encoder(self.kind.placed(piece, units), units) for piece in rows]
+        rows = [self.kind.placed(piece, units) for piece in rows]
+        counted = [self.kind.counted(piece, units) for piece in rows]
+        states = [self.encoder(piece, units) for piece in rows]
         tokens, kept = self._first_tokens(units), []
         for layer in self.layers:
             partial = None
-            for piece in states:
-                new = layer.gather_partial(tokens, piece)
+            for piece, mask in zip(states, counted, strict=True):
+                new = layer.gather_partial(tokens, piece, mask)
                 partial = new if partial is None else Attention.merge(partial, new)
             tokens = layer.update_tokens(tokens, partial)
             kept.append(tokens)
-            if layer is not self.layers[-1]:
+            if layer is not self.layers[-1] or self.kind.levelled:
                 for k, piece in enumerate(states):
                     states[k] = layer.update_rows(piece, tokens)
+        if self.kind.levelled:
+            means = [self.head.means(*each, units) for each in zip(states, rows, strict=True)]
+            units = self.kind.levelled(units, rows, means)
         return Context(units, tuple(kept))
 
     def predict_rows(self, chunk, context, **asked):

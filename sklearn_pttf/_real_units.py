@@ -12,6 +12,25 @@ from typing import NamedTuple
 import torch
 
 from sklearn_pttf._mixing import Mixing, fit_mixing, mixing_posterior
+from sklearn_pttf._normal_means import (
+    NormalMeans,
+    fit_normal_means,
+    masked_median,
+    parts_of_means,
+)
+from sklearn_pttf._real_rows import (
+    STRAY,
+    TINY,
+    chance_error,
+    distances_of,
+    log_part,
+    mean_of_rows,
+    over_limit,
+    part_of_way,
+    safe_log,
+    without_hopeless,
+    worth_of_rows,
+)
 
 N_CONTEXT_SEEN = 500  # rows beyond this number say nothing new about "how many rows"
 NOISE_RANGE = (0.01, 4.0)  # bounds of a portfolio's noise, in units of its scale
@@ -24,10 +43,17 @@ KNOWN_CHANCE = 0.05  # variance by chance of a known log noise, for its weight a
 FAR_OUT = 4.0  # times the noise, of an observation that counts as at that distance
 LEAST_ERROR = 1e-4  # scales
 HALF_WEIGHT = 0.3  # variance of a row's mean, in squared scales, at which it weighs half
+# standard errors, in typical distances of rows, or their logs
+PRECISE = (0.01, 0.002)  # between these the exact law takes over from the network's
+FAR_ERROR = 4.0  # of a log, from the median, that counts as at that distance
+UNLIKE = (2.0, 3.0)  # distance of a row's log from their median, likewise, in this row
+UNEQUAL = (1.3, 1.7)  # spread of logs, between which the exact law takes over in all rows
+OFF = 1.0  # standard errors that laws' means may be off by on average
+CLEAR = 4.0  # standard errors by which a stray must lie out, for its own law to be all that counts
 
 
 class RealUnits(NamedTuple):
-    """What the context rows say; each of shape ``(B, 1)``, the last three ``(B, G)``."""
+    """What the context rows say; each of shape ``(B, 1)``, or ``(B, G)`` of a distribution."""
 
     location: torch.Tensor  # mean of the rows' means, without outliers' pull
     scale: torch.Tensor  # mean absolute distance of observations from it, likewise
@@ -53,29 +79,39 @@ class RealUnits(NamedTuple):
     points: torch.Tensor
     width: torch.Tensor
     weights: torch.Tensor
-
-
-class RealRows(NamedTuple):
-    """Observations of rows, with missing cells filled and marked."""
-
-    values: torch.Tensor  # (B, N, n), sorted, 0 where missing
-    seen: torch.Tensor  # (B, N, n) float, 1 where observed
-    count: torch.Tensor  # (B, N)
-    errors: torch.Tensor  # (B, N), standard error of an observation, NaN where not given
-
-
-def real_rows(observations, errors=None):
-    """Sort each row's observations, so that their order cannot matter, to `RealRows`."""
-    missing = observations.isnan()
-    values = torch.where(missing, torch.inf, observations).sort(dim=-1).values
-    seen = (values < torch.inf).to(values.dtype)
-    count = seen.sum(-1)
-    if errors is None:
-        errors = torch.full_like(count, torch.nan)
-    return RealRows(values.masked_fill(values == torch.inf, 0.0), seen, count, errors)
+    # what laws are moved by, see `levelled_units`
+    shift: torch.Tensor  # of the mean of a row that nothing is known of, in units of scale
+    # rows that the network has not seen the like of
+    middle: torch.Tensor  # median of the rows' means, in units of scale from the location
+    typical: torch.Tensor  # distance from it, in units of scale
+    limit: torch.Tensor  # farthest distance from it of a row that is no stray; 0 is none
+    error: torch.Tensor  # median standard error of an observation, in units of scale
+    log_error: torch.Tensor  # median of the logs of the rows' standard errors, in units of scale
+    unequal: torch.Tensor  # how far the exact law takes over in all rows, from 0 to 1
+    # that law, see `NormalMeans`
+    likely: torch.Tensor
+    spreads: torch.Tensor
+    centres: torch.Tensor
+    doubts: torch.Tensor
+    places: torch.Tensor
+    around: torch.Tensor
+    shares: torch.Tensor
+    normal: torch.Tensor
 
 
 # ------------------------------------------------------------------ a row in its portfolio
+
+
+def placed_rows(rows, units):
+    """Rows as their portfolio sees them: one of a hopeless standard error is as without any."""
+    return without_hopeless(rows, units.scale * units.typical, units.scale * units.error)
+
+
+def counted_rows(rows, units):
+    """Whether a row says something of the others; bool (B, N)."""
+    middle = units.location + units.scale * units.middle
+    worth = worth_of_rows(rows, middle, units.scale * units.typical, units.scale * units.limit)
+    return worth >= 0.5
 
 
 def standard(rows, units):
@@ -103,8 +139,8 @@ def _residuals(rows, units):
 
 def common_noise(rows, units):
     """Noise that a row is expected to have: its standard error, or the portfolio's; ``(B, N)``."""
-    known = ~rows.errors.isnan()
-    errors = (rows.errors.nan_to_num() / units.scale).clamp_min(LEAST_ERROR)
+    known = ~rows.told.isnan()
+    errors = (rows.told.nan_to_num() / units.scale).clamp_min(LEAST_ERROR)
     return torch.where(known, errors, units.noise)
 
 
@@ -158,6 +194,117 @@ def posterior_of(rows, units):
     return mixing_posterior(mixing_of(units), row_mean(rows, units), chance, rows.count > 0)
 
 
+# ------------------------------------------------------------------ the mean of all
+
+
+def mean_shift(rows, units):
+    """What a row's law is moved by: the less, the better the row is known; ``(B, N)``."""
+    return units.shift * (1 - level_credibility(rows, units))
+
+
+def levelled_units(units, pieces, means):
+    """The units with a shift of laws, where their means are off on average.
+
+    They are off if the noise of rows hangs on their means in a way that the network has not seen:
+    that of amounts that are mostly zero, say.
+
+    Parameters
+    ----------
+    units : RealUnits
+
+    pieces : list of RealRows
+        Placed rows of the context.
+
+    means : list of Tensor of shape (B, N_c)
+        Of the laws of rows' means, in units of scale.
+    """
+
+    def weights(rows):
+        chance = common_noise(rows, units) ** 2 / rows.count.clamp_min(1)
+        counts = (rows.count > 0) & counted_rows(rows, units)
+        return counts / (units.level_variance + chance)
+
+    def first(rows, mean):
+        weight, own = weights(rows), own_mean(rows, units)
+        free = weight * (1 - level_credibility(rows, units))
+        return weight, weight * own, weight * (own - mean), free
+
+    def total(columns):
+        columns = zip(*columns, strict=True)
+        return [sum(part.sum(-1, keepdim=True) for part in parts) for parts in columns]
+
+    weight, own, short, free = total(map(first, pieces, means))
+    middle = own / weight.clamp_min(TINY)
+    squares = [[(weights(rows) * (own_mean(rows, units) - middle)) ** 2] for rows in pieces]
+    error = total(squares)[0].sqrt()
+    beyond = short.sign() * (short.abs() - OFF * error).clamp_min(0)
+    return units._replace(shift=beyond / free.clamp_min(TINY))
+
+
+# ------------------------------------------------------------------ what errors alone say
+
+
+def own_mean(rows, units):
+    """Means of rows, however far out; ``(B, N)``."""
+    return (mean_of_rows(rows) - units.location) / units.scale
+
+
+def own_variance(rows, units):
+    """Variance of a row's mean by chance: of its standard error, however small, if known."""
+    return torch.where(
+        rows.errors.isnan(), chance_variance(rows, units), (chance_error(rows) / units.scale) ** 2
+    )
+
+
+def lone_variance(rows, units):
+    """The same of a row that nothing can be said of by others; ``(B, N)``."""
+    away = (rows.values - units.location.unsqueeze(-1)) / units.scale.unsqueeze(-1)
+    away = (away - own_mean(rows, units).unsqueeze(-1)) * rows.seen
+    squares = (away**2).sum(-1) / (rows.count * _degrees(rows)).clamp_min(1)
+    variance = own_variance(rows, units)
+    return torch.where(rows.errors.isnan(), torch.maximum(variance, squares), variance)
+
+
+def untold_noise(rows):
+    """Standard error of an observation over what the network is told of it; 1 mostly; (B, N)."""
+    return torch.where(rows.errors.isnan(), 1.0, rows.errors / rows.told)
+
+
+def own_noise(rows, units):
+    """Standard deviation of an observation, of which the network need not be told; (B, N)."""
+    own = rows.errors / units.scale
+    return torch.where(rows.errors.isnan(), row_noise(rows, units), own)
+
+
+def exact_share(rows, units):
+    """How far the exact law takes over from the network's, from 0 to 1; ``(B, N)``.
+
+    Where standard errors lie further apart than in any portfolio that the network has seen, and in
+    rows that are known far better than it has seen any.
+    """
+    known = (~rows.errors.isnan()) & (rows.count > 0) & (units.known > 0)
+    chance = chance_error(rows) / units.scale
+    precise = log_part(chance / torch.where(units.typical > 0, units.typical, 1.0), PRECISE)
+    other = part_of_way((safe_log(chance) - units.log_error).abs(), UNLIKE)
+    own = torch.maximum(precise, other)
+    return torch.maximum(units.unequal, torch.where(known, own, 0.0))
+
+
+def stray_share(rows, units):
+    """How far a row's law is that of its own observations alone, from 0 to 1; ``(B, N)``.
+
+    That of a row that lies far out, by more than its noise: nothing is known of others there.
+    """
+    away = (own_mean(rows, units) - units.middle).abs() - CLEAR * lone_variance(rows, units).sqrt()
+    return part_of_way(over_limit(away, units.limit), STRAY) * (rows.count > 0)
+
+
+def exact_parts(rows, units):
+    """Laws of rows' means that are exact where standard errors are known, as `Parts`."""
+    found = NormalMeans(*(getattr(units, name) for name in NormalMeans._fields))
+    return parts_of_means(found, own_mean(rows, units), own_variance(rows, units), rows.count > 0)
+
+
 # ------------------------------------------------------------------ sums over rows
 
 
@@ -165,7 +312,7 @@ def _sums(pieces, weights, columns):
     """Sums over context rows of what ``columns(rows)`` gives a row, by name; ``(B, 1)`` each."""
     parts = [
         {
-            name: column.where(weight > 0, 0.0).sum(-1, keepdim=True)
+            name: (column * weight).where(weight > 0, 0.0).sum(-1, keepdim=True)
             for name, column in columns(rows).items()
         }
         for rows, weight in zip(pieces, weights, strict=True)
@@ -183,43 +330,86 @@ def real_units(pieces, weights):
     weights : list of Tensor of shape (B, N_c)
         1 for a row of the context, else 0.
     """
-    first = _sums(pieces, weights, _total)
+    middle, typical, limit, start, error = distances_of(pieces, weights)
+    pieces = [without_hopeless(rows, typical, error) for rows in pieces]
+    total = _sums(pieces, weights, partial(_total, torch.ones_like(typical)))
+    weights = [
+        weight * worth_of_rows(rows, middle, typical, limit)
+        for rows, weight in zip(pieces, weights, strict=True)
+    ]
+    location, scale = _location_and_scale(pieces, weights, middle, start)
+    zero = torch.zeros_like(scale)
+    units = RealUnits(location, scale, zero, zero + 0.7, zero + 0.5, *(zero for _ in range(29)))
+    units = _with_variances(units, total, pieces, weights)
+    units = _with_mixing(_with_shapes(units, pieces, weights), pieces, weights)
+    units = units._replace(
+        middle=(middle - location) / scale,
+        typical=typical / scale,
+        limit=limit / scale,
+        error=error / scale,
+    )
+    return _with_exact_law(units, pieces, weights)
+
+
+def _location_and_scale(pieces, weights, middle, start):
+    """Where observations lie, and how far from there; what lies far out counts as nearer."""
+    unit = torch.where(start < torch.inf, start, 1.0)
+    first = _sums(pieces, weights, partial(_total, unit))
     used = first.used.clamp_min(1)
-    location = first.mean / used
-    everywhere = torch.full_like(location, torch.inf)
-    scale = _sums(pieces, weights, partial(_within, location, everywhere)).far / used
-    for _ in range(N_REFINEMENTS):  # what lies far out counts as nearer
+    location = middle + _sums(pieces, weights, partial(_within, middle, start)).away / used
+    scale = _sums(pieces, weights, partial(_within, location, start)).far / used
+    for _ in range(N_REFINEMENTS):
         reach = REACH * scale
         location = location + _sums(pieces, weights, partial(_within, location, reach)).away / used
         scale = _sums(pieces, weights, partial(_within, location, reach)).far / used
-    errors = (first.error / first.known.clamp_min(1)).sqrt()
+    errors = unit * (first.error / first.known.clamp_min(1)).sqrt()
     scale = torch.maximum(scale, LEAST_SCALE * errors)
-    scale = torch.where(scale > 0, scale, 1.0)
-    zero = torch.zeros_like(scale)
-    units = RealUnits(location, scale, zero, zero + 0.7, zero + 0.5, *(zero for _ in range(14)))
-    units = _with_variances(units, first, pieces, weights)
-    return _with_mixing(_with_shapes(units, pieces, weights), pieces, weights)
+    return location, torch.where(scale > 0, scale, 1.0)
 
 
 def _with_mixing(units, pieces, weights):
     """The units with the distribution of means."""
     known = [
-        (row_mean(rows, units), chance_variance(rows, units), (rows.count > 0) & (weight > 0))
+        (row_mean(rows, units), chance_variance(rows, units), weight * (rows.count > 0))
         for rows, weight in zip(pieces, weights, strict=True)
     ]
     return units._replace(**fit_mixing(known)._asdict())
 
 
-def _total(rows):
+def _with_exact_law(units, pieces, weights):
+    """The units with the law of means that standard errors alone give, if any are known."""
+    means, variances, counts = (
+        torch.cat(part, dim=-1)
+        for part in zip(
+            *(
+                (own_mean(rows, units), own_variance(rows, units), weight * (rows.count > 0))
+                for rows, weight in zip(pieces, weights, strict=True)
+            ),
+            strict=True,
+        )
+    )
+    known = torch.cat([~rows.errors.isnan() for rows in pieces], dim=-1) & (counts > 0)
+    logs = safe_log(variances) / 2
+    middle = masked_median(logs, known)
+    away = (logs - middle).clamp(-FAR_ERROR, FAR_ERROR) ** 2
+    counted = torch.where(known, counts, 0.0)
+    variance = (counted * away).sum(-1, keepdim=True) / counts.sum(-1, keepdim=True).clamp_min(1)
+    units = units._replace(log_error=middle, unequal=part_of_way(variance.sqrt(), UNEQUAL))
+    if not known.any():
+        nothing = torch.zeros_like(units.scale)
+        return units._replace(**dict.fromkeys(NormalMeans._fields, nothing))
+    return units._replace(**fit_normal_means(means, variances, counts)._asdict())
+
+
+def _total(unit, rows):
     used = (rows.count > 0).to(rows.count.dtype)
     known = (~rows.errors.isnan()).to(used.dtype)
     return {
         "rows": torch.ones_like(used),
         "used": used,
         "cells": rows.count,
-        "mean": rows.values.sum(-1) / rows.count.clamp_min(1),
         "known": known,
-        "error": rows.errors.nan_to_num() ** 2,
+        "error": (rows.told.nan_to_num() / unit) ** 2,
     }
 
 

@@ -12,7 +12,7 @@ PACKAGE = Path(sklearn_pttf.__file__).parent
 LAYERS = [
     {"_units", "_mixing", "_curves"},
     {
-        "_real_units",
+        "_normal_means",
         "_price_units",
         "_count_mixing",
         "_version",
@@ -25,7 +25,8 @@ LAYERS = [
         "_nodes",
         "exceptions",
     },
-    {"_count_units", "_price_features"},
+    {"_real_rows", "_count_units", "_price_features"},
+    {"_real_units"},
     {
         "_portfolio",
         "_laws",
@@ -101,10 +102,12 @@ NETWORK = (
     "_units",
     "_real_features",
     "_real_units",
+    "_real_rows",
     "_count_features",
     "_count_units",
     "_count_mixing",
     "_mixing",
+    "_normal_means",
     "_curves",
     "_price_units",
     "_price_features",

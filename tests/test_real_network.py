@@ -18,12 +18,12 @@ from sklearn_pttf._network_use import (
     encode_context,
     predict_law,
 )
+from sklearn_pttf._real_rows import real_rows
 from sklearn_pttf._real_units import (
     level_credibility,
     mixing_of,
     posterior_deviation,
     posterior_of,
-    real_rows,
     real_units,
     row_mean,
     row_noise,

@@ -18,20 +18,26 @@ from sklearn_pttf._real_features import (
     portfolio_features,
     row_features,
 )
+from sklearn_pttf._real_rows import real_rows
 from sklearn_pttf._real_units import (
     N_REFINEMENTS,
     chance_variance,
     common_noise,
+    counted_rows,
+    exact_share,
     excess_log_noise,
     level_credibility,
+    levelled_units,
+    mean_shift,
     noise_credibility,
+    placed_rows,
     posterior_deviation,
     posterior_of,
-    real_rows,
     real_units,
     row_mean,
     row_noise,
     standard,
+    stray_share,
 )
 
 NAN = math.nan
@@ -152,7 +158,7 @@ def test_credibility_by_hand():
 
 def test_observations_far_out_count_as_nearer():
     """Location and distance are taken again, of observations up to three distances away."""
-    X = np.append(np.tile([-1.0, 1.0], 10), 5000.0)
+    X = np.append(np.tile([-1.0, 1.0], 10), 7.0)
     location = X.mean()
     scale = reach = np.abs(X - location).mean()
     for _ in range(N_REFINEMENTS):
@@ -162,7 +168,73 @@ def test_observations_far_out_count_as_nearer():
     _, units = _read(X[:, None])
     assert units.location.item() == pytest.approx(location)
     assert units.scale.item() == pytest.approx(scale)
-    assert scale < 0.02 * np.abs(X - X.mean()).mean()
+    assert location < 0.4 < 1.0 < scale < 1.4
+
+
+@pytest.mark.parametrize("stray", [50.0, 5000.0, -1e9])
+def test_a_row_that_lies_beyond_all_others_is_left_out(stray):
+    """The typical distance is 1 / 0.6745, and the limit 2.5 times that."""
+    X = np.append(np.tile([-1.0, 0.0, 1.0], 7), stray)
+    rows, units = _read(X[:, None])
+    assert units.location.item() == pytest.approx(0.0, abs=1e-12)
+    assert units.scale.item() == pytest.approx(2 / 3)
+    assert units.typical.item() * 2 / 3 == pytest.approx(1 / 0.6745)
+    assert units.limit.item() * 2 / 3 == pytest.approx(2.5 / 0.6745)
+    assert counted_rows(rows, units).tolist() == [[True] * 21 + [False]]
+    assert stray_share(rows, units).tolist() == [[0.0] * 21 + [1.0]]
+
+
+def test_two_rows_beyond_all_others_are_no_strays():
+    """One more of every hundred rows may be: of 23 only one."""
+    X = np.append(np.tile([-1.0, 0.0, 1.0], 7), [50.0, 60.0])
+    rows, units = _read(X[:, None])
+    assert counted_rows(rows, units).all()
+    assert units.limit.item() * units.scale.item() == pytest.approx(50.0)
+
+
+def test_rows_of_hopeless_errors_are_as_without_observations():
+    X, errors = np.random.default_rng(0).normal(size=(20, 1)), np.full(20, 0.5)
+    cold = X.copy()
+    cold[0] = np.nan
+    _, without = _read(cold, errors)
+    medians = ("middle", "typical", "limit")  # of one row less
+    for error in (100.0, 1e9):
+        errors[0] = error
+        rows, units = _read(X, errors)
+        placed = placed_rows(rows, units)
+        assert placed.count[0].tolist() == [0.0] + [1.0] * 19
+        assert placed.told[0].tolist() == pytest.approx([0.5] * 20)
+        assert placed.errors[0, 0] == error
+        for name in set(units._fields) - set(medians):
+            value, expected = getattr(units, name), getattr(without, name)
+            np.testing.assert_allclose(value, expected, rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+def test_the_exact_law_takes_over_by_how_far_errors_lie_apart():
+    """All the same, or a decade apart: not at all; three decades apart: in all rows."""
+    X = np.random.default_rng(0).normal(size=(40, 1))
+    for errors, expected in (
+        (np.full(40, 0.5), 0.0),
+        (np.where(np.arange(40) % 2, 0.1, 1.0), 0.0),
+        (np.where(np.arange(40) % 2, 0.001, 1.0), 1.0),
+    ):
+        assert exact_share(*_read(X, errors)).tolist() == [[expected] * 40]
+    errors[:] = 0.5
+    errors[:2] = 1e-5, 5.0  # rows of their own; from 2 on a distance of logs counts
+    share = exact_share(*_read(X, errors))[0].tolist()
+    assert share == pytest.approx([1.0, math.log(10) - 2] + [0.0] * 38)
+
+
+def test_laws_that_are_off_on_average_are_moved_to_one_standard_error():
+    """20 rows at -1 and 1, mean 0, its standard error 1 / sqrt(20); laws say 0.8 and 1.2."""
+    rows, units = _read(np.tile([-1.0, 1.0], 10)[:, None])
+    assert units.shift.item() == 0.0
+    says = torch.tensor(np.tile([0.8, 1.2], 10))[None]
+    moved = levelled_units(units, [rows], [says])
+    shift = mean_shift(rows, moved)
+    assert (says + shift).mean().item() == pytest.approx(1 / math.sqrt(20))
+    says = says - 0.9  # 0.1 off, which is within chance
+    assert levelled_units(units, [rows], [says]).shift.item() == 0.0
 
 
 @pytest.mark.parametrize("known", [False, True])

@@ -18,8 +18,9 @@ class Estimation(ValueProblem):
     ----------
     standard_errors : float, str or Column, default=None
         Standard error of one observation of every row, in units of the outcome, where it is known:
-        a number for all rows, or a column, with missing cells where it is not. None: it is read
-        from how observations of a row differ.
+        a number for all rows, or a column, with missing cells where it is not. They may be of any
+        size: a row whose error is hopelessly large is as one without observations. None: noise is
+        read from how observations of a row differ.
 
     noise : {"poisson"}, default=None
         What is known of the noise. ``"poisson"``: observations are Poisson counts around their
