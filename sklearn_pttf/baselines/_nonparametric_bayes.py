@@ -10,7 +10,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn_pttf._laws import PredictiveDistribution, QuantileGrid, WeightedAtoms, check_levels
 from sklearn_pttf._mixin import DecisionMixin
 from sklearn_pttf._nodes import gauss_levels
-from sklearn_pttf._parametric import EDGES
+from sklearn_pttf._parametric import EDGES, PoissonLaw
 from sklearn_pttf.baselines._parametric_bayes import (
     beta_binomial,
     row_components,
@@ -20,6 +20,7 @@ from sklearn_pttf.baselines._values import common_error, refuse_values, row_erro
 from sklearn_pttf.problems import DecisionProblem
 
 LARGEST_TABLE = 4096  # whole numbers that a table of counts lists one by one
+LARGE_COUNT = 1e8  # whose probability is its density
 BLOCK_CELLS = 1_000_000  # rows times atoms that are looked at together
 BLOCK_ROWS = 10_000  # that are scored together
 N_POINTS = 97  # at which the cdf of a mixture of normals is tabulated
@@ -58,6 +59,13 @@ def mixing_weights(likelihood, multiplicity, max_iter):
 def _normalised(logs):
     """Numbers in proportion to ``exp(logs)``, the largest of a row being 1."""
     return np.exp(logs - logs.max(axis=1, keepdims=True))
+
+
+def _log_of_sum(sums, expected):
+    """Log Poisson mass of sums, over that at their own means; by ratios, which keep digits."""
+    off = expected / np.where(sums > 0, sums, 1.0) - 1
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(sums > 0, sums * (np.log1p(off) - off), -expected)
 
 
 def _mean_by_blocks(score, cases):
@@ -174,17 +182,18 @@ class _PoissonMixture:
         return (~np.isnan(x)).sum(axis=1).astype(float), np.nansum(x, axis=1)
 
     def _log_likelihood(self, counts, sums):
-        return special.xlogy(sums[:, None], self.grid) - counts[:, None] * self.grid
+        return _log_of_sum(sums[:, None], counts[:, None] * self.grid)
 
     def _tabulated(self):
         """Atoms and the components' cdf there; all whole numbers if they are not too many."""
-        largest = special.pdtrik(1 - 1e-9, self.grid[-1]) if self.grid[-1] > 0 else 0.0
+        largest = PoissonLaw(self.grid[-1:]).quantile(1 - 1e-9)[0]
         if largest <= LARGEST_TABLE:
             atoms = np.arange(np.ceil(largest) + 2)
         else:
-            levels = KNOTS[None, ::2]
-            quantiles = special.pdtrik(levels, np.maximum(self.grid[:, None], 1e-9))
-            atoms = np.unique(np.ceil(np.concatenate([[-0.0], quantiles.ravel()])) + 0.0)
+            quantiles = PoissonLaw(self.grid).quantile(KNOTS[None, ::2])
+            # one atom more, where a law is narrower than what floats tell apart
+            further = np.nextafter(quantiles[:, -1], np.inf).clip(1.0)
+            atoms = np.unique(np.concatenate([[0.0], quantiles.ravel(), further]))
         table = special.pdtr(atoms, self.grid[:, None])
         table[:, -1] = 1.0
         return atoms, table
@@ -211,8 +220,8 @@ class _PoissonMixture:
         return _mean_by_blocks(self._log_mass, np.stack([counts, others, outcome]))
 
     def _log_mass(self, counts, sums, outcome):
-        outcome = outcome[:, None]
-        mass = special.xlogy(outcome, self.grid) - self.grid - special.gammaln(outcome + 1)
+        mass = _log_of_sum(outcome[:, None], self.grid[None, :])
+        mass += PoissonLaw(outcome).log_density(outcome)[:, None]  # at its own mean
         mass = (self.posterior(counts, sums) * np.exp(mass)).sum(axis=1)
         return np.log(np.maximum(mass, 1e-300))
 
@@ -467,7 +476,13 @@ class _LognormalMixture(_LevelsOnGrid):
             return (weights * special.ndtr((logs - centres) / width)).sum(axis=1)
 
         share = zero_share(zeros, counts, *self.zeros)
-        mass = (1 - share) * (cdf(outcome + 0.5) - cdf(outcome - 0.5)) + share * (outcome == 0)
+        mass = cdf(outcome + 0.5) - cdf(outcome - 0.5)
+        large = outcome > LARGE_COUNT  # of which a difference loses digits
+        if large.any():
+            z = (np.log(np.maximum(outcome, 1.0))[:, None] - centres) / width
+            density = (weights * np.exp(-(z**2) / 2) / width).sum(axis=1) / np.sqrt(2 * np.pi)
+            mass = np.where(large, density / np.maximum(outcome, 1.0), mass)
+        mass = (1 - share) * mass + share * (outcome == 0)
         return np.log(np.maximum(mass, 1e-300))
 
 

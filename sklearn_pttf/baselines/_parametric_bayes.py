@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 
 import numpy as np
-from scipy import optimize, special, stats
+from scipy import optimize, special
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils._param_validation import StrOptions
 
@@ -29,6 +29,7 @@ from sklearn_pttf.baselines._values import (
 from sklearn_pttf.problems import DecisionProblem
 
 LARGEST_SHAPE = 1e6  # of a gamma or beta: no spread beyond
+LARGE_SUM = 1e8  # of counts, whose gamma functions lose digits
 LOG_RATIO_RANGE = (-14.0, 14.0)  # of the variance between rows over that within
 LOG_RATIO_PRIOR = 5.0  # standard deviation of its weak prior, which breaks ties
 
@@ -100,17 +101,29 @@ def gamma_poisson(sums, counts):
     """
     (sums, counts), weights = np.unique([sums, counts], axis=1, return_counts=True)
 
+    large = sums > LARGE_SUM
+
     def loss(parameters):
         mean, shape = np.exp(parameters)
         # by log1p of ratios, which are exact where the shape is large
         fit = _log_rising(shape, sums) + sums * np.log(mean / shape)
         fit = fit - (shape + sums) * np.log1p(counts * mean / shape)
+        if large.any():
+            fit[large] = _log_mass_of_large(shape, sums[large], counts[large] * mean)
         return -np.sum(weights * fit)
 
     mean = np.log((weights * sums).sum() / (weights * counts).sum())
     bounds = [(mean - 5, mean + 5), (np.log(1e-3), np.log(LARGEST_SHAPE))]
     mean, shape = np.exp(_lowest(loss, mean, np.linspace(-4, 10, 15), bounds))
     return float(shape), float(shape / mean)
+
+
+def _log_mass_of_large(shape, sums, expected):
+    """`gamma_poisson`'s log mass of sums that are large, but for a constant: by Stirling."""
+    total = shape + sums
+    off = shape / (shape + expected) * (expected - sums)
+    fit = sums * np.log1p(off / sums) + shape * np.log(total / (shape + expected))
+    return fit - np.log(total) / 2 - shape + shape * np.log(shape) - special.gammaln(shape)
 
 
 def _log_rising(shape, sums):
@@ -193,11 +206,8 @@ class _Family(ABC):
         cells = self.cells(x)
         others = (np.sum(cell, axis=1, keepdims=True) - cell for cell in cells)
         law = self.law(hyperparameters, integer, *(other[seen] for other in others))
-        scores = self.log_density(law, x[seen])
+        scores = law.log_density(x[seen])
         return np.maximum(scores, -1e6).mean()
-
-    def log_density(self, law, x):
-        return law.log_density(x)
 
 
 class _GammaPoisson(_Family):
@@ -215,9 +225,6 @@ class _GammaPoisson(_Family):
     def law(self, hyperparameters, integer, counts, sums):
         rate = hyperparameters["rate"] + counts
         return NegativeBinomialLaw(hyperparameters["shape"] + sums, rate / (rate + 1))
-
-    def log_density(self, law, x):
-        return stats.nbinom.logpmf(x, *law.parameters)
 
 
 class _Normal(_Family):
