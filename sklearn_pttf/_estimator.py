@@ -366,7 +366,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         self.n_iter_, self.history_ = found.n_iter, found.history
         self.baseline_ = None
         if found.chosen == "baseline":
-            self.baseline_ = fitted_baseline(found.baseline, portfolio)
+            self.baseline_ = fitted_baseline(found.baseline, portfolio, self.problem_)
         self.finetuned_checkpoint_ = None
         if found.chosen in ("finetuned", "blend"):
             name = f"{self.checkpoint_.card.get('name', 'unnamed')}, finetuned"

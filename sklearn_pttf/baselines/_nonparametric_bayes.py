@@ -10,13 +10,19 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn_pttf._laws import PredictiveDistribution, QuantileGrid, WeightedAtoms, check_levels
 from sklearn_pttf._mixin import DecisionMixin
 from sklearn_pttf._nodes import gauss_levels
-from sklearn_pttf._parametric import EDGES, PoissonLaw
+from sklearn_pttf._parametric import EDGES, LAST_WHOLE, PoissonLaw
 from sklearn_pttf.baselines._parametric_bayes import (
     beta_binomial,
     row_components,
     zero_share,
 )
-from sklearn_pttf.baselines._values import common_error, refuse_values, row_errors, size_of
+from sklearn_pttf.baselines._values import (
+    common_error,
+    is_poisson,
+    refuse_values,
+    row_errors,
+    size_of,
+)
 from sklearn_pttf.problems import DecisionProblem
 
 LARGEST_TABLE = 4096  # whole numbers that a table of counts lists one by one
@@ -191,8 +197,9 @@ class _PoissonMixture:
             atoms = np.arange(np.ceil(largest) + 2)
         else:
             quantiles = PoissonLaw(self.grid).quantile(KNOTS[None, ::2])
-            # one atom more, where a law is narrower than what floats tell apart
-            further = np.nextafter(quantiles[:, -1], np.inf).clip(1.0)
+            last = quantiles[:, -1]
+            narrow = (last >= LAST_WHOLE) & (quantiles[:, 0] == last)  # than floats tell apart
+            further = np.nextafter(last[narrow], np.inf)
             atoms = np.unique(np.concatenate([[0.0], quantiles.ravel(), further]))
         table = special.pdtr(atoms, self.grid[:, None])
         table[:, -1] = 1.0
@@ -505,9 +512,9 @@ class NonparametricEmpiricalBayes(DecisionMixin, BaseEstimator):
         What is decided. None: ``Newsvendor()``, at equal costs.
 
     family : {"auto", "poisson", "lognormal", "normal"}, default="auto"
-        Law of an outcome given its level. "auto": of values of any sign "normal", else
-        "lognormal", unless outcomes are whole numbers whose held-out probabilities are larger
-        under "poisson". "poisson" needs whole numbers; the laws of the others are rounded to the
+        Law of an outcome given its level. "auto": of values of any sign "normal", of counts whose
+        noise the problem says to be Poisson "poisson", else "lognormal", unless outcomes are whole
+        numbers whose held-out probabilities are larger under "poisson". "poisson" needs whole numbers; the laws of the others are rounded to the
         nearest where outcomes are whole.
 
     n_grid : int, default=100
@@ -648,6 +655,7 @@ class NonparametricEmpiricalBayes(DecisionMixin, BaseEstimator):
         if self.family == "auto":
             names = ["poisson", "lognormal"] if portfolio.integer else ["lognormal"]
             names = ["normal"] if portfolio.real else names
+            names = ["poisson"] if is_poisson(self.problem_) else names
         self._refuse_values(names[0], portfolio)
         if self.family == "poisson" and not portfolio.integer:
             raise ValueError("family='poisson' needs whole numbers; X has others.")

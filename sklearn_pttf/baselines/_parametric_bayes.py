@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils._param_validation import StrOptions
 
 from sklearn_pttf._laws import WeightedAtoms
+from sklearn_pttf._means import law_of_moments
 from sklearn_pttf._mixin import DecisionMixin
 from sklearn_pttf._parametric import (
     NegativeBinomialLaw,
@@ -19,6 +20,7 @@ from sklearn_pttf._parametric import (
 from sklearn_pttf.baselines._values import (
     LEAST_VARIANCE,
     common_error,
+    is_poisson,
     law_of_means,
     law_of_outcome,
     lowest_ratio,
@@ -326,8 +328,9 @@ class ParametricEmpiricalBayes(DecisionMixin, BaseEstimator):
 
     family : {"auto", "gamma-poisson", "lognormal", "normal"}, default="auto"
         The family. "auto": the one that predicts best, see Notes; of values of any sign,
-        "normal". "gamma-poisson" needs whole numbers; the laws of the others are rounded to the
-        nearest where outcomes are whole.
+        "normal"; where the problem says ``noise="poisson"``, "gamma-poisson". "gamma-poisson"
+        needs whole numbers; the laws of the others are rounded to the nearest where outcomes are
+        whole.
 
     Attributes
     ----------
@@ -444,6 +447,7 @@ class ParametricEmpiricalBayes(DecisionMixin, BaseEstimator):
         if self.family == "auto":
             names = [name for name in _FAMILIES if integer or name != "gamma-poisson"]
             names = ["normal"] if portfolio.real else names
+            names = ["gamma-poisson"] if is_poisson(self.problem_) else names
         self._refuse_values(names[0], portfolio)
         if self.family == "gamma-poisson" and not integer:
             raise ValueError("family='gamma-poisson' needs whole numbers; X has others.")
@@ -481,6 +485,13 @@ class ParametricEmpiricalBayes(DecisionMixin, BaseEstimator):
         return family.law(self.hyperparameters_, portfolio.integer, *summaries)
 
     def _predict_law_of_mean(self, portfolio, spread=True):
+        if self.family_ == "gamma-poisson":
+            counts, sums = _GammaPoisson().summaries(portfolio.observations)
+            rate = self.hyperparameters_["rate"] + counts
+            mean = (self.hyperparameters_["shape"] + sums) / rate
+            if not spread:
+                return WeightedAtoms(mean[:, None])
+            return law_of_moments(mean, mean / rate, real=False)
         if self.family_ != "normal" or not portfolio.real:
             return super()._predict_law_of_mean(portfolio, spread)
         centre, variance, _ = self._levels(portfolio)

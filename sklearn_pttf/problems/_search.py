@@ -68,17 +68,19 @@ def _cheapest_of_block(risk_of, law, lower, upper, whole):
     points = np.sort(np.clip(points, lower[:, None], upper[:, None]), axis=1)
     points = _grown(risk_of, np.rint(points) if whole else points, upper, whole)
     precision = PRECISION * np.maximum(points[:, -1] - points[:, 0], 1e-300)
+    found, done = np.empty(len(law)), np.zeros(len(law), dtype=bool)
     for _ in range(MOST_ROUNDS):
         low, high, best = _bracket(risk_of, points)
+        found = np.where(done, found, best)  # a row's rounds are its own
         near = np.maximum(best - low, high - best)
-        done = near <= (1 if whole else precision)
+        done |= near <= (1 if whole else precision)
         if done.all():
             break
         below, above = low - best, high - best
         points = best[:, None] + np.outer(below, PARTS[:0:-1])
         points = np.column_stack([points, best[:, None] + np.outer(above, PARTS)])
         points = np.rint(points) if whole else points
-    return best
+    return found
 
 
 def _bracket(risk_of, points):
