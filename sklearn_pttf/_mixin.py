@@ -16,6 +16,7 @@ from sklearn_pttf._validation import (
     check_table,
     check_whole,
     describe_rows,
+    within_limits,
 )
 from sklearn_pttf.problems import DecisionProblem, Newsvendor
 
@@ -71,7 +72,7 @@ def check_price(price, problem, n_rows):
     bad = ~(np.isfinite(values) & (values > 0))
     if bad.any():
         raise ValueError(f"price must be above 0 and finite; got {describe_rows(bad, values)}.")
-    return values
+    return within_limits(values[:, None], "price")[:, 0]
 
 
 def saved_share(cost, reference):

@@ -514,8 +514,8 @@ class NonparametricEmpiricalBayes(DecisionMixin, BaseEstimator):
     family : {"auto", "poisson", "lognormal", "normal"}, default="auto"
         Law of an outcome given its level. "auto": of values of any sign "normal", of counts whose
         noise the problem says to be Poisson "poisson", else "lognormal", unless outcomes are whole
-        numbers whose held-out probabilities are larger under "poisson". "poisson" needs whole numbers; the laws of the others are rounded to the
-        nearest where outcomes are whole.
+        numbers whose held-out probabilities are larger under "poisson". "poisson" needs whole
+        numbers; the laws of the others are rounded to the nearest where outcomes are whole.
 
     n_grid : int, default=100
         Number of levels on the grid, at least 2.
