@@ -217,6 +217,8 @@ def warn_of_conflict(predict, portfolio, rng, noise=None):
             stacklevel=4,
         )
         return
+    if portfolio.prices is not None:
+        return  # prices rest on expected demand
     at = below + rng.random(len(below)) * (reached - below)
     inside = np.abs(at - 0.5) < CENTRE / 2
     if _too_many(inside, MOST_INSIDE, USUAL_INSIDE):

@@ -26,6 +26,8 @@ from sklearn_pttf.baselines._values import (
 from sklearn_pttf.problems import DecisionProblem
 
 LARGEST_TABLE = 4096  # whole numbers that a table of counts lists one by one
+FARTHEST = 1e150  # of a mean from a level, in standard errors: its square is a number
+LARGEST_LOG = 250.0  # of an outcome: more is beyond all that is observed
 LARGE_COUNT = 1e8  # whose probability is its density
 BLOCK_CELLS = 1_000_000  # rows times atoms that are looked at together
 BLOCK_ROWS = 10_000  # that are scored together
@@ -247,7 +249,8 @@ class _LevelsOnGrid:
         known = counts > 0
         counts = np.where(known, counts, 1.0)[:, None]
         variance = noise**2 / counts + self.width**2
-        logs = -((sums[:, None] / counts - self.grid) ** 2 / variance + np.log(variance)) / 2
+        far = np.abs(sums[:, None] / counts - self.grid) / np.sqrt(variance)
+        logs = -(np.minimum(far, FARTHEST) ** 2 + np.log(variance)) / 2
         return np.where(known[:, None], logs, 0.0)
 
     def _fit_weights(self, counts, sums, max_iter, noise=None):
@@ -263,9 +266,11 @@ class _LevelsOnGrid:
             weights = _normalised(self._log_likelihood(counts, sums, noise) + np.log(self.weights))
         weights /= weights.sum(axis=1, keepdims=True)
         counts, sums = counts[:, None], sums[:, None]
-        gain = self.width**2 / (noise**2 + counts * self.width**2)
-        centres = self.grid + gain * (sums - counts * self.grid)
-        return weights, centres, noise * np.sqrt(1 + gain)
+        known = counts > 0
+        variance = self.width**2 + np.zeros_like(weights)
+        gain = variance / np.where(known, noise**2 + counts * variance, 1.0)
+        centres = self.grid + np.where(known, gain, 0.0) * (sums - counts * self.grid)
+        return weights, centres, np.sqrt(noise**2 + np.where(known, gain * noise**2, variance))
 
 
 def _score_of_mixtures(points, weights, centres, widths):
@@ -456,7 +461,7 @@ class _LognormalMixture(_LevelsOnGrid):
         inside = share < KNOTS
         level = np.where(inside, (KNOTS - share) / np.where(inside, 1 - share, 1.0), 0.5)
         logs = _quantiles_of_mixtures(special.ndtri(level), *self.posterior(counts, sums))
-        quantiles = np.where(inside, np.exp(logs), 0.0)
+        quantiles = np.where(inside, np.exp(np.minimum(logs, LARGEST_LOG)), 0.0)
         quantiles = np.maximum.accumulate(quantiles, axis=1)
         # a grid of whole numbers rounds up
         integer = portfolio.integer

@@ -32,6 +32,7 @@ from sklearn_pttf.problems import DecisionProblem
 
 LARGEST_SHAPE = 1e6  # of a gamma or beta: no spread beyond
 LARGE_SUM = 1e8  # of counts, whose gamma functions lose digits
+WIDEST = 10.0  # standard deviation of a logarithm, beyond which expected outcomes overflow
 LOG_RATIO_RANGE = (-14.0, 14.0)  # of the variance between rows over that within
 LOG_RATIO_PRIOR = 5.0  # standard deviation of its weak prior, which breaks ties
 
@@ -272,6 +273,7 @@ class _Lognormal(_Family):
         a, b = hyperparameters["zeros"], hyperparameters["others"]
         share = zero_share(n_zero, n_positive, a, b)
         centre, width = normal_outcomes(hyperparameters, n_positive, logs)
+        width = np.minimum(width, WIDEST)
         law = ZeroInflatedLognormalLaw(centre, width, share)
         return RoundedLaw(law) if integer else law
 
