@@ -217,8 +217,9 @@ def warn_of_conflict(predict, portfolio, rng, noise=None):
             stacklevel=4,
         )
         return
-    if portfolio.prices is not None:
-        return  # prices rest on expected demand
+    spread = np.nanmax(portfolio.observations, axis=1) - np.nanmin(portfolio.observations, axis=1)
+    if portfolio.prices is not None or noise == "poisson" or not spread.any():
+        return  # prices rest on expected demand, and equal outcomes say nothing of noise
     at = below + rng.random(len(below)) * (reached - below)
     inside = np.abs(at - 0.5) < CENTRE / 2
     if _too_many(inside, MOST_INSIDE, USUAL_INSIDE):

@@ -211,14 +211,14 @@ def test_conflict_by_hand():
     def conflict(portfolio):
         warn_of_conflict(predict, portfolio, np.random.default_rng(0))
 
-    X = np.full((100, 2), 10.0)
+    X = np.full((100, 2), 11.0)  # outside of the central half, of which there is another alarm
     for n_out, warned in [(10, []), (11, [PriorConflictWarning])]:
         for value in (12.6, 7.4):
             X[:n_out] = value
             assert _warned(Portfolio(X, integer=False), conflict) == warned
             X[:n_out] = 12.5
             assert _warned(Portfolio(X, integer=False), conflict) == []
-    X[:] = 10.0
+    X[:] = 11.0
     X[20:81:6] = 12.6
     with pytest.warns(PriorConflictWarning, match="in 11% of 100 rows .* as in rows 20, 26, 32, 3"):
         conflict(Portfolio(X, integer=False))
