@@ -186,7 +186,7 @@ def test_numbers_beyond_the_limit_are_refused(value):
         fitted.decide(X)
     with pytest.raises(ValueError, match=r"y must hold numbers of at most 1e\+100 in size"):
         fitted.score(X[::2], [1.0, value])
-    with pytest.raises(ValueError, match="column standard_errors=.* must hold numbers of at most"):
+    with pytest.raises(ValueError, match=r"column standard_errors=.* must hold numbers of at most"):
         JamesStein(Estimation(standard_errors=Column(1))).fit(np.abs(X))
 
 
