@@ -91,7 +91,7 @@ def warn_of_quiet_counts(portfolio, noise):
     """Compare variances within rows, which are said to be Poisson, with their means.
 
     Fisher's index of dispersion, summed over rows: with Poisson noise it has the mean and at most
-    the variance of a chi-squared variable. Warns with a `PriorConflictWarning`.
+    the variance of a chi-squared variable, and about its law. Warns with a `PriorConflictWarning`.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def warn_of_quiet_counts(portfolio, noise):
     mean = np.nanmean(x, axis=1, keepdims=True)
     freedom = ((~np.isnan(x)).sum(axis=1) - 1).sum()
     ratio = np.nansum((x - mean) ** 2 / mean) / freedom
-    by_chance = stats.norm.cdf((ratio - 1) * np.sqrt(freedom / 2))
+    by_chance = stats.chi2.cdf(ratio * freedom, freedom)
     if ratio > LEAST_DISPERSION or by_chance > CHANCE:
         return
     warnings.warn(
