@@ -19,6 +19,12 @@ OWN_PRIOR = (
     "the prior finds odd"
 )
 USUAL = 0.02  # share of rows in the tails of a law that is about right
+CENTRE = 0.5  # probability of the middle of a law
+MOST_INSIDE = 0.65  # share of rows in the middle
+USUAL_INSIDE = 0.57  # of a law that is about right
+LEAST_DISPERSION = 0.7  # variance of Poisson counts over their mean, which should be 1
+LEAST_RISE = 0.2  # elasticity that is worth a warning
+SAME_PRICE = 1e-12  # variance of a row's log prices that is none
 
 
 def warn_of_drift(portfolio):
@@ -81,6 +87,96 @@ def _halves(observations):
     return early, late, half[:, 0]
 
 
+def warn_of_quiet_counts(portfolio, noise):
+    """Compare variances within rows, which are said to be Poisson, with their means.
+
+    Fisher's index of dispersion, summed over rows: with Poisson noise it has the mean and at most
+    the variance of a chi-squared variable, and about its law. Warns with a `PriorConflictWarning`.
+
+    Parameters
+    ----------
+    portfolio : Portfolio
+
+    noise : str or None
+        What the problem was told of the noise.
+    """
+    x = portfolio.observations
+    if noise != "poisson" or not np.nanmax(x) > 1:
+        return
+    x = x[(portfolio.counts > 1) & (np.nansum(x, axis=1) > 0)]
+    if len(x) < FEWEST_ROWS:
+        return
+    mean = np.nanmean(x, axis=1, keepdims=True)
+    freedom = ((~np.isnan(x)).sum(axis=1) - 1).sum()
+    ratio = np.nansum((x - mean) ** 2 / mean) / freedom
+    by_chance = stats.chi2.cdf(ratio * freedom, freedom)
+    if ratio > LEAST_DISPERSION or by_chance > CHANCE:
+        return
+    warnings.warn(
+        f"noise={noise!r} is not what observations show: within {len(x):,} rows their variance is "
+        f"{ratio:.2g} times their mean (1 is expected of Poisson counts), so rows are known better "
+        "than that and are pulled too far towards the others. Leave noise=None, or give "
+        "standard_errors=.",
+        PriorConflictWarning,
+        stacklevel=4,
+    )
+
+
+def warn_of_rising_demand(portfolio):
+    """Look whether demand rises with price; warns with a `PriorConflictWarning`.
+
+    Within rows that have had several prices; if there are none, between rows.
+
+    Parameters
+    ----------
+    portfolio : Portfolio
+    """
+    if portfolio.prices is None:
+        return
+    demand, prices = portfolio.observations, portfolio.prices
+    x = np.log(np.where(portfolio.mask, prices, 1.0))
+    n = portfolio.counts
+    x = x - ((x * portfolio.mask).sum(axis=1) / np.maximum(n, 1))[:, None]
+    x, d = np.where(portfolio.mask, x, 0.0), np.where(portfolio.mask, demand, 0.0)
+    rows = ((x**2).sum(axis=1) > SAME_PRICE * n) & (d.sum(axis=1) > 0)
+    if rows.sum() >= FEWEST_ROWS:
+        x, d, n = x[rows], d[rows], n[rows]
+        share = d / d.sum(axis=1, keepdims=True)
+        told, room = n * (share * x).sum(axis=1), (x**2).sum(axis=1)
+        rise = told.sum() / room.sum()
+        error = np.sqrt(((told - rise * room) ** 2).sum()) / room.sum()
+        where, certain = f"within {len(x):,} rows", rise > stats.t.isf(CHANCE, len(x) - 1) * error
+    elif not rows.any():
+        rise, error, certain, where = _rise_between(portfolio)
+    else:
+        return
+    if not certain or rise < LEAST_RISE:
+        return
+    warnings.warn(
+        f"demand rises with price: {where} it is some {np.expm1(0.1 * rise):.0%} higher where a "
+        f"price is 10 % higher (elasticity about {rise:+.2g}, standard error {error:.1g}), but is "
+        "taken to fall with it, so that predictions at other prices, and the prices decided, are "
+        "wrong. Prices that were raised when demand was high anyway look like that: use prices "
+        "that were tried at random, or take season and promotions out of demand first.",
+        PriorConflictWarning,
+        stacklevel=4,
+    )
+
+
+def _rise_between(portfolio):
+    """Elasticity between rows of one price each, its error, whether it is certain, and where."""
+    seen = portfolio.counts > 0
+    demand = np.nanmean(portfolio.observations[seen], axis=1)
+    price = np.log(portfolio.usual_prices()[seen])
+    if seen.sum() < FEWEST_ROWS or np.ptp(price) == 0 or np.ptp(demand) == 0:
+        return 0.0, 0.0, False, ""
+    ranked = stats.spearmanr(price, demand, alternative="greater")
+    positive = demand > 0
+    line = stats.linregress(price[positive], np.log(demand[positive]))
+    where = f"between {seen.sum():,} rows of one price each"
+    return line.slope, line.stderr, ranked.pvalue < CHANCE, where
+
+
 def warn_of_conflict(predict, portfolio, rng, noise=None):
     """Try the law on an observation a row that it is not given.
 
@@ -110,21 +206,46 @@ def warn_of_conflict(predict, portfolio, rng, noise=None):
     # of whole numbers and zeros, the whole mass of the outcome counts for it
     below, reached = law.cdf(outcomes - 1e-9 * (1 + np.abs(outcomes))), law.cdf(outcomes)
     outside = (reached < OUTER) | (below > 1 - OUTER)
-    by_chance = stats.binom.sf(outside.sum() - 1, len(rows), USUAL)
-    if outside.mean() <= MOST_OUTSIDE or by_chance > CHANCE:
+    if _too_many(outside, MOST_OUTSIDE, USUAL):
+        shown = ", ".join(str(row) for row in rows[outside][:5])
+        warnings.warn(
+            f"the predictive law does not fit: in {outside.mean():.0%} of {len(rows):,} rows an "
+            f"observation lies outside of the central {1 - 2 * OUTER:.0%} of the law that the "
+            f"others give ({2 * OUTER:.0%} is expected), as in rows {shown}. Look for mixed units "
+            f"and outliers, {_advice(portfolio, noise)}.",
+            PriorConflictWarning,
+            stacklevel=4,
+        )
         return
-    shown = ", ".join(str(row) for row in rows[outside][:5])
+    spread = np.nanmax(portfolio.observations, axis=1) - np.nanmin(portfolio.observations, axis=1)
+    if portfolio.prices is not None or noise == "poisson" or not spread.any():
+        return  # prices rest on expected demand, and equal outcomes say nothing of noise
+    at = below + rng.random(len(below)) * (reached - below)
+    inside = np.abs(at - 0.5) < CENTRE / 2
+    if _too_many(inside, MOST_INSIDE, USUAL_INSIDE):
+        told = "" if portfolio.errors is None else "look whether standard_errors are too large, "
+        warnings.warn(
+            f"the predictive law is far too wide: in {inside.mean():.0%} of {len(rows):,} rows an "
+            f"observation lies in the central {CENTRE:.0%} of the law that the others give. Noise "
+            "is quieter than the law allows, and decisions are more cautious than they need be: "
+            f"{told}decide with a baseline such as ParametricEmpiricalBayes, "
+            f"{_advice(portfolio, noise)}.",
+            PriorConflictWarning,
+            stacklevel=4,
+        )
+
+
+def _too_many(rows, most, usual):
+    """Whether more rows than a share are marked, and not by chance where ``usual`` is."""
+    by_chance = stats.binom.sf(rows.sum() - 1, len(rows), usual)
+    return rows.mean() > most and by_chance <= CHANCE
+
+
+def _advice(portfolio, noise):
+    """What may help where the law does not fit."""
+    if noise is not None:
+        return f"or leave noise=None in place of noise={noise!r}"
     advice = "prior=RealValuedPrior(...)" if portfolio.real else OWN_PRIOR
     if portfolio.prices is not None:
         advice = "prior=PricingPrior(...)"
-    advice = f"or pretrain on a prior of your own: {advice}"
-    if noise is not None:
-        advice = f"or leave noise=None in place of noise={noise!r}"
-    warnings.warn(
-        f"the predictive law does not fit: in {outside.mean():.0%} of {len(rows):,} rows an "
-        f"observation lies outside of the central {1 - 2 * OUTER:.0%} of the law that the others "
-        f"give ({2 * OUTER:.0%} is expected), as in rows {shown}. Look for mixed units and "
-        f"outliers, {advice}.",
-        PriorConflictWarning,
-        stacklevel=4,
-    )
+    return f"or pretrain on a prior of your own: {advice}"

@@ -17,7 +17,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_pttf._agreement import Agreement
-from sklearn_pttf._alarms import warn_of_conflict, warn_of_drift
+from sklearn_pttf._alarms import (
+    warn_of_conflict,
+    warn_of_drift,
+    warn_of_quiet_counts,
+    warn_of_rising_demand,
+)
 from sklearn_pttf._checkpoint import Checkpoint, shipped_names
 from sklearn_pttf._device import check_device
 from sklearn_pttf._guard import blended, finetune_guarded, not_tried
@@ -252,7 +257,8 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
 
         PriorConflictWarning
             If more than 5 % of the rows have an observation outside of the central 99 % of the law
-            that their others give.
+            that their others give, or more than 65 % in its central half; if counts that are said
+            to be Poisson vary far less; if demand rises with price.
 
         UserWarning
             If ``memory`` is given without an int as ``random_state``.
@@ -296,6 +302,8 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             self._use(found, start, portfolio)
             warn_of_drift(portfolio.as_rates())
             noise = getattr(self.problem_, "noise", None)
+            warn_of_quiet_counts(portfolio, noise)
+            warn_of_rising_demand(portfolio)
             warn_of_conflict(self._predict_law, portfolio, np.random.default_rng(seeds[1]), noise)
             if self.verbose:
                 print(
@@ -370,7 +378,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         self.n_iter_, self.history_ = found.n_iter, found.history
         self.baseline_ = None
         if found.chosen == "baseline":
-            self.baseline_ = fitted_baseline(found.baseline, portfolio)
+            self.baseline_ = fitted_baseline(found.baseline, portfolio, self.problem_)
         self.finetuned_checkpoint_ = None
         if found.chosen in ("finetuned", "blend"):
             name = f"{self.checkpoint_.card.get('name', 'unnamed')}, finetuned"

@@ -48,15 +48,24 @@ def law_of_total(predict, portfolio, law, horizon):
         return law
     covariance = covariance_of_periods(predict, portfolio, law)
     correlation = copula_correlation(law, covariance)
-    order = np.argsort(correlation)
     quantiles = np.empty((len(law), len(LEVELS)))
-    for start in range(0, len(law), BLOCK_ROWS):
-        rows = order[start : start + BLOCK_ROWS]
+    for rows, factor in _blocks(_n_factor(correlation, horizon)):
         grid = _grid(law.take(rows), covariance[rows], horizon, portfolio.integer)
         quantiles[rows] = _quantiles_of_total(
-            law.take(rows), correlation[rows], *grid, horizon, portfolio.integer
+            law.take(rows), correlation[rows], *grid, horizon, portfolio.integer, factor
         )
     return QuantileGrid(quantiles, LEVELS, portfolio.integer)
+
+
+def _blocks(n_factor):
+    """Rows of bounded number that have the same number of nodes, with these nodes.
+
+    A row's nodes are its own, whatever rows it is decided with.
+    """
+    for n in np.unique(n_factor):
+        rows = np.flatnonzero(n_factor == n)
+        for start in range(0, len(rows), BLOCK_ROWS):
+            yield rows[start : start + BLOCK_ROWS], np.linspace(-FACTOR_END, FACTOR_END, n)
 
 
 def sample_average_total(portfolio, pooled, horizon):
@@ -123,12 +132,11 @@ def copula_correlation(law, covariance):
     return np.where(covariance > 0, low, 0.0)
 
 
-def _quantiles_of_total(law, correlation, start, step, horizon, whole):
-    """Quantiles of the total of rows at ``LEVELS``; ``(n, k)``."""
+def _quantiles_of_total(law, correlation, start, step, horizon, whole, factor):
+    """Quantiles of the total of rows at ``LEVELS``, given nodes of the factor; ``(n, k)``."""
     correlation, start, step = correlation[:, None], start[:, None], step[:, None]
     edges = start + (np.arange(N_GRID) + 0.5) * step
     scores = ndtri(np.clip(law.cdf(edges), 1e-16, 1 - 1e-16))
-    factor = np.linspace(-FACTOR_END, FACTOR_END, _n_factor(correlation.max(), horizon))
     weights = np.exp(-(factor**2) / 2)
     transform = 0.0
     for value, weight in zip(factor, weights / weights.sum(), strict=True):
@@ -147,9 +155,9 @@ def _quantiles_of_total(law, correlation, start, step, horizon, whole):
 
 
 def _n_factor(correlation, horizon):
-    """How many values of the common factor are close enough to be added up; odd."""
+    """How many values of each row's common factor are close enough to be added up; odd."""
     jump = np.sqrt(correlation * horizon / (1 - correlation)) / FACTOR_STEP
-    return int(np.clip(2 * np.ceil(FACTOR_END * jump) + 1, *N_FACTOR))
+    return np.clip(2 * np.ceil(FACTOR_END * jump) + 1, *N_FACTOR).astype(int)
 
 
 def _whole_power(x, n):

@@ -19,6 +19,7 @@ from sklearn_pttf._validation import (
     check_table,
     check_whole,
     describe_rows,
+    within_limits,
 )
 from sklearn_pttf.problems import DecisionProblem, Newsvendor
 from sklearn_pttf.problems._exposure import same_exposure
@@ -75,7 +76,16 @@ def check_price(price, problem, n_rows):
     bad = ~(np.isfinite(values) & (values > 0))
     if bad.any():
         raise ValueError(f"price must be above 0 and finite; got {describe_rows(bad, values)}.")
-    return values
+    return within_limits(values[:, None], "price")[:, 0]
+
+
+def saved_share(cost, reference):
+    """What of a reference's cost is saved; of twice that cost or more, in halves of the cost.
+
+    It is finite: 0 where both cost nothing, -2 where only the reference costs nothing.
+    """
+    scale = max(abs(reference), abs(cost) / 2)
+    return float((reference - cost) / scale) if scale > 0 else 0.0
 
 
 class DecisionMixin:
@@ -404,9 +414,11 @@ class DecisionMixin:
         Returns
         -------
         float
-            ``(C_SAA - C) / |C_SAA|``, with the costs summed over rows: positive means cheaper
-            than SAA on the same rows, 0 where both cost nothing, minus infinity where only
-            SAA does.
+            ``(C_SAA - C) / max(|C_SAA|, |C| / 2)``, with the costs summed over rows: positive
+            means cheaper than SAA on the same rows, 0 where both cost nothing. It is the share of
+            SAA's cost that is saved, unless decisions cost more than twice as much: so where SAA
+            costs nothing, or next to nothing, it is -2 and not minus infinity, and a mean over
+            folds says something.
 
         Raises
         ------
@@ -433,10 +445,7 @@ class DecisionMixin:
                 f"there is no outcome to charge: all are missing, or are fewer than the "
                 f"{self.problem_.horizon} periods in a row that a decision covers."
             )
-        mine, reference = np.nansum(costs, axis=(0, 2))
-        if reference == 0:
-            return 0.0 if mine == 0 else -np.inf
-        return float((reference - mine) / abs(reference))
+        return saved_share(*np.nansum(costs, axis=(0, 2)))
 
     def _check_outcomes(self, X, y):
         return check_outcomes(y, X, self.problem_)

@@ -96,9 +96,9 @@ def whole_nodes(law, edges, split=None):
 def _atoms(law, first, width):
     """Whole numbers of narrow laws from the first on, and a few nodes for their tails.
 
-    Each row ends at its own last number, however wide others are.
+    Each row ends at its own last number, which is repeated where others are wider.
     """
-    atoms = first[:, None] + np.arange(int(width.max()))
+    atoms = first[:, None] + np.minimum(np.arange(int(width.max())), width[:, None] - 1)
     reached = law.cdf(atoms)
     end = np.take_along_axis(reached, width.astype(int)[:, None] - 1, axis=1)
     mass = np.diff(np.minimum(reached, end), axis=1, prepend=0.0)

@@ -15,6 +15,8 @@ from sklearn_pttf._nodes import gauss_levels, narrow_rows, whole_nodes
 
 EDGES = 1 / (1 + np.exp(-np.linspace(-9, 9, 49)))  # of levels, denser in the tails
 EDGES[0], EDGES[-1] = 0.0, 1.0
+LARGE_MEAN = 1e9  # of counts, from which their laws are those of rounded continuous outcomes
+NORMAL_SHAPE = 1e6  # of a gamma law that is as good as normal
 
 
 class ParametricLaw(PredictiveDistribution):
@@ -82,10 +84,113 @@ class ParametricLaw(PredictiveDistribution):
         """Expected excess over ``x`` of shape (n, k); parameters of shape (n, 1)."""
 
 
-class PoissonLaw(ParametricLaw):
+class GammaLaw(ParametricLaw):
+    """Gamma laws with the given positive mean and variance; almost normal ones taken for normal."""
+
+    def _shape(self):
+        """Shape of every row, at most `NORMAL_SHAPE`, and which rows are normal; ``(n, 1)``."""
+        mean, variance = (p[:, None] for p in self.parameters)
+        shape = mean / variance * mean
+        return np.minimum(shape, NORMAL_SHAPE), shape >= NORMAL_SHAPE
+
+    def _normal(self):
+        mean, variance = self.parameters
+        return NormalLaw(mean, np.sqrt(variance))
+
+    def cdf(self, x):
+        x, flat = self._columns(x)
+        shape, normal = self._shape()
+        scaled = np.maximum(x, 0.0) / self.parameters[0][:, None] * shape
+        out = np.where(normal, self._normal().cdf(x), special.gammainc(shape, scaled))
+        return out[:, 0] if flat else out
+
+    def quantile(self, tau):
+        tau, flat = self._columns(check_levels(tau))
+        shape, normal = self._shape()
+        scaled = special.gammaincinv(shape, tau) / shape * self.parameters[0][:, None]
+        out = np.where(normal, self._normal().quantile(tau), scaled)
+        return out[:, 0] if flat else out
+
+    def mean(self):
+        return self.parameters[0].copy()
+
+    def _excess(self, x, mean, variance):
+        shape, normal = self._shape()
+        scaled = np.maximum(x, 0.0) / mean * shape
+        above = mean * special.gammaincc(shape + 1, scaled) - x * special.gammaincc(shape, scaled)
+        return np.where(normal, self._normal().excess(x), np.maximum(above, 0.0))
+
+    def log_density(self, x):
+        """Logarithm of the density at ``x`` of shape (n,), which is not negative."""
+        shape, normal = (part[:, 0] for part in self._shape())
+        found = stats.gamma.logpdf(x, shape, scale=self.parameters[0] / shape)
+        mean, variance = self.parameters
+        return np.where(normal, stats.norm.logpdf(x, mean, np.sqrt(variance)), found)
+
+
+class CountLaw(ParametricLaw):
+    """A family of counts; those of large mean are rounded outcomes of a law with the same moments.
+
+    SciPy's search for a quantile takes longer the larger counts are, and fails in the end.
+    """
+
+    @abstractmethod
+    def moments(self):
+        """Mean and variance of every row; ``(n,)`` each."""
+
+    def _large(self):
+        """Which rows have a large mean, and their laws."""
+        mean, variance = self.moments()
+        rows = mean > LARGE_MEAN
+        return rows, RoundedLaw(GammaLaw(mean[rows], variance[rows]))
+
+    def _by_size(self, method, x):
+        x, flat = self._columns(x)
+        large, law = self._large()
+        out = np.empty(x.shape)
+        out[large] = getattr(law, method)(x[large]) if large.any() else 0.0
+        small = ~large
+        if small.any():
+            parameters = (p[small, None] for p in self.parameters)
+            out[small] = getattr(self, f"_{method}_of_small")(x[small], *parameters)
+        return out[:, 0] if flat else out
+
+    def cdf(self, x):
+        return self._by_size("cdf", x)
+
+    def quantile(self, tau):
+        return self._by_size("quantile", check_levels(tau))
+
+    def excess(self, x):
+        return self._by_size("excess", x)
+
+    def mean(self):
+        return self.moments()[0]
+
+    def log_density(self, x):
+        """Logarithm of the mass at whole ``x`` of shape (n,)."""
+        large, law = self._large()
+        out = self.family.logpmf(x, *self.parameters)
+        out[large] = law.log_density(x[large]) if large.any() else 0.0
+        return out
+
+    def _cdf_of_small(self, x, *parameters):
+        return self.family.cdf(x, *parameters)
+
+    def _quantile_of_small(self, tau, *parameters):
+        return self.family.ppf(tau, *parameters)
+
+    def _excess_of_small(self, x, *parameters):
+        return self._excess(x, *parameters)
+
+
+class PoissonLaw(CountLaw):
     """Poisson laws with the given rates."""
 
     family = stats.poisson
+
+    def moments(self):
+        return self.parameters[0].copy(), self.parameters[0].copy()
 
     def _excess(self, x, rate):
         q = np.ceil(x)
@@ -93,10 +198,15 @@ class PoissonLaw(ParametricLaw):
         return above - x * stats.poisson.sf(q - 1, rate)
 
 
-class NegativeBinomialLaw(ParametricLaw):
+class NegativeBinomialLaw(CountLaw):
     """Negative binomial laws in scipy's parameters: number of successes, probability."""
 
     family = stats.nbinom
+
+    def moments(self):
+        size, p = self.parameters
+        mean = size * (1 - p) / p
+        return mean, mean / p
 
     def _excess(self, x, size, p):
         q = np.ceil(x)
@@ -383,5 +493,21 @@ def _code_to_float(code):
     return np.where(code < 0, -x, x)
 
 
+def _whole_to_code(x):
+    """Whole numbers themselves, and beyond those that floats list one by one, the floats."""
+    x = np.rint(x)
+    beyond = np.abs(x) > LAST_WHOLE
+    far = np.sign(x).astype(np.int64) * (_float_to_code(np.abs(x)) - _LAST_CODE + int(LAST_WHOLE))
+    return np.where(beyond, far, np.where(beyond, 0.0, x).astype(np.int64))
+
+
+def _code_to_whole(code):
+    beyond = np.abs(code) > int(LAST_WHOLE)
+    far = _code_to_float(np.where(beyond, np.abs(code) + _LAST_CODE - int(LAST_WHOLE), 0))
+    return np.where(beyond, np.sign(code) * far, code.astype(float))
+
+
+LAST_WHOLE = 2.0**53  # up to which every whole number is a float
+_LAST_CODE = int(_float_to_code(np.array([LAST_WHOLE]))[0])
 _FLOAT_CODE = (_float_to_code, _code_to_float)
-_WHOLE_CODE = (lambda x: np.rint(x).astype(np.int64), lambda code: code.astype(float))
+_WHOLE_CODE = (_whole_to_code, _code_to_whole)

@@ -31,14 +31,16 @@ def baselines_for(portfolio):
     return REAL_BASELINES if portfolio.real else BASELINES
 
 
-def fitted_baseline(kind, portfolio):
+def fitted_baseline(kind, portfolio, problem=None):
     """A baseline of a class that was fitted on the observations, and on the errors that are known.
 
     Values are always given with a column of errors, be it an empty one: so they are not taken
-    for counts where they happen to be whole.
+    for counts where they happen to be whole. Of the problem only the noise that it knows counts.
     """
     if portfolio.prices is not None:
         return kind(priced_columns(portfolio)).fit(priced_table(portfolio))
+    if getattr(problem, "noise", None) == "poisson":
+        return kind(Estimation(noise="poisson")).fit(portfolio.observations)
     if not portfolio.real:
         return kind().fit(portfolio.observations)
     n_rows, n_cells = portfolio.observations.shape
@@ -66,7 +68,7 @@ def baseline_laws(kind, problem, rounds):
     """
     laws = []
     for round in rounds:
-        baseline = fitted_baseline(kind, round.evidence)
+        baseline = fitted_baseline(kind, round.evidence, problem)
         pieces = [law for law, _ in baseline._laws_to_charge(round.evidence, problem)]
         laws.append(type(pieces[0]).concatenate(pieces))
     return laws

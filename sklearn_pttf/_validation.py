@@ -8,6 +8,8 @@ from sklearn.utils import _safe_indexing, check_array, check_consistent_length
 from sklearn.utils.validation import _get_feature_names, _num_features, validate_data
 
 MOST_PERIODS = 100  # of a horizon
+LARGEST = 1e100  # size of a number, so that products and squares of sums are numbers too
+SMALLEST = 1e-100  # that is not taken for 0, so that one over a square is a number
 
 
 @dataclass(frozen=True)
@@ -157,7 +159,7 @@ def check_outcomes(y, X, problem):
         y, dtype=np.float64, ensure_2d=False, ensure_all_finite="allow-nan", input_name="y"
     )
     check_consistent_length(X, y)
-    y = y.reshape(len(y), -1)
+    y = within_limits(y.reshape(len(y), -1), "y")
     problem.check_outcomes(y, "y")
     return y
 
@@ -165,7 +167,8 @@ def check_outcomes(y, X, problem):
 def numeric_columns(X, positions, name="X"):
     """Columns of a table as a float64 array, NaN where missing, infinities refused.
 
-    The array is not for writing: it may share memory with X.
+    So are numbers beyond 1e100; those nearer to 0 than 1e-100 are taken for 0. The array is not for
+    writing: it may share memory with X.
     """
     if hasattr(X, "columns"):
         _refuse_text(X, positions, name)
@@ -174,7 +177,30 @@ def numeric_columns(X, positions, name="X"):
     if hasattr(X, "notna") and "O" in {dtype.kind for dtype in X.dtypes}:
         # pandas NA among Python objects is nothing that NumPy takes for a number
         X = X.to_numpy(dtype=object, na_value=np.nan)
-    return check_array(X, dtype=np.float64, ensure_all_finite="allow-nan", input_name=name)
+    values = check_array(X, dtype=np.float64, ensure_all_finite="allow-nan", input_name=name)
+    return within_limits(values, name)
+
+
+def within_limits(values, name):
+    """Numbers ``(n, m)`` as they are, but tiny ones as 0.
+
+    Raises
+    ------
+    ValueError
+        If a number is larger than 1e100.
+    """
+    sizes = np.abs(values)
+    beyond = sizes > LARGEST
+    if beyond.any():
+        rows = beyond.any(axis=1)
+        shown = np.where(beyond, values, 0.0)
+        shown = shown[np.arange(len(shown)), np.abs(shown).argmax(axis=1)]
+        raise ValueError(
+            f"{name} must hold numbers of at most {LARGEST:g} in size; got "
+            f"{describe_rows(rows, shown)}. Give them in a larger unit."
+        )
+    tiny = sizes < SMALLEST
+    return np.where(tiny, 0.0, values) if (values[tiny] != 0).any() else values
 
 
 def _refuse_text(X, positions, name):
@@ -206,7 +232,12 @@ def row_values(value, X, names, parameter):
     """
     n_rows, n_columns = X.shape
     if isinstance(value, Real) and not isinstance(value, bool):
-        return np.full(n_rows, float(value))
+        number = float(value)
+        if np.isfinite(number) and number != 0 and not SMALLEST <= abs(number) <= LARGEST:
+            raise ValueError(
+                f"{parameter} must be 0 or of a size in [{SMALLEST:g}, {LARGEST:g}]; got {value!r}."
+            )
+        return np.full(n_rows, number)
     if is_column(value):
         position = find_column(value, names, n_columns, parameter)
         return numeric_columns(X, [position], name=f"column {parameter}={value!r}")[:, 0]

@@ -15,11 +15,14 @@ class DriftWarning(UserWarning):
 
 
 class PriorConflictWarning(UserWarning):
-    """Many observations lie where the predictive law, without them, says that hardly any do.
+    """Observations break what the predictive law takes for granted.
 
-    The rows are unlike all that the network was pretrained on, and finetuning did not mend it:
-    mixed units, outliers, or a world that the prior leaves out. `SyntheticPrior.transform` says
-    which rows, and a prior of one's own (``prior=SyntheticPrior().calibrated(X)``) may help.
+    The rows are unlike all that the network was pretrained on, and finetuning did not mend it.
+    Many observations lie where the law, without them, says that hardly any do: mixed units,
+    outliers, or a world that the prior leaves out. Or nearly all lie in its middle, or vary less
+    than the Poisson counts that they are said to be: noise is quieter than the law allows. Or
+    demand rises with price. `SyntheticPrior.transform` says which rows are odd, and a prior of
+    one's own (``prior=SyntheticPrior().calibrated(X)``) may help.
 
     Filter it with ``warnings.simplefilter("ignore", PriorConflictWarning)``.
     """

@@ -6,15 +6,27 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sklearn_pttf import Portfolio, PretrainedDecisionTransformer
-from sklearn_pttf._alarms import warn_of_conflict, warn_of_drift
+from sklearn_pttf import Portfolio, PretrainedDecisionTransformer, PricingPrior
+from sklearn_pttf._alarms import (
+    warn_of_conflict,
+    warn_of_drift,
+    warn_of_quiet_counts,
+    warn_of_rising_demand,
+)
 from sklearn_pttf._parametric import NormalLaw
 from sklearn_pttf.baselines import SampleAverage
 from sklearn_pttf.datasets import load_horse_kicks, make_demand_portfolio
 from sklearn_pttf.exceptions import DriftWarning, PriorConflictWarning
 from sklearn_pttf.model_selection import transfer_curve
-from sklearn_pttf.problems import Estimation, Newsvendor
-from sklearn_pttf.testing import GammaPoisson, LognormalNormal, Segments, ZeroInflatedPoisson
+from sklearn_pttf.problems import Estimation, Newsvendor, Pricing
+from sklearn_pttf.testing import (
+    GammaPoisson,
+    LinearDemand,
+    LognormalNormal,
+    NormalNormal,
+    Segments,
+    ZeroInflatedPoisson,
+)
 
 NAN = np.nan
 
@@ -211,14 +223,14 @@ def test_conflict_by_hand():
     def conflict(portfolio):
         warn_of_conflict(predict, portfolio, np.random.default_rng(0))
 
-    X = np.full((100, 2), 10.0)
+    X = np.full((100, 2), 11.0)  # outside of the central half, of which there is another alarm
     for n_out, warned in [(10, []), (11, [PriorConflictWarning])]:
         for value in (12.6, 7.4):
             X[:n_out] = value
             assert _warned(Portfolio(X, integer=False), conflict) == warned
             X[:n_out] = 12.5
             assert _warned(Portfolio(X, integer=False), conflict) == []
-    X[:] = 10.0
+    X[:] = 11.0
     X[20:81:6] = 12.6
     with pytest.warns(PriorConflictWarning, match="in 11% of 100 rows .* as in rows 20, 26, 32, 3"):
         conflict(Portfolio(X, integer=False))
@@ -247,11 +259,146 @@ def test_what_is_tried_is_no_evidence():
     X[3, 2] = NAN
     X[7] = NAN
     X[9, 1:] = NAN
-    warn_of_conflict(predict, Portfolio(X), np.random.default_rng(0))
+    with pytest.warns(PriorConflictWarning, match="far too wide"):
+        warn_of_conflict(predict, Portfolio(X), np.random.default_rng(0))
     rows = np.delete(np.arange(30), [7, 9])
     hidden = np.isnan(seen[0]) & ~np.isnan(X[rows])
     np.testing.assert_array_equal(hidden.sum(axis=1), 1)
     np.testing.assert_array_equal(seen[0][~hidden], X[rows][~hidden])
+
+
+# ---- noise that is quieter than the law allows
+
+
+def _sure_counts(seed=0, trials=1.25, n_columns=5):
+    """Counts that vary a fifth as much as Poisson ones: 4 of 5 trials succeed."""
+    rng = np.random.default_rng(seed)
+    n = np.ceil(rng.gamma(2.0, 5.0 * trials, (200, 1))).astype(int)
+    return rng.binomial(n, 0.8, (200, n_columns)).astype(float)
+
+
+def _alarms_of_poisson(X):
+    return _warned(X, PretrainedDecisionTransformer(Estimation(noise="poisson"), finetune=None).fit)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_counts_that_are_no_poisson_ones_are_warned_of(seed):
+    message = (
+        r"noise='poisson' is not what .* variance is 0\.\d+ times their mean .*Leave noise=None"
+    )
+    pdt = PretrainedDecisionTransformer(Estimation(noise="poisson"), finetune=None)
+    with pytest.warns(PriorConflictWarning, match=message) as caught:
+        pdt.fit(_sure_counts(seed))
+    assert len(caught) == 1
+    assert 0.1 < float(str(caught[0].message).split("variance is ")[1].split()[0]) < 0.35
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 3])
+@pytest.mark.parametrize("law", [GammaPoisson(2.0, 0.2), GammaPoisson(0.3, 1.0), Segments([9.0])])
+def test_poisson_counts_are_no_reason(law, seed):
+    for n_columns in (1, 2, 6):
+        X = law.sample(150, n_columns, random_state=seed).observations
+        assert _alarms_of_poisson(X) == []
+
+
+def test_dispersion_by_hand():
+    # variance 1/2 around 4 in each of 40 rows of two counts: an eighth of what is expected
+    X = np.tile([[4.0, 5.0]], (40, 1))
+    with pytest.warns(PriorConflictWarning, match=r"within 40 rows their variance is 0\.11 times"):
+        warn_of_quiet_counts(Portfolio(X), "poisson")
+    # with the same variance as Poisson counts, one observation a row, few rows, or nothing said
+    for rows in (np.tile([[3.0, 6.0]], (40, 1)), X[:, :1], X[:19]):
+        assert _warned(Portfolio(rows), lambda p: warn_of_quiet_counts(p, "poisson")) == []
+    assert _warned(Portfolio(X), lambda p: warn_of_quiet_counts(p, None)) == []
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_noise_below_that_of_the_kind_is_warned_of(seed):
+    quiet = LognormalNormal(4.0, 0.5, 0.003).sample(200, 6, random_state=seed).observations
+    message = (
+        r"far too wide: in \d\d% of 200 rows an observation lies in the central 50% of .*Param"
+    )
+    with pytest.warns(PriorConflictWarning, match=message):
+        _fit(quiet)
+    usual = LognormalNormal(4.0, 0.5, 0.05).sample(200, 6, random_state=seed).observations
+    assert _warned(usual) == []
+
+
+def test_standard_errors_that_are_too_large_are_warned_of():
+    X = NormalNormal(0.0, 1.0, 1.0).sample(300, 4, random_state=0).observations
+    for error, count in ((1.0, 0), (6.0, 1)):
+        problem = Estimation(standard_errors=error)
+        fit = PretrainedDecisionTransformer(problem, finetune=None, random_state=0).fit
+        assert _warned(X, fit) == [PriorConflictWarning] * count
+    with pytest.warns(PriorConflictWarning, match="look whether standard_errors are too large"):
+        fit(X)
+
+
+def test_the_middle_by_hand():
+    # |z| < 0.674 holds half of a standard normal law
+    def conflict(portfolio):
+        def predict(part):
+            return NormalLaw(np.full(len(part), 10.0), 1.0)
+
+        warn_of_conflict(predict, portfolio, np.random.default_rng(0))
+
+    X = np.tile([[10.0, 10.1]], (200, 1))
+    X[:40] += 1.0  # 80 % in the middle: by chance next to never where 57 % are
+    assert _warned(Portfolio(X), conflict) == [PriorConflictWarning]
+    X[:80] = [[11.0, 11.1]]  # 60 %
+    assert _warned(Portfolio(X), conflict) == []
+    assert _warned(Portfolio(X[-19:]), conflict) == []
+
+
+# ---- demand that rises with price
+
+
+def _priced(elasticity, n_prices, seed=0, n_rows=200):
+    """Poisson demand of mean ``50 (price / 10) ** elasticity``, and its problem."""
+    rng = np.random.default_rng(seed)
+    prices = 10.0 * rng.lognormal(0.0, 0.2, (n_rows, n_prices))
+    demand = rng.poisson(50.0 * (prices / 10.0) ** elasticity)
+    columns = list(range(n_prices)), list(range(n_prices, 2 * n_prices))
+    return np.hstack([prices, demand]), Pricing(*columns, unit_cost=4.0)
+
+
+def _alarms_of_prices(X, problem):
+    return _warned(X, PretrainedDecisionTransformer(problem, finetune=None, random_state=0).fit)
+
+
+@pytest.mark.parametrize("n_prices", [1, 2, 5])
+def test_demand_that_rises_with_price_is_warned_of(n_prices):
+    X, problem = _priced(1.5, n_prices)
+    rows = "between 200 rows of one price each" if n_prices == 1 else "within 200 rows"
+    message = (
+        rf"demand rises with price: {rows} it is .*\(elasticity about \+1\.\d.*tried at random"
+    )
+    with pytest.warns(PriorConflictWarning, match=message):
+        PretrainedDecisionTransformer(problem, finetune=None).fit(X)
+
+
+@pytest.mark.parametrize("elasticity", [0.0, -0.5, -2.0])
+@pytest.mark.parametrize("n_prices", [1, 2, 5])
+def test_demand_that_falls_with_price_is_no_reason(n_prices, elasticity):
+    for seed in (0, 1, 2):
+        assert _alarms_of_prices(*_priced(elasticity, n_prices, seed)) == []
+
+
+def test_priced_portfolios_of_the_prior_are_no_reason():
+    for seed in range(20):
+        (portfolio,) = PricingPrior().sample(
+            1, n_instances=150, n_observations=1 + seed % 4, random_state=seed
+        )
+        assert _warned(portfolio, warn_of_rising_demand) == []
+    lines = LinearDemand(100.0, 10.0, 15.0, 1.5).sample(200, 5, random_state=0)
+    assert _warned(lines, warn_of_rising_demand) == []
+
+
+def test_few_rows_say_nothing_of_a_rise():
+    X, problem = _priced(1.5, 3, n_rows=19)
+    assert _alarms_of_prices(X, problem) == []
+    X[:, 1:3] = X[:, :1]  # all prices of a row are the same
+    assert _alarms_of_prices(X, problem) == []
 
 
 # ---- as they are met

@@ -169,6 +169,45 @@ def test_counts():
     assert isinstance(amounts, RectifiedNormalLaw)
 
 
+def test_counts_of_poisson_noise_by_hand():
+    # mean 2 = variance of a count; the sum of squares over it is (4 + 0 + 1 + 4 + 25) / 2 = 17
+    X = np.array([[0.0], [2], [1], [0], [7]])
+    stein = JamesStein(Estimation(noise="poisson")).fit(X)
+    assert stein.mean_ == pytest.approx(2.0)
+    assert stein.noise_ == pytest.approx(np.sqrt(2.0))
+    assert stein.factor_ == pytest.approx(1 - 2 / 17)
+    np.testing.assert_allclose(stein.decide(X), 2 + 15 / 17 * (X[:, 0] - 2))
+    # the mean of four counts has a quarter of the variance, and its row counts four times
+    deep = np.array([[1.0, 3, 2, 2], [4, nan, nan, nan], [0, 1, nan, nan], [9, 8, nan, nan]])
+    stein = JamesStein(Estimation(noise="poisson")).fit(deep)
+    counts, means = np.array([4, 1, 2, 2]), np.array([2.0, 4.0, 0.5, 8.5])
+    assert stein.mean_ == pytest.approx(30 / 9)
+    squares = (counts * (means - 30 / 9) ** 2).sum() / (30 / 9)
+    assert stein.factor_ == pytest.approx(1 - 1 / squares)
+
+
+def test_poisson_noise_is_not_read_from_the_rows():
+    # two counts a row that hardly differ: without the word for it, rows are known well
+    X = np.array([[4.0, 5], [5, 5], [3, 4], [4, 4], [6, 5], [5, 4]])
+    assert JamesStein(Estimation(noise="poisson")).fit(X).factor_ == 0.0
+    assert JamesStein().fit(X).factor_ > 0.5
+
+
+def test_the_next_count_of_poisson_noise_varies_by_what_is_expected():
+    rng = np.random.default_rng(0)
+    X = rng.poisson(rng.gamma(4.0, 10.0, (400, 1)), (400, 4))
+    stein = JamesStein(Estimation(noise="poisson")).fit(X)
+    variances = stein.decide(X, return_info=True)[1].expected_cost
+    law = stein.predict_distribution(X).law
+    np.testing.assert_allclose(law.parameters[1] ** 2 - law.parameters[0], variances, rtol=0.05)
+
+
+def test_nothing_was_counted():
+    for problem in (Estimation(noise="poisson"), Selection(2, noise="poisson")):
+        stein = JamesStein(problem).fit(np.zeros((5, 3)))
+        assert (stein.predict(np.zeros((5, 3))) == 0).all()
+
+
 def test_picks():
     X = np.array([[-0.5, 1], [3, 4], [-3, -2], [1, 2], [0, 1.5]])
     np.testing.assert_array_equal(JamesStein(Selection(2)).fit(X).decide(X), [0, 1, 0, 1, 0])

@@ -292,3 +292,10 @@ def test_values_without_spread():
         found, info = NonparametricEmpiricalBayes(Estimation()).fit(X).decide(X, return_info=True)
         np.testing.assert_allclose(found, X[:, 0], rtol=1e-3)
         assert np.isfinite(info.expected_cost).all()
+
+
+def test_poisson_noise_is_the_family():
+    # overdispersed, for which a lognormal law is more likely
+    X = np.random.default_rng(0).negative_binomial(0.8, 0.01, (60, 3)).astype(float)
+    assert NonparametricEmpiricalBayes().fit(X).family_ == "lognormal"
+    assert NonparametricEmpiricalBayes(Estimation(noise="poisson")).fit(X).family_ == "poisson"

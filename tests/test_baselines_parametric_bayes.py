@@ -335,3 +335,29 @@ def test_amounts_of_a_problem_of_values():
     X = np.array([[1.5, 2.5], [0.25, 0.5], [9.0, 4.0]])
     bayes = ParametricEmpiricalBayes(Estimation(), family="lognormal").fit(X)
     assert (bayes.decide(X) > 0).all()
+
+
+def test_poisson_noise_is_the_family_and_the_law_of_a_mean_is_gamma():
+    rng = np.random.default_rng(0)
+    X = rng.poisson(rng.gamma(2.0, 2.0, (60, 1)), (60, 3)).astype(float)
+    X[0], X[1, 1:] = np.nan, np.nan
+    bayes = ParametricEmpiricalBayes(Estimation(noise="poisson")).fit(X)
+    assert bayes.family_ == "gamma-poisson"
+    shape = bayes.hyperparameters_["shape"] + np.nansum(X, axis=1)
+    rate = bayes.hyperparameters_["rate"] + (~np.isnan(X)).sum(axis=1)
+    means, info = bayes.decide(X, return_info=True)
+    np.testing.assert_allclose(means, shape / rate, rtol=1e-9)
+    np.testing.assert_allclose(info.expected_cost, shape / rate**2, rtol=0.01)
+    np.testing.assert_allclose(info.lower, stats.gamma.ppf(0.05, shape, scale=1 / rate), rtol=0.02)
+
+
+def test_large_counts_have_the_likelihood_of_small_ones():
+    # relative spread 1 / sqrt(2) of levels, next to which Poisson noise is nothing
+    levels = np.random.default_rng(0).gamma(2.0, 1.0, 2000)
+    found = [
+        gamma_poisson(np.rint(levels * size), np.ones(2000)) for size in (1e6, 1e9, 4e15, 1e99)
+    ]
+    for (shape, rate), size in zip(found, (1e6, 1e9, 4e15, 1e99), strict=True):
+        np.testing.assert_allclose(
+            [shape, rate * size], [found[0][0], found[0][1] * 1e6], rtol=2e-4
+        )

@@ -19,7 +19,9 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from sklearn_pttf import Checkpoint, Column, PretrainedDecisionTransformer, _network_use
-from sklearn_pttf.baselines import SampleAverage
+from sklearn_pttf._laws import WeightedAtoms
+from sklearn_pttf._mixin import saved_share
+from sklearn_pttf.baselines import ParametricEmpiricalBayes, SampleAverage
 from sklearn_pttf.datasets import load_horse_kicks
 from sklearn_pttf.problems import Newsvendor
 from sklearn_pttf.testing import GammaPoisson, LognormalNormal
@@ -165,6 +167,47 @@ def test_score_leaves_one_out(X, fitted):
         mine += Newsvendor(4.0, 1.0).cost(fitted.decide(evidence), X[:, k]).sum()
         reference += Newsvendor(4.0, 1.0).cost(saa.decide(evidence), X[:, k]).sum()
     assert fitted.score(X) == pytest.approx((reference - mine) / reference)
+
+
+@pytest.mark.parametrize(
+    ("cost", "reference", "share"),
+    [
+        (1.0, 4.0, 0.75),
+        (8.0, 4.0, -1.0),
+        (16.0, 4.0, -1.5),  # of half of the cost
+        (5.0, 0.0, -2.0),
+        (0.0, 0.0, 0.0),
+        (-3.0, -2.0, 0.5),
+        (-1.0, -2.0, -0.5),
+        (-5.0, 0.0, 2.0),
+    ],
+)
+def test_saved_share_by_hand(cost, reference, share):
+    for money in (1e-90, 1.0, 1e90):
+        assert saved_share(cost * money, reference * money) == pytest.approx(share)
+
+
+class Exceeding(SampleAverage):
+    """Orders a tenth more than any observation."""
+
+    def _predict_law(self, portfolio):
+        return WeightedAtoms(1.1 * np.nanmax(portfolio.observations, axis=1)[:, None])
+
+
+def test_score_where_saa_costs_nothing():
+    constant = np.tile([[4.5], [2.0], [0.0], [7.0]], (3, 3))
+    assert Exceeding().fit(constant).score(constant) == -2.0
+    assert Exceeding().fit(0 * constant).score(0 * constant) == 0.0
+    nearly = np.zeros((40, 4))
+    nearly[7, 2] = 1.0
+    for X in (constant, nearly):
+        for estimator in (SampleAverage(), PretrainedDecisionTransformer(finetune=None)):
+            estimator.set_params(problem=Newsvendor(15.0, 1.0))
+            scores = cross_val_score(estimator, X, cv=4, error_score="raise")
+            assert np.isfinite(scores).all()
+            assert (scores >= -2).all()
+        search = GridSearchCV(ParametricEmpiricalBayes(), {"family": ["normal", "lognormal"]}, cv=4)
+        assert np.isfinite(search.fit(X).cv_results_["mean_test_score"]).all()
 
 
 def test_y_is_no_evidence(X, fitted):

@@ -202,10 +202,10 @@ def test_costs_of_another_kind_are_refused(value):
 
 
 @pytest.mark.parametrize(
-    ("underage", "overage"), [(1.0, 1000.0), (1000.0, 1.0), (1e-300, 1e300), (1e300, 1e-300)]
+    ("underage", "overage"), [(1.0, 1000.0), (1000.0, 1.0), (1e-99, 1e99), (1e99, 1e-99)]
 )
 def test_ratios_outside_are_refused(underage, overage):
-    message = r"must be in \[0.001, 0.999\], beyond which .* got row 0: [0-9.]+, row 1: .*2 in all"
+    message = r"must be in \[0.001, 0.999\], beyond .* got row 0: [-0-9.e]+, row 1: .*2 in all"
     with pytest.raises(ValueError, match=message):
         Newsvendor(underage, overage).read(ONE)
 
@@ -320,7 +320,7 @@ def test_solve_is_the_quantile_at_each_rows_ratio():
     [
         Newsvendor(0.999, 0.001),
         Newsvendor(999.0, 1.0),
-        Newsvendor(999e-300, 1e-300),
+        Newsvendor(999e-100, 1e-100),
         Newsvendor.from_service_level(0.999),
     ],
 )
@@ -336,7 +336,7 @@ def test_the_largest_ratio_is_served(problem):
     [
         Newsvendor(0.001, 0.999),
         Newsvendor(1.0, 999.0),
-        Newsvendor(1e300, 999e300),
+        Newsvendor(1e97, 999e97),
         Newsvendor.from_service_level(0.001),
     ],
 )
@@ -347,7 +347,7 @@ def test_the_smallest_ratio_is_served(problem):
     assert_array_equal(problem.solve(law, portfolio), [1.0, 1.0])
 
 
-@pytest.mark.parametrize("unit", [1e-300, 1.0, 1e300])
+@pytest.mark.parametrize("unit", [1e-99, 1.0, 1e96])
 def test_only_the_ratio_of_costs_counts(unit):
     problem = Newsvendor(4 * unit, unit)
     portfolio = problem.read(ONE)

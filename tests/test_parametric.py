@@ -508,3 +508,56 @@ def test_mixtures_that_cannot_be_are_refused():
             MixtureLaw([two, two], np.array([[0.5, 0.5], bad]))
     with pytest.raises(ValueError, match="strictly between 0 and 1"):
         MIXTURES["counts"].quantile(1.0)
+
+
+# ---- counts of any size
+
+LEVELS_OF_LARGE = np.array([[1e-6, 0.01, 0.5, 0.99, 1 - 1e-6]])
+
+
+@pytest.mark.parametrize("mean", [2e9, 1e12, 4e15, 1e19, 1e60])
+def test_large_poisson_laws_are_normal(mean):
+    law = PoissonLaw([mean, 5.0])
+    quantiles = law.quantile(LEVELS_OF_LARGE)
+    assert_allclose(quantiles[0], np.rint(stats.norm.ppf(LEVELS_OF_LARGE, mean, mean**0.5))[0])
+    assert_array_equal(quantiles[1], stats.poisson.ppf(LEVELS_OF_LARGE, 5.0)[0])
+    assert_allclose(law.mean(), [mean, 5.0])
+    assert_allclose(law.excess(0.0), [mean, 5.0])
+    if mean < 1e15:  # of which floats tell apart what is a standard deviation away
+        assert_allclose(law.cdf(mean + mean**0.5)[0], stats.norm.cdf(1.0), rtol=1e-4)
+        assert_allclose(law.excess(mean)[0], mean**0.5 * stats.norm.pdf(0.0), rtol=1e-4)
+        outcomes, weights = law.nodes()
+        variance = (weights * (outcomes - mean) ** 2).sum(axis=1)[0]
+        assert_allclose(variance, mean, rtol=1e-3)
+
+
+@pytest.mark.parametrize("size", [1e-3, 0.5, 1e3, 1e9, 1e16])
+@pytest.mark.parametrize("mean", [2e9, 4e15, 1e60])
+def test_large_negative_binomial_laws_have_gamma_quantiles(mean, size):
+    law = NegativeBinomialLaw(size, 1 / (1 + mean / size))
+    variance = mean + mean**2 / size
+    shape = mean**2 / variance
+    expected = stats.gamma.ppf(LEVELS_OF_LARGE, shape, scale=variance / mean)
+    quantiles = law.quantile(LEVELS_OF_LARGE)
+    assert_allclose(quantiles, np.rint(expected), rtol=1e-5, atol=1.0)
+    assert (law.cdf(quantiles) >= LEVELS_OF_LARGE - 1e-9).all()
+    assert_allclose(law.mean(), mean, rtol=1e-6)
+    assert np.isfinite(law.log_density(np.array([np.rint(mean)]))).all()
+
+
+@pytest.mark.parametrize("size", [0.5, 30.0, 1e4, 1e10])
+def test_laws_do_not_jump_where_counts_become_large(size):
+    mean = np.array([0.999e9, 1.001e9])
+    law = NegativeBinomialLaw(size, 1 / (1 + mean / size))
+    small, large = law.quantile(LEVELS_OF_LARGE[:, 1:]) / mean[:, None]
+    assert_allclose(large, small, rtol=1e-4)
+    for of_mean in (law.excess(mean) / mean, law.cdf(0.99 * mean), law.mean() / mean):
+        assert_allclose(of_mean[1], of_mean[0], rtol=2e-3, atol=1e-300)
+
+
+def test_quantile_of_mixed_counts_beyond_whole_numbers_of_64_bits():
+    law = MixtureLaw([PoissonLaw(1e19), PoissonLaw(9e30)], np.array([[0.5, 0.5]]), integer=True)
+    low, high = law.quantile([[0.25, 0.75]])[0]
+    assert_allclose([low, high], [1e19, 9e30], rtol=1e-6)
+    mixed = MixtureLaw([PoissonLaw(3.0), PoissonLaw(4e15)], np.array([[0.5, 0.5]]), integer=True)
+    assert_allclose(mixed.quantile([[0.25, 0.75]]), [[3.0, 4e15]], rtol=1e-6)

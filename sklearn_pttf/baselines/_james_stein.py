@@ -7,7 +7,13 @@ from sklearn_pttf._laws import WeightedAtoms
 from sklearn_pttf._means import law_of_moments
 from sklearn_pttf._mixin import DecisionMixin
 from sklearn_pttf._parametric import NormalLaw
-from sklearn_pttf.baselines._values import common_error, law_of_outcome, row_errors
+from sklearn_pttf.baselines._values import (
+    common_error,
+    is_poisson,
+    law_of_outcome,
+    poisson_error,
+    row_errors,
+)
 from sklearn_pttf.problems import DecisionProblem, Estimation
 
 
@@ -70,7 +76,9 @@ class JamesStein(DecisionMixin, BaseEstimator):
     the row's own standard error where the problem knows it, else one that is pooled over the
     other rows, from how observations of a row differ. Where none of these has two, it is the root
     mean square of the known ones; where there are no such either, half of the total variance is
-    taken for noise.
+    taken for noise. With ``noise="poisson"`` it is the square root of the mean of all
+    observations, which is the variance of counts whose means are close together [1]_; the next
+    count of a row varies by the root of what is expected of that row.
 
     All rows are shrunken by the same factor, those that are known well as much as the others:
     with unequal variances it is no Bayes' rule [2]_. A row without observations is estimated by
@@ -134,7 +142,10 @@ class JamesStein(DecisionMixin, BaseEstimator):
             If X has no observation, or values that cannot be.
         """
         portfolio = self._read_to_fit(X)
-        self._common_error = common_error(portfolio.observations, portfolio.errors)
+        if is_poisson(self.problem_):
+            self._common_error = poisson_error(portfolio.observations)
+        else:
+            self._common_error = common_error(portfolio.observations, portfolio.errors)
         all_known = portfolio.errors is not None and not np.isnan(portfolio.errors).any()
         self.noise_ = np.nan if all_known else self._common_error
         portfolio = portfolio.take(np.flatnonzero(portfolio.counts))
@@ -158,6 +169,8 @@ class JamesStein(DecisionMixin, BaseEstimator):
 
     def _predict_law(self, portfolio):
         mean, variance, noise = self._means(portfolio)
+        if is_poisson(self.problem_):
+            noise = np.sqrt(mean)  # of a count around what is expected of its row
         return law_of_outcome(portfolio, mean, np.sqrt(variance + noise**2))
 
     def _predict_law_of_mean(self, portfolio, spread=True):

@@ -10,7 +10,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn_pttf._laws import PredictiveDistribution, QuantileGrid, WeightedAtoms, check_levels
 from sklearn_pttf._mixin import DecisionMixin
 from sklearn_pttf._nodes import gauss_levels
-from sklearn_pttf._parametric import EDGES, MixtureLaw, PoissonLaw
+from sklearn_pttf._parametric import EDGES, LAST_WHOLE, MixtureLaw, PoissonLaw
 from sklearn_pttf.baselines._parametric_bayes import (
     beta_binomial,
     row_components,
@@ -18,6 +18,7 @@ from sklearn_pttf.baselines._parametric_bayes import (
 )
 from sklearn_pttf.baselines._values import (
     common_error,
+    is_poisson,
     refuse_exposure,
     refuse_values,
     row_errors,
@@ -26,6 +27,9 @@ from sklearn_pttf.baselines._values import (
 from sklearn_pttf.problems import DecisionProblem
 
 LARGEST_TABLE = 4096  # whole numbers that a table of counts lists one by one
+FARTHEST = 1e150  # of a mean from a level, in standard errors: its square is a number
+LARGEST_LOG = 250.0  # of an outcome: more is beyond all that is observed
+LARGE_COUNT = 1e8  # whose probability is its density
 BLOCK_CELLS = 1_000_000  # rows times atoms that are looked at together
 BLOCK_ROWS = 10_000  # that are scored together
 N_POINTS = 97  # at which the cdf of a mixture of normals is tabulated
@@ -64,6 +68,13 @@ def mixing_weights(likelihood, multiplicity, max_iter):
 def _normalised(logs):
     """Numbers in proportion to ``exp(logs)``, the largest of a row being 1."""
     return np.exp(logs - logs.max(axis=1, keepdims=True))
+
+
+def _log_of_sum(sums, expected):
+    """Log Poisson mass of sums, over that at their own means; by ratios, which keep digits."""
+    off = expected / np.where(sums > 0, sums, 1.0) - 1
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(sums > 0, sums * (np.log1p(off) - off), -expected)
 
 
 def _mean_by_blocks(score, cases):
@@ -185,17 +196,19 @@ class _PoissonMixture:
         return counts if portfolio.exposure is None else np.nansum(portfolio.exposures(), 1), sums
 
     def _log_likelihood(self, counts, sums):
-        return special.xlogy(sums[:, None], self.grid) - counts[:, None] * self.grid
+        return _log_of_sum(sums[:, None], counts[:, None] * self.grid)
 
     def _tabulated(self):
         """Atoms and the components' cdf there; all whole numbers if they are not too many."""
-        largest = special.pdtrik(1 - 1e-9, self.grid[-1]) if self.grid[-1] > 0 else 0.0
+        largest = PoissonLaw(self.grid[-1:]).quantile(1 - 1e-9)[0]
         if largest <= LARGEST_TABLE:
             atoms = np.arange(np.ceil(largest) + 2)
         else:
-            levels = KNOTS[None, ::2]
-            quantiles = special.pdtrik(levels, np.maximum(self.grid[:, None], 1e-9))
-            atoms = np.unique(np.ceil(np.concatenate([[-0.0], quantiles.ravel()])) + 0.0)
+            quantiles = PoissonLaw(self.grid).quantile(KNOTS[None, ::2])
+            last = quantiles[:, -1]
+            narrow = (last >= LAST_WHOLE) & (quantiles[:, 0] == last)  # than floats tell apart
+            further = np.nextafter(last[narrow], np.inf)
+            atoms = np.unique(np.concatenate([[0.0], quantiles.ravel(), further]))
         table = special.pdtr(atoms, self.grid[:, None])
         table[:, -1] = 1.0
         return atoms, table
@@ -225,8 +238,8 @@ class _PoissonMixture:
         return _mean_by_blocks(self._log_mass, np.stack([counts, others, outcome]))
 
     def _log_mass(self, counts, sums, outcome):
-        outcome = outcome[:, None]
-        mass = special.xlogy(outcome, self.grid) - self.grid - special.gammaln(outcome + 1)
+        mass = _log_of_sum(outcome[:, None], self.grid[None, :])
+        mass += PoissonLaw(outcome).log_density(outcome)[:, None]  # at its own mean
         mass = (self.posterior(counts, sums) * np.exp(mass)).sum(axis=1)
         return np.log(np.maximum(mass, 1e-300))
 
@@ -245,7 +258,8 @@ class _LevelsOnGrid:
         known = counts > 0
         counts = np.where(known, counts, 1.0)[:, None]
         variance = noise**2 / counts + self.width**2
-        logs = -((sums[:, None] / counts - self.grid) ** 2 / variance + np.log(variance)) / 2
+        far = np.abs(sums[:, None] / counts - self.grid) / np.sqrt(variance)
+        logs = -(np.minimum(far, FARTHEST) ** 2 + np.log(variance)) / 2
         return np.where(known[:, None], logs, 0.0)
 
     def _fit_weights(self, counts, sums, max_iter, noise=None):
@@ -261,9 +275,11 @@ class _LevelsOnGrid:
             weights = _normalised(self._log_likelihood(counts, sums, noise) + np.log(self.weights))
         weights /= weights.sum(axis=1, keepdims=True)
         counts, sums = counts[:, None], sums[:, None]
-        gain = self.width**2 / (noise**2 + counts * self.width**2)
-        centres = self.grid + gain * (sums - counts * self.grid)
-        return weights, centres, noise * np.sqrt(1 + gain)
+        known = counts > 0
+        variance = self.width**2 + np.zeros_like(weights)
+        gain = variance / np.where(known, noise**2 + counts * variance, 1.0)
+        centres = self.grid + np.where(known, gain, 0.0) * (sums - counts * self.grid)
+        return weights, centres, np.sqrt(noise**2 + np.where(known, gain * noise**2, variance))
 
 
 def _score_of_mixtures(points, weights, centres, widths):
@@ -454,7 +470,7 @@ class _LognormalMixture(_LevelsOnGrid):
         inside = share < KNOTS
         level = np.where(inside, (KNOTS - share) / np.where(inside, 1 - share, 1.0), 0.5)
         logs = _quantiles_of_mixtures(special.ndtri(level), *self.posterior(counts, sums))
-        quantiles = np.where(inside, np.exp(logs), 0.0)
+        quantiles = np.where(inside, np.exp(np.minimum(logs, LARGEST_LOG)), 0.0)
         quantiles = np.maximum.accumulate(quantiles, axis=1)
         # a grid of whole numbers rounds up
         integer = portfolio.integer
@@ -481,7 +497,13 @@ class _LognormalMixture(_LevelsOnGrid):
             return (weights * special.ndtr((logs - centres) / width)).sum(axis=1)
 
         share = zero_share(zeros, counts, *self.zeros)
-        mass = (1 - share) * (cdf(outcome + 0.5) - cdf(outcome - 0.5)) + share * (outcome == 0)
+        mass = cdf(outcome + 0.5) - cdf(outcome - 0.5)
+        large = outcome > LARGE_COUNT  # of which a difference loses digits
+        if large.any():
+            z = (np.log(np.maximum(outcome, 1.0))[:, None] - centres) / width
+            density = (weights * np.exp(-(z**2) / 2) / width).sum(axis=1) / np.sqrt(2 * np.pi)
+            mass = np.where(large, density / np.maximum(outcome, 1.0), mass)
+        mass = (1 - share) * mass + share * (outcome == 0)
         return np.log(np.maximum(mass, 1e-300))
 
 
@@ -505,9 +527,10 @@ class NonparametricEmpiricalBayes(DecisionMixin, BaseEstimator):
 
     family : {"auto", "poisson", "lognormal", "normal"}, default="auto"
         Law of an outcome given its level. "auto": of values of any sign "normal", of counts over
-        an exposure "poisson", else "lognormal", unless outcomes are whole numbers whose held-out
-        probabilities are larger under "poisson". "poisson" needs whole numbers; the laws of the
-        others are rounded to the nearest where outcomes are whole.
+        an exposure, and where the problem says ``noise="poisson"``, "poisson", else "lognormal",
+        unless outcomes are whole numbers whose held-out probabilities are larger under "poisson".
+        "poisson" needs whole numbers; the laws of the others are rounded to the nearest where
+        outcomes are whole.
 
     n_grid : int, default=100
         Number of levels on the grid, at least 2.
@@ -648,7 +671,8 @@ class NonparametricEmpiricalBayes(DecisionMixin, BaseEstimator):
         if self.family == "auto":
             names = ["poisson", "lognormal"] if portfolio.integer else ["lognormal"]
             names = ["normal"] if portfolio.real else names
-            names = names if portfolio.exposure is None else ["poisson"]
+            poisson = portfolio.exposure is not None or is_poisson(self.problem_)
+            names = ["poisson"] if poisson else names
         refuse_exposure(portfolio, self.family, "poisson")
         self._refuse_values(names[0], portfolio)
         if self.family == "poisson" and not portfolio.integer:

@@ -3,11 +3,12 @@
 from abc import ABC, abstractmethod
 
 import numpy as np
-from scipy import optimize, special, stats
+from scipy import optimize, special
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils._param_validation import StrOptions
 
 from sklearn_pttf._laws import WeightedAtoms
+from sklearn_pttf._means import law_of_moments
 from sklearn_pttf._mixin import DecisionMixin
 from sklearn_pttf._parametric import (
     NegativeBinomialLaw,
@@ -19,6 +20,7 @@ from sklearn_pttf._parametric import (
 from sklearn_pttf.baselines._values import (
     LEAST_VARIANCE,
     common_error,
+    is_poisson,
     law_of_means,
     law_of_outcome,
     lowest_ratio,
@@ -30,6 +32,8 @@ from sklearn_pttf.baselines._values import (
 from sklearn_pttf.problems import DecisionProblem
 
 LARGEST_SHAPE = 1e6  # of a gamma or beta: no spread beyond
+LARGE_SUM = 1e8  # of counts, whose gamma functions lose digits
+WIDEST = 10.0  # standard deviation of a logarithm, beyond which expected outcomes overflow
 LOG_RATIO_RANGE = (-14.0, 14.0)  # of the variance between rows over that within
 LOG_RATIO_PRIOR = 5.0  # standard deviation of its weak prior, which breaks ties
 
@@ -101,17 +105,29 @@ def gamma_poisson(sums, counts):
     """
     (sums, counts), weights = np.unique([sums, counts], axis=1, return_counts=True)
 
+    large = sums > LARGE_SUM
+
     def loss(parameters):
         mean, shape = np.exp(parameters)
         # by log1p of ratios, which are exact where the shape is large
         fit = _log_rising(shape, sums) + sums * np.log(mean / shape)
         fit = fit - (shape + sums) * np.log1p(counts * mean / shape)
+        if large.any():
+            fit[large] = _log_mass_of_large(shape, sums[large], counts[large] * mean)
         return -np.sum(weights * fit)
 
     mean = np.log((weights * sums).sum() / (weights * counts).sum())
     bounds = [(mean - 5, mean + 5), (np.log(1e-3), np.log(LARGEST_SHAPE))]
     mean, shape = np.exp(_lowest(loss, mean, np.linspace(-4, 10, 15), bounds))
     return float(shape), float(shape / mean)
+
+
+def _log_mass_of_large(shape, sums, expected):
+    """`gamma_poisson`'s log mass of sums that are large, but for a constant: by Stirling."""
+    total = shape + sums
+    off = shape / (shape + expected) * (expected - sums)
+    fit = sums * np.log1p(off / sums) + shape * np.log(total / (shape + expected))
+    return fit - np.log(total) / 2 - shape + shape * np.log(shape) - special.gammaln(shape)
 
 
 def _log_rising(shape, sums):
@@ -199,11 +215,8 @@ class _Family(ABC):
         cells = self.cells(x)
         others = (np.sum(cell, axis=1, keepdims=True) - cell for cell in cells)
         law = self.law(hyperparameters, integer, *(other[seen] for other in others))
-        scores = self.log_density(law, x[seen])
+        scores = law.log_density(x[seen])
         return np.maximum(scores, -1e6).mean()
-
-    def log_density(self, law, x):
-        return law.log_density(x)
 
 
 class _GammaPoisson(_Family):
@@ -212,28 +225,25 @@ class _GammaPoisson(_Family):
         return seen.astype(float), np.where(seen, x, 0.0)
 
     def fit(self, portfolio):
-        counts, sums = self._totals(portfolio)
+        counts, sums = self.totals(portfolio)
         if sums.sum() == 0:  # as if half a unit had been sold
             return {"shape": 0.5, "rate": float(counts.sum())}
         unit = portfolio.mean_exposure()
         shape, rate = gamma_poisson(sums[counts > 0], counts[counts > 0] / unit)
         return {"shape": shape, "rate": rate * unit}
 
-    def _totals(self, portfolio):
+    def totals(self, portfolio):
         """Exposure and sum of every row's observations."""
         counts, sums = self.summaries(portfolio.observations)
         return counts if portfolio.exposure is None else np.nansum(portfolio.exposures(), 1), sums
 
     def law_of(self, hyperparameters, portfolio):
-        totals = self._totals(portfolio)
+        totals = self.totals(portfolio)
         return self.law(hyperparameters, True, *totals, portfolio.coming_exposure())
 
     def law(self, hyperparameters, integer, counts, sums, coming=1.0):
         rate = hyperparameters["rate"] + counts
         return NegativeBinomialLaw(hyperparameters["shape"] + sums, rate / (rate + coming))
-
-    def log_density(self, law, x):
-        return stats.nbinom.logpmf(x, *law.parameters)
 
 
 class _Normal(_Family):
@@ -279,6 +289,7 @@ class _Lognormal(_Family):
         a, b = hyperparameters["zeros"], hyperparameters["others"]
         share = zero_share(n_zero, n_positive, a, b)
         centre, width = normal_outcomes(hyperparameters, n_positive, logs)
+        width = np.minimum(width, WIDEST)
         law = ZeroInflatedLognormalLaw(centre, width, share)
         return RoundedLaw(law) if integer else law
 
@@ -335,8 +346,9 @@ class ParametricEmpiricalBayes(DecisionMixin, BaseEstimator):
 
     family : {"auto", "gamma-poisson", "lognormal", "normal"}, default="auto"
         The family. "auto": the one that predicts best, see Notes; of values of any sign,
-        "normal", and of counts over an exposure, "gamma-poisson". That needs whole numbers; the
-        laws of the others are rounded to the nearest where outcomes are whole.
+        "normal"; of counts over an exposure, and where the problem says ``noise="poisson"``,
+        "gamma-poisson". That needs whole numbers; the laws of the others are rounded to the
+        nearest where outcomes are whole.
 
     Attributes
     ----------
@@ -455,7 +467,8 @@ class ParametricEmpiricalBayes(DecisionMixin, BaseEstimator):
         if self.family == "auto":
             names = [name for name in _FAMILIES if integer or name != "gamma-poisson"]
             names = ["normal"] if portfolio.real else names
-            names = names if portfolio.exposure is None else ["gamma-poisson"]
+            poisson = portfolio.exposure is not None or is_poisson(self.problem_)
+            names = ["gamma-poisson"] if poisson else names
         refuse_exposure(portfolio, self.family, "gamma-poisson")
         self._refuse_values(names[0], portfolio)
         if self.family == "gamma-poisson" and not integer:
@@ -492,6 +505,13 @@ class ParametricEmpiricalBayes(DecisionMixin, BaseEstimator):
         return _FAMILIES[self.family_]().law_of(self.hyperparameters_, portfolio)
 
     def _predict_law_of_mean(self, portfolio, spread=True):
+        if self.family_ == "gamma-poisson":
+            counts, sums = _GammaPoisson().totals(portfolio)
+            rate = self.hyperparameters_["rate"] + counts
+            mean = (self.hyperparameters_["shape"] + sums) / rate
+            if not spread:
+                return WeightedAtoms(mean[:, None])
+            return law_of_moments(mean, mean / rate, real=False)
         if self.family_ != "normal" or not portfolio.real:
             return super()._predict_law_of_mean(portfolio, spread)
         centre, variance, _ = self._levels(portfolio)

@@ -87,6 +87,25 @@ def common_error(x, errors=None):
     return float(np.sqrt(max(variance, LEAST_VARIANCE * size_of(x) ** 2, LEAST_OF_ALL)))
 
 
+def is_poisson(problem):
+    """Whether a problem says that its observations are Poisson counts."""
+    return getattr(problem, "noise", None) == "poisson"
+
+
+def poisson_error(x):
+    """Standard deviation of a Poisson count whose mean is that of all observations.
+
+    Where nothing was counted it is as if half of one had been.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n, m)
+        Counts; NaN = missing. At least one is there.
+    """
+    seen = ~np.isnan(x)
+    return float(np.sqrt(max(x[seen].sum(), 0.5) / seen.sum()))
+
+
 def row_errors(portfolio, common):
     """Standard deviation of an observation of every row, ``common`` where it is not known; (n,)."""
     if portfolio.errors is None:

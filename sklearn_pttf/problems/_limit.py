@@ -198,7 +198,7 @@ def _narrowed(limits, order_at, over, least, most, top, whole):
     room, excess = amounts - limits.used(few), limits.used(many) - amounts
     for step in range(MOST_STEPS):
         left = limits.used(many - few)
-        unsettled = over & (high - low > ROUNDING * top) & (left > CLOSE * amounts)
+        unsettled = over & (high - low > ROUNDING * top) & (whole | (left > CLOSE * amounts))
         if whole and (many - few).sum() <= FEW_UNITS:
             break
         if not unsettled.any():
@@ -230,7 +230,13 @@ def _share_out(limits, few, many, price):
 
 
 def _buy_units(limits, few, many, price, saving_of):
-    """Whole numbers between two prices, unit by unit, those first that save most a unit used."""
+    """Whole numbers between two prices, unit by unit, those first that save most a unit used.
+
+    Where so many are left at one price, most of them are shared out first.
+    """
+    if (many - few).sum() > FEW_UNITS:
+        shared = np.floor(_share_out(limits, few, many, price).orders)
+        few, many = np.maximum(few, shared), np.minimum(many, shared + 1)
     steps = np.rint(many - few).astype(int)
     rows = np.repeat(np.arange(len(few)), steps)
     nth = np.arange(len(rows)) - np.repeat(np.cumsum(steps) - steps, steps)

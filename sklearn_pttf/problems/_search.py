@@ -9,6 +9,7 @@ PARTS = np.linspace(0.0, 1.0, 5)  # of the way from the best to either neighbour
 MOST_ROUNDS = 60
 TIE = 1e-11  # of a risk: what sums of weights miss by rounding
 PRECISION = 1e-7  # of the range of the decisions that were tried first
+WHOLE_PRECISION = 1e-12  # of that range, where it is so wide that a unit is next to nothing
 BLOCK_CELLS = 2_000_000  # rows times nodes that are charged together
 
 
@@ -67,18 +68,22 @@ def _cheapest_of_block(risk_of, law, lower, upper, whole):
     points = np.column_stack([points, np.where(np.isfinite(upper), upper, lower)])
     points = np.sort(np.clip(points, lower[:, None], upper[:, None]), axis=1)
     points = _grown(risk_of, np.rint(points) if whole else points, upper, whole)
-    precision = PRECISION * np.maximum(points[:, -1] - points[:, 0], 1e-300)
+    span = points[:, -1] - points[:, 0]
+    precision = PRECISION * np.maximum(span, 1e-300)
+    precision = np.maximum(WHOLE_PRECISION * span, 1.0) if whole else precision
+    found, done = np.empty(len(law)), np.zeros(len(law), dtype=bool)
     for _ in range(MOST_ROUNDS):
         low, high, best = _bracket(risk_of, points)
+        found = np.where(done, found, best)  # a row's rounds are its own
         near = np.maximum(best - low, high - best)
-        done = near <= (1 if whole else precision)
+        done |= near <= precision
         if done.all():
             break
         below, above = low - best, high - best
         points = best[:, None] + np.outer(below, PARTS[:0:-1])
         points = np.column_stack([points, best[:, None] + np.outer(above, PARTS)])
         points = np.rint(points) if whole else points
-    return best
+    return found
 
 
 def _bracket(risk_of, points):
