@@ -1,8 +1,9 @@
 """What a context says of Poisson counts: their mean, and how rows differ.
 
 Plain torch functions. Shapes are written ``(B, N)``: ``B`` portfolios of ``N`` rows. Of a row's
-counts only their total and their number matter, so nothing here depends on their order; nor on
-that of rows.
+counts only their total matters, and what they were counted over together: their exposure, which is
+their number if each was counted over 1. So nothing here depends on their order; nor on that of rows.
+Exposures are relative to the portfolio's mean one, as their unit means nothing.
 """
 
 from typing import NamedTuple
@@ -26,12 +27,13 @@ class CountRows(NamedTuple):
     """All that matters of rows."""
 
     total: torch.Tensor  # (B, N)
-    count: torch.Tensor  # (B, N), of observations
+    count: torch.Tensor  # (B, N), exposure of all observations, or their number
+    n_cells: torch.Tensor  # (B, N), number of observations
 
     @property
     def seen(self):
         """Weight of the one cell that stands for all of a row's; ``(B, N, 1)``."""
-        return self.count.unsqueeze(-1)
+        return torch.where(self.count > 0, self.count.clamp_min(1), 0.0).unsqueeze(-1)
 
 
 class CountUnits(NamedTuple):
@@ -48,18 +50,37 @@ class CountUnits(NamedTuple):
     width: torch.Tensor
     weights: torch.Tensor
     fits: torch.Tensor
+    exposure: torch.Tensor  # (B, 1), mean one of an observation
 
 
-def count_rows(observations):
-    """Totals and numbers of each row's observations."""
-    seen = ~observations.isnan()
-    return CountRows(observations.nan_to_num().sum(-1), seen.sum(-1).to(observations.dtype))
+def count_rows(observations, exposures=None):
+    """Totals, exposures and numbers of each row's observations.
+
+    Parameters
+    ----------
+    observations : Tensor of shape (B, N, n)
+
+    exposures : Tensor of shape (B, N, n), default=None
+        What each was counted over, NaN where nothing was. None: 1.
+    """
+    n_cells = (~observations.isnan()).sum(-1).to(observations.dtype)
+    count = n_cells if exposures is None else exposures.nan_to_num().sum(-1)
+    return CountRows(observations.nan_to_num().sum(-1), count, n_cells)
+
+
+def placed_rows(rows, units):
+    """Rows whose exposure is relative to the portfolio's."""
+    return rows._replace(count=rows.count / units.exposure)
 
 
 def row_mean(rows, units):
     """Means of rows in units of the portfolio, 1 for an empty one; ``(B, N)``."""
-    mean = rows.total / (rows.count.clamp_min(1) * units.scale)
-    return torch.where(rows.count > 0, mean, 1.0)
+    return torch.where(rows.count > 0, _rate(rows) / units.scale, 1.0)
+
+
+def _rate(rows):
+    """Means of rows, 0 for an empty one; ``(B, N)``."""
+    return rows.total / torch.where(rows.count > 0, rows.count, 1.0)
 
 
 def exposure(rows, units):
@@ -76,7 +97,7 @@ def level_credibility(rows, units):
 def posteriors_of(rows, units):
     """What the portfolio's distributions say of rows' means; `FourPosteriors`."""
     evidence = Evidence(rows.total, exposure(rows, units), torch.ones_like(rows.count))
-    return four_posteriors(evidence, FourLaws(*units[4:]))
+    return four_posteriors(evidence, FourLaws(*units[4:-1]))
 
 
 def first_logits(units):
@@ -98,11 +119,15 @@ def count_units(pieces, weights):
         _in_order(CountRows(*(part.where(weight > 0, 0.0) for part in rows)))
         for rows, weight in zip(pieces, weights, strict=True)
     ]
+    cells = _sum(kept, lambda rows: rows.n_cells).clamp_min(1)
+    mean_exposure = _sum(kept, _count) / cells
+    mean_exposure = torch.where(mean_exposure > 0, mean_exposure, 1.0)
+    kept = [rows._replace(count=rows.count / mean_exposure) for rows in kept]
     used, n_cells, total = (_sum(kept, column) for column in (_is_used, _count, _total))
     scale = total.clamp_min(NO_COUNT) / n_cells.clamp_min(1)
     variance = _level_variance(kept, scale)
     trusted = [rows.count / (1 + rows.count * variance / scale) for rows in kept]
-    means = [rows.total / rows.count.clamp_min(1) for rows in kept]
+    means = [_rate(rows) for rows in kept]
     balanced = sum((w * m).sum(-1, keepdim=True) for w, m in zip(trusted, means, strict=True))
     balanced = balanced / sum(w.sum(-1, keepdim=True) for w in trusted).clamp_min(1e-9)
     scale = torch.where(total > 0, balanced, scale)
@@ -115,6 +140,7 @@ def count_units(pieces, weights):
         used.clamp(1, N_CONTEXT_SEEN).log(),
         (n_cells / n_rows).log1p(),
         *fit_four_laws(evidence),
+        mean_exposure,
     )
 
 
@@ -122,7 +148,9 @@ def _in_order(rows):
     """Rows in an order that is theirs, so that sums over them are the same to the last digit."""
     total, order = rows.total.sort(dim=-1)
     count, again = rows.count.gather(-1, order).sort(dim=-1, stable=True)
-    return CountRows(total.gather(-1, again), count)
+    return CountRows(
+        total.gather(-1, again), count, rows.n_cells.gather(-1, order).gather(-1, again)
+    )
 
 
 def _sum(pieces, column):
@@ -145,8 +173,7 @@ def _level_variance(pieces, scale):
     """Variance of the rows' means beyond Poisson noise (Buhlmann, Straub); ``(B, 1)``."""
 
     def squares(rows):
-        mean = rows.total / rows.count.clamp_min(1)
-        return rows.count * (mean - scale) ** 2
+        return rows.count * (_rate(rows) - scale) ** 2
 
     n_cells = _sum(pieces, _count).clamp_min(1)
     freedom = n_cells - _sum(pieces, lambda rows: rows.count**2) / n_cells

@@ -421,7 +421,7 @@ class CountHead(Head):
         of_mean = torch.lerp(of_mean, without_shape, mean_mix.sigmoid().unsqueeze(-1))
         of_mean = self._with_mean(of_mean, mean)
         middle = mean.detach()
-        around = (origin, units.scale, origin, size, nothing, middle)
+        around = (origin, units.scale / units.exposure, origin, size, nothing, middle)
         doubt = size * (FITTED * few).sqrt()
         of_mean = NetworkOutput(of_mean, *around, mean=mean, mean_doubt=doubt)
 

@@ -85,17 +85,16 @@ class Counts(Kind):
     n_row_features = count_features.N_ROW_FEATURES
     n_portfolio_features = count_features.N_PORTFOLIO_FEATURES
 
+    rows = staticmethod(count_units.count_rows)
+    placed = staticmethod(count_units.placed_rows)
     cell_features = staticmethod(count_features.cell_features)
     row_features = staticmethod(count_features.row_features)
     portfolio_features = staticmethod(count_features.portfolio_features)
 
     @staticmethod
-    def rows(observations, beside):
-        return count_units.count_rows(observations)
-
-    @staticmethod
-    def units(observations, beside, weights, whole):
-        return count_units.count_units([count_units.count_rows(x) for x in observations], weights)
+    def units(observations, exposures, weights, whole):
+        rows = map(count_units.count_rows, observations, exposures)
+        return count_units.count_units(list(rows), weights)
 
 
 class Priced(Kind):

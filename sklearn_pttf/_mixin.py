@@ -10,6 +10,7 @@ from sklearn_pttf._demand_curve import DemandAtPrices, PriceRange
 from sklearn_pttf._horizon import law_of_total
 from sklearn_pttf._laws import WeightedAtoms, check_levels, pooled_atoms
 from sklearn_pttf._means import law_of_mean
+from sklearn_pttf._poisson_law import PoissonMixture
 from sklearn_pttf._validation import (
     MOST_PERIODS,
     check_outcomes,
@@ -141,6 +142,16 @@ class DecisionMixin:
             return WeightedAtoms(law.mean()[:, None])
         return law_of_mean(self._predict_law, portfolio, law)
 
+    def _law_of_total(self, portfolio, horizon):
+        """Law of the sum of every row's next outcomes.
+
+        Where all that periods share is a rate of Poisson counts it is exact.
+        """
+        law = self._predict_law(portfolio)
+        if isinstance(law, PoissonMixture):
+            return law.over(horizon)
+        return law_of_total(self._predict_law, portfolio, law, horizon)
+
     def _demand_at_prices(self, portfolio):
         """The law of every row's demand at any price."""
         return DemandAtPrices(
@@ -171,7 +182,7 @@ class DecisionMixin:
             raise ValueError(f"horizon must be 1 for demand at prices; got {horizon!r}.")
 
         def of_piece(piece):
-            return law_of_total(self._predict_law, piece, self._predict_law(piece), horizon)
+            return self._law_of_total(piece, horizon)
 
         return self._pieces(portfolio, of_piece)
 

@@ -12,6 +12,7 @@ import torch
 
 from sklearn_pttf._laws import QuantileGrid
 from sklearn_pttf._network import Context
+from sklearn_pttf._poisson_law import PoissonMixture
 from sklearn_pttf._validation import refuse_negative
 
 USE_ANOTHER = " Fit with checkpoint='gaussian', or another of values."
@@ -45,6 +46,8 @@ def _chunks(portfolio, device, asked=None):
     )
     size = max(1, CHUNK_CELLS // max(10, n_cells))
     beside = portfolio.errors if portfolio.prices is None else portfolio.told_prices()
+    if portfolio.exposure is not None:
+        beside = portfolio.exposures()
     for start in range(0, len(portfolio), size):
         rows = slice(start, start + size)
         chunk = tensor(portfolio.observations[rows]), _some(beside, rows, tensor)
@@ -65,6 +68,11 @@ def _check_kind(network, portfolio):
             f"a network of {what} cannot decide a problem that has {none}prices: "
             "fit with checkpoint='auto', or another of its kind."
         )
+    if portfolio.exposure is not None and kind not in ("counts", "demand"):
+        raise ValueError(
+            f"a network of {kind} cannot read exposure: fit with checkpoint='auto', or another of "
+            "counts or demand."
+        )
     if kind != "real":
         refuse_negative(portfolio.observations, f"a network of {kind} reads none", USE_ANOTHER)
     if kind == "counts" and not portfolio.integer:
@@ -79,26 +87,47 @@ def encode_context(network, portfolio):
     """What later rows need to know about a portfolio; a `Context` of float64 tensors."""
     device = next(network.parameters()).device
     _check_kind(network, portfolio)
+    portfolio = _as_read(network, portfolio)
     with single_threaded():
         return network.encode_context(list(_chunks(portfolio, device)), portfolio.integer)
 
 
+def _as_read(network, portfolio):
+    """The portfolio as a network reads it: but for counts, outcomes over an exposure as rates."""
+    counts = network.config.outcomes == "counts"
+    return portfolio if counts or portfolio.exposure is None else portfolio.as_rates()
+
+
 def predict_law(network, context, portfolio, of_mean=False):
-    """The predictive distribution of every row, or the law of its mean; `QuantileGrid`."""
+    """The predictive distribution of every row, or the law of its mean, per unit of exposure.
+
+    Poisson counts are mixed over the law of their mean, so that the two agree.
+
+    Returns
+    -------
+    QuantileGrid or PoissonMixture
+    """
     if network.config.outcomes == "price":
         return predict_laws_at(network, context, portfolio, portfolio.posted_prices()[:, None])
-    real = network.config.outcomes == "real"
+    counts, rates = network.config.outcomes == "counts", portfolio.exposure is not None
+    means = of_mean or counts
 
     def output_of(chunk):
         output = network.predict_rows(chunk, context)
-        return output.of_mean if of_mean else output
+        return output.of_mean if means else output
 
     quantiles, _ = _in_chunks(output_of, network, portfolio)
+    levels = network.config.levels
+    if counts:
+        law = QuantileGrid(quantiles, levels)
+        return law if of_mean else PoissonMixture(law, portfolio.coming_exposure())
     integer = portfolio.integer and not of_mean
-    if integer and real:
+    if rates:
+        quantiles = quantiles * portfolio.coming_exposure()[:, None]
+    if integer and (rates or network.config.outcomes == "real"):
         quantiles = quantiles - 0.5  # a grid of whole numbers rounds up
     lowest = -np.inf if portfolio.real else 0.0
-    return QuantileGrid(quantiles, network.config.levels, integer, lowest)
+    return QuantileGrid(quantiles, levels, integer, lowest)
 
 
 def predict_laws_at(network, context, portfolio, prices):
@@ -120,6 +149,7 @@ def predict_laws_at(network, context, portfolio, prices):
 def _in_chunks(output_of, network, portfolio, asked=None):
     """Quantiles and means of all laws, of which ``output_of`` gives a chunk; (n, K) and (n,)."""
     _check_kind(network, portfolio)
+    portfolio = _as_read(network, portfolio)
     device = next(network.parameters()).device
 
     @torch.inference_mode()

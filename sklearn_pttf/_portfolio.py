@@ -136,6 +136,13 @@ class Portfolio:
         """What every row's next outcome is counted over; ndarray of shape (n_instances,)."""
         return np.ones(len(self)) if self.coming is None else self.coming
 
+    def as_rates(self):
+        """The same instances, whose outcomes are given per unit of exposure."""
+        if self.exposure is None:
+            return self
+        rates = self.observations / self.exposures()
+        return replace(self, observations=rates, integer=False, exposure=None, coming=None)
+
     def take(self, rows):
         """The portfolio of some rows (a slice or indices), sharing memory where it can."""
 

@@ -516,8 +516,8 @@ def test_a_told_network_gives_laws_and_intervals(told):
     assert_array_equal(quantiles, np.rint(quantiles))
     outcome = told.predict_distribution(COUNTS)
     assert outcome.integer
-    assert_allclose(outcome.mean(), found, rtol=0.1, atol=0.1)
-    assert_allclose(told.predict(COUNTS, horizon=3), 3 * outcome.mean(), rtol=0.05)
+    assert_allclose(outcome.mean(), found, rtol=1e-12)
+    assert_allclose(told.predict(COUNTS, horizon=3), 3 * found, rtol=1e-12)
     assert told.integer_
 
 
