@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 from scipy import stats
 
-from sklearn_pttf.exceptions import DriftWarning, PriorConflictWarning
+from sklearn_pttf.exceptions import BinaryOutcomesWarning, DriftWarning, PriorConflictWarning
 
 FEWEST_ROWS = 20  # that say anything
 LEAST_DRIFT = 0.1  # of the mean that is worth a warning
@@ -19,6 +19,7 @@ OWN_PRIOR = (
     "the prior finds odd"
 )
 USUAL = 0.02  # share of rows in the tails of a law that is about right
+FEWEST_BINARY = 20  # observations that, if all are 0 or 1, may well be a yes or a no
 
 
 def warn_of_drift(portfolio):
@@ -126,5 +127,34 @@ def warn_of_conflict(predict, portfolio, rng, noise=None):
         f"give ({2 * OUTER:.0%} is expected), as in rows {shown}. Look for mixed units and "
         f"outliers, {advice}.",
         PriorConflictWarning,
+        stacklevel=4,
+    )
+
+
+def warn_of_zeros_and_ones(portfolio, noise=None):
+    """Tell that all observations are 0 or 1; warns with a `BinaryOutcomesWarning`.
+
+    Parameters
+    ----------
+    portfolio : Portfolio
+
+    noise : str, default=None
+        What the problem was told of the noise.
+    """
+    if noise == "binomial" or portfolio.prices is not None or portfolio.errors is not None:
+        return
+    values = portfolio.observations[portfolio.mask]
+    ones = (values == 1).sum()
+    if len(values) < FEWEST_BINARY or not 0 < ones < len(values):
+        return
+    if ones + (values == 0).sum() < len(values):
+        return
+    warnings.warn(
+        f"all {len(values):,} observations are 0 or 1, {ones / len(values):.0%} of them 1, but "
+        f"outcomes are taken for {'Poisson counts' if noise else 'amounts'} that may be of any "
+        "size: quantiles, intervals and orders may lie beyond 1. If an outcome is a yes or a no, "
+        "fit with noise='binomial', as in Estimation(noise='binomial'), from which orders are "
+        "decided too: decide(X, problem=Newsvendor(...)).",
+        BinaryOutcomesWarning,
         stacklevel=4,
     )

@@ -13,8 +13,8 @@ MOST_ATOMS = 4096  # numbers of successes of a row that are listed one by one
 END = 1e-11  # of a row's law of the rate, beyond which no number is listed
 TABLE_CELLS = 4_000_000  # numbers times components that are computed together
 NO_WEIGHT = 1e-14  # of a component that is left out
-ROUNDS = 70  # halvings that find a float
-CLOSE = 1e-14  # relative, of two steps to a quantile
+MOST_STEPS = 140  # to a quantile; 64 halvings find a float
+CLOSE = 1e-11, 4e-16  # of two steps: in deviations, and relative
 
 
 class BetaMixture(PredictiveDistribution):
@@ -145,7 +145,7 @@ class BetaMixture(PredictiveDistribution):
         mean, deviation = self.mean(), np.sqrt(self.variance())
         found = np.clip(mean + deviation * special.ndtri(tau), 1e-3 * mean, (mean + 1) / 2)
         left = np.arange(len(self))
-        for _ in range(2 * ROUNDS):
+        for _ in range(MOST_STEPS):
             if not len(left):
                 break
             law, x = self.take(left), found[left]
@@ -157,7 +157,8 @@ class BetaMixture(PredictiveDistribution):
                 newton = x - off / law._density(x)
             inside = (newton > ends[0]) & (newton < ends[1])
             found[left] = np.where(inside, newton, _middle(*ends))
-            small = CLOSE * x
+            small = CLOSE[0] * np.minimum(x, deviation[left])
+            small = np.maximum(small, CLOSE[1] * x)
             done = (off == 0) | (inside & (np.abs(newton - x) <= small))
             done |= ends[1] - ends[0] <= small
             found[left] = np.where(off == 0, x, found[left])
@@ -180,9 +181,7 @@ def joined_components(laws):
     parts = []
     for name, fill in (("a", 1.0), ("b", 1.0), ("weights", 0.0)):
         each = (getattr(law, name) for law in laws)
-        padded = [
-            np.pad(x, ((0, 0), (0, width - x.shape[1])), constant_values=fill) for x in each
-        ]
+        padded = [np.pad(x, ((0, 0), (0, width - x.shape[1])), constant_values=fill) for x in each]
         parts.append(np.concatenate(padded))
     return parts
 
@@ -227,6 +226,10 @@ class BetaBinomialMixture(PredictiveDistribution):
     @classmethod
     def concatenate(cls, laws):
         return cls(*joined_components(laws), np.concatenate([law.trials for law in laws]))
+
+    def over(self, horizon):
+        """The laws of the sums of so many next numbers."""
+        return BetaBinomialMixture(self.a, self.b, self.weights, horizon * self.trials)
 
     def mean(self):
         return self.trials * BetaMixture(self.a, self.b, self.weights).mean()
@@ -388,18 +391,18 @@ class SharedLaw(PredictiveDistribution):
     def concatenate(cls, laws):
         starts = np.cumsum([0, *(len(law.law) for law in laws)])
         kinds = [law.kinds + start for law, start in zip(laws, starts, strict=False)]
-        return cls(
-            type(laws[0].law).concatenate([law.law for law in laws]), np.concatenate(kinds)
-        )
+        return cls(type(laws[0].law).concatenate([law.law for law in laws]), np.concatenate(kinds))
+
+    def over(self, horizon):
+        """The laws of the sums of so many next outcomes."""
+        return SharedLaw(self.law.over(horizon), self.kinds)
 
     def _once(self, method, x):
         """``method`` at ``x``, of equal rows at equal values once."""
         x, flat = self._columns(x)
         out = np.empty(x.shape)
         for k, column in enumerate(x.T):
-            cases, place = np.unique(
-                np.stack([self.kinds, column]), axis=1, return_inverse=True
-            )
+            cases, place = np.unique(np.stack([self.kinds, column]), axis=1, return_inverse=True)
             law = self.law.take(cases[0].astype(int))
             out[:, k] = getattr(law, method)(cases[1])[place.ravel()]
         return out[:, 0] if flat else out
@@ -415,6 +418,10 @@ class SharedLaw(PredictiveDistribution):
 
     def mean(self):
         return self.law.mean()[self.kinds]
+
+    def variance(self):
+        """Variance of every row's law; ndarray of shape (n,)."""
+        return self.law.variance()[self.kinds]
 
     def atomic(self):
         return self.law.atomic()[self.kinds]

@@ -3,8 +3,9 @@
 A row's successes are binomial around a rate of its own. Four distributions of the rates are fitted:
 a beta law of unknown mean and size, two rates, three rates, and a distribution without a shape.
 They are averaged by how well they fit, so a row's rate has a mixture of beta laws, and its next
-number of successes one of beta-binomial laws. Everything is a sum over kinds of rows (successes and
-trials) in float64.
+number of successes one of beta-binomial laws. In each of them few rows are strays, of any rate at
+all: so a row that is unlike the others does not move them. Everything is a sum over kinds of rows
+(successes and trials) in float64.
 """
 
 from typing import NamedTuple
@@ -16,23 +17,29 @@ from sklearn_pttf._beta_laws import BetaBinomialMixture, BetaMixture, SharedLaw
 from sklearn_pttf._laws import WeightedAtoms
 
 LEAST_SIZE, LARGEST_SIZE = 0.02, 1e4  # of the beta law; the latter times the rows' trials
-USUAL_DEVIATION = 0.5  # of rates, relative; half of it lies below that a priori
+USUAL_DEVIATION = 0.7  # of rates, relative; half of it lies below that a priori
 N_SIZES = 33
+MOST_ROUNDS = 6  # of sizes, each in a part of the last one's range
 N_MEANS = 17
 MEANS_END = 6.0  # standard errors of the mean's logit that are looked at
 FAR = 18.0  # log likelihood below the best that counts for nothing
-N_KEPT_SIZES = 13
+N_KEPT_SIZES, NEAR = 13, 10.0  # of those whose log likelihood is this near to the best
 GAUSS = np.array([-(3**0.5), 0.0, 3**0.5]), np.array([1.0, 4.0, 1.0]) / 6
 N_SEGMENTS = (2, 3)
 N_SEGMENT_STEPS = 200
-SEGMENT_SIZE = 1e6  # of the beta law that stands for one rate; times the rows' trials
+SEGMENT_SIZE = 1e3  # of the beta law that stands for one rate; times the rows' trials
 N_POINTS = 60
 N_POINT_STEPS = 100
+INNER, WIDER = np.array([0.05, 0.95]), 0.3  # ranks, and shares of what lies between them
 FREE_WITHOUT_SHAPE = 6.0  # numbers that it counts for, by experience
 POINT_SIZE = 2.0, 1e9  # of the beta law around a point
-LEAD = 1.0  # log odds of the beta law before rows are seen
+STRAYS, STRAY_SIZE = 0.002, 2.0  # share of rows whose rate may be any, and size of their law
+MOST_OF_ROW = 1.0  # log likelihood by which one row may prefer one of the laws
+LEAD = 2.0  # log odds of the beta law before rows are seen
 LEAST_SHARE = 1e-6  # of one of the four laws
 MOST_KINDS = 4000  # of rows that laws are fitted to; more say nothing new
+LARGE = 1e4  # parameter of a beta law, whose logarithms of gamma functions have few digits left
+NO_WEIGHT = 1e-12  # of a component of a row
 
 
 class Rates(NamedTuple):
@@ -46,11 +53,13 @@ class Rates(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Kinds of rows; all of shape (n_kinds,)."""
+    """Kinds of rows; ``(n_kinds,)`` each."""
 
     hits: np.ndarray
     trials: np.ndarray
     number: np.ndarray  # of rows of the kind
+    any_rate: np.ndarray  # log likelihood of a stray, and log share of these
+    stray: tuple  # ``a`` and ``b`` of the beta law of strays
 
 
 def totals_of(portfolio):
@@ -61,7 +70,18 @@ def totals_of(portfolio):
 
 def log_likelihood(hits, trials, a, b):
     """Of numbers of successes under beta laws of the rate, but for the binomial coefficient."""
-    return special.betaln(a + hits, b + (trials - hits)) - special.betaln(a, b)
+    if np.max(a) + np.max(b) < LARGE:
+        return special.betaln(a + hits, b + (trials - hits)) - special.betaln(a, b)
+    rise = _log_rising(a, hits) + _log_rising(b, trials - hits)
+    return rise - _log_rising(a + b, trials)
+
+
+def _log_rising(a, n):
+    """``log(gamma(a + n) / gamma(a))``, by Stirling's series where both are large."""
+    large = np.maximum(a, LARGE / 100)
+    series = (large - 0.5) * np.log1p(n / large) + n * (np.log(large + n) - 1)
+    series += (1 / (large + n) - 1 / large) / 12 - (1 / (large + n) ** 3 - 1 / large**3) / 360
+    return np.where(a < large, special.gammaln(a + n) - special.gammaln(a), series)
 
 
 class BinomialRates:
@@ -79,6 +99,9 @@ class BinomialRates:
     shares : ndarray of shape (4,)
         How far each of the four distributions is believed.
 
+    stray : tuple of float
+        ``a`` and ``b`` of the beta law of strays.
+
     Examples
     --------
     >>> import numpy as np
@@ -86,13 +109,15 @@ class BinomialRates:
     >>> from sklearn_pttf._binomial import BinomialRates
     >>> hits = Portfolio(np.array([[0.0], [1.0], [1.0], [9.0]]), exposure=np.full((4, 1), 10.0))
     >>> BinomialRates(hits).rate(hits).mean().round(2)
-    array([0.09, 0.14, 0.14, 0.76])
+    array([0.06, 0.1 , 0.1 , 0.85])
     """
 
     def __init__(self, portfolio):
         rows = _kinds_of(*totals_of(portfolio))
+        self.stray = rows.stray
         fits, parts = zip(*_four_laws(rows), strict=True)
-        shares = np.exp(np.array(fits) - max(fits))
+        fits = _evened(rows, np.array(fits), parts)
+        shares = np.exp(fits - fits.max())
         shares = np.where(shares < LEAST_SHARE * shares.sum(), 0.0, shares)
         self.shares = shares / shares.sum()
         kept = [k for k in range(len(parts)) if self.shares[k] > 0]
@@ -107,9 +132,9 @@ class BinomialRates:
         kinds = kinds.ravel()
         return SharedLaw(law, kinds) if spread else WeightedAtoms(law.mean()[kinds, None])
 
-    def successes(self, portfolio, horizon=1):
-        """Law of every row's next number of successes, over ``horizon`` times its next trials."""
-        cases = np.stack([*totals_of(portfolio), horizon * portfolio.coming_exposure()])
+    def successes(self, portfolio):
+        """Law of every row's next number of successes."""
+        cases = np.stack([*totals_of(portfolio), portfolio.coming_exposure()])
         (hits, trials, coming), kinds = np.unique(cases, axis=1, return_inverse=True)
         law = BetaBinomialMixture(*self._posterior(hits, trials), coming)
         return SharedLaw(law, kinds.ravel())
@@ -117,14 +142,20 @@ class BinomialRates:
     def _posterior(self, hits, trials):
         """Beta laws of rows' rates and their weights; ``(n, n_components)`` each."""
         a, b, log_weights, of, told = self.rates
+        any_rate = _of_strays(hits, trials, self.stray)
         hits, trials = hits[:, None], trials[:, None]
-        logs = log_weights + np.where(told, log_likelihood(hits, trials, a, b), 0.0)
-        weights = np.zeros(logs.shape)
+        logs = log_likelihood(hits, trials, a, b)
+        weights = np.zeros((len(hits), len(a) + 1))  # the last of strays
         for k in np.unique(of):
-            own = logs[:, of == k]
-            own = np.exp(own - own.max(axis=1, keepdims=True))
-            weights[:, of == k] = self.shares[k] * own / own.sum(axis=1, keepdims=True)
-        return a + hits, b + (trials - hits), weights
+            own = of == k
+            in_law = special.logsumexp(logs[:, own] + log_weights[own], axis=1)
+            stray = special.expit(any_rate - in_law - np.log1p(-STRAYS))
+            part = log_weights[own] + np.where(told[own], logs[:, own], 0.0)
+            part = special.softmax(part, axis=1) * (1 - stray)[:, None]
+            weights[:, :-1][:, own] = self.shares[k] * part
+            weights[:, -1] += self.shares[k] * stray
+        a, b = (np.append(x, stray) for x, stray in zip((a, b), self.stray, strict=True))
+        return _largest(a + hits, b + (trials - hits), weights)
 
 
 def _kinds_of(hits, trials):
@@ -136,7 +167,39 @@ def _kinds_of(hits, trials):
     if kinds.shape[1] > MOST_KINDS:
         ranks = (np.arange(MOST_KINDS) + 0.5) / MOST_KINDS * len(order)
         kinds, number = np.unique(cases[:, ranks.astype(int)], axis=1, return_counts=True)
-    return Rows(*kinds, number)
+    # around the mean of all, each row counting the same
+    share = (number @ (kinds[0] / kinds[1]) + 0.5) / (number.sum() + 1)
+    stray = share * STRAY_SIZE, (1 - share) * STRAY_SIZE
+    return Rows(*kinds, number, _of_strays(*kinds, stray), stray)
+
+
+def _of_strays(hits, trials, stray):
+    """Log likelihood of rows if they are strays, and log share of these."""
+    return log_likelihood(hits, trials, *stray) + np.log(STRAYS)
+
+
+def _largest(a, b, weights):
+    """Components in the order of their weights, without those that no row has."""
+    order = np.argsort(-weights, axis=1, kind="stable")
+    order = order[:, : (weights > NO_WEIGHT).sum(axis=1).max()]
+    a, b, weights = (np.take_along_axis(x, order, axis=1) for x in (a, b, weights))
+    weights = np.where(weights > NO_WEIGHT, weights, 0.0)
+    return a, b, weights / weights.sum(axis=1, keepdims=True)
+
+
+def _in_law(logs, any_rate):
+    """Log likelihood of rows of a law, of which few are strays."""
+    return np.logaddexp(logs + np.log1p(-STRAYS), any_rate)
+
+
+def _evened(rows, fits, parts):
+    """Fits of laws to which no row has added more than `MOST_OF_ROW` beyond the first."""
+    by_row = []
+    for a, b, log_weights in parts:
+        logs = log_likelihood(rows.hits[:, None], rows.trials[:, None], a, b)
+        by_row.append(_in_law(special.logsumexp(logs + log_weights, axis=1), rows.any_rate))
+    lead = np.array(by_row) - by_row[0]
+    return fits - (lead - np.clip(lead, -MOST_OF_ROW, MOST_OF_ROW)) @ rows.number
 
 
 def _four_laws(rows):
@@ -161,7 +224,7 @@ def _beta_law(rows):
     falling beyond.
     """
     ends = np.log([LEAST_SIZE, LARGEST_SIZE * max(rows.trials.max(), 1.0)])
-    while True:
+    for _ in range(MOST_ROUNDS):
         logs = np.linspace(*ends, N_SIZES)
         fit, *_ = _at_sizes(rows, np.exp(logs))
         near = np.flatnonzero(fit > fit.max() - FAR)
@@ -169,7 +232,9 @@ def _beta_law(rows):
         if last - first > N_SIZES // 2:
             break
         ends = logs[[first, last]]
-    logs = np.linspace(*logs[[first, last]], N_KEPT_SIZES)
+    near = np.flatnonzero(fit > fit.max() - NEAR)
+    ends = logs[[max(near[0] - 1, 0), min(near[-1] + 1, N_SIZES - 1)]]
+    logs = np.linspace(*ends, N_KEPT_SIZES)
     sizes = np.exp(logs)
     fit, mean, deviation = _at_sizes(rows, sizes)
     means = special.expit(mean[:, None] + deviation[:, None] * GAUSS[0])
@@ -192,8 +257,8 @@ def _at_sizes(rows, sizes):
     root = (special.log_expit(logits) + special.log_expit(-logits)) / 2
     ratio = np.exp(-root) * sizes[:, None] ** -0.5 / (2 * USUAL_DEVIATION)
     logs = root - np.log(np.pi) + np.log(ratio / (np.pi * (1 + ratio**2)))
-    for hit, trial, number in zip(*rows, strict=True):
-        logs = logs + number * log_likelihood(hit, trial, a, b)
+    for hit, trial, number, stray in zip(*rows[:4], strict=True):
+        logs = logs + number * _in_law(log_likelihood(hit, trial, a, b), stray)
     fit = special.logsumexp(logs, axis=1) + np.log(error * (steps[1] - steps[0]))
     weights = np.exp(logs - special.logsumexp(logs, axis=1, keepdims=True))
     mean = (weights * logits).sum(axis=1)
@@ -213,13 +278,15 @@ def _segments(rows, k):
     logits = logit[order][ranks] + 0.3 * (np.arange(k) - (k - 1) / 2)
     rates, weights = special.expit(logits), np.full(k, 1 / k)
     for _ in range(N_SEGMENT_STEPS):
-        share = np.exp(_log_shares(rows, rates, weights))
-        share = rows.number[:, None] * share / share.sum(axis=1, keepdims=True)
+        logs = _log_shares(rows, rates, weights)
+        share = np.exp(logs - _in_law(special.logsumexp(logs, axis=1), rows.any_rate)[:, None])
+        share *= (1 - STRAYS) * rows.number[:, None]
         trials = rows.trials @ share
         rates = (rows.hits @ share + 0.5) / (trials + 1)
-        weights = (share.sum(axis=0) + 0.5) / (n_rows + 0.5 * k)
-    logs = _log_shares(rows, rates, weights, shifted=False)
-    fit = rows.number @ special.logsumexp(logs, axis=1)
+        weights = share.sum(axis=0) + 0.5
+        weights /= weights.sum()
+    logs = _log_shares(rows, rates, weights)
+    fit = rows.number @ _in_law(special.logsumexp(logs, axis=1), rows.any_rate)
     fit += 0.5 * np.log(2 * np.pi * rates * (1 - rates) / (trials + 1)).sum()
     fit += 0.5 * (np.log(2 * np.pi) * (k - 1) + np.log(weights).sum() - (k - 1) * np.log(n_rows))
     fit += special.gammaln(k) + special.gammaln(k + 1)  # even weights a priori, in any order
@@ -227,11 +294,10 @@ def _segments(rows, k):
     return fit, (rates * size, (1 - rates) * size, np.log(weights))
 
 
-def _log_shares(rows, rates, weights, shifted=True):
-    """Log likelihood of rows and each rate, the largest 0 if ``shifted``; ``(n_kinds, k)``."""
+def _log_shares(rows, rates, weights):
+    """Log likelihood of rows and each rate; ``(n_kinds, k)``."""
     missed = (rows.trials - rows.hits)[:, None]
-    logs = rows.hits[:, None] * np.log(rates) + missed * np.log1p(-rates) + np.log(weights)
-    return logs - logs.max(axis=1, keepdims=True) if shifted else logs
+    return rows.hits[:, None] * np.log(rates) + missed * np.log1p(-rates) + np.log(weights)
 
 
 # ------------------------------------------------------------------ a distribution without a shape
@@ -242,24 +308,33 @@ def _without_shape(rows):
     points, size = _points(rows)
     a, b = points * size, (1 - points) * size
     logs = log_likelihood(rows.hits[:, None], rows.trials[:, None], a, b)
-    likelihood = np.exp(logs - logs.max(axis=1, keepdims=True))
+    largest = np.maximum(logs.max(axis=1), rows.any_rate)
+    likelihood = (1 - STRAYS) * np.exp(logs - largest[:, None])
+    stray = np.exp(rows.any_rate - largest)
     n_rows = rows.number.sum()
     weights = np.full(len(points), 1 / len(points))
     for _ in range(N_POINT_STEPS):
-        weights = weights * ((rows.number / (likelihood @ weights)) @ likelihood) / n_rows
+        weights = weights * ((rows.number / (likelihood @ weights + stray)) @ likelihood)
+        weights /= weights.sum()
     weights = np.maximum(weights, 1e-12) / np.maximum(weights, 1e-12).sum()
-    fit = rows.number @ special.logsumexp(logs + np.log(weights), axis=1)
+    fit = rows.number @ _in_law(special.logsumexp(logs + np.log(weights), axis=1), rows.any_rate)
     return fit - 0.5 * FREE_WITHOUT_SHAPE * np.log(n_rows), (a, b, np.log(weights))
 
 
 def _points(rows):
-    """Points, half by rank and half even in arc sines, and sizes of the beta laws around them."""
+    """Points, half by rank and half even in arc sines, and sizes of the beta laws around them.
+
+    The latter reach as far as most rows; beyond, a row's rank has a point.
+    """
     angle = np.arcsin(np.sqrt((rows.hits + 0.25) / (rows.trials + 0.5)))
     order = np.argsort(angle, kind="stable")
     reached = np.cumsum(rows.number[order])
     ranks = np.linspace(0, 1, N_POINTS // 2) * (reached[-1] - 1)
     by_rank = angle[order][np.searchsorted(reached, ranks, side="right")]
-    even = np.linspace(angle.min(), angle.max(), N_POINTS - N_POINTS // 2)
+    inner = angle[order][np.searchsorted(reached, INNER * reached[-1])]
+    low, high = inner + WIDER * np.ptp(inner) * np.array([-1, 1])
+    low, high = max(low, angle.min()), min(high, angle.max())
+    even = np.linspace(low, high, N_POINTS - N_POINTS // 2)
     angles = np.unique(np.concatenate([by_rank, even]).round(12))
     gaps = np.diff(angles) if len(angles) > 1 else np.array([0.1])
     gaps = np.concatenate([gaps[:1], gaps, gaps[-1:]])[: len(angles) + 1]

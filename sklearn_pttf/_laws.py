@@ -452,6 +452,26 @@ class SampleAverageLaw(PredictiveDistribution):
         return WeightedAtoms(atoms).nodes()
 
 
+def sample_average_rates(portfolio, pooled):
+    """Each instance's own outcomes per unit of exposure, weighted by it; SAA of rates.
+
+    Parameters
+    ----------
+    portfolio : Portfolio
+
+    pooled : ndarray of shape (m,)
+        Rates, whose mean an instance without observations has.
+
+    Returns
+    -------
+    WeightedAtoms
+    """
+    cold = portfolio.counts == 0
+    rates = np.column_stack([portfolio.as_rates().observations, np.full(len(cold), pooled.mean())])
+    exposures = np.column_stack([np.nan_to_num(portfolio.exposures()), cold.astype(float)])
+    return WeightedAtoms(rates, exposures)
+
+
 def sample_average_law(portfolio, pooled):
     """Each instance's own empirical law; the pooled one where it has no observation.
 

@@ -6,6 +6,7 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
+from sklearn_pttf._beta_laws import BetaBinomialMixture, SharedLaw
 from sklearn_pttf._demand_curve import DemandAtPrices, PriceRange
 from sklearn_pttf._horizon import law_of_total
 from sklearn_pttf._laws import WeightedAtoms, check_levels, pooled_atoms
@@ -38,6 +39,10 @@ def check_problem(problem, default=Newsvendor):
             f"problem must be a DecisionProblem such as Newsvendor(), or None; got {problem!r}."
         )
     return problem
+
+
+def _is_binomial(problem):
+    return getattr(problem, "noise", None) == "binomial"
 
 
 def refuse_prices(problem):
@@ -83,6 +88,7 @@ class DecisionMixin:
     """
 
     _default_problem = Newsvendor  # that None stands for
+    _reads_trials = False  # whether outcomes may be successes in trials
     _follows_prices = False  # whether laws of outcomes depend on the posted price
 
     def _read_to_fit(self, X):
@@ -93,6 +99,12 @@ class DecisionMixin:
                 f"problem must have no prices for {type(self).__name__}, whose laws do not depend "
                 f"on any; got {self.problem!r}."
             )
+        if _is_binomial(self.problem_) and not self._reads_trials:
+            raise ValueError(
+                f"problem must not have noise='binomial' for {type(self).__name__}, which does not "
+                f"read trials; got {self.problem!r}. Use PretrainedDecisionTransformer, "
+                "ParametricEmpiricalBayes or SampleAverage."
+            )
         X = check_table(self, X, reset=True)
         names = getattr(self, "feature_names_in_", None)
         self.observation_columns_ = np.array(
@@ -101,6 +113,7 @@ class DecisionMixin:
         portfolio = self.problem_.read(X, names, self.observation_columns_)
         self.integer_ = portfolio.integer
         self._pooled = pooled_atoms(portfolio.observations)
+        self._pooled_rates = pooled_atoms(portfolio.as_rates().observations)
         if portfolio.prices is not None:
             self._price_range = PriceRange.of(portfolio)
         return portfolio
@@ -114,12 +127,25 @@ class DecisionMixin:
                 f"problem={problem!r} cannot be decided after a fit with {self.problem_!r}: one of "
                 "them is about prices and the other is not."
             )
+        self._check_noise(problem)
         X = check_table(self, X, reset=False)
         names = getattr(self, "feature_names_in_", None)
         problem.check_roles(names, self.n_features_in_, self.observation_columns_)
         if problem.of_prices:
             self._check_prices(problem, names)
-        return problem.read(X, names, self.observation_columns_, self.integer_)
+        portfolio = problem.read(X, names, self.observation_columns_, self.integer_)
+        if portfolio.exposure is None:
+            portfolio = self.problem_.with_exposure(portfolio, X, names)
+        return portfolio
+
+    def _check_noise(self, problem):
+        """Refuse another problem that says of noise what `fit` was not told."""
+        said, fitted = getattr(problem, "noise", None), getattr(self.problem_, "noise", None)
+        if said is not None and said != fitted and "binomial" in (said, fitted):
+            raise ValueError(
+                f"noise={said!r} cannot be said now: fit was told noise={fitted!r}. Fit with a "
+                "problem that says it."
+            )
 
     def _check_prices(self, problem, names):
         """Refuse another problem that pairs demand with other prices."""
@@ -145,10 +171,10 @@ class DecisionMixin:
     def _law_of_total(self, portfolio, horizon):
         """Law of the sum of every row's next outcomes.
 
-        Where all that periods share is a rate of Poisson counts it is exact.
+        Where all that periods share is a rate, of Poisson counts or of successes, it is exact.
         """
         law = self._predict_law(portfolio)
-        if isinstance(law, PoissonMixture):
+        if isinstance(law, (PoissonMixture, BetaBinomialMixture, SharedLaw)):
             return law.over(horizon)
         return law_of_total(self._predict_law, portfolio, law, horizon)
 
@@ -410,7 +436,8 @@ class DecisionMixin:
         for law, piece in joined(laws, portfolio) if problem.shares_limit else laws:
             seen = outcomes[start : start + len(piece)]
             start += len(piece)
-            reference = problem.reference_law(piece, self._pooled)
+            pooled = self._pooled_rates if problem.of_means else self._pooled
+            reference = problem.reference_law(piece, pooled)
             parts.append([problem.charge(each, piece, seen) for each in (law, reference)])
         return np.concatenate(parts, axis=1)
 

@@ -31,6 +31,7 @@ class Charge:
     """
 
     def __init__(self, problem, portfolio, outcomes, truth):
+        outcomes = None if outcomes is None else problem.per_unit(outcomes, portfolio)
         self.problem = problem
         self.portfolio = portfolio
         self.outcomes = outcomes
@@ -116,7 +117,8 @@ def read_portfolio(problem, X, decision, whole, *, observed=False):
         return problem.read(X, names)
     problem.check()
     costs, constraints = problem.read_costs(X, names), problem.read_constraints(X, names)
-    return Portfolio(np.empty((len(decision), 0)), costs, constraints, whole)
+    coming = problem.read_coming(X, names)
+    return Portfolio(np.empty((len(decision), 0)), costs, constraints, whole, coming=coming)
 
 
 def _refuse_columns(problem):

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from sklearn_pttf._horizon import sample_average_total
 from sklearn_pttf._laws import pooled_atoms
 from sklearn_pttf._mixin import check_problem, refuse_prices
 from sklearn_pttf._portfolio import are_whole
@@ -251,5 +250,6 @@ def prescriptiveness(y, decision, *, X, problem=None, floor="law", truth=None):
 
 def _sample_average_decision(problem, portfolio):
     """Decisions on rows' own observations; those of all rows for a row without."""
-    pooled = pooled_atoms(portfolio.observations)
-    return problem.solve(sample_average_total(portfolio, pooled, problem.horizon), portfolio)
+    rates = portfolio.as_rates() if problem.of_means else portfolio
+    law = problem.reference_law(portfolio, pooled_atoms(rates.observations))
+    return problem.solve(law, portfolio)

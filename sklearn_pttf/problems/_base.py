@@ -87,6 +87,7 @@ class DecisionProblem(BaseEstimator, ABC):
     of_means = False
     of_prices = False
     allows_negative = False  # outcomes
+    has_exact_law = False  # of outcomes, from the rows of fit alone: no network is asked
 
     def observation_positions(self, names, n_columns):
         """Positions of the columns that hold observations.
@@ -451,6 +452,17 @@ class DecisionProblem(BaseEstimator, ABC):
             Between 0 and 1.
         """
         return np.clip(law.cdf(self.solve(law, portfolio)), *LEVEL_RANGE)
+
+    def with_exposure(self, portfolio, X, names=None):
+        """A portfolio that another problem read, with what this one knows of its exposure."""
+        return portfolio
+
+    def read_coming(self, X, names=None):
+        """Exposure of every row's next outcome, ``(n,)``; None where there is none."""
+
+    def per_unit(self, outcomes, portfolio):
+        """Outcomes ``(n, m)`` in the unit of decisions."""
+        return outcomes
 
     def totals(self, outcomes):
         """Outcomes of one period each as sums over the horizon; NaN where a period is missing.

@@ -44,8 +44,15 @@ class Selection(ValueProblem):
     standard_errors : float, str or Column, default=None
         Standard error of one observation of every row, as in `Estimation`.
 
-    noise : {"poisson"}, default=None
+    noise : {"poisson", "binomial"}, default=None
         What is known of the noise, as in `Estimation`.
+
+    trials : int, str, Column or list of str or int, default=None
+        Numbers of trials of binomial outcomes, as in `Estimation`: the value of a row is its rate
+        of success.
+
+    coming_trials : int, str or Column, default=None
+        Number of trials of the next outcome, as in `Estimation`.
 
     observations : list of str or int, default=None
         Columns that hold observations. None: every column that plays no other role.
@@ -78,6 +85,8 @@ class Selection(ValueProblem):
         integer=False,
         standard_errors=None,
         noise=None,
+        trials=None,
+        coming_trials=None,
         observations=None,
     ):
         self.capacity = capacity
@@ -85,6 +94,8 @@ class Selection(ValueProblem):
         self.integer = integer
         self.standard_errors = standard_errors
         self.noise = noise
+        self.trials = trials
+        self.coming_trials = coming_trials
         self.observations = observations
 
     def check(self):

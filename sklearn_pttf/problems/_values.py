@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from sklearn_pttf._laws import sample_average_rates
 from sklearn_pttf._portfolio import are_whole
 from sklearn_pttf._validation import (
     describe_rows,
@@ -12,6 +13,9 @@ from sklearn_pttf._validation import (
     row_values,
 )
 from sklearn_pttf.problems._base import DecisionProblem
+from sklearn_pttf.problems._trials import check_trials, read_coming, read_trials
+
+NOISES = ("poisson", "binomial")
 
 
 class ValueProblem(DecisionProblem):
@@ -19,32 +23,53 @@ class ValueProblem(DecisionProblem):
 
     Outcomes are values of any sign. Whole numbers that are never negative are taken for counts,
     unless their standard errors are given. Noise of any law is looked for in these, unless it is
-    said to be Poisson.
+    said to be Poisson or binomial.
     """
 
     of_means = True
-    allows_negative = True
     constraint_parameters = ()
-    evidence_parameters = ("standard_errors",)
+    evidence_parameters = ("standard_errors", "trials", "coming_trials")
     default_checkpoint = "gaussian"
+    trials = None
+    coming_trials = None
+
+    @property
+    def allows_negative(self):
+        return self.noise is None
+
+    @property
+    def has_exact_law(self):
+        return self.noise == "binomial"
 
     def checkpoint_for(self, portfolio):
+        if self.has_exact_law:
+            return None
         if self.noise == "poisson":
             return "poisson"
         return self.default_checkpoint if portfolio.real else "demand"
 
     def check(self):
         super().check()
-        if self.noise not in (None, "poisson"):
-            raise ValueError(f"noise must be 'poisson' or None; got {self.noise!r}.")
+        if self.noise not in (None, *NOISES):
+            raise ValueError(f"noise must be 'poisson', 'binomial' or None; got {self.noise!r}.")
         if self.noise is not None and self.standard_errors is not None:
             raise ValueError(
                 f"standard_errors must be None with noise={self.noise!r}, which implies them; got "
                 f"{self.standard_errors!r}."
             )
+        for name in ("trials", "coming_trials"):
+            value = getattr(self, name)
+            if value is not None and self.noise != "binomial":
+                raise ValueError(
+                    f"{name} must be None with noise={self.noise!r}; got {value!r}. Outcomes that "
+                    "are successes in trials have noise='binomial'."
+                )
+            check_trials(value, name, cells=name == "trials")
 
     def check_outcomes(self, outcomes, name):
-        """All finite values can be."""
+        """All finite values can be, but for successes in trials."""
+        if self.noise == "binomial":
+            _refuse_no_counts(outcomes, "noise='binomial'", f"outcomes in {name}")
 
     def read(self, X, names=None, positions=None, integer=None):
         self.check()
@@ -66,7 +91,46 @@ class ValueProblem(DecisionProblem):
         elif integer:
             why = "fit saw counts, so observations must be at least 0"
             refuse_negative(portfolio.observations, why)
+        portfolio = self.with_exposure(portfolio, X, names)
         return replace(portfolio, real=not integer, errors=self._read_errors(X, names))
+
+    def with_exposure(self, portfolio, X, names=None):
+        if self.noise != "binomial":
+            return portfolio
+        trials, observations = read_trials(self.trials, X, names, portfolio.observations)
+        coming = self.read_coming(X, names)
+        return replace(portfolio, observations=observations, exposure=trials, coming=coming)
+
+    def read_coming(self, X, names=None):
+        if self.noise != "binomial":
+            return None
+        return read_coming(self.coming_trials, self.trials, X, names)
+
+    def per_unit(self, outcomes, portfolio):
+        if portfolio.coming is None:
+            return outcomes
+        coming = portfolio.coming_exposure()[:, None]
+        if self.noise == "binomial" and (outcomes > coming).any():
+            rows = (outcomes > coming).any(axis=1)
+            largest = np.where(np.isnan(outcomes), -np.inf, outcomes).max(axis=1)
+            raise ValueError(
+                "outcomes must be at most the trials that they come from, coming_trials="
+                f"{self.coming_trials!r}; got {describe_rows(rows, largest)}."
+            )
+        return outcomes / np.where(coming > 0, coming, np.nan)
+
+    def charge(self, law, portfolio, outcomes):
+        outcomes = self.per_unit(outcomes, portfolio)
+        return super().charge(law, portfolio.as_rates(), outcomes)
+
+    def charge_with_risk(self, law, portfolio, outcomes):
+        outcomes = self.per_unit(outcomes, portfolio)
+        return super().charge_with_risk(law, portfolio.as_rates(), outcomes)
+
+    def reference_law(self, portfolio, pooled):
+        if portfolio.exposure is None:
+            return super().reference_law(portfolio, pooled)
+        return sample_average_rates(portfolio, pooled)
 
     def _are_counts(self, X, names, positions):
         """Whether observations are whole numbers and never negative, or are said to be."""
@@ -90,9 +154,9 @@ class ValueProblem(DecisionProblem):
         return errors
 
 
-def _refuse_no_counts(observations, why):
+def _refuse_no_counts(observations, why, what="observations"):
     """Refuse observations that are no whole numbers of at least 0."""
-    why = f"{why} is of counts, so observations must be whole numbers of at least 0"
+    why = f"{why} is of counts, so {what} must be whole numbers of at least 0"
     refuse_negative(observations, why)
     broken = np.where(np.isnan(observations), 0.0, observations % 1).max(axis=1, initial=0.0) > 0
     if broken.any():
