@@ -1,9 +1,9 @@
 """What a context says of Poisson counts: their mean, and how rows differ.
 
 Plain torch functions. Shapes are written ``(B, N)``: ``B`` portfolios of ``N`` rows. Of a row's
-counts only their total matters, and what they were counted over together: their exposure, which is
-their number if each was counted over 1. So nothing here depends on their order; nor on that of rows.
-Exposures are relative to the portfolio's mean one, as their unit means nothing.
+counts only their total matters, and what they were counted over together: their exposure, which
+is their number if each was counted over 1. So nothing here depends on their order; nor on that of
+rows. Exposures are relative to the portfolio's mean one, as their unit means nothing.
 """
 
 from typing import NamedTuple

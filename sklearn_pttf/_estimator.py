@@ -180,6 +180,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
 
     _follows_prices = True
     _reads_trials = True
+    _reads_exposure = True
     _parameter_constraints = {
         "problem": [DecisionProblem, None],
         "checkpoint": [str, Path, Checkpoint, None],
@@ -292,6 +293,8 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
                 found = not_tried("nothing to train: the law is exact")
             elif strategy is None:
                 found = not_tried("finetune=None")
+            elif self.problem_.exposure is not None:
+                found = not_tried("finetuning does not read exposure")
             else:
                 found = finetune_guarded(
                     strategy,

@@ -9,6 +9,7 @@ from sklearn_pttf._nodes import fine_edges, gauss_levels, narrow_rows, whole_nod
 EXACT_TERMS = 16  # whole numbers summed one by one, between two integrals
 FIRST_LEVEL = 1e-4  # of the quantile where the sum one by one begins
 N_POOLED_ATOMS = 1000
+N_POOLED_RATES = 200
 
 
 class PredictiveDistribution(ABC):
@@ -373,15 +374,29 @@ class WeightedAtoms(PredictiveDistribution):
         return self.atoms, self.weights
 
 
-def pooled_atoms(observations):
+def pooled_atoms(observations, exposures=None):
     """All observations of a context as at most 1,000 equally likely atoms; 1-D ndarray.
+
+    Parameters
+    ----------
+    observations : ndarray of shape (n, m)
+
+    exposures : ndarray of shape (n, m), default=None
+        What each counts for. None: they count alike.
 
     Raises
     ------
     ValueError
         If there is no observation at all.
     """
-    values = np.sort(observations[~np.isnan(observations)])
+    values = observations[~np.isnan(observations)]
+    counts = None if exposures is None else exposures[~np.isnan(observations)]
+    if len(values) and counts is not None and np.ptp(counts) > 0:
+        order = np.argsort(values, kind="stable")
+        values, reached = values[order], counts[order].cumsum()
+        levels = (np.arange(N_POOLED_RATES) + 0.5) / N_POOLED_RATES
+        return values[np.searchsorted(reached, levels * reached[-1])]
+    values = np.sort(values)
     if len(values) == 0:
         raise ValueError("X has no observation at all: at least one row needs one.")
     if len(values) > N_POOLED_ATOMS:
@@ -452,30 +467,12 @@ class SampleAverageLaw(PredictiveDistribution):
         return WeightedAtoms(atoms).nodes()
 
 
-def sample_average_rates(portfolio, pooled):
-    """Each instance's own outcomes per unit of exposure, weighted by it; SAA of rates.
-
-    Parameters
-    ----------
-    portfolio : Portfolio
-
-    pooled : ndarray of shape (m,)
-        Rates, whose mean an instance without observations has.
-
-    Returns
-    -------
-    WeightedAtoms
-    """
-    cold = portfolio.counts == 0
-    rates = np.column_stack([portfolio.as_rates().observations, np.full(len(cold), pooled.mean())])
-    exposures = np.column_stack([np.nan_to_num(portfolio.exposures()), cold.astype(float)])
-    return WeightedAtoms(rates, exposures)
-
-
 def sample_average_law(portfolio, pooled):
     """Each instance's own empirical law; the pooled one where it has no observation.
 
-    Deciding on this law is sample average approximation (SAA): the reference of `score`.
+    Deciding on this law is sample average approximation (SAA): the reference of `score`. Of
+    outcomes that were counted over an exposure it is the law of the row's own rates, which count by
+    their exposure, times the coming exposure; between two whole numbers it is one or the other.
 
     Parameters
     ----------
@@ -483,10 +480,33 @@ def sample_average_law(portfolio, pooled):
         Instances to give a law.
 
     pooled : ndarray of shape (m,)
-        Atoms for an instance without observations, see `pooled_atoms`.
+        Atoms for an instance without observations, see `pooled_atoms`; rates, of outcomes that
+        were counted over an exposure.
 
     Returns
     -------
-    SampleAverageLaw
+    SampleAverageLaw or WeightedAtoms
     """
+    if portfolio.exposure is not None:
+        return _law_of_own_rates(portfolio, pooled)
     return SampleAverageLaw(portfolio.observations, pooled)
+
+
+def _law_of_own_rates(portfolio, pooled):
+    """`sample_average_law` of outcomes that were counted over an exposure."""
+    rates, weights = portfolio.as_rates().observations, np.nan_to_num(portfolio.exposures())
+    cold = ~portfolio.mask.any(axis=1)
+    if cold.any():
+        n_more = max(0, len(pooled) - rates.shape[1])
+        rates = np.pad(rates, ((0, 0), (0, n_more)), constant_values=np.nan)
+        weights = np.pad(weights, ((0, 0), (0, n_more)))
+        rates[cold, : len(pooled)], weights[cold, : len(pooled)] = pooled, 1.0
+    atoms = rates * portfolio.coming_exposure()[:, None]
+    if not portfolio.integer:
+        return WeightedAtoms(atoms, weights)
+    atoms = np.where(np.abs(atoms - np.rint(atoms)) < 1e-9 * np.abs(atoms), np.rint(atoms), atoms)
+    below = np.floor(atoms)
+    above = np.nan_to_num(atoms - below)
+    return WeightedAtoms(
+        np.hstack([below, below + 1]), np.hstack([weights * (1 - above), weights * above])
+    )

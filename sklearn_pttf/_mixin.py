@@ -1,5 +1,7 @@
 """What every estimator that decides has in common: decide, predict, score."""
 
+from dataclasses import replace
+
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils import Bunch
@@ -20,6 +22,7 @@ from sklearn_pttf._validation import (
     describe_rows,
 )
 from sklearn_pttf.problems import DecisionProblem, Newsvendor
+from sklearn_pttf.problems._exposure import same_exposure
 
 CHUNK_ROWS = 16_384
 
@@ -90,6 +93,7 @@ class DecisionMixin:
     _default_problem = Newsvendor  # that None stands for
     _reads_trials = False  # whether outcomes may be successes in trials
     _follows_prices = False  # whether laws of outcomes depend on the posted price
+    _reads_exposure = False  # whether they depend on what outcomes are counted over
 
     def _read_to_fit(self, X):
         """Validate X, settle what the columns mean, and give its `Portfolio`."""
@@ -105,6 +109,13 @@ class DecisionMixin:
                 f"read trials; got {self.problem!r}. Use PretrainedDecisionTransformer, "
                 "ParametricEmpiricalBayes or SampleAverage."
             )
+        if self.problem_.exposure is not None and not self._reads_exposure:
+            raise ValueError(
+                f"exposure must be None for {type(self).__name__}, which takes all outcomes as "
+                f"counted over the same; got {self.problem_.exposure!r}. "
+                "PretrainedDecisionTransformer, SampleAverage, ParametricEmpiricalBayes and "
+                "NonparametricEmpiricalBayes read it."
+            )
         X = check_table(self, X, reset=True)
         names = getattr(self, "feature_names_in_", None)
         self.observation_columns_ = np.array(
@@ -112,8 +123,10 @@ class DecisionMixin:
         )
         portfolio = self.problem_.read(X, names, self.observation_columns_)
         self.integer_ = portfolio.integer
-        self._pooled = pooled_atoms(portfolio.observations)
-        self._pooled_rates = pooled_atoms(portfolio.as_rates().observations)
+        self._pooled = pooled_atoms(portfolio.as_rates().observations, portfolio.exposures())
+        if portfolio.exposure is not None:
+            self._mean_exposure = portfolio.mean_exposure()
+            portfolio = self._with_coming(portfolio)
         if portfolio.prices is not None:
             self._price_range = PriceRange.of(portfolio)
         return portfolio
@@ -133,10 +146,14 @@ class DecisionMixin:
         problem.check_roles(names, self.n_features_in_, self.observation_columns_)
         if problem.of_prices:
             self._check_prices(problem, names)
+        self._check_exposure(problem)
         portfolio = problem.read(X, names, self.observation_columns_, self.integer_)
-        if portfolio.exposure is None:
-            portfolio = self.problem_.with_exposure(portfolio, X, names)
-        return portfolio
+        if not self.problem_.has_exposure:
+            return portfolio
+        if not problem.has_exposure:  # what is seen stays as it was
+            found = self.problem_.read_exposure(X, names, portfolio.observations)
+            portfolio = replace(portfolio, exposure=found[0], coming=found[1])
+        return self._with_coming(portfolio)
 
     def _check_noise(self, problem):
         """Refuse another problem that says of noise what `fit` was not told."""
@@ -146,6 +163,22 @@ class DecisionMixin:
                 f"noise={said!r} cannot be said now: fit was told noise={fitted!r}. Fit with a "
                 "problem that says it."
             )
+
+    def _check_exposure(self, problem):
+        """Refuse another problem that has another exposure, or other trials."""
+        for name in ("exposure", "trials"):
+            told, fitted = (getattr(each, name, None) for each in (problem, self.problem_))
+            if told is not None and not same_exposure(told, fitted):
+                raise ValueError(
+                    f"{name} stays as fitted, {fitted!r}, or is left None for that; got {told!r}."
+                )
+
+    def _with_coming(self, portfolio):
+        """The portfolio, in which rows that tell of no exposure have the mean one of `fit`."""
+        coming = np.where(np.isnan(portfolio.coming), self._mean_exposure, portfolio.coming)
+        if _is_binomial(self.problem_):
+            coming = np.ceil(coming)  # trials
+        return replace(portfolio, coming=coming)
 
     def _check_prices(self, problem, names):
         """Refuse another problem that pairs demand with other prices."""
@@ -159,14 +192,16 @@ class DecisionMixin:
             )
 
     def _predict_law_of_mean(self, portfolio, spread=True):
-        """Law of every row's mean; without ``spread`` no more than where it is.
+        """Law of every row's mean, per unit of exposure; without ``spread`` only where it is.
 
         A subclass that knows better overrides it.
         """
         law = self._predict_law(portfolio)
+        coming = portfolio.coming_exposure()[:, None]
         if not spread:
-            return WeightedAtoms(law.mean()[:, None])
-        return law_of_mean(self._predict_law, portfolio, law)
+            return WeightedAtoms(law.mean()[:, None] / coming)
+        law = law_of_mean(self._predict_law, portfolio, law)
+        return law if portfolio.coming is None else law.with_quantiles(law.quantiles / coming)
 
     def _law_of_total(self, portfolio, horizon):
         """Law of the sum of every row's next outcomes.
@@ -294,6 +329,8 @@ class DecisionMixin:
     def predict(self, X, *, horizon=1):
         """Expected next outcome of every row.
 
+        Of counts over an exposure, of which a problem asks for the means, it is the rate.
+
         Parameters
         ----------
         X : array-like or data frame of shape (n_instances, n_features_in_)
@@ -350,7 +387,7 @@ class DecisionMixin:
 
         of_mean : bool, default=False
             Whether to give the law of the row's mean instead: of what its outcomes vary around, as
-            far as it is unknown.
+            far as it is unknown, and per unit of exposure.
 
         price : float or array-like of shape (n_instances,), default=None
             Of a pricing problem: the price at which the outcome is made. None: the posted one,
@@ -436,14 +473,15 @@ class DecisionMixin:
         for law, piece in joined(laws, portfolio) if problem.shares_limit else laws:
             seen = outcomes[start : start + len(piece)]
             start += len(piece)
-            pooled = self._pooled_rates if problem.of_means else self._pooled
-            reference = problem.reference_law(piece, pooled)
+            reference = problem.reference_law(piece, self._pooled)
             parts.append([problem.charge(each, piece, seen) for each in (law, reference)])
         return np.concatenate(parts, axis=1)
 
     def _held_out_costs(self, portfolio, k):
         """`_row_costs` on every row's k-th horizon of observations, which decisions do not see."""
-        if portfolio.prices is not None:
+        single = portfolio.exposure is not None and self.problem_.horizon == 1
+        if portfolio.prices is not None or single:
+            k = portfolio.observations.shape[1] - 1 - k if single else k
             cells = np.where(portfolio.mask[:, k], k, -1)
             return self._row_costs(*portfolio.held_out(cells))
         observations = portfolio.observations.copy()
@@ -452,7 +490,12 @@ class DecisionMixin:
         cells = slice(end - horizon, end)
         outcomes = observations[:, cells].copy()
         observations[:, cells] = np.nan
-        return self._row_costs(portfolio.with_observations(observations), outcomes)
+        evidence = portfolio.with_observations(observations)
+        if portfolio.exposure is not None:  # periods of one exposure stand for theirs
+            coming = portfolio.exposures()[:, cells].mean(axis=1)
+            usual = portfolio.coming_exposure()
+            evidence = replace(evidence, coming=np.where(np.isnan(coming), usual, coming))
+        return self._row_costs(evidence, outcomes)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -14,7 +14,11 @@ WIDE = 2.0  # in Poisson deviations: a cell wider than that is more than its two
 MOST_EXACT = 1e4  # mean, above which a count is as good as normal
 FEW = 64  # counts that are summed one by one
 MANY_LEVELS = 16  # quantiles that are sooner read from a table
-TABLE_LEVELS = special.expit(np.linspace(-14.0, 14.0, 99))  # of the table's numbers, about
+TABLE_ODDS = np.concatenate(
+    [np.linspace(-14, -7, 10)[:-1], np.linspace(-7, 7, 113), np.linspace(7, 14, 10)[1:]]
+)
+TABLE_LEVELS = special.expit(TABLE_ODDS)  # of the table's numbers, about
+DIGITS = 1e-12  # of a count that are looked at
 MOST_STEPS, NEWTON_STEPS = 1200, 8
 FAR_ODDS, TAIL_STEP = 9.0, 1.7  # log odds up to which, and steps in which, tails are cut
 SAME = 1e-12  # a level that is missed by rounding only is reached
@@ -168,7 +172,7 @@ class PoissonMixture(PredictiveDistribution):
         that is counted anyway: what an expected count is made of.
         """
         k = k[:, None]
-        cdf = special.pdtr(np.maximum(k, 0.0), means)
+        cdf = special.pdtr(np.maximum(k, 0.0), np.minimum(means, MOST_EXACT))
         if spread is not None and (spread > 0).any():
             at = np.nonzero(spread > 0)
             mean, part = means[at], spread[at]
@@ -274,8 +278,8 @@ class PoissonMixture(PredictiveDistribution):
                 enough = reached >= level[left]
                 high[left] = np.where(enough, k, high[left])
                 low[left] = np.where(enough, low[left], k)
-                least = np.maximum(1.0, 1e-15 * np.abs(k))
-                going = high[left] - low[left] > least
+                least = np.ceil(np.maximum(1.0, DIGITS * k))
+                going = high[left] - low[left] > 2 * least - 1
                 left, k, reached = left[going], k[going], reached[going]
                 if not len(left):
                     break

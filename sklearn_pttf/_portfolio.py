@@ -86,6 +86,11 @@ class Portfolio:
         object.__setattr__(self, "observations", observations)
         if self.integer is None:
             object.__setattr__(self, "integer", are_whole(observations))
+        if self.exposure is not None and (self.exposure == 0).any():
+            # what was counted over nothing is no observation
+            object.__setattr__(
+                self, "observations", np.where(self.exposure == 0, np.nan, observations)
+            )
         if self.coming is not None and self.exposure is None:
             object.__setattr__(self, "exposure", np.ones_like(observations))
 
@@ -133,8 +138,18 @@ class Portfolio:
         return np.where(self.mask, exposure, np.nan)
 
     def coming_exposure(self):
-        """What every row's next outcome is counted over; ndarray of shape (n_instances,)."""
-        return np.ones(len(self)) if self.coming is None else self.coming
+        """What every row's next outcome is counted over; ndarray of shape (n_instances,).
+
+        Where nothing tells it that is the mean of all exposures.
+        """
+        if self.coming is None:
+            return np.ones(len(self))
+        return np.where(np.isnan(self.coming), self.mean_exposure(), self.coming)
+
+    def mean_exposure(self):
+        """Mean of the exposures of all observations, 1 where there is none."""
+        seen = np.sort(self.exposures()[self.mask])
+        return float(seen.mean()) if len(seen) else 1.0
 
     def as_rates(self):
         """The same instances, whose outcomes are given per unit of exposure."""

@@ -90,8 +90,6 @@ def column_references(value):
         return (value,)
     if isinstance(value, LinearCombination):
         return tuple(column for _, column in value.terms)
-    if isinstance(value, (list, tuple)):
-        return tuple(value)
     return ()
 
 

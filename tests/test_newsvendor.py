@@ -89,6 +89,8 @@ def test_parameters_survive_clone():
         "underage": Column(3),
         "overage": "cost",
         "observations": ["w1"],
+        "exposure": None,
+        "coming_exposure": None,
         "limit": None,
         "limit_weights": 1.0,
         "groups": None,

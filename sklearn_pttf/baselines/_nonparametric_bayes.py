@@ -10,13 +10,19 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn_pttf._laws import PredictiveDistribution, QuantileGrid, WeightedAtoms, check_levels
 from sklearn_pttf._mixin import DecisionMixin
 from sklearn_pttf._nodes import gauss_levels
-from sklearn_pttf._parametric import EDGES
+from sklearn_pttf._parametric import EDGES, MixtureLaw, PoissonLaw
 from sklearn_pttf.baselines._parametric_bayes import (
     beta_binomial,
     row_components,
     zero_share,
 )
-from sklearn_pttf.baselines._values import common_error, refuse_values, row_errors, size_of
+from sklearn_pttf.baselines._values import (
+    common_error,
+    refuse_exposure,
+    refuse_values,
+    row_errors,
+    size_of,
+)
 from sklearn_pttf.problems import DecisionProblem
 
 LARGEST_TABLE = 4096  # whole numbers that a table of counts lists one by one
@@ -151,7 +157,7 @@ class _PoissonMixture:
     noise = np.nan
 
     def __init__(self, portfolio, n_grid, max_iter):
-        counts, sums = self._summaries(portfolio.observations)
+        counts, sums = self._totals(portfolio)
         seen = counts > 0
         (counts, sums), multiplicity = np.unique(
             [counts[seen], sums[seen]], axis=1, return_counts=True
@@ -172,6 +178,11 @@ class _PoissonMixture:
     @staticmethod
     def _summaries(x):
         return (~np.isnan(x)).sum(axis=1).astype(float), np.nansum(x, axis=1)
+
+    def _totals(self, portfolio):
+        """Exposure and sum of every row's observations."""
+        counts, sums = self._summaries(portfolio.observations)
+        return counts if portfolio.exposure is None else np.nansum(portfolio.exposures(), 1), sums
 
     def _log_likelihood(self, counts, sums):
         return special.xlogy(sums[:, None], self.grid) - counts[:, None] * self.grid
@@ -195,11 +206,14 @@ class _PoissonMixture:
         return weights / weights.sum(axis=1, keepdims=True)
 
     def law(self, portfolio):
-        weights = self.posterior(*self._summaries(portfolio.observations))
-        return TabulatedMixture(weights, self.atoms, self.table)
+        weights = self.posterior(*self._totals(portfolio))
+        if portfolio.exposure is None:
+            return TabulatedMixture(weights, self.atoms, self.table)
+        coming = portfolio.coming_exposure()
+        return MixtureLaw([PoissonLaw(rate * coming) for rate in self.grid], weights, True)
 
     def law_of_level(self, portfolio):
-        weights = self.posterior(*self._summaries(portfolio.observations))
+        weights = self.posterior(*self._totals(portfolio))
         return WeightedAtoms(np.broadcast_to(self.grid, weights.shape), weights)
 
     def held_out_score(self, x):
@@ -490,10 +504,10 @@ class NonparametricEmpiricalBayes(DecisionMixin, BaseEstimator):
         What is decided. None: ``Newsvendor()``, at equal costs.
 
     family : {"auto", "poisson", "lognormal", "normal"}, default="auto"
-        Law of an outcome given its level. "auto": of values of any sign "normal", else
-        "lognormal", unless outcomes are whole numbers whose held-out probabilities are larger
-        under "poisson". "poisson" needs whole numbers; the laws of the others are rounded to the
-        nearest where outcomes are whole.
+        Law of an outcome given its level. "auto": of values of any sign "normal", of counts over
+        an exposure "poisson", else "lognormal", unless outcomes are whole numbers whose held-out
+        probabilities are larger under "poisson". "poisson" needs whole numbers; the laws of the
+        others are rounded to the nearest where outcomes are whole.
 
     n_grid : int, default=100
         Number of levels on the grid, at least 2.
@@ -591,6 +605,7 @@ class NonparametricEmpiricalBayes(DecisionMixin, BaseEstimator):
     array([ 0., -0.,  0.,  0.,  9.,  0.,  0.,  0.])
     """
 
+    _reads_exposure = True
     _parameter_constraints = {
         "problem": [DecisionProblem, None],
         "family": [StrOptions({"auto", *_FAMILIES})],
@@ -633,9 +648,11 @@ class NonparametricEmpiricalBayes(DecisionMixin, BaseEstimator):
         if self.family == "auto":
             names = ["poisson", "lognormal"] if portfolio.integer else ["lognormal"]
             names = ["normal"] if portfolio.real else names
+            names = names if portfolio.exposure is None else ["poisson"]
         self._refuse_values(names[0], portfolio)
         if self.family == "poisson" and not portfolio.integer:
             raise ValueError("family='poisson' needs whole numbers; X has others.")
+        refuse_exposure(portfolio, self.family, "poisson")
         fitted = {name: _FAMILIES[name](portfolio, self.n_grid, self.max_iter) for name in names}
         self.family_ = names[0]
         if len(names) > 1:

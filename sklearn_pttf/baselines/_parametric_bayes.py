@@ -24,6 +24,7 @@ from sklearn_pttf.baselines._values import (
     law_of_means,
     law_of_outcome,
     lowest_ratio,
+    refuse_exposure,
     refuse_values,
     row_errors,
     size_of,
@@ -186,6 +187,11 @@ class _Family(ABC):
     def fit(self, portfolio):
         """Hyperparameters, as a dict."""
 
+    def law_of(self, hyperparameters, portfolio):
+        """Predictive laws of the rows of a portfolio."""
+        summaries = self.summaries(portfolio.observations)
+        return self.law(hyperparameters, portfolio.integer, *summaries)
+
     @abstractmethod
     def law(self, hyperparameters, integer, *summaries):
         """Predictive laws of rows with some summaries."""
@@ -209,15 +215,25 @@ class _GammaPoisson(_Family):
         return seen.astype(float), np.where(seen, x, 0.0)
 
     def fit(self, portfolio):
-        counts, sums = self.summaries(portfolio.observations)
+        counts, sums = self._totals(portfolio)
         if sums.sum() == 0:  # as if half a unit had been sold
             return {"shape": 0.5, "rate": float(counts.sum())}
-        shape, rate = gamma_poisson(sums[counts > 0], counts[counts > 0])
-        return {"shape": shape, "rate": rate}
+        unit = portfolio.mean_exposure()
+        shape, rate = gamma_poisson(sums[counts > 0], counts[counts > 0] / unit)
+        return {"shape": shape, "rate": rate * unit}
 
-    def law(self, hyperparameters, integer, counts, sums):
+    def _totals(self, portfolio):
+        """Exposure and sum of every row's observations."""
+        counts, sums = self.summaries(portfolio.observations)
+        return counts if portfolio.exposure is None else np.nansum(portfolio.exposures(), 1), sums
+
+    def law_of(self, hyperparameters, portfolio):
+        totals = self._totals(portfolio)
+        return self.law(hyperparameters, True, *totals, portfolio.coming_exposure())
+
+    def law(self, hyperparameters, integer, counts, sums, coming=1.0):
         rate = hyperparameters["rate"] + counts
-        return NegativeBinomialLaw(hyperparameters["shape"] + sums, rate / (rate + 1))
+        return NegativeBinomialLaw(hyperparameters["shape"] + sums, rate / (rate + coming))
 
     def log_density(self, law, x):
         return stats.nbinom.logpmf(x, *law.parameters)
@@ -323,9 +339,9 @@ class ParametricEmpiricalBayes(DecisionMixin, BaseEstimator):
 
     family : {"auto", "gamma-poisson", "lognormal", "normal", "beta-binomial"}, default="auto"
         The family. "auto": the one that predicts best, see Notes; of values of any sign,
-        "normal"; with ``noise="binomial"``, "beta-binomial", which is for that only.
-        "gamma-poisson" needs whole numbers; the laws of the others are rounded to the
-        nearest where outcomes are whole.
+        "normal", and of counts over an exposure, "gamma-poisson"; with ``noise="binomial"``,
+        "beta-binomial", which is for that only. "gamma-poisson" needs whole numbers; the laws of
+        "lognormal" and "normal" are rounded to the nearest where outcomes are whole.
 
     Attributes
     ----------
@@ -333,7 +349,8 @@ class ParametricEmpiricalBayes(DecisionMixin, BaseEstimator):
         The family in use.
 
     hyperparameters_ : dict of str to float
-        Of "gamma-poisson": ``shape`` and ``rate`` of the levels, per unit of the outcome. Of
+        Of "gamma-poisson": ``shape`` and ``rate`` of the levels, per unit of the outcome (and of
+        exposure). Of
         "normal", in units of the outcome, and of "lognormal", in logarithms: ``mean`` and
         ``spread``, mean and standard deviation of the levels, and ``noise``, standard
         deviation of an outcome around its level, of rows that do not know theirs (NaN if all
@@ -405,6 +422,7 @@ class ParametricEmpiricalBayes(DecisionMixin, BaseEstimator):
     array([ 1.99,  0.69, -1.99,  0.  ])
     """
 
+    _reads_exposure = True
     _parameter_constraints = {
         "problem": [DecisionProblem, None],
         "family": [StrOptions({"auto", *_FAMILIES, BETA_BINOMIAL})],
@@ -447,9 +465,11 @@ class ParametricEmpiricalBayes(DecisionMixin, BaseEstimator):
         if self.family == "auto":
             names = [name for name in _FAMILIES if integer or name != "gamma-poisson"]
             names = ["normal"] if portfolio.real else names
+            names = names if portfolio.exposure is None else ["gamma-poisson"]
         self._refuse_values(names[0], portfolio)
         if self.family == "gamma-poisson" and not integer:
             raise ValueError("family='gamma-poisson' needs whole numbers; X has others.")
+        refuse_exposure(portfolio, self.family, "gamma-poisson")
         fitted = {name: _FAMILIES[name]().fit(portfolio) for name in names}
         self._common_error = common_error(x, portfolio.errors)
         self.scores_ = {}
@@ -510,9 +530,7 @@ class ParametricEmpiricalBayes(DecisionMixin, BaseEstimator):
         if self.family_ == "normal":
             centre, variance, noise = self._levels(portfolio)
             return law_of_outcome(portfolio, centre, np.sqrt(variance + noise**2))
-        family = _FAMILIES[self.family_]()
-        summaries = family.summaries(portfolio.observations)
-        return family.law(self.hyperparameters_, portfolio.integer, *summaries)
+        return _FAMILIES[self.family_]().law_of(self.hyperparameters_, portfolio)
 
     def _predict_law_of_mean(self, portfolio, spread=True):
         if self.family_ == BETA_BINOMIAL:

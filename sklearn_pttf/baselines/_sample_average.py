@@ -2,7 +2,7 @@
 
 from sklearn.base import BaseEstimator, _fit_context
 
-from sklearn_pttf._laws import WeightedAtoms, sample_average_law, sample_average_rates
+from sklearn_pttf._laws import sample_average_law
 from sklearn_pttf._mixin import DecisionMixin
 from sklearn_pttf.problems import DecisionProblem
 
@@ -54,6 +54,7 @@ class SampleAverage(DecisionMixin, BaseEstimator):
     array([5., 1.])
     """
 
+    _reads_exposure = True
     _reads_trials = True
     _parameter_constraints = {"problem": [DecisionProblem, None]}
 
@@ -82,9 +83,3 @@ class SampleAverage(DecisionMixin, BaseEstimator):
 
     def _predict_law(self, portfolio):
         return sample_average_law(portfolio, self._pooled)
-
-    def _predict_law_of_mean(self, portfolio, spread=True):
-        if portfolio.exposure is None:
-            return super()._predict_law_of_mean(portfolio, spread)
-        law = sample_average_rates(portfolio, self._pooled_rates)
-        return law if spread else WeightedAtoms(law.mean()[:, None])

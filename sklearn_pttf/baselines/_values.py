@@ -35,6 +35,12 @@ def refuse_values(portfolio, what, instead):
     refuse_negative(portfolio.observations, why, f" Use {instead} instead.")
 
 
+def refuse_exposure(portfolio, family, reading):
+    """Refuse counts over an exposure, but for the family that reads it."""
+    if portfolio.exposure is not None and family not in ("auto", reading):
+        raise ValueError(f"exposure needs family={reading!r} or 'auto'; got family={family!r}.")
+
+
 def size_of(x):
     """Standard deviation of all observations; of equal ones, how far they are from 0, or 1."""
     values = np.sort(x[~np.isnan(x)])

@@ -5,7 +5,13 @@ from sklearn.utils import check_array, check_consistent_length
 
 from sklearn_pttf._laws import PredictiveDistribution, WeightedAtoms
 from sklearn_pttf._portfolio import Portfolio
-from sklearn_pttf._validation import as_table, check_outcomes, column_names, column_references
+from sklearn_pttf._validation import (
+    as_table,
+    check_outcomes,
+    column_names,
+    column_references,
+    numeric_columns,
+)
 
 FLOORS = ("law", "foresight")
 
@@ -117,8 +123,18 @@ def read_portfolio(problem, X, decision, whole, *, observed=False):
         return problem.read(X, names)
     problem.check()
     costs, constraints = problem.read_costs(X, names), problem.read_constraints(X, names)
-    coming = problem.read_coming(X, names)
-    return Portfolio(np.empty((len(decision), 0)), costs, constraints, whole, coming=coming)
+    observations, coming = np.empty((len(decision), 0)), None
+    if problem.of_means and problem.has_exposure:
+        observations = _observations(problem, X, names)
+        _, coming = problem.read_exposure(X, names, observations)
+    return Portfolio(observations, costs, constraints, whole, coming=coming)
+
+
+def _observations(problem, X, names):
+    """What outcomes' exposure is told by, ``(n, m)``; a missing one where there is no table."""
+    if not X.shape[1]:
+        return np.full((len(X), 1), np.nan)
+    return numeric_columns(X, problem.observation_positions(names, X.shape[1]))
 
 
 def _refuse_columns(problem):

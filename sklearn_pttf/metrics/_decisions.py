@@ -250,6 +250,5 @@ def prescriptiveness(y, decision, *, X, problem=None, floor="law", truth=None):
 
 def _sample_average_decision(problem, portfolio):
     """Decisions on rows' own observations; those of all rows for a row without."""
-    rates = portfolio.as_rates() if problem.of_means else portfolio
-    law = problem.reference_law(portfolio, pooled_atoms(rates.observations))
-    return problem.solve(law, portfolio)
+    pooled = pooled_atoms(portfolio.as_rates().observations, portfolio.exposures())
+    return problem.solve(problem.reference_law(portfolio, pooled), portfolio)

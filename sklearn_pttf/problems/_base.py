@@ -18,6 +18,7 @@ from sklearn_pttf._validation import (
     refuse_negative,
     row_values,
 )
+from sklearn_pttf.problems._exposure import exposure_positions, read_exposure
 from sklearn_pttf.problems._risk import check_risk, risk_of_costs
 from sklearn_pttf.problems._search import cheapest
 
@@ -49,6 +50,8 @@ class DecisionProblem(BaseEstimator, ABC):
     - ``observations``: which columns of X are observations.
     - ``lower``, ``upper``: bounds of decisions, numbers or columns; None is 0, and none.
     - ``integer``: whether decisions are whole numbers; None: if outcomes are.
+    - ``exposure``, ``coming_exposure``: what observations were, and the next outcome is, counted
+      over, as those of `Newsvendor`.
     - ``risk``: what is made small of a row's cost: ``"mean"``, ``("cvar", 0.9)`` or
       ``("quantile", 0.9)``.
     - ``horizon``: the number of periods that a decision covers.
@@ -82,6 +85,8 @@ class DecisionProblem(BaseEstimator, ABC):
     lower = None
     upper = None
     integer = None
+    exposure = None
+    coming_exposure = None
     risk = "mean"
     horizon = 1
     of_means = False
@@ -132,7 +137,7 @@ class DecisionProblem(BaseEstimator, ABC):
 
     def _taken_positions(self, names, n_columns):
         """Positions of the columns that hold no observations, as far as they are named."""
-        return {
+        taken = {
             find_column(column, names, n_columns, parameter)
             for parameter in (
                 *self.cost_parameters,
@@ -141,6 +146,8 @@ class DecisionProblem(BaseEstimator, ABC):
             )
             for column in column_references(getattr(self, parameter))
         }
+        exposures = (self.exposure, self.coming_exposure)
+        return taken | exposure_positions(*exposures, names, n_columns)
 
     def check_roles(self, names, n_columns, positions):
         """Refuse to decide rows whose observations, as fitted, play another role here.
@@ -154,8 +161,8 @@ class DecisionProblem(BaseEstimator, ABC):
         clash = sorted(self._taken_positions(names, n_columns).intersection(positions))
         if clash:
             raise ValueError(
-                f"problem={self!r} takes costs or bounds from column {clash[0]}, which held "
-                "observations at fit."
+                f"problem={self!r} takes costs, bounds or exposure from column {clash[0]}, which "
+                "held observations at fit."
             )
         if self.observations is not None:
             own = self.observation_positions(names, n_columns)
@@ -192,7 +199,10 @@ class DecisionProblem(BaseEstimator, ABC):
         observations = numeric_columns(X, positions)
         self.check_outcomes(observations, "X")
         costs, constraints = self.read_costs(X, names), self.read_constraints(X, names)
-        portfolio = Portfolio(observations, costs, constraints, integer)
+        exposure, coming = self.read_exposure(X, names, observations)
+        portfolio = Portfolio(
+            observations, costs, constraints, integer, exposure=exposure, coming=coming
+        )
         self._check_bounds(portfolio)
         return portfolio
 
@@ -250,8 +260,26 @@ class DecisionProblem(BaseEstimator, ABC):
         self.check_costs(costs)
         return costs
 
+    @property
+    def has_exposure(self):
+        """Whether what observations were counted over is told."""
+        return self.exposure is not None
+
+    def read_exposure(self, X, names, observations):
+        """Exposure of every observation ``(n, m)`` and of the next outcome ``(n,)``, or None.
+
+        The latter is NaN where nothing tells it.
+        """
+        return read_exposure(self.exposure, self.coming_exposure, X, names, observations)
+
     def checkpoint_for(self, portfolio):
-        """Name of the shipped checkpoint that was made for the problem and such outcomes."""
+        """Name of the shipped checkpoint that was made for the problem and such outcomes.
+
+        Whole numbers with an exposure are read as Poisson counts.
+        """
+        counted = portfolio.exposure is not None and portfolio.integer
+        if counted and self.default_checkpoint == "demand":
+            return "poisson"
         return self.default_checkpoint
 
     def check_outcomes(self, outcomes, name):
@@ -452,13 +480,6 @@ class DecisionProblem(BaseEstimator, ABC):
             Between 0 and 1.
         """
         return np.clip(law.cdf(self.solve(law, portfolio)), *LEVEL_RANGE)
-
-    def with_exposure(self, portfolio, X, names=None):
-        """A portfolio that another problem read, with what this one knows of its exposure."""
-        return portfolio
-
-    def read_coming(self, X, names=None):
-        """Exposure of every row's next outcome, ``(n,)``; None where there is none."""
 
     def per_unit(self, outcomes, portfolio):
         """Outcomes ``(n, m)`` in the unit of decisions."""

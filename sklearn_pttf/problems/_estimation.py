@@ -38,6 +38,18 @@ class Estimation(ValueProblem):
         `predict_distribution` gives. None: ``trials``, and of a list of columns the row's mean,
         rounded up.
 
+    exposure : float, str, Column or list of str or int, default=None
+        What observations were counted over, such as games or days: a number, a column for all
+        observations of a row, or one column for each column of observations, in their order; its
+        unit means nothing. Only with ``noise="poisson"``. Means are then per unit of exposure, and
+        `predict_distribution` gives the law of the next count over its own exposure. None: all
+        were counted over the same.
+
+    coming_exposure : float, str or Column, default=None
+        What the next outcome is counted over. None, or a missing cell: what ``exposure`` says, or
+        with a column for each observation their mean in the row, and in a row without any that of
+        all rows.
+
     observations : list of str or int, default=None
         Columns that hold observations. None: every column that plays no other role.
 
@@ -78,6 +90,14 @@ class Estimation(ValueProblem):
     >>> rates = PretrainedDecisionTransformer(problem).fit(batting).decide(batting)
     >>> bool(9 / 45 < rates[2] < rates[1] < rates[3] < rates[0] < 18 / 45)
     True
+
+    Goals, and the games that they were scored in; equal rates, and one of them is surer:
+
+    >>> goals = [[6, 20], [24, 80], [2, 20], [9, 80], [1, 20]]
+    >>> told = Estimation(noise="poisson", exposure=Column(1))
+    >>> rates = PretrainedDecisionTransformer(told).fit(goals).decide(goals)
+    >>> bool(2 / 20 < rates[2] < rates[0] < rates[1] < 24 / 80)
+    True
     """
 
     def __init__(
@@ -87,6 +107,8 @@ class Estimation(ValueProblem):
         noise=None,
         trials=None,
         coming_trials=None,
+        exposure=None,
+        coming_exposure=None,
         observations=None,
         coverage=0.9,
     ):
@@ -94,6 +116,8 @@ class Estimation(ValueProblem):
         self.noise = noise
         self.trials = trials
         self.coming_trials = coming_trials
+        self.exposure = exposure
+        self.coming_exposure = coming_exposure
         self.observations = observations
         self.coverage = coverage
 
@@ -115,6 +139,10 @@ class Estimation(ValueProblem):
             In squared units of the outcome.
         """
         return (decision - outcome) ** 2
+
+    def charge(self, law, portfolio, outcomes):
+        """Squared error, times the exposure: so rates that are known better count for more."""
+        return super().charge(law, portfolio, outcomes) * portfolio.coming_exposure()
 
     def solve(self, law, portfolio):
         return law.mean()

@@ -41,6 +41,18 @@ class Newsvendor(DecisionProblem):
     observations : list of str or int, default=None
         Columns that hold observed demand. None: every column that plays no other role.
 
+    exposure : float, str, Column or list of str or int, default=None
+        What observations were counted over, such as open days or stores: a number, a column for
+        all observations of a row, or one column for each column of observations, in their order;
+        its unit means nothing. Rates are shrunk, and the order is for ``coming_exposure``.
+        Whole-number demand is then read as Poisson counts around the row's rate; other demand as
+        rates that are alike whatever their exposure. None: all were counted over the same.
+
+    coming_exposure : float, str or Column, default=None
+        What the next outcome is counted over; of a horizon, each of its periods. None, or a missing
+        cell: what ``exposure`` says, or with a column for each observation their mean in the row,
+        and in a row without any that of all rows.
+
     limit : float, PerRow or dict, default=None
         What all orders together may use: money, volume, shelf metres. With ``groups``, of every
         group: a number for each, or a dict from labels to numbers. A `PerRow` grows with the number
@@ -117,6 +129,8 @@ class Newsvendor(DecisionProblem):
         overage=1.0,
         *,
         observations=None,
+        exposure=None,
+        coming_exposure=None,
         limit=None,
         limit_weights=1.0,
         groups=None,
@@ -128,6 +142,8 @@ class Newsvendor(DecisionProblem):
         self.underage = underage
         self.overage = overage
         self.observations = observations
+        self.exposure = exposure
+        self.coming_exposure = coming_exposure
         self.limit = limit
         self.limit_weights = limit_weights
         self.groups = groups

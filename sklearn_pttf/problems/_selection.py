@@ -53,6 +53,8 @@ class Selection(ValueProblem):
 
     coming_trials : int, str or Column, default=None
         Number of trials of the next outcome, as in `Estimation`.
+    exposure, coming_exposure : float, str, Column or list of str or int, default=None
+        What counts were, and the next is, counted over, as in `Estimation`; means are rates.
 
     observations : list of str or int, default=None
         Columns that hold observations. None: every column that plays no other role.
@@ -87,6 +89,8 @@ class Selection(ValueProblem):
         noise=None,
         trials=None,
         coming_trials=None,
+        exposure=None,
+        coming_exposure=None,
         observations=None,
     ):
         self.capacity = capacity
@@ -96,6 +100,8 @@ class Selection(ValueProblem):
         self.noise = noise
         self.trials = trials
         self.coming_trials = coming_trials
+        self.exposure = exposure
+        self.coming_exposure = coming_exposure
         self.observations = observations
 
     def check(self):

@@ -4,16 +4,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from sklearn_pttf._laws import sample_average_rates
 from sklearn_pttf._portfolio import are_whole
 from sklearn_pttf._validation import (
     describe_rows,
+    find_column,
     numeric_columns,
     refuse_negative,
     row_values,
 )
 from sklearn_pttf.problems._base import DecisionProblem
-from sklearn_pttf.problems._trials import check_trials, read_coming, read_trials
+from sklearn_pttf.problems._trials import check_trials, read_trials, trials_references
 
 NOISES = ("poisson", "binomial")
 
@@ -28,7 +28,7 @@ class ValueProblem(DecisionProblem):
 
     of_means = True
     constraint_parameters = ()
-    evidence_parameters = ("standard_errors", "trials", "coming_trials")
+    evidence_parameters = ("standard_errors",)
     default_checkpoint = "gaussian"
     trials = None
     coming_trials = None
@@ -52,6 +52,11 @@ class ValueProblem(DecisionProblem):
         super().check()
         if self.noise not in (None, *NOISES):
             raise ValueError(f"noise must be 'poisson', 'binomial' or None; got {self.noise!r}.")
+        if self.exposure is not None and self.noise != "poisson":
+            raise ValueError(
+                f"exposure={self.exposure!r} needs noise='poisson': only counts have one; got "
+                f"noise={self.noise!r}."
+            )
         if self.noise is not None and self.standard_errors is not None:
             raise ValueError(
                 f"standard_errors must be None with noise={self.noise!r}, which implies them; got "
@@ -64,7 +69,14 @@ class ValueProblem(DecisionProblem):
                     f"{name} must be None with noise={self.noise!r}; got {value!r}. Outcomes that "
                     "are successes in trials have noise='binomial'."
                 )
-            check_trials(value, name, cells=name == "trials")
+            check_trials(value, name, listed=name == "trials")
+
+    def _taken_positions(self, names, n_columns):
+        return super()._taken_positions(names, n_columns) | {
+            find_column(column, names, n_columns, name)
+            for name in ("trials", "coming_trials")
+            for column in trials_references(getattr(self, name))
+        }
 
     def check_outcomes(self, outcomes, name):
         """All finite values can be, but for successes in trials."""
@@ -91,22 +103,19 @@ class ValueProblem(DecisionProblem):
         elif integer:
             why = "fit saw counts, so observations must be at least 0"
             refuse_negative(portfolio.observations, why)
-        portfolio = self.with_exposure(portfolio, X, names)
         return replace(portfolio, real=not integer, errors=self._read_errors(X, names))
 
-    def with_exposure(self, portfolio, X, names=None):
-        if self.noise != "binomial":
-            return portfolio
-        trials, observations = read_trials(self.trials, X, names, portfolio.observations)
-        coming = self.read_coming(X, names)
-        return replace(portfolio, observations=observations, exposure=trials, coming=coming)
+    @property
+    def has_exposure(self):
+        return self.noise == "binomial" or super().has_exposure
 
-    def read_coming(self, X, names=None):
-        if self.noise != "binomial":
-            return None
-        return read_coming(self.coming_trials, self.trials, X, names)
+    def read_exposure(self, X, names, observations):
+        if self.noise == "binomial":
+            return read_trials(self.trials, self.coming_trials, X, names, observations)
+        return super().read_exposure(X, names, observations)
 
     def per_unit(self, outcomes, portfolio):
+        """Outcomes per unit of exposure, as means are; shares of successes."""
         if portfolio.coming is None:
             return outcomes
         coming = portfolio.coming_exposure()[:, None]
@@ -117,20 +126,15 @@ class ValueProblem(DecisionProblem):
                 "outcomes must be at most the trials that they come from, coming_trials="
                 f"{self.coming_trials!r}; got {describe_rows(rows, largest)}."
             )
-        return outcomes / np.where(coming > 0, coming, np.nan)
+        return outcomes / coming
 
     def charge(self, law, portfolio, outcomes):
-        outcomes = self.per_unit(outcomes, portfolio)
-        return super().charge(law, portfolio.as_rates(), outcomes)
-
-    def charge_with_risk(self, law, portfolio, outcomes):
-        outcomes = self.per_unit(outcomes, portfolio)
-        return super().charge_with_risk(law, portfolio.as_rates(), outcomes)
+        return super().charge(law, portfolio, self.per_unit(outcomes, portfolio))
 
     def reference_law(self, portfolio, pooled):
-        if portfolio.exposure is None:
-            return super().reference_law(portfolio, pooled)
-        return sample_average_rates(portfolio, pooled)
+        if portfolio.coming is not None:  # means are per unit of exposure
+            portfolio = replace(portfolio, coming=np.ones(len(portfolio)))
+        return super().reference_law(portfolio, pooled)
 
     def _are_counts(self, X, names, positions):
         """Whether observations are whole numbers and never negative, or are said to be."""
