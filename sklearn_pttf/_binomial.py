@@ -37,6 +37,7 @@ STRAYS, STRAY_SIZE = 0.002, 2.0  # share of rows whose rate may be any, and size
 MOST_OF_ROW = 1.0  # log likelihood by which one row may prefer one of the laws
 LEAD = 2.0  # log odds of the beta law before rows are seen
 LEAST_SHARE = 1e-6  # of one of the four laws
+MOST_SURE = 30.0  # times the median number of trials, which a row tells the portfolio of at most
 MOST_KINDS = 4000  # of rows that laws are fitted to; more say nothing new
 LARGE = 1e4  # parameter of a beta law, whose logarithms of gamma functions have few digits left
 NO_WEIGHT = 1e-12  # of a component of a row
@@ -159,9 +160,12 @@ class BinomialRates:
 
 
 def _kinds_of(hits, trials):
-    """Rows with trials by what they show, in an order that is theirs."""
+    """Rows with trials by what they tell, in an order that is theirs."""
+    hits, trials = hits[trials > 0], trials[trials > 0]
+    most = MOST_SURE * np.median(trials) if len(trials) else 1.0
+    told = np.minimum(1.0, most / trials)
+    hits, trials = hits * told, trials * told
     order = np.lexsort((trials, hits))
-    order = order[trials[order] > 0]
     cases = np.stack([hits, trials])[:, order]
     kinds, number = np.unique(cases, axis=1, return_counts=True)
     if kinds.shape[1] > MOST_KINDS:

@@ -3,7 +3,7 @@
 Plain torch functions. Shapes are written ``(B, N)``: ``B`` portfolios of ``N`` rows. Of a row's
 counts only their total matters, and what they were counted over together: their exposure, which
 is their number if each was counted over 1. So nothing here depends on their order; nor on that of
-rows. Exposures are relative to the portfolio's mean one, as their unit means nothing.
+rows. Exposures are relative to the portfolio's usual one, as their unit means nothing.
 """
 
 from typing import NamedTuple
@@ -20,6 +20,7 @@ from sklearn_pttf._count_mixing import (
 N_CONTEXT_SEEN = 500  # rows beyond this number say nothing new about "how many rows"
 NO_COUNT = 0.5  # what a total of 0 counts for
 VARIANCE_RANGE = (1e-4, 50.0)
+MOST_SURE = 30.0  # times the median exposure, which a row tells the portfolio of at most
 WORST_FIT = -25.0  # in the weights that the four laws start with
 
 
@@ -50,7 +51,7 @@ class CountUnits(NamedTuple):
     width: torch.Tensor
     weights: torch.Tensor
     fits: torch.Tensor
-    exposure: torch.Tensor  # (B, 1), mean one of an observation
+    exposure: torch.Tensor  # (B, 1), usual one of an observation
 
 
 def count_rows(observations, exposures=None):
@@ -119,10 +120,10 @@ def count_units(pieces, weights):
         _in_order(CountRows(*(part.where(weight > 0, 0.0) for part in rows)))
         for rows, weight in zip(pieces, weights, strict=True)
     ]
-    cells = _sum(kept, lambda rows: rows.n_cells).clamp_min(1)
-    mean_exposure = _sum(kept, _count) / cells
-    mean_exposure = torch.where(mean_exposure > 0, mean_exposure, 1.0)
-    kept = [rows._replace(count=rows.count / mean_exposure) for rows in kept]
+    usual = _median(kept, lambda rows: rows.count / rows.n_cells.clamp_min(1))
+    most = MOST_SURE * _median(kept, _count)
+    kept = [_at_most(rows, most) for rows in kept]
+    kept = [rows._replace(count=rows.count / usual) for rows in kept]
     used, n_cells, total = (_sum(kept, column) for column in (_is_used, _count, _total))
     scale = total.clamp_min(NO_COUNT) / n_cells.clamp_min(1)
     variance = _level_variance(kept, scale)
@@ -140,8 +141,22 @@ def count_units(pieces, weights):
         used.clamp(1, N_CONTEXT_SEEN).log(),
         (n_cells / n_rows).log1p(),
         *fit_four_laws(evidence),
-        mean_exposure,
+        usual,
     )
+
+
+def _median(pieces, column):
+    """Lower median over rows that have an observation, 1 where there is none; ``(B, 1)``."""
+    values = torch.cat([column(rows).where(rows.count > 0, torch.inf) for rows in pieces], dim=-1)
+    place = (_sum(pieces, _is_used).long() - 1).clamp_min(0) // 2
+    median = values.sort(dim=-1).values.gather(-1, place)
+    return torch.where(median.isfinite(), median, 1.0)
+
+
+def _at_most(rows, exposure):
+    """Rows of the same means, whose exposure is at most so large."""
+    share = (exposure / rows.count.clamp_min(1e-30)).clamp_max(1)
+    return rows._replace(total=rows.total * share, count=rows.count * share)
 
 
 def _in_order(rows):

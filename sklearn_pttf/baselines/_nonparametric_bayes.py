@@ -649,10 +649,10 @@ class NonparametricEmpiricalBayes(DecisionMixin, BaseEstimator):
             names = ["poisson", "lognormal"] if portfolio.integer else ["lognormal"]
             names = ["normal"] if portfolio.real else names
             names = names if portfolio.exposure is None else ["poisson"]
+        refuse_exposure(portfolio, self.family, "poisson")
         self._refuse_values(names[0], portfolio)
         if self.family == "poisson" and not portfolio.integer:
             raise ValueError("family='poisson' needs whole numbers; X has others.")
-        refuse_exposure(portfolio, self.family, "poisson")
         fitted = {name: _FAMILIES[name](portfolio, self.n_grid, self.max_iter) for name in names}
         self.family_ = names[0]
         if len(names) > 1:

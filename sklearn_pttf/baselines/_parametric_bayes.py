@@ -466,10 +466,10 @@ class ParametricEmpiricalBayes(DecisionMixin, BaseEstimator):
             names = [name for name in _FAMILIES if integer or name != "gamma-poisson"]
             names = ["normal"] if portfolio.real else names
             names = names if portfolio.exposure is None else ["gamma-poisson"]
+        refuse_exposure(portfolio, self.family, "gamma-poisson")
         self._refuse_values(names[0], portfolio)
         if self.family == "gamma-poisson" and not integer:
             raise ValueError("family='gamma-poisson' needs whole numbers; X has others.")
-        refuse_exposure(portfolio, self.family, "gamma-poisson")
         fitted = {name: _FAMILIES[name]().fit(portfolio) for name in names}
         self._common_error = common_error(x, portfolio.errors)
         self.scores_ = {}

@@ -37,8 +37,14 @@ def refuse_values(portfolio, what, instead):
 
 def refuse_exposure(portfolio, family, reading):
     """Refuse counts over an exposure, but for the family that reads it."""
-    if portfolio.exposure is not None and family not in ("auto", reading):
+    if portfolio.exposure is None:
+        return
+    if family not in ("auto", reading):
         raise ValueError(f"exposure needs family={reading!r} or 'auto'; got family={family!r}.")
+    if not portfolio.integer:
+        raise ValueError(
+            f"exposure needs family={reading!r}, which needs whole numbers; X has others."
+        )
 
 
 def size_of(x):

@@ -15,6 +15,11 @@ def _read(y, decision, problem, X, truth, *, observed=False):
     """The decisions, and what charges them."""
     problem = check_problem(problem)
     refuse_prices(problem)
+    if problem.of_means and problem.exposure is not None:
+        raise ValueError(
+            "problem must have no exposure here, as decisions are rates: give y per unit of "
+            f"exposure, and exposure=None; got exposure={problem.exposure!r}."
+        )
     decision = check_decision(decision)
     outcomes, truth = check_later(y, truth, decision, problem)
     later = truth.take(slice(0, SOME_ROWS)).nodes()[0] if outcomes is None else outcomes

@@ -324,6 +324,10 @@ def _charged_table(estimator, X, y, seed, key):
         raise ValueError(
             f"problem={problem!r} has an exact law: there are no weights to pretrain or finetune."
         )
+    if problem.exposure is not None:
+        raise ValueError(
+            f"problem must have no exposure, which finetuning does not read; got {problem!r}."
+        )
     names = column_names(X)
     portfolio = problem.read(X, names)
     read = [*portfolio.costs.values(), *portfolio.constraints.values()]
