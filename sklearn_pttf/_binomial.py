@@ -21,6 +21,7 @@ USUAL_DEVIATION = 0.7  # of rates, relative; half of it lies below that a priori
 N_SIZES = 33
 MOST_ROUNDS = 6  # of sizes, each in a part of the last one's range
 N_MEANS = 17
+N_CENTRES = 4  # rounds that find it, without strays
 MEANS_END = 6.0  # standard errors of the mean's logit that are looked at
 FAR = 18.0  # log likelihood below the best that counts for nothing
 N_KEPT_SIZES, NEAR = 13, 10.0  # of those whose log likelihood is this near to the best
@@ -37,7 +38,7 @@ STRAYS, STRAY_SIZE = 0.002, 2.0  # share of rows whose rate may be any, and size
 MOST_OF_ROW = 1.0  # log likelihood by which one row may prefer one of the laws
 LEAD = 2.0  # log odds of the beta law before rows are seen
 LEAST_SHARE = 1e-6  # of one of the four laws
-MOST_SURE = 30.0  # times the median number of trials, which a row tells the portfolio of at most
+MOST_SURE = 10.0  # times the median number of trials, which a row tells the portfolio of at most
 MOST_KINDS = 4000  # of rows that laws are fitted to; more say nothing new
 LARGE = 1e4  # parameter of a beta law, whose logarithms of gamma functions have few digits left
 NO_WEIGHT = 1e-12  # of a component of a row
@@ -110,7 +111,7 @@ class BinomialRates:
     >>> from sklearn_pttf._binomial import BinomialRates
     >>> hits = Portfolio(np.array([[0.0], [1.0], [1.0], [9.0]]), exposure=np.full((4, 1), 10.0))
     >>> BinomialRates(hits).rate(hits).mean().round(2)
-    array([0.06, 0.1 , 0.1 , 0.85])
+    array([0.06, 0.11, 0.11, 0.83])
     """
 
     def __init__(self, portfolio):
@@ -250,10 +251,7 @@ def _beta_law(rows):
 
 def _at_sizes(rows, sizes):
     """Log posterior of log sizes, and mean and deviation of the logit of the law's mean there."""
-    worth = (sizes[:, None] + 1) / (sizes[:, None] + rows.trials) * rows.number
-    hits, trials = worth @ rows.hits + 0.5, worth @ rows.trials + 1
-    centre = np.log(hits) - np.log(trials - hits)
-    error = 1 / np.sqrt(hits * (1 - hits / trials))
+    centre, error = _centres(rows, sizes)
     steps = np.linspace(-MEANS_END, MEANS_END, N_MEANS)
     logits = centre[:, None] + error[:, None] * steps
     a = special.expit(logits) * sizes[:, None]
@@ -268,6 +266,25 @@ def _at_sizes(rows, sizes):
     mean = (weights * logits).sum(axis=1)
     deviation = np.sqrt((weights * (logits - mean[:, None]) ** 2).sum(axis=1))
     return fit, mean, deviation
+
+
+def _centres(rows, sizes):
+    """Where the logit of the law's mean is, about, and its standard error; ``(n_sizes,)`` each.
+
+    By moments of rows, each by how far it is no stray: at first around their median.
+    """
+    shares = (rows.hits + 0.5) / (rows.trials + 1)
+    order = np.argsort(shares, kind="stable")
+    middle = np.searchsorted(np.cumsum(rows.number[order]), rows.number.sum() / 2)
+    mean, sizes = np.full(len(sizes), shares[order[middle]]), sizes[:, None]
+    for _ in range(N_CENTRES):
+        a, b = mean[:, None] * sizes, (1 - mean)[:, None] * sizes
+        logs = log_likelihood(rows.hits, rows.trials, a, b) + np.log1p(-STRAYS)
+        worth = (sizes + 1) / (sizes + rows.trials) * rows.number
+        worth = worth * special.expit(logs - rows.any_rate)
+        hits, trials = worth @ rows.hits + 0.5, worth @ rows.trials + 1
+        mean = hits / trials
+    return special.logit(mean), 1 / np.sqrt(hits * (1 - mean))
 
 
 # ------------------------------------------------------------------ a few rates
