@@ -168,9 +168,8 @@ def _hierarchical_bayes(hits, trials):
         logs = logs + special.betaln(a + hit, b + trial - hit) - special.betaln(a, b)
     weights = np.exp(logs - logs.max())
     weights /= weights.sum()
-    return np.array(
-        [(weights * (a + h) / (size + t)).sum() for h, t in zip(hits, trials, strict=True)]
-    )
+    pairs = zip(hits, trials, strict=True)
+    return np.array([(weights * (a + hit) / (size + trial)).sum() for hit, trial in pairs])
 
 
 def test_rat_tumors():

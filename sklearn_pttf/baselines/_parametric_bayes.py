@@ -63,7 +63,8 @@ def beta_binomial(hits, counts):
 
     share = (weights * hits).sum() / (weights * counts).sum()
     bounds = [(-20.0, 20.0), (np.log(1e-3), np.log(LARGEST_SHAPE))]
-    best = _lowest(loss, special.logit(share), np.linspace(-2, 6, 9), bounds)
+    start = np.clip(special.logit(share), *bounds[0])
+    best = _lowest(loss, start, np.linspace(-2, 6, 9), bounds)
     share, size = special.expit(best[0]), np.exp(best[1])
     return float(share * size), float((1 - share) * size)
 
