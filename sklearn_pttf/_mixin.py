@@ -124,9 +124,8 @@ class DecisionMixin:
         portfolio = self.problem_.read(X, names, self.observation_columns_)
         self.integer_ = portfolio.integer
         self._pooled = pooled_atoms(portfolio.as_rates().observations, portfolio.exposures())
-        if portfolio.exposure is not None:
-            self._mean_exposure = portfolio.mean_exposure()
-            portfolio = self._with_coming(portfolio)
+        self._mean_exposure = portfolio.mean_exposure()
+        portfolio = self._with_coming(portfolio)
         if portfolio.prices is not None:
             self._price_range = PriceRange.of(portfolio)
         return portfolio
@@ -148,9 +147,7 @@ class DecisionMixin:
             self._check_prices(problem, names)
         self._check_exposure(problem)
         portfolio = problem.read(X, names, self.observation_columns_, self.integer_)
-        if not self.problem_.has_exposure:
-            return portfolio
-        if not problem.has_exposure:  # what is seen stays as it was
+        if self.problem_.has_exposure and not problem.has_exposure:  # as it was seen
             found = self.problem_.read_exposure(X, names, portfolio.observations)
             portfolio = replace(portfolio, exposure=found[0], coming=found[1])
         return self._with_coming(portfolio)
@@ -175,6 +172,8 @@ class DecisionMixin:
 
     def _with_coming(self, portfolio):
         """The portfolio, in which rows that tell of no exposure have the mean one of `fit`."""
+        if portfolio.coming is None:
+            return portfolio
         coming = np.where(np.isnan(portfolio.coming), self._mean_exposure, portfolio.coming)
         if _is_binomial(self.problem_):
             coming = np.ceil(coming)  # trials

@@ -250,15 +250,18 @@ class PoissonMixture(PredictiveDistribution):
         part = 0.0 if spread is None else spread
         with np.errstate(divide="ignore"):
             mass = _mass(0.0, means, np.log(means), part)
-        reached, out, k = mass @ weights, np.zeros(tau.shape), 0
-        while True:
+        reached, out = mass @ weights, np.zeros(tau.shape)
+        for k in range(1, 2 * FEW):
             below = reached[:, None] < tau
-            if not below.any() or k > 50 * FEW:
+            if not below.any():
                 return out
-            k += 1
             out[below] = k
             mass *= means * (1 + (k - 1) * part) / (k * (1 + means * part))
             reached = reached + mass @ weights
+        rest = np.flatnonzero((reached[:, None] < tau).any(axis=1))
+        if len(rest):  # far out in a tail
+            out[rest] = self._by_bisection(rows[rest], tau[rest])
+        return out
 
     def _by_bisection(self, rows, tau):
         """Between bounds that close in, by normal scores, which are nearly a straight line."""
@@ -268,10 +271,8 @@ class PoissonMixture(PredictiveDistribution):
         for column, level in enumerate(tau.T):
             wanted = special.ndtri(level)
             low, high = np.full(len(rows), -1.0), np.full(len(rows), np.inf)
-            guess, left = (
-                np.maximum(np.rint(centre + wanted * deviation), 0.0),
-                np.arange(len(rows)),
-            )
+            guess = np.maximum(np.rint(centre + wanted * deviation), 0.0)
+            left = np.arange(len(rows))
             for step in range(MOST_STEPS):
                 k, some = guess[left], None if spread is None else spread[left]
                 reached = self._reached(k, means[left], some, weights)
