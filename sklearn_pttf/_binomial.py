@@ -92,14 +92,15 @@ class BinomialRates:
     Parameters
     ----------
     portfolio : Portfolio
-        Observations are numbers of successes; its exposure is their trials.
+        Observations are numbers of successes, one at least; its exposure is their trials.
 
     Attributes
     ----------
     rates : Rates
+        Those that are believed at all.
 
-    shares : ndarray of shape (4,)
-        How far each of the four distributions is believed.
+    shares : ndarray of shape (n_distributions,)
+        How far each of the distributions is believed; there are up to four.
 
     stray : tuple of float
         ``a`` and ``b`` of the beta law of strays.
@@ -163,8 +164,7 @@ class BinomialRates:
 def _kinds_of(hits, trials):
     """Rows with trials by what they tell, in an order that is theirs."""
     hits, trials = hits[trials > 0], trials[trials > 0]
-    most = MOST_SURE * np.median(trials) if len(trials) else 1.0
-    told = np.minimum(1.0, most / trials)
+    told = np.minimum(1.0, MOST_SURE * np.median(trials) / trials)
     hits, trials = hits * told, trials * told
     order = np.lexsort((trials, hits))
     cases = np.stack([hits, trials])[:, order]
@@ -208,9 +208,10 @@ def _evened(rows, fits, parts):
 
 
 def _four_laws(rows):
-    """Log marginal likelihood, and ``(a, b, log_weights)``, of the four distributions."""
-    if not len(rows.hits):  # no trial at all: nothing is known
-        return [(0.0, (np.ones(1), np.ones(1), np.zeros(1)))]
+    """Log marginal likelihood, and ``(a, b, log_weights)``, of the four distributions.
+
+    Of very few kinds of rows there are fewer.
+    """
     laws = [_beta_law(rows)]
     laws += [_segments(rows, k) for k in N_SEGMENTS if len(rows.hits) >= k]
     if len(rows.hits) > 1:
