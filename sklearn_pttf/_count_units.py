@@ -20,6 +20,10 @@ from sklearn_pttf._count_mixing import (
 N_CONTEXT_SEEN = 500  # rows beyond this number say nothing new about "how many rows"
 NO_COUNT = 0.5  # what a total of 0 counts for
 VARIANCE_RANGE = (1e-4, 50.0)
+FAR_OUT = 30.0  # times the mean of the others, beyond which a row tells the portfolio nothing
+TRIMMED = 0.004  # share of the largest means that, beside one, are not among these others
+FEWEST_TO_TRIM = 8  # of the others, below which all rows tell the portfolio of theirs
+ENDLESS = 1e20
 MOST_SURE = 30.0  # times the median exposure, which a row tells the portfolio of at most
 WORST_FIT = -25.0  # in the weights that the four laws start with
 
@@ -52,6 +56,7 @@ class CountUnits(NamedTuple):
     weights: torch.Tensor
     fits: torch.Tensor
     exposure: torch.Tensor  # (B, 1), usual one of an observation
+    reach: torch.Tensor  # (B, 1), beyond which means are of no row that was read
 
 
 def count_rows(observations, exposures=None):
@@ -96,9 +101,26 @@ def level_credibility(rows, units):
 
 
 def posteriors_of(rows, units):
-    """What the portfolio's distributions say of rows' means; `FourPosteriors`."""
-    evidence = Evidence(rows.total, exposure(rows, units), torch.ones_like(rows.count))
-    return four_posteriors(evidence, FourLaws(*units[4:-1]))
+    """What the portfolio's distributions say of rows' means; `FourPosteriors`.
+
+    Means out of their reach are the rows' own.
+    """
+    expected = exposure(rows, units)
+    evidence = Evidence(rows.total, expected, torch.ones_like(rows.count))
+    found = four_posteriors(evidence, FourLaws(*units[4:-2]))
+    alone = is_alone(rows, units)
+    own = rows.total / torch.where(alone, expected, 1.0)
+    by_chance = rows.total.sqrt() / torch.where(alone, expected, 1.0)
+    alone = alone.unsqueeze(-1)
+    return found._replace(
+        means=torch.where(alone, own.unsqueeze(-1), found.means),
+        deviations=torch.where(alone, by_chance.unsqueeze(-1), found.deviations),
+    )
+
+
+def is_alone(rows, units):
+    """Whether rows have means of which the portfolio says nothing; bool ``(B, N)``."""
+    return far_out(rows, units.reach * units.scale)
 
 
 def first_logits(units):
@@ -124,6 +146,8 @@ def count_units(pieces, weights):
     most = MOST_SURE * _median(kept, _count)
     kept = [_at_most(rows, most) for rows in kept]
     kept = [rows._replace(count=rows.count / usual) for rows in kept]
+    reach = FAR_OUT * _trimmed_rate(kept)
+    kept = [_within(rows, reach) for rows in kept]
     used, n_cells, total = (_sum(kept, column) for column in (_is_used, _count, _total))
     scale = total.clamp_min(NO_COUNT) / n_cells.clamp_min(1)
     variance = _level_variance(kept, scale)
@@ -142,7 +166,35 @@ def count_units(pieces, weights):
         (n_cells / n_rows).log1p(),
         *fit_four_laws(evidence),
         usual,
+        reach / scale,
     )
+
+
+def _trimmed_rate(pieces):
+    """Mean of rows' means but for the largest, one and one more in 250; ``(B, 1)``."""
+    rates = torch.cat([_rate(rows) for rows in pieces], dim=-1)
+    used = torch.cat([_is_used(rows) for rows in pieces], dim=-1)
+    ordered = torch.where(used > 0, rates, torch.inf).sort(dim=-1).values
+    n_used = used.sum(-1, keepdim=True)
+    n_kept = n_used - 1 - (TRIMMED * n_used).floor()
+    place = torch.arange(1, rates.shape[-1] + 1, dtype=rates.dtype, device=rates.device)
+    kept = (place <= n_kept) & ordered.isfinite()
+    mean = torch.where(kept, ordered, 0.0).sum(-1, keepdim=True) / n_kept.clamp_min(1)
+    seen = torch.cat([rows.count for rows in pieces], dim=-1)
+    least = 1 / seen.sum(-1, keepdim=True).clamp_min(1e-30)  # as if one had been counted
+    return torch.where(n_kept >= FEWEST_TO_TRIM, mean + least, ENDLESS)
+
+
+def far_out(rows, reach):
+    """Whether rows' means are larger than ``reach``, and not by chance; bool ``(B, N)``."""
+    most = rows.count * reach
+    return rows.total > most + 5 * most.sqrt() + 5
+
+
+def _within(rows, reach):
+    """Rows without those whose means are out of reach."""
+    out = far_out(rows, reach)
+    return CountRows(*(part.where(~out, 0.0) for part in rows))
 
 
 def _median(pieces, column):

@@ -179,8 +179,9 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
     """
 
     _follows_prices = True
-    _reads_trials = True
     _reads_exposure = True
+    _reads_trials = True
+    _exact = None  # `BinomialRates`, where no network is asked
     _parameter_constraints = {
         "problem": [DecisionProblem, None],
         "checkpoint": [str, Path, Checkpoint, None],

@@ -14,7 +14,13 @@ from scipy import integrate, stats
 from sklearn_pttf import Checkpoint, CountPrior, Portfolio, PretrainedDecisionTransformer, pretrain
 from sklearn_pttf import _count_mixing as mixing
 from sklearn_pttf import _mixing as em
-from sklearn_pttf._count_units import count_rows, count_units, first_logits, posteriors_of
+from sklearn_pttf._count_units import (
+    count_rows,
+    count_units,
+    first_logits,
+    is_alone,
+    posteriors_of,
+)
 from sklearn_pttf._heads import cubed, mean_weights
 from sklearn_pttf._laws import QuantileGrid
 from sklearn_pttf._loss import FAR_MEAN, PortfolioLoss
@@ -557,3 +563,49 @@ def test_shipped_weights_are_near_bayes(law, most):
     found, bayes = pdt.decide(drawn.observations), law.posterior_mean(drawn)
     least = np.mean((drawn.parameters["mean"] - bayes) ** 2)
     assert np.mean((found - bayes) ** 2) < (most - 1) * least
+
+
+# ---------------------------------------------------------------- rows far out
+
+
+@pytest.mark.parametrize("factor", [1e2, 1e3, 1e6])
+@pytest.mark.parametrize("n", [1, 4])
+def test_a_row_far_out_is_alone(n, factor):
+    """It does not move the others, and has its own mean."""
+    drawn = GammaPoisson(2.0, 0.2).sample(50, n, random_state=0).observations
+    drawn[0] = 10.0
+    problem = Estimation(noise="poisson")
+    before = PretrainedDecisionTransformer(problem, finetune=None, device="cpu").fit(drawn)
+    drawn[0] *= factor
+    after = PretrainedDecisionTransformer(problem, finetune=None, device="cpu").fit(drawn)
+    found, info = after.decide(drawn, return_info=True)
+    assert_allclose(found[1:], before.decide(drawn)[1:], rtol=0.05)
+    assert found[0] == pytest.approx(10 * factor, rel=0.02)
+    assert info.lower[0] < 10 * factor < info.upper[0]
+    assert info.upper[0] - info.lower[0] < 5 * math.sqrt(10 * factor)
+
+
+def test_means_out_of_reach_by_hand():
+    """Nine rows of 2 and 4 and one of 1,000: the mean of the smallest nine is their reach."""
+    X = np.array([[2.0]] * 6 + [[5.0]] * 3 + [[1000.0]])
+    rows = count_rows(torch.tensor(X)[None])
+    units = count_units([rows], [torch.ones_like(rows.count)])
+    assert units.scale.item() == pytest.approx(3)
+    assert (units.reach * units.scale).item() == pytest.approx(30 * (3 + 1 / 10))
+    assert is_alone(rows, units)[0].tolist() == [False] * 9 + [True]
+    found = posteriors_of(rows, units)
+    assert_allclose(found.means[0, -1] * units.scale.item(), 1000, rtol=1e-9)
+    assert_allclose(found.deviations[0, -1] * units.scale.item(), math.sqrt(1000), rtol=1e-9)
+    few = count_rows(torch.tensor(X[4:])[None])
+    assert not is_alone(few, count_units([few], [torch.ones_like(few.count)])).any()
+
+
+def test_rows_count_for_so_much_exposure_at_most():
+    X = np.full((5, 100), NAN)
+    X[:4, :1], X[4] = 2.0, 6.0
+    rows = count_rows(torch.tensor(X)[None])
+    units = count_units([rows], [torch.ones_like(rows.count)])
+    thirty = np.where(np.arange(100) < 30, X, NAN)
+    alike = count_units([count_rows(torch.tensor(thirty)[None])], [torch.ones_like(rows.count)])
+    for left, right in zip(units, alike, strict=True):
+        torch.testing.assert_close(left, right)
