@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 from scipy import stats
 
-from sklearn_pttf.exceptions import DriftWarning, PriorConflictWarning
+from sklearn_pttf.exceptions import BinaryOutcomesWarning, DriftWarning, PriorConflictWarning
 
 FEWEST_ROWS = 20  # that say anything
 LEAST_DRIFT = 0.1  # of the mean that is worth a warning
@@ -25,6 +25,7 @@ USUAL_INSIDE = 0.57  # of a law that is about right
 LEAST_DISPERSION = 0.7  # variance of Poisson counts over their mean, which should be 1
 LEAST_RISE = 0.2  # elasticity that is worth a warning
 SAME_PRICE = 1e-12  # variance of a row's log prices that is none
+FEWEST_BINARY = 20  # observations that, if all are 0 or 1, may well be a yes or a no
 
 
 def warn_of_drift(portfolio):
@@ -249,3 +250,32 @@ def _advice(portfolio, noise):
     if portfolio.prices is not None:
         advice = "prior=PricingPrior(...)"
     return f"or pretrain on a prior of your own: {advice}"
+
+
+def warn_of_zeros_and_ones(portfolio, noise=None):
+    """Tell that all observations are 0 or 1; warns with a `BinaryOutcomesWarning`.
+
+    Parameters
+    ----------
+    portfolio : Portfolio
+
+    noise : str, default=None
+        What the problem was told of the noise.
+    """
+    if noise == "binomial" or portfolio.prices is not None or portfolio.errors is not None:
+        return
+    values = portfolio.observations[portfolio.mask]
+    ones = (values == 1).sum()
+    if len(values) < FEWEST_BINARY or not 0 < ones < len(values):
+        return
+    if ones + (values == 0).sum() < len(values):
+        return
+    warnings.warn(
+        f"all {len(values):,} observations are 0 or 1, {ones / len(values):.0%} of them 1, but "
+        f"outcomes are taken for {'Poisson counts' if noise else 'amounts'} that may be of any "
+        "size: quantiles, intervals and orders may lie beyond 1. If an outcome is a yes or a no, "
+        "fit with noise='binomial', as in Estimation(noise='binomial'), from which orders are "
+        "decided too: decide(X, problem=Newsvendor(...)).",
+        BinaryOutcomesWarning,
+        stacklevel=4,
+    )

@@ -22,7 +22,9 @@ from sklearn_pttf._alarms import (
     warn_of_drift,
     warn_of_quiet_counts,
     warn_of_rising_demand,
+    warn_of_zeros_and_ones,
 )
+from sklearn_pttf._binomial import BinomialRates
 from sklearn_pttf._checkpoint import Checkpoint, shipped_names
 from sklearn_pttf._device import check_device
 from sklearn_pttf._guard import blended, finetune_guarded, not_tried
@@ -115,8 +117,9 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
     problem_ : DecisionProblem
         The problem in use.
 
-    checkpoint_ : Checkpoint
-        The pretrained weights, as CPU arrays, with their card.
+    checkpoint_ : Checkpoint or None
+        The pretrained weights, as CPU arrays, with their card. None where no network is asked: with
+        ``noise="binomial"`` the law is exact Bayes, fitted to the rows.
 
     finetuned_checkpoint_ : Checkpoint or None
         The finetuned weights, if they are in use, alone or in a blend with the pretrained ones.
@@ -126,7 +129,8 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         ``mean_cost`` (cross-fitted, on observations or outcomes that the decisions did not see),
         ``std_error``, ``gain`` over the pretrained weights, ``gain_std_error`` and ``chosen``;
         ``prior_conflict`` is the p-value of the pretrained law on what rows were charged on, small
-        where it is wrong. Where nothing was trained, costs are NaN and ``reason`` says why.
+        where it is wrong. Where nothing was trained, costs are NaN and ``reason`` says why;
+        there is nothing to train where the law is exact.
         Costs are those of single periods, whatever the horizon; with a ``risk`` they are scores
         whose mean is what it makes of the cost, where laws are right.
 
@@ -183,6 +187,8 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
 
     _follows_prices = True
     _reads_exposure = True
+    _reads_trials = True
+    _exact = None  # `BinomialRates`, where no network is asked
     _parameter_constraints = {
         "problem": [DecisionProblem, None],
         "checkpoint": [str, Path, Checkpoint, None],
@@ -244,10 +250,11 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         ------
         ValueError
             If X has no observation at all, or infinite ones, or negative ones that the problem or
-            the checkpoint does not take; if costs are not positive or too unequal; if a column, the
-            checkpoint or the device is unknown; if ``checkpoint`` is None without a ``prior``; if a
-            setting of ``finetune`` is out of range, or its ``replay`` is asked for and the
-            checkpoint names no prior.
+            the checkpoint does not take, or more successes than trials; if costs are not positive
+            or too unequal; if a column, the checkpoint or the device is unknown; if ``checkpoint``
+            is None without a ``prior``, or either is given where the law is exact; if a setting of
+            ``finetune`` is out of range, or its ``replay`` is asked for and the checkpoint names no
+            prior.
 
         Warns
         -----
@@ -259,6 +266,9 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             If more than 5 % of the rows have an observation outside of the central 99 % of the law
             that their others give, or more than 65 % in its central half; if counts that are said
             to be Poisson vary far less; if demand rises with price.
+
+        BinaryOutcomesWarning
+            If all observations are 0 or 1, and the problem does not say ``noise="binomial"``.
 
         UserWarning
             If ``memory`` is given without an int as ``random_state``.
@@ -281,9 +291,16 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
                 self.integer_ = False
                 portfolio = replace(portfolio, integer=False)
             self.device_ = check_device(self.device)
-            self.checkpoint_ = self._pretrained(portfolio, int(seeds[0]))
-            start = self._start(*before)
-            if strategy is None:
+            self.checkpoint_ = start = self._exact = None
+            if self.problem_.has_exact_law:
+                self._refuse_weights()
+                self._exact = BinomialRates(portfolio)
+            else:
+                self.checkpoint_ = self._pretrained(portfolio, int(seeds[0]))
+                start = self._start(*before)
+            if self._exact is not None:
+                found = not_tried("nothing to train: the law is exact")
+            elif strategy is None:
                 found = not_tried("finetune=None")
             elif self.problem_.exposure is not None:
                 found = not_tried("finetuning does not read exposure")
@@ -302,16 +319,26 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             self._use(found, start, portfolio)
             warn_of_drift(portfolio.as_rates())
             noise = getattr(self.problem_, "noise", None)
+            warn_of_zeros_and_ones(portfolio, noise)
             warn_of_quiet_counts(portfolio, noise)
             warn_of_rising_demand(portfolio)
             warn_of_conflict(self._predict_law, portfolio, np.random.default_rng(seeds[1]), noise)
             if self.verbose:
                 print(
                     f"{len(portfolio):,} rows with {portfolio.counts.sum():,} observations read by "
-                    f"{self.checkpoint_} on {self.device_} in {perf_counter() - began:.2f} s. "
+                    f"{self.checkpoint_ or 'exact Bayes'} on {self.device_} in "
+                    f"{perf_counter() - began:.2f} s. "
                     f"{found.summary()}"
                 )
             return self
+
+    def _refuse_weights(self):
+        """Refuse weights, and a prior to train them on, where no network is asked."""
+        why = f"with noise={self.problem_.noise!r}, whose law is exact"
+        if not (isinstance(self.checkpoint, str) and self.checkpoint == "auto"):
+            raise ValueError(f"checkpoint must be 'auto' {why}; got {self.checkpoint!r}.")
+        if self.prior is not None:
+            raise ValueError(f"prior must be None {why}; got {self.prior!r}.")
 
     def _pretrained(self, portfolio, seed):
         """The weights before they meet the rows; `Checkpoint`."""
@@ -387,7 +414,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             card |= {"name": name, "finetuned_from": start.fingerprint()}
             self.finetuned_checkpoint_ = Checkpoint.from_network(found.network.float(), card)
         self._in_use = {
-            "pretrained": [self.checkpoint_],
+            "pretrained": [] if self._exact is not None else [self.checkpoint_],
             "finetuned": [self.finetuned_checkpoint_],
             "blend": [self.checkpoint_, self.finetuned_checkpoint_],
             "baseline": [],
@@ -405,12 +432,16 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
     def _predict_law(self, portfolio):
         if self.baseline_ is not None:
             return self.baseline_._predict_law(portfolio)
+        if self._exact is not None:
+            return self._exact.successes(portfolio)
         law = self._network_law(portfolio)
         return law if self._agreement is None else self._agreement.law(law, portfolio)
 
     def _predict_law_of_mean(self, portfolio, spread=True):
         if self.baseline_ is not None:
             return self.baseline_._predict_law_of_mean(portfolio, spread)
+        if self._exact is not None:
+            return self._exact.rate(portfolio, spread)
         if not all(network.kind.of_means for network in self._networks):
             return super()._predict_law_of_mean(portfolio, spread)
         return self._network_law(portfolio, of_mean=True)

@@ -8,6 +8,7 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
+from sklearn_pttf._beta_laws import BetaBinomialMixture, SharedLaw
 from sklearn_pttf._demand_curve import DemandAtPrices, PriceRange
 from sklearn_pttf._horizon import law_of_total
 from sklearn_pttf._laws import WeightedAtoms, check_levels, pooled_atoms
@@ -42,6 +43,10 @@ def check_problem(problem, default=Newsvendor):
             f"problem must be a DecisionProblem such as Newsvendor(), or None; got {problem!r}."
         )
     return problem
+
+
+def _is_binomial(problem):
+    return getattr(problem, "noise", None) == "binomial"
 
 
 def refuse_prices(problem):
@@ -96,6 +101,7 @@ class DecisionMixin:
     """
 
     _default_problem = Newsvendor  # that None stands for
+    _reads_trials = False  # whether outcomes may be successes in trials
     _follows_prices = False  # whether laws of outcomes depend on the posted price
     _reads_exposure = False  # whether they depend on what outcomes are counted over
 
@@ -106,6 +112,12 @@ class DecisionMixin:
             raise ValueError(
                 f"problem must have no prices for {type(self).__name__}, whose laws do not depend "
                 f"on any; got {self.problem!r}."
+            )
+        if _is_binomial(self.problem_) and not self._reads_trials:
+            raise ValueError(
+                f"problem must not have noise='binomial' for {type(self).__name__}, which does not "
+                f"read trials; got {self.problem!r}. Use PretrainedDecisionTransformer, "
+                "ParametricEmpiricalBayes or SampleAverage."
             )
         if self.problem_.exposure is not None and not self._reads_exposure:
             raise ValueError(
@@ -137,6 +149,7 @@ class DecisionMixin:
                 f"problem={problem!r} cannot be decided after a fit with {self.problem_!r}: one of "
                 "them is about prices and the other is not."
             )
+        self._check_noise(problem)
         X = check_table(self, X, reset=False)
         names = getattr(self, "feature_names_in_", None)
         problem.check_roles(names, self.n_features_in_, self.observation_columns_)
@@ -144,25 +157,36 @@ class DecisionMixin:
             self._check_prices(problem, names)
         self._check_exposure(problem)
         portfolio = problem.read(X, names, self.observation_columns_, self.integer_)
-        if problem.exposure is None and self.problem_.exposure is not None:  # as it was seen
+        if self.problem_.has_exposure and not problem.has_exposure:  # as it was seen
             found = self.problem_.read_exposure(X, names, portfolio.observations)
             portfolio = replace(portfolio, exposure=found[0], coming=found[1])
         return self._with_coming(portfolio)
 
+    def _check_noise(self, problem):
+        """Refuse another problem that says of noise what `fit` was not told."""
+        said, fitted = getattr(problem, "noise", None), getattr(self.problem_, "noise", None)
+        if said is not None and said != fitted and "binomial" in (said, fitted):
+            raise ValueError(
+                f"noise={said!r} cannot be said now: fit was told noise={fitted!r}. Fit with a "
+                "problem that says it."
+            )
+
     def _check_exposure(self, problem):
-        """Refuse another problem that has another exposure."""
-        if problem.exposure is None or same_exposure(problem.exposure, self.problem_.exposure):
-            return
-        raise ValueError(
-            f"exposure stays as fitted, {self.problem_.exposure!r}, or is left None for that; got "
-            f"{problem.exposure!r}."
-        )
+        """Refuse another problem that has another exposure, or other trials."""
+        for name in ("exposure", "trials"):
+            told, fitted = (getattr(each, name, None) for each in (problem, self.problem_))
+            if told is not None and not same_exposure(told, fitted):
+                raise ValueError(
+                    f"{name} stays as fitted, {fitted!r}, or is left None for that; got {told!r}."
+                )
 
     def _with_coming(self, portfolio):
         """The portfolio, in which rows that tell of no exposure have the mean one of `fit`."""
         if portfolio.coming is None:
             return portfolio
         coming = np.where(np.isnan(portfolio.coming), self._mean_exposure, portfolio.coming)
+        if _is_binomial(self.problem_):
+            coming = np.ceil(coming)  # trials
         return replace(portfolio, coming=coming)
 
     def _check_prices(self, problem, names):
@@ -191,10 +215,10 @@ class DecisionMixin:
     def _law_of_total(self, portfolio, horizon):
         """Law of the sum of every row's next outcomes.
 
-        Where all that periods share is a rate of Poisson counts it is exact.
+        Where all that periods share is a rate, of Poisson counts or of successes, it is exact.
         """
         law = self._predict_law(portfolio)
-        if isinstance(law, PoissonMixture):
+        if isinstance(law, (PoissonMixture, BetaBinomialMixture, SharedLaw)):
             return law.over(horizon)
         return law_of_total(self._predict_law, portfolio, law, horizon)
 

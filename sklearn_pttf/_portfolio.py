@@ -86,6 +86,11 @@ class Portfolio:
         object.__setattr__(self, "observations", observations)
         if self.integer is None:
             object.__setattr__(self, "integer", are_whole(observations))
+        if self.exposure is not None and (self.exposure == 0).any():
+            # what was counted over nothing is no observation
+            object.__setattr__(
+                self, "observations", np.where(self.exposure == 0, np.nan, observations)
+            )
         if self.coming is not None and self.exposure is None:
             object.__setattr__(self, "exposure", np.ones_like(observations))
 

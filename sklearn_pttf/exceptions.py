@@ -1,6 +1,17 @@
 """Warnings about data that break what decisions rest on."""
 
-__all__ = ["DriftWarning", "PriorConflictWarning"]
+__all__ = ["BinaryOutcomesWarning", "DriftWarning", "PriorConflictWarning"]
+
+
+class BinaryOutcomesWarning(UserWarning):
+    """All observations are 0 or 1, but the problem takes them for amounts of any size.
+
+    Quantiles, intervals and orders may then lie beyond 1. Where outcomes are a yes or a no, or
+    successes in trials, say so: ``Estimation(noise="binomial")``, or ``Selection``. Where they are
+    amounts that have been small so far, nothing is wrong.
+
+    Filter it with ``warnings.simplefilter("ignore", BinaryOutcomesWarning)``.
+    """
 
 
 class DriftWarning(UserWarning):

@@ -12,13 +12,14 @@ from sklearn_pttf._alarms import (
     warn_of_drift,
     warn_of_quiet_counts,
     warn_of_rising_demand,
+    warn_of_zeros_and_ones,
 )
 from sklearn_pttf._parametric import NormalLaw
 from sklearn_pttf.baselines import SampleAverage
 from sklearn_pttf.datasets import load_horse_kicks, make_demand_portfolio
-from sklearn_pttf.exceptions import DriftWarning, PriorConflictWarning
+from sklearn_pttf.exceptions import BinaryOutcomesWarning, DriftWarning, PriorConflictWarning
 from sklearn_pttf.model_selection import transfer_curve
-from sklearn_pttf.problems import Estimation, Newsvendor, Pricing
+from sklearn_pttf.problems import Estimation, Newsvendor, Pricing, Selection
 from sklearn_pttf.testing import (
     GammaPoisson,
     LinearDemand,
@@ -447,3 +448,50 @@ def test_transfer_curves_warn_once():
 
     # of the table once, not of every draw
     assert _warned(_growing(1.6), curve) == [DriftWarning]
+
+
+# ---- zeros and ones
+
+
+def _yes_or_no(n=50, n_columns=4, rate=0.7):
+    return (np.random.default_rng(0).random((n, n_columns)) < rate).astype(float)
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [Newsvendor(4.0, 1.0), Estimation(), Selection(5), Estimation(noise="poisson")],
+    ids=["Newsvendor", "Estimation", "Selection", "poisson"],
+)
+def test_zeros_and_ones_are_told(problem):
+    said = (
+        r"all 200 observations are 0 or 1, \d\d% of them 1, but outcomes are taken for .*size: "
+        r"quantiles, intervals and orders may lie beyond 1\. .*fit with noise='binomial'"
+    )
+    with pytest.warns(BinaryOutcomesWarning, match=said) as told:
+        PretrainedDecisionTransformer(problem, finetune=None).fit(_yes_or_no())
+    assert told[0].filename == __file__
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        np.zeros((50, 4)),
+        np.ones((50, 4)),
+        np.vstack([_yes_or_no(), [[2, 0, 1, 0]]]),
+        0.5 * _yes_or_no(),
+        _yes_or_no(4),
+    ],
+    ids=["zeros", "ones", "a two", "halves", "few"],
+)
+def test_other_tables_are_no_yes_or_no(X):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_of_zeros_and_ones(Portfolio(X))
+
+
+def test_zeros_and_ones_that_were_said_to_be_successes():
+    assert not _warned(_yes_or_no(), lambda X: _fit(X, problem=Estimation(noise="binomial")))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_of_zeros_and_ones(Portfolio(_yes_or_no(), errors=np.ones(50)))
+        warn_of_zeros_and_ones(Portfolio(_yes_or_no(), prices=np.ones((50, 4))))

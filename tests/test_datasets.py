@@ -17,6 +17,7 @@ from sklearn_pttf.datasets import (
     from_long,
     load_baseball,
     load_horse_kicks,
+    load_rat_tumors,
     make_demand_portfolio,
 )
 
@@ -106,7 +107,26 @@ def test_baseball_as_frame():
     assert framed.target["Max Alvis"] == 0.2
 
 
-@pytest.mark.parametrize("load", [load_horse_kicks, load_baseball])
+def test_rat_tumors_are_those_of_the_book():
+    """Table 5.1 of Gelman et al.: 267 of 1,739; 14 experiments without; the last one is 4 of 14."""
+    rats = load_rat_tumors()
+    tumors, trials = rats.data.T
+    assert rats.data.shape == (71, 2)
+    assert (tumors.sum(), trials.sum()) == (267, 1739)
+    assert (tumors == 0).sum() == 14
+    assert rats.data[-1].tolist() == [4, 14]
+    assert rats.data[[22, 31, 66]].tolist() == [[2, 25], [1, 10], [16, 52]]
+    assert (tumors < trials).all()
+    assert rats.feature_names == ["tumors", "rats"]
+    assert rats.instance_names == [str(k) for k in range(1, 72)]
+    assert "Tarone" in rats.DESCR
+    framed = load_rat_tumors(as_frame=True)
+    assert framed.data is framed.frame
+    assert framed.frame.index.name == "experiment"
+    assert_array_equal(framed.data.to_numpy(), rats.data)
+
+
+@pytest.mark.parametrize("load", [load_horse_kicks, load_baseball, load_rat_tumors])
 def test_loaders_give_fresh_arrays(load):
     first = load()
     first.data[:] = -1.0

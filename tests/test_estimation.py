@@ -289,7 +289,7 @@ def test_predictions_of_values_of_any_sign(fitted):
         ({"standard_errors": 0.0}, "standard_errors must be positive and finite, or missing"),
         ({"standard_errors": Column(1)}, "standard_errors must be positive .* row 1: -1.0"),
         ({"standard_errors": True}, "standard_errors must be a number, a column"),
-        ({"noise": "normal"}, "noise must be 'poisson' or None; got 'normal'"),
+        ({"noise": "normal"}, "noise must be 'poisson', 'binomial' or None; got 'normal'"),
         (
             {"noise": "poisson", "standard_errors": 1.0},
             "standard_errors must be None with noise='poisson', which implies them; got 1.0",

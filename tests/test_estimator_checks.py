@@ -143,6 +143,48 @@ def test_checks_can_fail():
     assert "check_decide_scale" in failed
 
 
+# ---------------------------------------------------------------- successes in trials
+
+
+class _AnySuccesses(Estimation):
+    """For tables of any numbers of at least 0: they are rounded down to numbers of successes."""
+
+    def read(self, X, names=None, positions=None, integer=None):
+        X = np.floor(numeric_columns(X, range(X.shape[1])))
+        return super().read(X, names, positions, integer)
+
+
+_OF_SUCCESSES = _AnySuccesses(noise="binomial", trials=10**9)
+OF_SUCCESSES = [
+    PretrainedDecisionTransformer(_OF_SUCCESSES),
+    ParametricEmpiricalBayes(_OF_SUCCESSES),
+    SampleAverage(_OF_SUCCESSES),
+]
+NOT_OF_SUCCESSES = {  # they have no other unit; of another problem `fit` is not told the noise
+    "check_decide_scale",
+    "check_decide_other_problem",
+    *(ORDER_CHECKS - {"check_decide_refusals"}),
+}
+SUCCESS_CHECKS = [check for check in decision_checks() if check.__name__ not in NOT_OF_SUCCESSES]
+
+
+@parametrize_with_checks(OF_SUCCESSES)
+def test_sklearn_check_of_successes(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("check", MORE_CHECKS, ids=_name)
+@pytest.mark.parametrize("estimator", OF_SUCCESSES, ids=_name)
+def test_more_sklearn_checks_of_successes(estimator, check):
+    check(type(estimator).__name__, clone(estimator))
+
+
+@pytest.mark.parametrize("check", SUCCESS_CHECKS, ids=_name)
+@pytest.mark.parametrize("estimator", OF_SUCCESSES, ids=_name)
+def test_decision_check_of_successes(estimator, check):
+    check(clone(estimator))
+
+
 # ---------------------------------------------------------------- prices
 
 

@@ -7,6 +7,8 @@ from scipy import optimize, special
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils._param_validation import StrOptions
 
+from sklearn_pttf._beta_laws import BetaBinomialMixture, BetaMixture
+from sklearn_pttf._binomial import totals_of
 from sklearn_pttf._laws import WeightedAtoms
 from sklearn_pttf._means import law_of_moments
 from sklearn_pttf._mixin import DecisionMixin
@@ -34,6 +36,7 @@ from sklearn_pttf.problems import DecisionProblem
 LARGEST_SHAPE = 1e6  # of a gamma or beta: no spread beyond
 LARGE_SUM = 1e8  # of counts, whose gamma functions lose digits
 WIDEST = 10.0  # standard deviation of a logarithm, beyond which expected outcomes overflow
+BETA_BINOMIAL = "beta-binomial"
 LOG_RATIO_RANGE = (-14.0, 14.0)  # of the variance between rows over that within
 LOG_RATIO_PRIOR = 5.0  # standard deviation of its weak prior, which breaks ties
 
@@ -64,7 +67,8 @@ def beta_binomial(hits, counts):
 
     share = (weights * hits).sum() / (weights * counts).sum()
     bounds = [(-20.0, 20.0), (np.log(1e-3), np.log(LARGEST_SHAPE))]
-    best = _lowest(loss, special.logit(share), np.linspace(-2, 6, 9), bounds)
+    start = np.clip(special.logit(share), *bounds[0])
+    best = _lowest(loss, start, np.linspace(-2, 6, 9), bounds)
     share, size = special.expit(best[0]), np.exp(best[1])
     return float(share * size), float((1 - share) * size)
 
@@ -337,17 +341,19 @@ class ParametricEmpiricalBayes(DecisionMixin, BaseEstimator):
       Zeros have a share of their own in each row, and the shares follow a beta distribution;
     - ``"normal"``: normal outcomes with a common variance, normal levels; normal law. Where
       outcomes cannot be negative, what is below 0 is mass at 0. Rows whose standard error is
-      known, as in ``Estimation(standard_errors="error")``, have that for noise.
+      known, as in ``Estimation(standard_errors="error")``, have that for noise;
+    - ``"beta-binomial"``: successes in trials, beta rates; beta-binomial law.
 
     Parameters
     ----------
     problem : DecisionProblem, default=None
         What is decided. None: ``Newsvendor()``, at equal costs.
 
-    family : {"auto", "gamma-poisson", "lognormal", "normal"}, default="auto"
+    family : {"auto", "gamma-poisson", "lognormal", "normal", "beta-binomial"}, default="auto"
         The family. "auto": the one that predicts best, see Notes; of values of any sign,
         "normal"; of counts over an exposure, and where the problem says ``noise="poisson"``,
-        "gamma-poisson". That needs whole numbers; the laws of the others are rounded to the
+        "gamma-poisson"; with ``noise="binomial"``, "beta-binomial", which is for that only.
+        "gamma-poisson" needs whole numbers; the laws of "lognormal" and "normal" are rounded to the
         nearest where outcomes are whole.
 
     Attributes
@@ -362,7 +368,8 @@ class ParametricEmpiricalBayes(DecisionMixin, BaseEstimator):
         ``spread``, mean and standard deviation of the levels, and ``noise``, standard
         deviation of an outcome around its level, of rows that do not know theirs (NaN if all
         do); of "lognormal" too: ``zeros`` and ``others``, the parameters of the beta
-        distribution of the share of zeros.
+        distribution of the share of zeros. Of "beta-binomial": ``a`` and ``b``, those of the
+        rates; one is 0 where all trials ended alike.
 
     scores_ : dict of str to float
         Mean log density of held-out observations of each family that was tried; empty where
@@ -431,8 +438,9 @@ class ParametricEmpiricalBayes(DecisionMixin, BaseEstimator):
     _reads_exposure = True
     _parameter_constraints = {
         "problem": [DecisionProblem, None],
-        "family": [StrOptions({"auto", *_FAMILIES})],
+        "family": [StrOptions({"auto", *_FAMILIES, BETA_BINOMIAL})],
     }
+    _reads_trials = True
 
     def __init__(self, problem=None, *, family="auto"):
         self.problem = problem
@@ -459,9 +467,12 @@ class ParametricEmpiricalBayes(DecisionMixin, BaseEstimator):
         ------
         ValueError
             If X has no observation, or values that cannot be, or amounts that are not whole
-            where the family is "gamma-poisson", or negative ones where it is not "normal".
+            where the family is "gamma-poisson", or negative ones where it is not "normal"; if the
+            family is "beta-binomial" and the noise is not, or the other way round.
         """
         portfolio = self._read_to_fit(X)
+        if self._is_of_successes():
+            return self._fit_successes(portfolio)
         x, integer = portfolio.observations, portfolio.integer
         names = [self.family]
         if self.family == "auto":
@@ -485,6 +496,34 @@ class ParametricEmpiricalBayes(DecisionMixin, BaseEstimator):
         self.hyperparameters_ = fitted[self.family_]
         return self
 
+    def _is_of_successes(self):
+        """Whether outcomes are successes in trials; refuses another family, and the reverse."""
+        noise = getattr(self.problem_, "noise", None)
+        allowed = (BETA_BINOMIAL, "auto")
+        if noise == "binomial" and self.family not in allowed:
+            raise ValueError(
+                f"family must be one of {allowed} with noise='binomial'; got {self.family!r}."
+            )
+        if noise != "binomial" and self.family == BETA_BINOMIAL:
+            raise ValueError(
+                f"family={self.family!r} needs a problem with noise='binomial'; got "
+                f"{self.problem_!r}."
+            )
+        return noise == "binomial"
+
+    def _fit_successes(self, portfolio):
+        hits, trials = totals_of(portfolio)
+        self.family_, self.scores_ = BETA_BINOMIAL, {}
+        self.hyperparameters_ = dict(zip("ab", beta_binomial(hits, trials), strict=True))
+        return self
+
+    def _rates(self, portfolio):
+        """Beta laws of rows' rates, of one component; a parameter of 0 is next to nothing."""
+        a, b = (max(self.hyperparameters_[name], 1e-9) for name in "ab")
+        hits, trials = totals_of(portfolio)
+        a, b = a + hits, b + trials - hits
+        return BetaMixture(*(x[:, None] for x in (a, b, np.ones_like(a))))
+
     @staticmethod
     def _refuse_values(family, portfolio):
         if family != "normal":
@@ -498,6 +537,9 @@ class ParametricEmpiricalBayes(DecisionMixin, BaseEstimator):
         return *normal_levels(self.hyperparameters_, portfolio.counts, sums, noise), noise
 
     def _predict_law(self, portfolio):
+        if self.family_ == BETA_BINOMIAL:
+            law = self._rates(portfolio)
+            return BetaBinomialMixture(law.a, law.b, law.weights, portfolio.coming_exposure())
         self._refuse_values(self.family_, portfolio)
         if self.family_ == "normal":
             centre, variance, noise = self._levels(portfolio)
@@ -512,6 +554,8 @@ class ParametricEmpiricalBayes(DecisionMixin, BaseEstimator):
             if not spread:
                 return WeightedAtoms(mean[:, None])
             return law_of_moments(mean, mean / rate, real=False)
+        if self.family_ == BETA_BINOMIAL:
+            return self._rates(portfolio)
         if self.family_ != "normal" or not portfolio.real:
             return super()._predict_law_of_mean(portfolio, spread)
         centre, variance, _ = self._levels(portfolio)

@@ -55,6 +55,7 @@ class SampleAverage(DecisionMixin, BaseEstimator):
     """
 
     _reads_exposure = True
+    _reads_trials = True
     _parameter_constraints = {"problem": [DecisionProblem, None]}
 
     def __init__(self, problem=None):

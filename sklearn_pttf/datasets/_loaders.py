@@ -1,4 +1,4 @@
-"""Two classical tables of many small samples."""
+"""Three classical tables of many small samples."""
 
 import csv
 from importlib.resources import files
@@ -37,6 +37,22 @@ be Billy Williams here, with .3299, where the paper has .256.
 
 B. Efron, C. Morris, "Data analysis using Stein's estimator and its generalizations", Journal of
 the American Statistical Association 70 (1975), 311-319.
+"""
+
+RAT_TUMORS = """\
+Tumors in 71 experiments with rats
+
+In each experiment a number of female rats of type F344 had no treatment; a cell is how many of them
+developed an endometrial stromal polyp, and how many there were: 267 of 1,739 in all. The first 70
+experiments are historical; the last, 4 tumors in 14 rats, is the one that they are to inform.
+
+An instance is an experiment. It is the textbook case of a hierarchical model of rates: the 71
+shares differ by more than chance, and few rats say little, so each is best pulled towards the
+others.
+
+R. E. Tarone, "The use of historical control information in testing for a trend in proportions",
+Biometrics 38 (1982), 215-220; table 5.1 in A. Gelman, J. B. Carlin, H. S. Stern, D. B. Dunson,
+A. Vehtari, D. B. Rubin, "Bayesian Data Analysis", 3rd edition, CRC Press (2013).
 """
 
 
@@ -149,6 +165,62 @@ def load_baseball(*, as_frame=False):
         feature_names=columns[:2],
         instance_names=players,
         DESCR=BASEBALL,
+        frame=frame,
+    )
+
+
+def load_rat_tumors(*, as_frame=False):
+    """Tumors in 71 experiments with rats, of 10 to 52 rats each.
+
+    Parameters
+    ----------
+    as_frame : bool, default=False
+        Whether ``data`` is a pandas data frame, indexed by the number of the experiment.
+
+    Returns
+    -------
+    Bunch
+        With the keys
+
+        - ``data``: ndarray or data frame of shape (71, 2), float64, rats with a tumor and rats
+          in all;
+        - ``feature_names``: ``["tumors", "rats"]``;
+        - ``instance_names``: list of 71 str, ``"1"`` to ``"71"``;
+        - ``DESCR``: str, what the data are;
+        - ``frame``: the data frame if ``as_frame``, otherwise None.
+
+    Raises
+    ------
+    ImportError
+        If ``as_frame`` and pandas is not installed.
+
+    References
+    ----------
+    .. [1] R. E. Tarone, "The use of historical control information in testing for a trend in
+       proportions", Biometrics 38 (1982), 215-220.
+
+    .. [2] A. Gelman, J. B. Carlin, H. S. Stern, D. B. Dunson, A. Vehtari, D. B. Rubin, "Bayesian
+       Data Analysis", 3rd edition, CRC Press (2013), chapter 5.
+
+    Examples
+    --------
+    The last experiment had tumors in 29 % of its rats; given the others it is about 21 %.
+
+    >>> from sklearn_pttf import Column, PretrainedDecisionTransformer
+    >>> from sklearn_pttf.datasets import load_rat_tumors
+    >>> from sklearn_pttf.problems import Estimation
+    >>> X = load_rat_tumors().data
+    >>> problem = Estimation(noise="binomial", trials=Column(1))
+    >>> PretrainedDecisionTransformer(problem).fit(X).decide(X)[[0, -1]].round(2)
+    array([0.06, 0.21])
+    """
+    experiments, columns, figures = _read_table("rat_tumors.csv")
+    frame = _to_frame(figures, experiments, columns, "experiment") if as_frame else None
+    return Bunch(
+        data=frame if as_frame else figures,
+        feature_names=columns,
+        instance_names=experiments,
+        DESCR=RAT_TUMORS,
         frame=frame,
     )
 

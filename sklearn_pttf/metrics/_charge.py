@@ -5,7 +5,13 @@ from sklearn.utils import check_array, check_consistent_length
 
 from sklearn_pttf._laws import PredictiveDistribution, WeightedAtoms
 from sklearn_pttf._portfolio import Portfolio
-from sklearn_pttf._validation import as_table, check_outcomes, column_names, column_references
+from sklearn_pttf._validation import (
+    as_table,
+    check_outcomes,
+    column_names,
+    column_references,
+    numeric_columns,
+)
 
 FLOORS = ("law", "foresight")
 
@@ -31,6 +37,7 @@ class Charge:
     """
 
     def __init__(self, problem, portfolio, outcomes, truth):
+        outcomes = None if outcomes is None else problem.per_unit(outcomes, portfolio)
         self.problem = problem
         self.portfolio = portfolio
         self.outcomes = outcomes
@@ -116,7 +123,18 @@ def read_portfolio(problem, X, decision, whole, *, observed=False):
         return problem.read(X, names)
     problem.check()
     costs, constraints = problem.read_costs(X, names), problem.read_constraints(X, names)
-    return Portfolio(np.empty((len(decision), 0)), costs, constraints, whole)
+    observations, coming = np.empty((len(decision), 0)), None
+    if problem.of_means and problem.has_exposure:
+        observations = _observations(problem, X, names)
+        _, coming = problem.read_exposure(X, names, observations)
+    return Portfolio(observations, costs, constraints, whole, coming=coming)
+
+
+def _observations(problem, X, names):
+    """What outcomes' exposure is told by, ``(n, m)``; a missing one where there is no table."""
+    if not X.shape[1]:
+        return np.full((len(X), 1), np.nan)
+    return numeric_columns(X, problem.observation_positions(names, X.shape[1]))
 
 
 def _refuse_columns(problem):

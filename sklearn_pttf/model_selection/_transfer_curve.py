@@ -23,7 +23,11 @@ from sklearn_pttf._scratch import train_from_scratch
 from sklearn_pttf._validation import as_table, check_outcomes, column_names
 from sklearn_pttf._version import __version__
 from sklearn_pttf.baselines import SampleAverage
-from sklearn_pttf.exceptions import DriftWarning, PriorConflictWarning
+from sklearn_pttf.exceptions import (
+    BinaryOutcomesWarning,
+    DriftWarning,
+    PriorConflictWarning,
+)
 from sklearn_pttf.metrics import decision_cost
 from sklearn_pttf.model_selection._results import Results, described, fingerprint
 from sklearn_pttf.model_selection._rows import hold_out, make_draws, with_columns
@@ -316,6 +320,10 @@ def _charged_table(estimator, X, y, seed, key):
     """The table that fits see, what decisions are charged on, and `_classical`; fills the key."""
     problem = check_problem(estimator.problem)
     refuse_prices(problem)
+    if problem.has_exact_law:
+        raise ValueError(
+            f"problem={problem!r} has an exact law: there are no weights to pretrain or finetune."
+        )
     if problem.exposure is not None:
         raise ValueError(
             f"problem must have no exposure, which finetuning does not read; got {problem!r}."
@@ -420,6 +428,7 @@ def _run(task, estimator, X, outcomes, n_common, seed):
     with warnings.catch_warnings():  # what is wrong with a method shows in its costs
         warnings.simplefilter("ignore", DriftWarning)
         warnings.simplefilter("ignore", PriorConflictWarning)
+        warnings.simplefilter("ignore", BinaryOutcomesWarning)
         fitted = _fitted(task.method, estimator, X, seed)
     fit_time = perf_counter() - began
     result = {"common": None, "portfolio": None, "fit_time": fit_time, "chosen": None}

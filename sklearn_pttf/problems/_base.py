@@ -92,6 +92,7 @@ class DecisionProblem(BaseEstimator, ABC):
     of_means = False
     of_prices = False
     allows_negative = False  # outcomes
+    has_exact_law = False  # of outcomes, from the rows of fit alone: no network is asked
 
     def observation_positions(self, names, n_columns):
         """Positions of the columns that hold observations.
@@ -258,6 +259,11 @@ class DecisionProblem(BaseEstimator, ABC):
         }
         self.check_costs(costs)
         return costs
+
+    @property
+    def has_exposure(self):
+        """Whether what observations were counted over is told."""
+        return self.exposure is not None
 
     def read_exposure(self, X, names, observations):
         """Exposure of every observation ``(n, m)`` and of the next outcome ``(n,)``, or None.
@@ -474,6 +480,10 @@ class DecisionProblem(BaseEstimator, ABC):
             Between 0 and 1.
         """
         return np.clip(law.cdf(self.solve(law, portfolio)), *LEVEL_RANGE)
+
+    def per_unit(self, outcomes, portfolio):
+        """Outcomes ``(n, m)`` in the unit of decisions."""
+        return outcomes
 
     def totals(self, outcomes):
         """Outcomes of one period each as sums over the horizon; NaN where a period is missing.

@@ -10,9 +10,10 @@ class Estimation(ValueProblem):
     """Estimate the mean of every row from a few noisy observations, under squared error.
 
     The decision is the expected mean given all evidence: a row's own mean, pulled towards what
-    the portfolio says [1]_. ``decide(X, return_info=True)`` gives ``lower`` and ``upper``, ends of
-    an interval for the mean (not for a next observation), and as ``expected_cost`` the variance
-    of the mean given the evidence.
+    the portfolio says [1]_. Of successes in trials it is the rate of success.
+    ``decide(X, return_info=True)`` gives ``lower`` and ``upper``, ends of an interval for the mean
+    (not for a next observation), and as ``expected_cost`` the variance of the mean given the
+    evidence.
 
     Parameters
     ----------
@@ -22,10 +23,21 @@ class Estimation(ValueProblem):
         size: a row whose error is hopelessly large is as one without observations. None: noise is
         read from how observations of a row differ.
 
-    noise : {"poisson"}, default=None
+    noise : {"poisson", "binomial"}, default=None
         What is known of the noise. ``"poisson"``: observations are Poisson counts around their
         row's mean, so that even rows with one observation each say how much of what they differ
-        by is chance. None: it is read from how observations of a row differ.
+        by is chance. ``"binomial"``: observations are numbers of successes in ``trials``, and a
+        row's mean is its rate of success. None: it is read from how observations of a row differ.
+
+    trials : int, str, Column or list of str or int, default=None
+        With ``noise="binomial"``: the number of trials of every observation. A number for all, a
+        column with one for each row, or a list of as many columns as there are observations, in
+        their order. None: 1, of outcomes that are 0 or 1.
+
+    coming_trials : int, str or Column, default=None
+        With ``noise="binomial"``: the number of trials of the next outcome, whose law
+        `predict_distribution` gives. None: ``trials``, and of a list of columns the row's mean,
+        rounded up.
 
     exposure : float, str, Column or list of str or int, default=None
         What observations were counted over, such as games or days: a number, a column for all
@@ -56,7 +68,7 @@ class Estimation(ValueProblem):
 
     Examples
     --------
-    >>> from sklearn_pttf import PretrainedDecisionTransformer
+    >>> from sklearn_pttf import Column, PretrainedDecisionTransformer
     >>> from sklearn_pttf.problems import Estimation
     >>> X = [[0.3, 1.1], [-0.4, 0.2], [2.9, 2.3], [0.1, -1.0]]
     >>> pdt = PretrainedDecisionTransformer(Estimation()).fit(X)
@@ -72,9 +84,16 @@ class Estimation(ValueProblem):
     >>> bool(0 < means[0] < means[2] < means[4] < 7)
     True
 
+    Hits in so many at-bats, a player a row:
+
+    >>> batting = [[18, 45], [12, 45], [9, 45], [2, 6]]
+    >>> problem = Estimation(noise="binomial", trials=Column(1))
+    >>> rates = PretrainedDecisionTransformer(problem).fit(batting).decide(batting)
+    >>> bool(9 / 45 < rates[2] < rates[1] < rates[3] < rates[0] < 18 / 45)
+    True
+
     Goals, and the games that they were scored in; equal rates, and one of them is surer:
 
-    >>> from sklearn_pttf import Column
     >>> goals = [[6, 20], [24, 80], [2, 20], [9, 80], [1, 20]]
     >>> told = Estimation(noise="poisson", exposure=Column(1))
     >>> rates = PretrainedDecisionTransformer(told).fit(goals).decide(goals)
@@ -87,6 +106,8 @@ class Estimation(ValueProblem):
         *,
         standard_errors=None,
         noise=None,
+        trials=None,
+        coming_trials=None,
         exposure=None,
         coming_exposure=None,
         observations=None,
@@ -94,6 +115,8 @@ class Estimation(ValueProblem):
     ):
         self.standard_errors = standard_errors
         self.noise = noise
+        self.trials = trials
+        self.coming_trials = coming_trials
         self.exposure = exposure
         self.coming_exposure = coming_exposure
         self.observations = observations
@@ -124,6 +147,11 @@ class Estimation(ValueProblem):
 
     def solve(self, law, portfolio):
         return law.mean()
+
+    def expected_cost(self, decision, law, portfolio):
+        if not hasattr(law, "variance"):
+            return super().expected_cost(decision, law, portfolio)
+        return law.variance() + (decision - law.mean()) ** 2
 
     def own_levels(self, law, portfolio):
         return np.full(len(law), 0.5)

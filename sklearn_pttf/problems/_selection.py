@@ -44,9 +44,15 @@ class Selection(ValueProblem):
     standard_errors : float, str or Column, default=None
         Standard error of one observation of every row, as in `Estimation`.
 
-    noise : {"poisson"}, default=None
+    noise : {"poisson", "binomial"}, default=None
         What is known of the noise, as in `Estimation`.
 
+    trials : int, str, Column or list of str or int, default=None
+        Numbers of trials of binomial outcomes, as in `Estimation`: the value of a row is its rate
+        of success.
+
+    coming_trials : int, str or Column, default=None
+        Number of trials of the next outcome, as in `Estimation`.
     exposure, coming_exposure : float, str, Column or list of str or int, default=None
         What counts were, and the next is, counted over, as in `Estimation`; means are rates.
 
@@ -81,6 +87,8 @@ class Selection(ValueProblem):
         integer=False,
         standard_errors=None,
         noise=None,
+        trials=None,
+        coming_trials=None,
         exposure=None,
         coming_exposure=None,
         observations=None,
@@ -90,6 +98,8 @@ class Selection(ValueProblem):
         self.integer = integer
         self.standard_errors = standard_errors
         self.noise = noise
+        self.trials = trials
+        self.coming_trials = coming_trials
         self.exposure = exposure
         self.coming_exposure = coming_exposure
         self.observations = observations

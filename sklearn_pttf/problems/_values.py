@@ -7,11 +7,15 @@ import numpy as np
 from sklearn_pttf._portfolio import are_whole
 from sklearn_pttf._validation import (
     describe_rows,
+    find_column,
     numeric_columns,
     refuse_negative,
     row_values,
 )
 from sklearn_pttf.problems._base import DecisionProblem
+from sklearn_pttf.problems._trials import check_trials, read_trials, trials_references
+
+NOISES = ("poisson", "binomial")
 
 
 class ValueProblem(DecisionProblem):
@@ -19,37 +23,65 @@ class ValueProblem(DecisionProblem):
 
     Outcomes are values of any sign. Whole numbers that are never negative are taken for counts,
     unless their standard errors are given. Noise of any law is looked for in these, unless it is
-    said to be Poisson.
+    said to be Poisson or binomial.
     """
 
     of_means = True
-    allows_negative = True
     constraint_parameters = ()
     evidence_parameters = ("standard_errors",)
     default_checkpoint = "gaussian"
+    trials = None
+    coming_trials = None
+
+    @property
+    def allows_negative(self):
+        return self.noise is None
+
+    @property
+    def has_exact_law(self):
+        return self.noise == "binomial"
 
     def checkpoint_for(self, portfolio):
+        if self.has_exact_law:
+            return None
         if self.noise == "poisson":
             return "poisson"
         return self.default_checkpoint if portfolio.real else "demand"
 
     def check(self):
         super().check()
-        if self.noise not in (None, "poisson"):
-            raise ValueError(f"noise must be 'poisson' or None; got {self.noise!r}.")
-        if self.exposure is not None and self.noise is None:
+        if self.noise not in (None, *NOISES):
+            raise ValueError(f"noise must be 'poisson', 'binomial' or None; got {self.noise!r}.")
+        if self.exposure is not None and self.noise != "poisson":
             raise ValueError(
                 f"exposure={self.exposure!r} needs noise='poisson': only counts have one; got "
-                "noise=None."
+                f"noise={self.noise!r}."
             )
         if self.noise is not None and self.standard_errors is not None:
             raise ValueError(
                 f"standard_errors must be None with noise={self.noise!r}, which implies them; got "
                 f"{self.standard_errors!r}."
             )
+        for name in ("trials", "coming_trials"):
+            value = getattr(self, name)
+            if value is not None and self.noise != "binomial":
+                raise ValueError(
+                    f"{name} must be None with noise={self.noise!r}; got {value!r}. Outcomes that "
+                    "are successes in trials have noise='binomial'."
+                )
+            check_trials(value, name, listed=name == "trials")
+
+    def _taken_positions(self, names, n_columns):
+        return super()._taken_positions(names, n_columns) | {
+            find_column(column, names, n_columns, name)
+            for name in ("trials", "coming_trials")
+            for column in trials_references(getattr(self, name))
+        }
 
     def check_outcomes(self, outcomes, name):
-        """All finite values can be."""
+        """All finite values can be, but for successes in trials."""
+        if self.noise == "binomial":
+            _refuse_no_counts(outcomes, "noise='binomial'", f"outcomes in {name}")
 
     def read(self, X, names=None, positions=None, integer=None):
         self.check()
@@ -73,9 +105,31 @@ class ValueProblem(DecisionProblem):
             refuse_negative(portfolio.observations, why)
         return replace(portfolio, real=not integer, errors=self._read_errors(X, names))
 
+    @property
+    def has_exposure(self):
+        return self.noise == "binomial" or super().has_exposure
+
+    def read_exposure(self, X, names, observations):
+        if self.noise == "binomial":
+            return read_trials(self.trials, self.coming_trials, X, names, observations)
+        return super().read_exposure(X, names, observations)
+
+    def per_unit(self, outcomes, portfolio):
+        """Outcomes per unit of exposure, as means are; shares of successes."""
+        if portfolio.coming is None:
+            return outcomes
+        coming = portfolio.coming_exposure()[:, None]
+        if self.noise == "binomial" and (outcomes > coming).any():
+            rows = (outcomes > coming).any(axis=1)
+            largest = np.where(np.isnan(outcomes), -np.inf, outcomes).max(axis=1)
+            raise ValueError(
+                "outcomes must be at most the trials that they come from, coming_trials="
+                f"{self.coming_trials!r}; got {describe_rows(rows, largest)}."
+            )
+        return outcomes / coming
+
     def charge(self, law, portfolio, outcomes):
-        """As that of any problem, on outcomes per unit of exposure, as means are."""
-        return super().charge(law, portfolio, outcomes / portfolio.coming_exposure()[:, None])
+        return super().charge(law, portfolio, self.per_unit(outcomes, portfolio))
 
     def reference_law(self, portfolio, pooled):
         if portfolio.coming is not None:  # means are per unit of exposure
@@ -104,9 +158,9 @@ class ValueProblem(DecisionProblem):
         return errors
 
 
-def _refuse_no_counts(observations, why):
+def _refuse_no_counts(observations, why, what="observations"):
     """Refuse observations that are no whole numbers of at least 0."""
-    why = f"{why} is of counts, so observations must be whole numbers of at least 0"
+    why = f"{why} is of counts, so {what} must be whole numbers of at least 0"
     refuse_negative(observations, why)
     broken = np.where(np.isnan(observations), 0.0, observations % 1).max(axis=1, initial=0.0) > 0
     if broken.any():
