@@ -33,8 +33,21 @@ from sklearn_pttf._portfolio import are_whole
 from sklearn_pttf._pretrain import PRIORS
 from sklearn_pttf._rivals import fitted_baseline
 from sklearn_pttf._version import __version__
+from sklearn_pttf.exceptions import FewPeriodsWarning
 from sklearn_pttf.finetune import AutoFinetune, FinetuneStrategy
 from sklearn_pttf.problems import DecisionProblem
+
+ONE_PERIOD = (
+    "y has outcomes of one period, which decides nothing: rows share what a period has of its own, "
+    "and nobody can tell that from what will come again. Observations of X that are held out "
+    "decide instead. Give y more columns, one for each later period: two at least, four or more to "
+    "decide well."
+)
+
+
+def _several_periods(outcomes):
+    """Whether outcomes are of more than one period."""
+    return (~np.isnan(outcomes)).any(axis=0).sum() > 1
 
 
 @contextlib.contextmanager
@@ -268,6 +281,8 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             )
             strategy = self._strategy()
             portfolio = self._read_to_fit(X)
+            if self.verbose:
+                print(f"Reading {portfolio.counts.sum():,} observations.", flush=True)
             outcomes = None if y is None else self._check_outcomes(X, y)
             if outcomes is not None and self.integer_ and not are_whole(outcomes):
                 self.integer_ = False
@@ -275,6 +290,10 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             self.device_ = check_device(self.device)
             self.checkpoint_ = self._pretrained(portfolio, int(seeds[0]))
             start = self._start(*before)
+            drifts = warn_of_drift(portfolio)
+            if strategy is not None and outcomes is not None and not _several_periods(outcomes):
+                warnings.warn(ONE_PERIOD, FewPeriodsWarning, stacklevel=3)
+                outcomes = None
             if strategy is None:
                 found = not_tried("finetune=None")
             else:
@@ -288,9 +307,9 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
                     int(seeds[1]),
                     self.device_,
                     self.verbose,
+                    drifts,
                 )
             self._use(found, start, portfolio)
-            warn_of_drift(portfolio)
             noise = getattr(self.problem_, "noise", None)
             warn_of_conflict(self._predict_law, portfolio, np.random.default_rng(seeds[1]), noise)
             if self.verbose:

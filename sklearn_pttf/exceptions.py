@@ -1,6 +1,6 @@
 """Warnings about data that break what decisions rest on."""
 
-__all__ = ["DriftWarning", "PriorConflictWarning"]
+__all__ = ["DriftWarning", "FewPeriodsWarning", "PriorConflictWarning"]
 
 
 class DriftWarning(UserWarning):
@@ -11,6 +11,17 @@ class DriftWarning(UserWarning):
     newer periods, or divide by a seasonal index before `fit` and multiply decisions by it.
 
     Filter it with ``warnings.simplefilter("ignore", DriftWarning)``.
+    """
+
+
+class FewPeriodsWarning(UserWarning):
+    """The later outcomes ``y`` of `fit` are of one period, which decides nothing.
+
+    Rows share what a period has of its own: a warm week, a holiday, a strike. However many rows
+    there are, what one period says of finetuning may be that period only. Give ``y`` more columns,
+    one for each later period: two can decide something, four or more decide well.
+
+    Filter it with ``warnings.simplefilter("ignore", FewPeriodsWarning)``.
     """
 
 
