@@ -39,7 +39,7 @@ FEW_TO_LEAVE = 100
 ERRORS_OF_DOUBT = 5.0  # standard errors that a p-value of 1 would ask of few rows, 2 at most
 LEAST_SIZE = 1e-3  # of a row, as a share of the mean
 MOST_ROWS = 20_000  # that are trained on and charged; more would only take longer
-MOST_CELLS = 64  # of a row, the newest, that are
+MOST_CELLS = 32  # of a row, the newest, that are
 DRIFTS = "observations drift, and no two later periods say that it pays"
 MORE_ROUNDS = 3 / 2  # where a round charges a part of the rows only
 
@@ -277,10 +277,11 @@ def choose(costs, rows, conflict=1.0, periods=None, shared=False):
         eligible = gain > needed * error
     eligible[0] = False
     chosen = int(np.where(eligible, gain, -np.inf).argmax()) if eligible.any() else 0
-    if least > 1 and names[chosen] == "finetuned" and eligible[names.index("blend")]:
-        lead, its_error = mean_and_error(table[names.index("blend")] - table[chosen])
+    blend = names.index("blend") if "blend" in names else 0
+    if least > 1 and names[chosen] == "finetuned" and eligible[blend]:
+        lead, its_error = mean_and_error(table[blend] - table[chosen])
         if lead <= errors(1) * its_error:
-            chosen = names.index("blend")
+            chosen = blend
     report = {
         "candidate": np.array(names),
         "mean_cost": mean,
@@ -419,7 +420,8 @@ def finetune_guarded(
         outcomes = outcomes[:, -MOST_CELLS:]
     shared_p = _shared_p_value(portfolio, outcomes)
     shared = shared_p < SHARED
-    portfolio, periods = newest(portfolio, MOST_CELLS)
+    whole = portfolio
+    portfolio, periods = newest(whole, MOST_CELLS)
     rounds = charge_rounds(portfolio, outcomes, rng, periods, shared)
     _tell(verbose, f"charging the pretrained weights in {n_periods(rounds)} periods")
     pretrained = checkpoint.build_network(device, torch.float64)
@@ -454,13 +456,7 @@ def finetune_guarded(
     _tell(verbose, f"training on {len(portfolio):,} rows, without each of {len(folds)} folds")
     trained = _train_folds(strategy, start, problem, parts, folds, seed, device, verbose)
     _tell(verbose, "charging the finetuned weights")
-    after = _cross_fitted_laws(problem, trained, before, rounds, folds)
-    laws = {
-        "pretrained": before,
-        "finetuned": after,
-        "blend": [blended(*pair) for pair in zip(before, after, strict=True)],
-    }
-    costs = {name: cell_costs(problem, each, rounds) for name, each in laws.items()}
+    costs = _costs_of_networks(problem, trained, before, rounds, folds)
     baseline = None
     if strategy.baselines:
         kinds, table = baselines_for(portfolio), []
@@ -470,9 +466,19 @@ def finetune_guarded(
         costs["baseline"], best = best_of_others(np.array(table), folds)
         baseline = kinds[best]
     _tell(verbose, "choosing")
-    rows = np.concatenate(folds)
-    rows = np.sort(rows[~np.isnan(charged_of(rounds)[rows]).all(axis=1)])
-    chosen, report = choose(costs, rows, doubt, periods_of(rounds), shared)
+    chosen, report = _choose(costs, rounds, folds, doubt, shared)
+    if chosen != "pretrained" and whole is not portfolio:
+        _tell(verbose, f"charging {chosen} on all observations")
+        rounds = _on_all_observations(whole, outcomes, _one_for_each(rounds, folds))
+        before = network_laws(pretrained, rounds, problem.of_means)
+        if chosen == "baseline":
+            laws = baseline_laws(baseline, problem, rounds)
+            costs = {"pretrained": cell_costs(problem, before, rounds)}
+            costs["baseline"] = cell_costs(problem, laws, rounds)
+        else:
+            costs = _costs_of_networks(problem, trained, before, rounds, folds)
+            costs = {name: costs[name] for name in ("pretrained", chosen)}
+        chosen, report = _choose(costs, rounds, folds, doubt, shared)
     charged_on = "held-out observations" if outcomes is None else "later outcomes"
     return Finetuning(
         chosen,
@@ -487,6 +493,13 @@ def finetune_guarded(
         float(np.mean([fold.n_iter for fold in trained])),
         [{"fold": k, **row} for k, fold in enumerate(trained) for row in fold.history],
     )
+
+
+def _choose(costs, rounds, folds, doubt, shared):
+    """`choose` on the rows of all folds that were charged."""
+    rows = np.sort(np.concatenate(folds))
+    rows = rows[~np.isnan(charged_of(rounds)[rows]).all(axis=1)]
+    return choose(costs, rows, doubt, periods_of(rounds), shared)
 
 
 def _tell(verbose, what):
@@ -519,6 +532,28 @@ def _of_own_group(rounds, folds, groups):
     return found
 
 
+def _one_for_each(rounds, folds):
+    """One round for each fold, of those that charge most of its rows, and nothing else."""
+    cells = [np.zeros(round.charged.shape, dtype=bool) for round in rounds]
+    for k, fold in enumerate(folds):
+        n_charged = np.array([(~np.isnan(round.charged[fold])).sum() for round in rounds])
+        most = np.flatnonzero(n_charged == n_charged.max())
+        cells[most[k % len(most)]][fold] = True
+    rounds = [round.only(some) for round, some in zip(rounds, cells, strict=True)]
+    return [round for round in rounds if not np.isnan(round.charged).all()]
+
+
+def _on_all_observations(portfolio, outcomes, rounds):
+    """Rounds that charge the same, on evidence that is all there is, not the newest only."""
+    if outcomes is not None:
+        return [round._replace(evidence=portfolio) for round in rounds]
+    cells = [np.where(np.isnan(each.charged), -1, each.periods)[:, 0] for each in rounds]
+    return [
+        Round(*portfolio.held_out(some), round.periods)
+        for some, round in zip(cells, rounds, strict=True)
+    ]
+
+
 def _train_folds(strategy, start, problem, parts, folds, seed, device, verbose):
     """Training without each of the folds, on its part of the data.
 
@@ -538,6 +573,17 @@ def _train_folds(strategy, start, problem, parts, folds, seed, device, verbose):
         of_half = tuple(each.double() for each in fold.for_half)
         trained.append(fold._replace(network=fold.network.double(), for_half=of_half))
     return trained
+
+
+def _costs_of_networks(problem, trained, before, rounds, folds):
+    """Cross-fitted costs of the pretrained and finetuned networks and their blend; dict."""
+    after = _cross_fitted_laws(problem, trained, before, rounds, folds)
+    laws = {
+        "pretrained": before,
+        "finetuned": after,
+        "blend": [blended(*pair) for pair in zip(before, after, strict=True)],
+    }
+    return {name: cell_costs(problem, each, rounds) for name, each in laws.items()}
 
 
 def _cross_fitted_laws(problem, trained, before, rounds, folds):
