@@ -227,8 +227,8 @@ def choose(costs, rows, conflict=1.0, periods=None, shared=False):
     standard errors times the p-value. Where it takes more than one, a blend goes before the
     finetuned network unless that is cheaper by one. A baseline always takes two: while an
     observation is held out rows have one fewer than they are decided on, which is kinder to
-    baselines than to networks. Where rows share shocks of periods, and these are few, it takes
-    more, by Student's law.
+    baselines than to networks. Where rows share shocks of periods every candidate takes two, or as
+    many more as Student's law asks of so few periods.
 
     Parameters
     ----------
@@ -272,6 +272,7 @@ def choose(costs, rows, conflict=1.0, periods=None, shared=False):
     mean, std_error = np.transpose([mean_and_error(each) for each in table])
     gain, error = np.transpose([mean_and_error(table[0] - each) for each in table])
     least = min(2.0, ERRORS_OF_DOUBT * conflict) if len(rows) < FEW_TO_LEAVE else 1.0
+    least = 2.0 if shared else least
     needed = np.array([errors(2 if name == "baseline" else least) for name in names])
     with np.errstate(invalid="ignore"):  # one period alone is known to no error
         eligible = gain > needed * error
