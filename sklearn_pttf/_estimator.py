@@ -40,8 +40,8 @@ from sklearn_pttf.problems import DecisionProblem
 ONE_PERIOD = (
     "y has outcomes of one period, which decides nothing: rows share what a period has of its own, "
     "and nobody can tell that from what will come again. Observations of X that are held out "
-    "decide instead. Give y more columns, one for each later period: two at least, four or more to "
-    "decide well."
+    "decide instead, unless they drift. Give y more columns, one for each later period: four or "
+    "more to decide well."
 )
 
 
@@ -115,7 +115,8 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         Seed of pretraining, and how rows are split for finetuning.
 
     verbose : int, default=0
-        1: `fit` prints a line about what it did, and many rows show their progress.
+        1: `fit` prints a line about every step and about what it did, and many rows show their
+        progress.
 
     Attributes
     ----------
@@ -134,6 +135,12 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         ``std_error``, ``gain`` over the pretrained weights, ``gain_std_error`` and ``chosen``;
         ``prior_conflict`` is the p-value of the pretrained law on what rows were charged on, small
         where it is wrong. Where nothing was trained, costs are NaN and ``reason`` says why.
+        Where something was, ``charged_on`` is "held-out observations" or "later outcomes",
+        ``n_periods`` the number of periods these are of, and ``shared_p_value`` small where rows
+        share the shocks of a period: then periods are held out, from training too. ``ignored``
+        says that one later period decides nothing, where ``y`` has one only. Standard errors are
+        over rows and periods. Of a row with more than 32 observations the newest 32 are trained
+        on and charged; what is chosen by them is charged again, and reported, on all.
         Costs are those of single periods, whatever the horizon; with a ``risk`` they are scores
         whose mean is what it makes of the cost, where laws are right.
 
@@ -238,8 +245,10 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             observations and which are costs, the problem says.
 
         y : array-like of shape (n_instances,) or (n_instances, n_outcomes), default=None
-            Later outcomes, a target for finetuning only and never evidence: append them to X
-            to have them count as evidence. They are checked, and not used without finetuning.
+            Later outcomes, a column for each period: a target for finetuning only and never
+            evidence. Append them to X to have them count as evidence. They are checked, and not
+            used without finetuning. One period decides nothing, as rows share what it has of its
+            own; give four or more.
 
         Returns
         -------
@@ -259,7 +268,11 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         -----
         DriftWarning
             If the later half of most rows' observations, in the order of columns, is at least 10 %
-            higher or lower than the earlier half.
+            higher or lower than the earlier half. Then nothing is finetuned, unless later periods
+            ``y`` say that it pays.
+
+        FewPeriodsWarning
+            If ``y`` has outcomes of one period only, which decides nothing.
 
         PriorConflictWarning
             If more than 5 % of the rows have an observation outside of the central 99 % of the law
@@ -291,9 +304,10 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             self.checkpoint_ = self._pretrained(portfolio, int(seeds[0]))
             start = self._start(*before)
             drifts = warn_of_drift(portfolio)
+            ignored = {}
             if strategy is not None and outcomes is not None and not _several_periods(outcomes):
                 warnings.warn(ONE_PERIOD, FewPeriodsWarning, stacklevel=3)
-                outcomes = None
+                outcomes, ignored = None, {"ignored": "y, as one period decides nothing"}
             if strategy is None:
                 found = not_tried("finetune=None")
             else:
@@ -309,6 +323,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
                     self.verbose,
                     drifts,
                 )
+            found.report.update(ignored)
             self._use(found, start, portfolio)
             noise = getattr(self.problem_, "noise", None)
             warn_of_conflict(self._predict_law, portfolio, np.random.default_rng(seeds[1]), noise)

@@ -8,7 +8,8 @@ class DriftWarning(UserWarning):
 
     Observations of a row are taken to be exchangeable. Under a trend, a season or after a change
     of price the next outcome is not like the past ones, and decisions lag behind. Use fewer and
-    newer periods, or divide by a seasonal index before `fit` and multiply decisions by it.
+    newer periods, or divide by a seasonal index before `fit` and multiply decisions by it. Nothing
+    is finetuned on such rows, unless later periods ``y`` say that it pays.
 
     Filter it with ``warnings.simplefilter("ignore", DriftWarning)``.
     """
@@ -18,8 +19,9 @@ class FewPeriodsWarning(UserWarning):
     """The later outcomes ``y`` of `fit` are of one period, which decides nothing.
 
     Rows share what a period has of its own: a warm week, a holiday, a strike. However many rows
-    there are, what one period says of finetuning may be that period only. Give ``y`` more columns,
-    one for each later period: two can decide something, four or more decide well.
+    there are, what one period says of finetuning may be that period only. So observations of X that
+    are held out decide instead, unless they drift. Give ``y`` more columns, one for each later
+    period: four or more decide well.
 
     Filter it with ``warnings.simplefilter("ignore", FewPeriodsWarning)``.
     """
