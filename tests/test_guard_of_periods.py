@@ -20,6 +20,7 @@ from sklearn_pttf.problems import Newsvendor
 NAN = np.nan
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 PROBLEM = Newsvendor(9.0, 1.0)
+ONCE = FullFinetune(max_epochs=1, baselines=False)
 SHORT = FullFinetune(lr=3e-3, max_epochs=5, baselines=False)
 
 
@@ -177,15 +178,15 @@ def test_one_later_period_is_set_aside():
     X = _shocked(40, np.zeros(5))
     X, y = X[:, :4], X[:, 4:]
     with pytest.warns(FewPeriodsWarning, match="y has outcomes of one period, which decides") as w:
-        fitted = _fit(X, y)
+        fitted = _fit(X, y, ONCE)
     assert [each.filename for each in w] == [__file__] * len(w)
     assert fitted.finetune_report_["ignored"] == "y, as one period decides nothing"
     two = np.hstack([y, np.full_like(y, NAN, dtype=float)])  # the second was not observed
     with pytest.warns(FewPeriodsWarning):
-        again = _fit(X, two)
+        again = _fit(X, two, ONCE)
     with warnings.catch_warnings():
         warnings.simplefilter("error", FewPeriodsWarning)
-        without = _fit(X)
+        without = _fit(X, None, ONCE)
         _fit(X, y, finetune=None)
     assert_array_equal(fitted.decide(X), without.decide(X))
     assert_array_equal(again.decide(X), without.decide(X))
@@ -242,8 +243,7 @@ def test_many_columns_are_no_more_work(later, monkeypatch):
     monkeypatch.setattr(_guard, "finetune_data", data_of)
     monkeypatch.setattr(_guard, "choose", leave)
     X = _shocked(24, np.zeros(304)).astype(float)
-    strategy = FullFinetune(max_epochs=1, baselines=False)
-    fitted = _fit(X[:, :300], X[:, 300:] if later else None, strategy)
+    fitted = _fit(X[:, :300], X[:, 300:] if later else None, ONCE)
     assert_array_equal(seen[0], X[:, 268:300])
     # and then what was chosen on all
     assert chosen == [["pretrained", "finetuned", "blend"], ["pretrained", "finetuned"]]
