@@ -84,8 +84,8 @@ def shared_p_value(outcomes):
 
 def well_covered(seen, periods):
     """Periods that many rows have, in order; ndarray of int."""
-    found, n_rows = np.unique(periods[seen], return_counts=True)
-    return found[n_rows >= LEAST_COVERED * n_rows.max()]
+    n_rows = np.bincount(periods[seen])
+    return np.flatnonzero((n_rows > 0) & (n_rows >= LEAST_COVERED * n_rows.max()))
 
 
 def cells_in(seen, periods, chosen, rng):
@@ -108,18 +108,20 @@ def cells_in(seen, periods, chosen, rng):
     ndarray of int of shape (n, k)
         Positions of different cells that are seen, below 0 where a row has no more.
     """
-    chosen = np.asarray(chosen)
-    left = seen & ~np.isin(periods, chosen)
-    others = np.where(left, rng.random(seen.shape), np.inf).argsort(axis=1)
-    n_others, n_used = left.sum(axis=1), np.zeros(len(seen), dtype=int)
     cells = np.full((len(seen), len(chosen)), -1)
     for k, period in enumerate(chosen):
         within = seen & (periods == period)
         has = within.any(axis=1)
-        instead = np.flatnonzero(~has & (n_used < n_others))
         cells[has, k] = within[has].argmax(axis=1)
-        cells[instead, k] = others[instead, n_used[instead]]
-        n_used[instead] += 1
+    rows = np.flatnonzero((cells < 0).any(axis=1))
+    left = seen[rows] & ~np.isin(periods[rows], chosen)
+    others = np.where(left, rng.random(left.shape), np.inf).argsort(axis=1)
+    n_left, n_columns = left.sum(axis=1, keepdims=True), left.shape[1]
+    others = np.where(np.arange(n_columns) < n_left, others, -1)
+    others = np.pad(others, ((0, 0), (0, 1)), constant_values=-1)
+    missing = cells[rows] < 0
+    nth = np.clip(missing.cumsum(axis=1) - 1, 0, n_columns)
+    cells[rows] = np.where(missing, np.take_along_axis(others, nth, axis=1), cells[rows])
     return cells
 
 

@@ -70,8 +70,9 @@ def drawn_cells(data, rng):
 
 def _cells_of_periods(data, n_periods, rng):
     """For every row the positions of its cells in random periods, or others; (n_periods, n)."""
-    chosen = rng.permutation(well_covered(data.seen, data.periods))[:n_periods]
-    return np.maximum(cells_in(data.seen, data.periods, chosen, rng).T, 0)
+    seen = data.seen
+    chosen = rng.permutation(well_covered(seen, data.periods))[:n_periods]
+    return np.maximum(cells_in(seen, data.periods, chosen, rng).T, 0)
 
 
 def cells_in_turn(data, n_turns, rng):
@@ -110,7 +111,9 @@ def make_batch(data, context, charged, cells):
     place = np.arange(len(context)), cells[context]
     observations = data.observations[context]
     outcome = data.charged[context][place]
-    can_be = data.seen[context][place]
+    can_be = ~np.isnan(outcome)
+    if data.periods is not None:
+        can_be = can_be & (data.periods[context][place] >= 0)
     if data.outcomes is None:
         can_be = can_be & ((~np.isnan(observations)).sum(axis=1) > 1)
         held_out = observations.copy()
