@@ -19,7 +19,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn_pttf._alarms import warn_of_conflict, warn_of_drift
 from sklearn_pttf._checkpoint import Checkpoint, shipped_names
 from sklearn_pttf._device import check_device
-from sklearn_pttf._guard import blended, finetune_guarded, not_tried
+from sklearn_pttf._guard import blended, enough_periods, finetune_guarded, not_tried
 from sklearn_pttf._mixin import DecisionMixin
 from sklearn_pttf._network_use import (
     context_arrays,
@@ -37,17 +37,11 @@ from sklearn_pttf.exceptions import FewPeriodsWarning
 from sklearn_pttf.finetune import AutoFinetune, FinetuneStrategy
 from sklearn_pttf.problems import DecisionProblem
 
-ONE_PERIOD = (
-    "y has outcomes of one period, which decides nothing: rows share what a period has of its own, "
-    "and nobody can tell that from what will come again. Observations of X that are held out "
-    "decide instead, unless they drift. Give y more columns, one for each later period: four or "
-    "more to decide well."
+FEW_PERIODS = (
+    "y has outcomes of {}, too few to decide anything: rows share what a period has of its own, and "
+    "nobody can tell that from what will come again. Observations of X that are held out decide "
+    "instead, unless they drift. Give y more columns, one for each later period: four or more."
 )
-
-
-def _several_periods(outcomes):
-    """Whether outcomes are of more than one period."""
-    return (~np.isnan(outcomes)).any(axis=0).sum() > 1
 
 
 @contextlib.contextmanager
@@ -138,7 +132,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         Where something was, ``charged_on`` is "held-out observations" or "later outcomes",
         ``n_periods`` the number of periods these are of, and ``shared_p_value`` small where rows
         share the shocks of a period: then periods are held out, from training too. ``ignored``
-        says that one later period decides nothing, where ``y`` has one only. Standard errors are
+        says where ``y`` has too few periods to decide anything. Standard errors are
         over rows and periods. Of a row with more than 32 observations the newest 32 are trained
         on and charged; what is chosen by them is charged again, and reported, on all.
         Costs are those of single periods, whatever the horizon; with a ``risk`` they are scores
@@ -248,7 +242,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             Later outcomes, a column for each period: a target for finetuning only and never
             evidence. Append them to X to have them count as evidence. They are checked, and not
             used without finetuning. One period decides nothing, as rows share what it has of its
-            own; give four or more.
+            own, and where rows share such shocks fewer than four decide nothing either.
 
         Returns
         -------
@@ -272,7 +266,8 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             ``y`` say that it pays.
 
         FewPeriodsWarning
-            If ``y`` has outcomes of one period only, which decides nothing.
+            If ``y`` has outcomes of one period only, or, where rows share shocks, of fewer than
+            four. They decide nothing.
 
         PriorConflictWarning
             If more than 5 % of the rows have an observation outside of the central 99 % of the law
@@ -305,9 +300,12 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             start = self._start(*before)
             drifts = warn_of_drift(portfolio)
             ignored = {}
-            if strategy is not None and outcomes is not None and not _several_periods(outcomes):
-                warnings.warn(ONE_PERIOD, FewPeriodsWarning, stacklevel=3)
-                outcomes, ignored = None, {"ignored": "y, as one period decides nothing"}
+            given = strategy is not None and outcomes is not None
+            if given and not enough_periods(portfolio, outcomes):
+                number = int((~np.isnan(outcomes)).any(axis=0).sum())
+                some = f"{number} period{'s' if number != 1 else ''}"
+                warnings.warn(FEW_PERIODS.format(some), FewPeriodsWarning, stacklevel=3)
+                outcomes, ignored = None, {"ignored": f"y, {some} only"}
             if strategy is None:
                 found = not_tried("finetune=None")
             else:

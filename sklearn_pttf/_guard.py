@@ -40,7 +40,8 @@ ERRORS_OF_DOUBT = 5.0  # standard errors that a p-value of 1 would ask of few ro
 LEAST_SIZE = 1e-3  # of a row, as a share of the mean
 MOST_ROWS = 20_000  # that are trained on and charged; more would only take longer
 MOST_CELLS = 32  # of a row, the newest, that are
-DRIFTS = "observations drift, and no two later periods say that it pays"
+FEWEST_PERIODS = 4  # that decide anything where rows share shocks: fewer may be alike by chance
+DRIFTS = "observations drift, and no later periods say that it pays"
 MORE_ROUNDS = 3 / 2  # where a round charges a part of the rows only
 
 
@@ -228,7 +229,7 @@ def choose(costs, rows, conflict=1.0, periods=None, shared=False):
     finetuned network unless that is cheaper by one. A baseline always takes two: while an
     observation is held out rows have one fewer than they are decided on, which is kinder to
     baselines than to networks. Where rows share shocks of periods every candidate takes two, or as
-    many more as Student's law asks of so few periods.
+    many more as Student's law asks of so few periods, and of fewer than four nothing is enough.
 
     Parameters
     ----------
@@ -267,6 +268,8 @@ def choose(costs, rows, conflict=1.0, periods=None, shared=False):
         return row_means(values).mean(), two_way_error(values, periods)
 
     def errors(number):
+        if shared and charged < FEWEST_PERIODS:
+            return np.inf
         return students_errors(number, charged) if shared else number
 
     mean, std_error = np.transpose([mean_and_error(each) for each in table])
@@ -274,7 +277,7 @@ def choose(costs, rows, conflict=1.0, periods=None, shared=False):
     least = min(2.0, ERRORS_OF_DOUBT * conflict) if len(rows) < FEW_TO_LEAVE else 1.0
     least = 2.0 if shared else least
     needed = np.array([errors(2 if name == "baseline" else least) for name in names])
-    with np.errstate(invalid="ignore"):  # one period alone is known to no error
+    with np.errstate(invalid="ignore"):  # of one period no error is known
         eligible = gain > needed * error
     eligible[0] = False
     chosen = int(np.where(eligible, gain, -np.inf).argmax()) if eligible.any() else 0
@@ -345,6 +348,14 @@ def is_chargeable(portfolio, outcomes):
     if outcomes is None:
         return portfolio.counts > 1
     return (~np.isnan(outcomes)).any(axis=1)
+
+
+def enough_periods(portfolio, outcomes):
+    """Whether later outcomes are of enough periods to decide anything."""
+    observed = (~np.isnan(outcomes)).any(axis=0)
+    if 1 < observed.sum() < FEWEST_PERIODS:
+        return _shared_p_value(portfolio, outcomes[:, observed]) >= SHARED
+    return observed.sum() >= FEWEST_PERIODS
 
 
 def _most_useful(portfolio, outcomes, rng):

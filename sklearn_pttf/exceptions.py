@@ -16,12 +16,12 @@ class DriftWarning(UserWarning):
 
 
 class FewPeriodsWarning(UserWarning):
-    """The later outcomes ``y`` of `fit` are of one period, which decides nothing.
+    """The later outcomes ``y`` of `fit` are of too few periods, which decide nothing.
 
     Rows share what a period has of its own: a warm week, a holiday, a strike. However many rows
-    there are, what one period says of finetuning may be that period only. So observations of X that
-    are held out decide instead, unless they drift. Give ``y`` more columns, one for each later
-    period: four or more decide well.
+    there are, what one period says of finetuning may be that period only, and where rows do share
+    shocks a few may be alike by chance. So observations of X that are held out decide instead,
+    unless they drift. Give ``y`` more columns, one for each later period: four or more.
 
     Filter it with ``warnings.simplefilter("ignore", FewPeriodsWarning)``.
     """

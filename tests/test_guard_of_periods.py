@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from sklearn_pttf import Portfolio, PretrainedDecisionTransformer, _estimator, _guard
-from sklearn_pttf._guard import Round, charge_rounds, choose
+from sklearn_pttf._guard import Round, charge_rounds, choose, enough_periods
 from sklearn_pttf._laws import WeightedAtoms
 from sklearn_pttf.exceptions import DriftWarning, FewPeriodsWarning
 from sklearn_pttf.finetune import AutoFinetune, FinetuneData, FullFinetune
@@ -160,6 +160,15 @@ def test_gains_of_few_periods_are_few_gains():
     assert choose(costs, rows, 1e-9, periods, True)[0] == "pretrained"  # doubt asks no less
 
 
+@pytest.mark.parametrize("n_periods", [2, 3, 4])
+def test_few_periods_may_be_alike_by_chance(n_periods):
+    costs = {"pretrained": np.full((400, n_periods), 9.0)}
+    costs["finetuned"] = costs["pretrained"] - 8.0
+    compared = costs, np.arange(400), 1.0, _columns((400, n_periods))
+    assert choose(*compared, shared=True)[0] == ("finetuned" if n_periods == 4 else "pretrained")
+    assert choose(*compared, shared=False)[0] == "finetuned"
+
+
 def test_one_period_decides_nothing():
     costs = {"pretrained": np.full((400, 1), 9.0), "finetuned": np.arange(400.0)[:, None] / 100}
     for conflict in (0.0, 1.0):
@@ -177,20 +186,26 @@ def test_one_period_decides_nothing():
 def test_one_later_period_is_set_aside():
     X = _shocked(40, np.zeros(5))
     X, y = X[:, :4], X[:, 4:]
-    with pytest.warns(FewPeriodsWarning, match="y has outcomes of one period, which decides") as w:
+    with pytest.warns(FewPeriodsWarning, match="y has outcomes of 1 period, too few") as w:
         fitted = _fit(X, y, ONCE)
     assert [each.filename for each in w] == [__file__] * len(w)
-    assert fitted.finetune_report_["ignored"] == "y, as one period decides nothing"
+    assert fitted.finetune_report_["ignored"] == "y, 1 period only"
     two = np.hstack([y, np.full_like(y, NAN, dtype=float)])  # the second was not observed
-    with pytest.warns(FewPeriodsWarning):
-        again = _fit(X, two, ONCE)
+    assert not enough_periods(Portfolio(X), two)
     with warnings.catch_warnings():
         warnings.simplefilter("error", FewPeriodsWarning)
         without = _fit(X, None, ONCE)
         _fit(X, y, finetune=None)
     assert_array_equal(fitted.decide(X), without.decide(X))
-    assert_array_equal(again.decide(X), without.decide(X))
     assert "ignored" not in without.finetune_report_
+
+
+def test_how_many_periods_are_enough():
+    X = _shocked(40, np.zeros(9)).astype(float)
+    shocked = _shocked(40, np.array([0.5, -0.5, 0.5, -0.5, 0.5, 0.5])).astype(float)
+    for table, enough in ((X, [False, True, True, True]), (shocked, [False, False, False, True])):
+        portfolio = Portfolio(table[:, :4])
+        assert [enough_periods(portfolio, X[:, 4 : 5 + k]) for k in range(4)] == enough
 
 
 @pytest.mark.filterwarnings("ignore")
