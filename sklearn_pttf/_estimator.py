@@ -39,7 +39,7 @@ from sklearn_pttf.problems import DecisionProblem
 
 FEW_PERIODS = (
     "y has outcomes of {}, too few to decide anything: rows share what a period has of its own, "
-    "and nobody can tell that from what will come again. Observations of X that are held out decide "
+    "and nobody can tell that from what comes again. Observations of X that are held out decide "
     "instead, unless they drift. Give y more columns, one for each later period: four or more."
 )
 
