@@ -38,26 +38,31 @@ def warn_of_drift(portfolio):
     ----------
     portfolio : Portfolio
         Its observations in the order of time.
+
+    Returns
+    -------
+    bool
+        Whether it warned.
     """
     if portfolio.prices is not None:
-        return  # prices may have drifted, and demand with them
+        return False  # prices may have drifted, and demand with them
     early, late, half = _halves(portfolio.observations)
     both = early + late
     rows = half > 0 if portfolio.real else both > 0
     if rows.sum() < FEWEST_ROWS:
-        return
+        return False
     change = (late - early)[rows] / (half if portfolio.real else both)[rows]
     mean, error = change.mean(), change.std(ddof=1) / np.sqrt(rows.sum())
     if abs(mean) <= stats.t.isf(CHANCE / 2, rows.sum() - 1) * error:
-        return
+        return False
     if portfolio.real:
         if abs(mean) <= LEAST_SHIFT * _noise(portfolio.observations):
-            return
+            return False
         size, spread = f"{abs(mean):.3g}", f"{error:.2g}"
     else:
         ratio = (1 + mean) / max(1 - mean, 1e-9) - 1
         if abs(ratio) < LEAST_DRIFT:
-            return
+            return False
         size, spread = f"{abs(ratio):.0%}", f"{2 * error:.0%}"
     warnings.warn(
         f"observations drift: those in the later half of {rows.sum():,} rows are {size} "
@@ -67,6 +72,7 @@ def warn_of_drift(portfolio):
         DriftWarning,
         stacklevel=4,
     )
+    return True
 
 
 def _noise(observations):

@@ -27,7 +27,7 @@ from sklearn_pttf._alarms import (
 from sklearn_pttf._binomial import BinomialRates
 from sklearn_pttf._checkpoint import Checkpoint, shipped_names
 from sklearn_pttf._device import check_device
-from sklearn_pttf._guard import blended, finetune_guarded, not_tried
+from sklearn_pttf._guard import blended, enough_periods, finetune_guarded, not_tried
 from sklearn_pttf._mixin import DecisionMixin
 from sklearn_pttf._network_use import (
     context_arrays,
@@ -41,8 +41,15 @@ from sklearn_pttf._portfolio import are_whole
 from sklearn_pttf._pretrain import PRIORS
 from sklearn_pttf._rivals import fitted_baseline
 from sklearn_pttf._version import __version__
+from sklearn_pttf.exceptions import FewPeriodsWarning
 from sklearn_pttf.finetune import AutoFinetune, FinetuneStrategy
 from sklearn_pttf.problems import DecisionProblem
+
+FEW_PERIODS = (
+    "y has outcomes of {}, too few to decide anything: rows share what a period has of its own, "
+    "and nobody can tell that from what comes again. Observations of X that are held out decide "
+    "instead, unless they drift. Give y more columns, one for each later period: four or more."
+)
 
 
 @contextlib.contextmanager
@@ -55,6 +62,14 @@ def _all_or_nothing(estimator):
         vars(estimator).clear()
         vars(estimator).update(before)
         raise
+
+
+def _warn_of_few_periods(outcomes):
+    """Warn that later outcomes decide nothing; what the report says of them."""
+    number = int((~np.isnan(outcomes)).any(axis=0).sum())
+    some = f"{number} period{'s' if number != 1 else ''}"
+    warnings.warn(FEW_PERIODS.format(some), FewPeriodsWarning, stacklevel=4)
+    return f"y, {some} only"
 
 
 class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
@@ -110,7 +125,8 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         Seed of pretraining, and how rows are split for finetuning.
 
     verbose : int, default=0
-        1: `fit` prints a line about what it did, and many rows show their progress.
+        1: `fit` prints a line about every step and about what it did, and many rows show their
+        progress.
 
     Attributes
     ----------
@@ -131,6 +147,12 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         ``prior_conflict`` is the p-value of the pretrained law on what rows were charged on, small
         where it is wrong. Where nothing was trained, costs are NaN and ``reason`` says why;
         there is nothing to train where the law is exact.
+        Where something was, ``charged_on`` is "held-out observations" or "later outcomes",
+        ``n_periods`` the number of periods these are of, and ``shared_p_value`` small where rows
+        share the shocks of a period: then periods are held out, from training too. ``ignored``
+        says where ``y`` has too few periods to decide anything. Standard errors are
+        over rows and periods. Of a row with more than 32 observations the newest 32 are trained
+        on and charged; what is chosen by them is charged again, and reported, on all.
         Costs are those of single periods, whatever the horizon; with a ``risk`` they are scores
         whose mean is what it makes of the cost, where laws are right.
 
@@ -238,8 +260,10 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             observations and which are costs, the problem says.
 
         y : array-like of shape (n_instances,) or (n_instances, n_outcomes), default=None
-            Later outcomes, a target for finetuning only and never evidence: append them to X
-            to have them count as evidence. They are checked, and not used without finetuning.
+            Later outcomes, a column for each period: a target for finetuning only and never
+            evidence. Append them to X to have them count as evidence. They are checked, and not
+            used without finetuning. One period decides nothing, as rows share what it has of its
+            own, and where rows share such shocks fewer than four decide nothing either.
 
         Returns
         -------
@@ -260,7 +284,12 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         -----
         DriftWarning
             If the later half of most rows' observations, in the order of columns, is at least 10 %
-            higher or lower than the earlier half.
+            higher or lower than the earlier half. Then nothing is finetuned, unless later periods
+            ``y`` say that it pays.
+
+        FewPeriodsWarning
+            If ``y`` has outcomes of one period only, or, where rows share shocks, of fewer than
+            four. They decide nothing.
 
         PriorConflictWarning
             If more than 5 % of the rows have an observation outside of the central 99 % of the law
@@ -286,25 +315,16 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             )
             strategy = self._strategy()
             portfolio = self._read_to_fit(X)
-            outcomes = None if y is None else self._check_outcomes(X, y)
-            if outcomes is not None and self.integer_ and not are_whole(outcomes):
-                self.integer_ = False
-                portfolio = replace(portfolio, integer=False)
+            if self.verbose:
+                print(f"Reading {portfolio.counts.sum():,} observations.", flush=True)
+            portfolio, outcomes = self._with_later(portfolio, X, y)
             self.device_ = check_device(self.device)
-            self.checkpoint_ = start = self._exact = None
-            if self.problem_.has_exact_law:
-                self._refuse_weights()
-                self._exact = BinomialRates(portfolio)
-            else:
-                self.checkpoint_ = self._pretrained(portfolio, int(seeds[0]))
-                start = self._start(*before)
-            if self._exact is not None:
-                found = not_tried("nothing to train: the law is exact")
-            elif strategy is None:
-                found = not_tried("finetune=None")
-            elif self.problem_.exposure is not None:
-                found = not_tried("finetuning does not read exposure")
-            else:
+            start = self._loaded(portfolio, before, int(seeds[0]))
+            drifts = warn_of_drift(portfolio.as_rates())
+            reason, ignored = self._reason_not_to_train(strategy), None
+            if reason is None and outcomes is not None and not enough_periods(portfolio, outcomes):
+                outcomes, ignored = None, _warn_of_few_periods(outcomes)
+            if reason is None:
                 found = finetune_guarded(
                     strategy,
                     self.checkpoint_,
@@ -315,9 +335,13 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
                     int(seeds[1]),
                     self.device_,
                     self.verbose,
+                    drifts,
                 )
+            else:
+                found = not_tried(reason)
+            if ignored is not None:
+                found.report["ignored"] = ignored
             self._use(found, start, portfolio)
-            warn_of_drift(portfolio.as_rates())
             noise = getattr(self.problem_, "noise", None)
             warn_of_zeros_and_ones(portfolio, noise)
             warn_of_quiet_counts(portfolio, noise)
@@ -331,6 +355,36 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
                     f"{found.summary()}"
                 )
             return self
+
+    def _with_later(self, portfolio, X, y):
+        """The portfolio, whole numbers only if later outcomes are too, and these."""
+        if y is None:
+            return portfolio, None
+        outcomes = self._check_outcomes(X, y)
+        if self.integer_ and not are_whole(outcomes):
+            self.integer_ = False
+            portfolio = replace(portfolio, integer=False)
+        return portfolio, outcomes
+
+    def _loaded(self, portfolio, before, seed):
+        """Set what is asked, a checkpoint or an exact law; where finetuning starts from."""
+        self.checkpoint_ = self._exact = None
+        if self.problem_.has_exact_law:
+            self._refuse_weights()
+            self._exact = BinomialRates(portfolio)
+            return None
+        self.checkpoint_ = self._pretrained(portfolio, seed)
+        return self._start(*before)
+
+    def _reason_not_to_train(self, strategy):
+        """Why no network is trained, None if one is."""
+        if self._exact is not None:
+            return "nothing to train: the law is exact"
+        if strategy is None:
+            return "finetune=None"
+        if self.problem_.exposure is not None:
+            return "finetuning does not read exposure"
+        return None
 
     def _refuse_weights(self):
         """Refuse weights, and a prior to train them on, where no network is asked."""
@@ -350,7 +404,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             warnings.warn(
                 f"memory is not used with random_state={self.random_state!r}, with which every fit "
                 "pretrains anew; give an int.",
-                stacklevel=4,
+                stacklevel=5,
             )
         return pretrained_on(
             self.prior,

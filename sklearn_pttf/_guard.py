@@ -1,7 +1,8 @@
 """Whether to leave the pretrained network: candidates compared on cross-fitted hindsight cost.
 
 Every row is charged by candidates that were not trained on it, on observations (or later
-outcomes) that the decision has not seen.
+outcomes) that the decision has not seen; where rows share the shocks of a period, also by
+candidates that were not trained on that period.
 """
 
 import copy
@@ -14,6 +15,15 @@ from tqdm import tqdm
 
 from sklearn_pttf._network import DecisionNetwork, NetworkConfig
 from sklearn_pttf._network_use import encode_context, predict_law, single_threaded
+from sklearn_pttf._periods import (
+    SHARED,
+    cells_in,
+    newest,
+    shared_p_value,
+    students_errors,
+    two_way_error,
+    well_covered,
+)
 from sklearn_pttf._pit import pit_values, smooth_test
 from sklearn_pttf._pretrain import PRIORS
 from sklearn_pttf._rivals import baseline_laws, baselines_for
@@ -29,6 +39,10 @@ FEW_TO_LEAVE = 100
 ERRORS_OF_DOUBT = 5.0  # standard errors that a p-value of 1 would ask of few rows, 2 at most
 LEAST_SIZE = 1e-3  # of a row, as a share of the mean
 MOST_ROWS = 20_000  # that are trained on and charged; more would only take longer
+MOST_CELLS = 32  # of a row, the newest, that are
+FEWEST_PERIODS = 4  # that decide anything where rows share shocks: fewer may be alike by chance
+DRIFTS = "observations drift, and no later periods say that it pays"
+MORE_ROUNDS = 3 / 2  # where a round charges a part of the rows only
 
 
 class Round(NamedTuple):
@@ -36,9 +50,14 @@ class Round(NamedTuple):
 
     evidence: object  # Portfolio
     charged: np.ndarray  # (n, k), NaN where nothing is charged
+    periods: np.ndarray = None  # (n, k) in which that was
+
+    def only(self, cells):
+        """The same evidence, where a part of the cells ``(n, k)`` is charged."""
+        return self._replace(charged=np.where(cells, self.charged, np.nan))
 
 
-def charge_rounds(portfolio, outcomes, rng):
+def charge_rounds(portfolio, outcomes, rng, periods=None, shared=False):
     """Rounds that hold out observations of all rows one by one, or one that charges outcomes.
 
     Parameters
@@ -51,31 +70,68 @@ def charge_rounds(portfolio, outcomes, rng):
     rng : Generator
         Which observations of a row come first.
 
+    periods : ndarray of int of shape (n, m), default=None
+        Of the observations. None: their columns.
+
+    shared : bool, default=False
+        Whether rows share shocks of periods: then a round holds out one period of all rows that
+        have it, and something else of the others.
+
     Returns
     -------
     list of Round
     """
     if outcomes is not None:
-        return [Round(portfolio, outcomes)]
+        columns = np.arange(outcomes.shape[1])
+        return [Round(portfolio, outcomes, np.broadcast_to(columns, outcomes.shape))]
     mask, counts = portfolio.mask, portfolio.counts
-    order = np.where(mask, rng.random(mask.shape), np.inf).argsort(axis=1)
+    if periods is None:
+        periods = np.broadcast_to(np.arange(mask.shape[1]), mask.shape)
     n_rounds = np.clip(ROUND_ROWS // len(portfolio), *ROUNDS)
+    if shared:
+        chosen = rng.permutation(well_covered(mask, periods))[: round(MORE_ROUNDS * n_rounds)]
+        cells = cells_in(mask, periods, chosen, rng)
+    else:
+        order = np.where(mask, rng.random(mask.shape), np.inf).argsort(axis=1)
+        order = order[:, : min(n_rounds, counts.max())]
+        cells = np.where(counts[:, None] > np.arange(order.shape[1]), order, -1)
+    cells = np.where(counts[:, None] > 1, cells, -1)
     return [
-        Round(*portfolio.held_out(np.where((counts > 1) & (counts > k), order[:, k], -1)))
-        for k in range(min(n_rounds, counts.max()))
+        Round(*portfolio.held_out(each), np.take_along_axis(periods, each[:, None], axis=1))
+        for each in cells.T
     ]
+
+
+def cell_costs(problem, laws, rounds):
+    """Cost of every outcome that is charged, of decisions on ``laws``, one a round; (n, k)."""
+    costs = [
+        problem.charge_each(law, round.evidence, round.charged)
+        for law, round in zip(laws, rounds, strict=True)
+    ]
+    return np.where(np.isnan(charged_of(rounds)), np.nan, np.hstack(costs))
+
+
+def charged_of(rounds):
+    """Outcomes that are charged in all rounds; (n, k)."""
+    return np.hstack([round.charged for round in rounds])
+
+
+def periods_of(rounds):
+    """Periods of the outcomes that are charged in all rounds; (n, k)."""
+    return np.hstack([round.periods for round in rounds])
+
+
+def row_means(costs):
+    """Mean cost of every row, of those that there are ``(..., n, k)``; (..., n)."""
+    seen = ~np.isnan(costs)
+    n_seen = seen.sum(axis=-1)
+    total = np.where(seen, costs, 0.0).sum(axis=-1)
+    return np.where(n_seen > 0, total / np.maximum(n_seen, 1), np.nan)
 
 
 def hindsight_costs(problem, laws, rounds):
     """Mean cost of every row over rounds, of decisions on ``laws``, one a round; (n,)."""
-    costs = [
-        problem.charge_with_risk(law, round.evidence, round.charged)
-        for law, round in zip(laws, rounds, strict=True)
-    ]
-    costs = np.array(costs)
-    charged = ~np.isnan(costs)
-    total = np.where(charged, costs, 0.0).sum(axis=0)
-    return np.where(charged.any(axis=0), total / np.maximum(charged.sum(axis=0), 1), np.nan)
+    return row_means(cell_costs(problem, laws, rounds))
 
 
 def network_laws(network, rounds, of_mean=False, portfolios=None):
@@ -93,33 +149,42 @@ def network_laws(network, rounds, of_mean=False, portfolios=None):
     ]
 
 
-def prior_conflict(laws, rounds, rng):
+def prior_conflict(laws, rounds, rng, shared=False):
     """p-value of the laws on what they are charged on: small where they are wrong.
 
     Neyman's smooth test of the probability integral transforms of one outcome a row and round,
-    taken as independent. Those of one row are not: they are held out in turn, and what makes one
-    high makes the others low. So right laws have p-values around 0.8 where rows have three
-    observations or more, and hardly ever below 0.2. On later outcomes their p-values are even.
+    taken as independent, unless rows share shocks of periods. Those of one row are not: they are
+    held out in turn, and what makes one high makes the others low. So right laws have p-values
+    around 0.8 where rows have three observations or more, and hardly ever below 0.2. On later
+    outcomes their p-values are even.
     """
     random = np.random.RandomState(rng.integers(2**31 - 1))
-    pits = []
+    pits, periods = [], []
     for law, round in zip(laws, rounds, strict=True):
         seen = ~np.isnan(round.charged)
-        column = np.where(seen, rng.random(seen.shape), -1.0).argmax(axis=1)
-        outcome = np.take_along_axis(round.charged, column[:, None], axis=1)
+        column = np.where(seen, rng.random(seen.shape), -1.0).argmax(axis=1)[:, None]
+        outcome = np.take_along_axis(round.charged, column, axis=1)
         pits.append(pit_values(law, outcome, random).ravel())
-    pit = np.concatenate(pits)
-    return smooth_test(pit[~np.isnan(pit)])
+        periods.append(np.take_along_axis(round.periods, column, axis=1).ravel())
+    pit, periods = np.concatenate(pits), np.concatenate(periods)
+    seen = ~np.isnan(pit)
+    return smooth_test(pit[seen], periods=periods[seen] if shared else None)
 
 
-def moments_are_cheaper(network, problem, before, rounds):
+def moments_are_cheaper(network, problem, before, rounds, shared=False):
     """Whether costs fall, by two standard errors, if the network's last layer forgets."""
     network = copy.deepcopy(network)
     network.head.forget()
     after = network_laws(network, rounds, problem.of_means)
-    gain = hindsight_costs(problem, before, rounds) - hindsight_costs(problem, after, rounds)
-    gain = gain[~np.isnan(gain)]
-    return bool(gain.mean() > 2 * gain.std(ddof=1) / np.sqrt(len(gain)))
+    gain = cell_costs(problem, before, rounds) - cell_costs(problem, after, rounds)
+    error = two_way_error(gain, periods_of(rounds))
+    n_errors = students_errors(2, n_periods(rounds)) if shared else 2
+    return bool(np.nanmean(row_means(gain)) > n_errors * error)
+
+
+def n_periods(rounds):
+    """Number of periods in which something is charged."""
+    return len(np.unique(periods_of(rounds)[~np.isnan(charged_of(rounds))]))
 
 
 def folds_of(rows, share, rng):
@@ -133,41 +198,44 @@ def best_of_others(costs, folds):
 
     Parameters
     ----------
-    costs : ndarray of shape (n_candidates, n)
-        Of every candidate and row; NaN where a row is not charged.
+    costs : ndarray of shape (n_candidates, n, k)
+        Of every candidate and row; NaN where nothing is charged.
 
     folds : list of ndarray of int
 
     Returns
     -------
-    costs : ndarray of shape (n,)
+    costs : ndarray of shape (n, k)
         NaN outside the folds.
 
     best : int
         The cheapest over all folds.
     """
-    out = np.full(costs.shape[1], np.nan)
+    means, out = row_means(costs), np.full(costs.shape[1:], np.nan)
     for k, fold in enumerate(folds):
         others = np.concatenate([other for j, other in enumerate(folds) if j != k])
-        out[fold] = costs[np.nanmean(costs[:, others], axis=1).argmin(), fold]
+        out[fold] = costs[np.nanmean(means[:, others], axis=1).argmin(), fold]
     rows = np.concatenate(folds)
-    return out, int(np.nanmean(costs[:, rows], axis=1).argmin())
+    return out, int(np.nanmean(means[:, rows], axis=1).argmin())
 
 
-def choose(costs, rows, conflict=1.0):
+def choose(costs, rows, conflict=1.0, periods=None, shared=False):
     """The candidate to use, and the report.
 
     It leaves the first candidate only for one whose mean cost is lower by more than one standard
-    error of the difference. Below 100 rows it takes two; but as costs of so few rows cannot tell
-    much, a pretrained law that is in doubt anyway is left for less, five standard errors times the
-    p-value. Where it takes more than one, a blend goes before the finetuned network unless that is
-    cheaper by one. A baseline always takes two: while an observation is held out rows have one
-    fewer than they are decided on, which is kinder to baselines than to networks.
+    error of the difference, over rows and periods. Below 100 rows it takes two; but as costs of so
+    few rows cannot tell much, a pretrained law that is in doubt anyway is left for less, five
+    standard errors times the p-value. Where it takes more than one, a blend goes before the
+    finetuned network unless that is cheaper by one. A baseline always takes two: while an
+    observation is held out rows have one fewer than they are decided on, which is kinder to
+    baselines than to networks. Where rows share shocks of periods every candidate takes two, or as
+    many more as Student's law asks of so few periods, and of fewer than four nothing is enough.
 
     Parameters
     ----------
-    costs : dict of str to ndarray of shape (n,)
-        Cross-fitted costs of the candidates; the first is the pretrained network.
+    costs : dict of str to ndarray of shape (n, k)
+        Cross-fitted costs of the candidates; the first is the pretrained network. NaN = not
+        charged.
 
     rows : ndarray of int
         Rows that were charged.
@@ -175,36 +243,57 @@ def choose(costs, rows, conflict=1.0):
     conflict : float, default=1.0
         p-value of the pretrained law; 1 of a strategy that was asked for by name.
 
+    periods : ndarray of int of shape (n, k), default=None
+        Of what was charged. None: rows are independent.
+
+    shared : bool, default=False
+        Whether rows share shocks of periods.
+
     Returns
     -------
     chosen : str
 
     report : dict of ndarray
         ``candidate``, ``mean_cost``, ``std_error`` (of the mean), ``gain`` over the first,
-        ``gain_std_error`` and ``chosen``, in the manner of ``cv_results_``.
+        ``gain_std_error`` and ``chosen``, in the manner of ``cv_results_``; ``n_periods`` is a
+        number.
     """
     names = list(costs)
     table = np.array([costs[name][rows] for name in names])
-    few = len(rows) < FEW_TO_LEAVE
-    gains = table[0] - table
-    root = np.sqrt(len(rows))
-    gain, error = gains.mean(axis=1), gains.std(axis=1, ddof=1) / root
-    errors_needed = min(2.0, ERRORS_OF_DOUBT * conflict) if few else 1.0
-    needed = np.array([2 if name == "baseline" else errors_needed for name in names])
-    eligible = gain > needed * error
+    if periods is not None:
+        periods = periods[rows]
+    charged = None if periods is None else len(np.unique(periods[~np.isnan(table[0])]))
+
+    def mean_and_error(values):
+        return row_means(values).mean(), two_way_error(values, periods)
+
+    def errors(number):
+        if shared and charged < FEWEST_PERIODS:
+            return np.inf
+        return students_errors(number, charged) if shared else number
+
+    mean, std_error = np.transpose([mean_and_error(each) for each in table])
+    gain, error = np.transpose([mean_and_error(table[0] - each) for each in table])
+    least = min(2.0, ERRORS_OF_DOUBT * conflict) if len(rows) < FEW_TO_LEAVE else 1.0
+    least = 2.0 if shared else least
+    needed = np.array([errors(2 if name == "baseline" else least) for name in names])
+    with np.errstate(invalid="ignore"):  # of one period no error is known
+        eligible = gain > needed * error
     eligible[0] = False
     chosen = int(np.where(eligible, gain, -np.inf).argmax()) if eligible.any() else 0
-    if errors_needed > 1 and names[chosen] == "finetuned" and eligible[names.index("blend")]:
-        lead = table[names.index("blend")] - table[chosen]
-        if lead.mean() <= lead.std(ddof=1) / root:
-            chosen = names.index("blend")
+    blend = names.index("blend") if "blend" in names else 0
+    if least > 1 and names[chosen] == "finetuned" and eligible[blend]:
+        lead, its_error = mean_and_error(table[blend] - table[chosen])
+        if lead <= errors(1) * its_error:
+            chosen = blend
     report = {
         "candidate": np.array(names),
-        "mean_cost": table.mean(axis=1),
-        "std_error": table.std(axis=1, ddof=1) / root,
+        "mean_cost": mean,
+        "std_error": std_error,
         "gain": gain,
         "gain_std_error": error,
         "chosen": np.arange(len(names)) == chosen,
+        "n_periods": charged,
     }
     return names[chosen], report
 
@@ -261,6 +350,14 @@ def is_chargeable(portfolio, outcomes):
     return (~np.isnan(outcomes)).any(axis=1)
 
 
+def enough_periods(portfolio, outcomes):
+    """Whether later outcomes are of enough periods to decide anything."""
+    observed = (~np.isnan(outcomes)).any(axis=0)
+    if 1 < observed.sum() < FEWEST_PERIODS:
+        return _shared_p_value(portfolio, outcomes[:, observed]) >= SHARED
+    return observed.sum() >= FEWEST_PERIODS
+
+
 def _most_useful(portfolio, outcomes, rng):
     """At most 20,000 random rows, those first that can be charged."""
     order = rng.permutation(len(portfolio))
@@ -285,7 +382,7 @@ def not_tried(reason, prior_conflict=np.nan, last=None):
 
 
 def finetune_guarded(
-    strategy, checkpoint, start, problem, portfolio, outcomes, seed, device, verbose
+    strategy, checkpoint, start, problem, portfolio, outcomes, seed, device, verbose, drifts=False
 ):
     """Train on parts of the rows, charge all candidates on the others, and choose.
 
@@ -304,13 +401,16 @@ def finetune_guarded(
     portfolio : Portfolio
 
     outcomes : ndarray of shape (n, k) or None
-        Later outcomes.
+        Later outcomes, of two periods at least.
 
     seed : int
 
     device : str
 
     verbose : int
+
+    drifts : bool, default=False
+        Whether observations drift, so that those held out say little of later ones.
 
     Returns
     -------
@@ -320,23 +420,32 @@ def finetune_guarded(
     last = None if start is checkpoint else start.build_network(device)
     if n_rows < FEWEST_ROWS:
         return not_tried(f"{n_rows} rows to charge are fewer than {FEWEST_ROWS}", last=last)
+    if drifts and outcomes is None:
+        return not_tried(DRIFTS, last=last)
     rng = np.random.default_rng(seed)
     problem, portfolio = problem.for_training(portfolio, min(1.0, MOST_ROWS / len(portfolio)))
     if len(portfolio) > MOST_ROWS:
         rows = _most_useful(portfolio, outcomes, rng)
         portfolio = portfolio.take(rows)
         outcomes = None if outcomes is None else outcomes[rows]
+    if outcomes is not None:
+        outcomes = outcomes[:, -MOST_CELLS:]
+    shared_p = _shared_p_value(portfolio, outcomes)
+    shared = shared_p < SHARED
+    whole = portfolio
+    portfolio, periods = newest(whole, MOST_CELLS)
+    rounds = charge_rounds(portfolio, outcomes, rng, periods, shared)
+    _tell(verbose, f"charging the pretrained weights in {n_periods(rounds)} periods")
     pretrained = checkpoint.build_network(device, torch.float64)
-    rounds = charge_rounds(portfolio, outcomes, rng)
     before = network_laws(pretrained, rounds)
-    conflict = prior_conflict(before, rounds, rng)
+    conflict = prior_conflict(before, rounds, rng, shared)
     if problem.of_means:
         before = network_laws(pretrained, rounds, of_mean=True)
     doubt = 1.0  # a strategy that was asked for has to show a clear gain
     if isinstance(strategy, AutoFinetune):
         doubt = conflict if outcomes is None else conflict**EVEN
         by_moments = start is checkpoint and is_doubted(doubt, n_rows)
-        by_moments = by_moments and moments_are_cheaper(pretrained, problem, before, rounds)
+        by_moments = by_moments and moments_are_cheaper(pretrained, problem, before, rounds, shared)
         strategy = strategy.choose(n_rows, doubt, by_moments)
         if strategy is None:
             return not_tried(
@@ -349,28 +458,48 @@ def finetune_guarded(
     if not np.nanmax(data.charged) > 0 or not np.isfinite(data.worth).all():
         reason = "no decision is expected to cost anything"
         return not_tried(reason, prior_conflict=conflict, last=last)
-    rows = data.usable()
-    folds = folds_of(rows, strategy.validation_fraction, rng)
-    trained = _train_folds(strategy, start, problem, data, folds, seed, device, verbose)
-    after = _cross_fitted_laws(problem, trained, before, rounds, folds)
-    laws = {
-        "pretrained": before,
-        "finetuned": after,
-        "blend": [blended(*pair) for pair in zip(before, after, strict=True)],
-    }
-    costs = {name: hindsight_costs(problem, each, rounds) for name, each in laws.items()}
+    folds = folds_of(data.usable(), strategy.validation_fraction, rng)
+    parts = [data] * len(folds)
+    if shared:
+        data = data._replace(periods=periods if outcomes is None else rounds[0].periods)
+        groups = _groups_of_periods(rounds, len(folds))
+        parts = [data.without(group) for group in groups]
+        rounds = _of_own_group(rounds, folds, groups)
+    _tell(verbose, f"training on {len(portfolio):,} rows, without each of {len(folds)} folds")
+    trained = _train_folds(strategy, start, problem, parts, folds, seed, device, verbose)
+    _tell(verbose, "charging the finetuned weights")
+    costs = _costs_of_networks(problem, trained, before, rounds, folds)
     baseline = None
     if strategy.baselines:
-        kinds = baselines_for(portfolio)
-        table = [
-            hindsight_costs(problem, baseline_laws(kind, problem, rounds), rounds) for kind in kinds
-        ]
+        kinds, table = baselines_for(portfolio), []
+        for kind in kinds:
+            _tell(verbose, f"charging the baseline {kind.__name__}")
+            table.append(cell_costs(problem, baseline_laws(kind, problem, rounds), rounds))
         costs["baseline"], best = best_of_others(np.array(table), folds)
         baseline = kinds[best]
-    chosen, report = choose(costs, rows, doubt)
+    _tell(verbose, "choosing")
+    chosen, report = _choose(costs, rounds, folds, doubt, shared)
+    if chosen != "pretrained" and whole is not portfolio:
+        _tell(verbose, f"charging {chosen} on all observations")
+        rounds = _on_all_observations(whole, outcomes, _one_for_each(rounds, folds))
+        before = network_laws(pretrained, rounds, problem.of_means)
+        if chosen == "baseline":
+            laws = baseline_laws(baseline, problem, rounds)
+            costs = {"pretrained": cell_costs(problem, before, rounds)}
+            costs["baseline"] = cell_costs(problem, laws, rounds)
+        else:
+            costs = _costs_of_networks(problem, trained, before, rounds, folds)
+            costs = {name: costs[name] for name in ("pretrained", chosen)}
+        chosen, report = _choose(costs, rounds, folds, doubt, shared)
+    charged_on = "held-out observations" if outcomes is None else "later outcomes"
     return Finetuning(
         chosen,
-        {**report, "prior_conflict": conflict},
+        {
+            **report,
+            "charged_on": charged_on,
+            "shared_p_value": shared_p,
+            "prior_conflict": conflict,
+        },
         averaged([fold.network for fold in trained]),
         baseline,
         float(np.mean([fold.n_iter for fold in trained])),
@@ -378,11 +507,74 @@ def finetune_guarded(
     )
 
 
-def _train_folds(strategy, start, problem, data, folds, seed, device, verbose):
-    """Training without each of the folds; list of `Finetuned` with networks in float64."""
+def _choose(costs, rounds, folds, doubt, shared):
+    """`choose` on the rows of all folds that were charged."""
+    rows = np.sort(np.concatenate(folds))
+    rows = rows[~np.isnan(charged_of(rounds)[rows]).all(axis=1)]
+    return choose(costs, rows, doubt, periods_of(rounds), shared)
+
+
+def _tell(verbose, what):
+    """A line of progress."""
+    if verbose:
+        print(f"Finetuning: {what}.", flush=True)
+
+
+def _shared_p_value(portfolio, outcomes):
+    """p-value of rows that share no shocks in the newest periods; `shared_p_value`."""
+    known = portfolio.observations[:, -MOST_CELLS:]
+    return shared_p_value(known if outcomes is None else np.hstack([known, outcomes]))
+
+
+def _groups_of_periods(rounds, n_folds):
+    """Periods that each of the folds is charged in: one after the other, again where too few."""
+    found = np.unique(periods_of(rounds)[~np.isnan(charged_of(rounds))])
+    groups = np.array_split(found, min(n_folds, len(found)))
+    return [groups[k % len(groups)] for k in range(n_folds)]
+
+
+def _of_own_group(rounds, folds, groups):
+    """Rounds that charge each fold in its own group of periods only."""
+    found = []
+    for round in rounds:
+        cells = np.zeros(round.charged.shape, dtype=bool)
+        for fold, group in zip(folds, groups, strict=True):
+            cells[fold] = np.isin(round.periods[fold], group)
+        found.append(round.only(cells))
+    return found
+
+
+def _one_for_each(rounds, folds):
+    """One round for each fold, of those that charge most of its rows, and nothing else."""
+    cells = [np.zeros(round.charged.shape, dtype=bool) for round in rounds]
+    for k, fold in enumerate(folds):
+        n_charged = np.array([(~np.isnan(round.charged[fold])).sum() for round in rounds])
+        most = np.flatnonzero(n_charged == n_charged.max())
+        cells[most[k % len(most)]][fold] = True
+    rounds = [round.only(some) for round, some in zip(rounds, cells, strict=True)]
+    return [round for round in rounds if not np.isnan(round.charged).all()]
+
+
+def _on_all_observations(portfolio, outcomes, rounds):
+    """Rounds that charge the same, on evidence that is all there is, not the newest only."""
+    if outcomes is not None:
+        return [round._replace(evidence=portfolio) for round in rounds]
+    cells = [np.where(np.isnan(each.charged), -1, each.periods)[:, 0] for each in rounds]
+    return [
+        Round(*portfolio.held_out(some), round.periods)
+        for some, round in zip(cells, rounds, strict=True)
+    ]
+
+
+def _train_folds(strategy, start, problem, parts, folds, seed, device, verbose):
+    """Training without each of the folds, on its part of the data.
+
+    List of `Finetuned` with networks in float64.
+    """
     prior = _prior_of(start) if strategy.replay else None
     trained, ends = [], strategy.max_seconds and time.monotonic() + strategy.max_seconds
-    for k in tqdm(range(len(folds)), desc="finetuning", unit="fold", disable=not verbose):
+    progress = tqdm(parts, desc="finetuning", unit="fold", disable=not verbose)
+    for k, data in enumerate(progress):
         if ends is not None:  # what is left is for all folds that are left
             left = max(ends - time.monotonic(), 1e-9) / (len(folds) - k)
             strategy = copy.copy(strategy).set_params(max_seconds=left)
@@ -395,19 +587,32 @@ def _train_folds(strategy, start, problem, data, folds, seed, device, verbose):
     return trained
 
 
+def _costs_of_networks(problem, trained, before, rounds, folds):
+    """Cross-fitted costs of the pretrained and finetuned networks and their blend; dict."""
+    after = _cross_fitted_laws(problem, trained, before, rounds, folds)
+    laws = {
+        "pretrained": before,
+        "finetuned": after,
+        "blend": [blended(*pair) for pair in zip(before, after, strict=True)],
+    }
+    return {name: cell_costs(problem, each, rounds) for name, each in laws.items()}
+
+
 def _cross_fitted_laws(problem, trained, before, rounds, folds):
     """Laws of every row by a network that neither trained on it nor was chosen by it.
 
     Two halves of a fold each choose the epoch for the other. A row outside the folds keeps the law
-    of ``before``.
+    of ``before``, and so does one in a round that charges nothing of its half.
     """
     quantiles = [law.quantiles.copy() for law in before]
     for fold, rows in zip(trained, folds, strict=True):
         for network, part in zip(fold.for_half, (rows[::2], rows[1::2]), strict=True):
-            evidence = [round.evidence.take(part) for round in rounds]
-            laws = network_laws(network, rounds, problem.of_means, evidence)
-            for own, law in zip(quantiles, laws, strict=True):
-                own[part] = law.quantiles
+            used = [k for k, each in enumerate(rounds) if not np.isnan(each.charged[part]).all()]
+            some = [rounds[k] for k in used]
+            evidence = [round.evidence.take(part) for round in some]
+            laws = network_laws(network, some, problem.of_means, evidence)
+            for k, law in zip(used, laws, strict=True):
+                quantiles[k][part] = law.quantiles
     return [law.with_quantiles(own) for law, own in zip(before, quantiles, strict=True)]
 
 

@@ -193,17 +193,22 @@ def _cdf_below_and_at(law, y):
     return np.clip(law.cdf(smaller), 0.0, at), at
 
 
-def smooth_test(pit, order=3):
+def smooth_test(pit, order=3, periods=None):
     """p-value of Neyman's smooth test that PITs are uniform.
 
     Of orders one to three it looks for laws that are too low or high, too wide or narrow, and
-    skewed; each by a Legendre polynomial of the PITs [1]_. Values are taken as independent.
+    skewed; each by a Legendre polynomial of the PITs [1]_. Values are taken as independent, or,
+    with ``periods``, as of the same period in any way dependent: then the statistic is divided by
+    how much more sums of periods vary than they would otherwise, if that is more.
 
     Parameters
     ----------
     pit : ndarray of shape (n,)
 
     order : int, default=3
+
+    periods : ndarray of int of shape (n,), default=None
+        At least two different ones.
 
     Returns
     -------
@@ -214,6 +219,13 @@ def smooth_test(pit, order=3):
     .. [1] J. Neyman, "Smooth test for goodness of fit", Skandinavisk Aktuarietidskrift 20 (1937),
        149-199.
     """
-    sums = legendre.legvander(2 * pit - 1, order)[:, 1:].sum(axis=0)
-    scores = sums * np.sqrt((2 * np.arange(1, order + 1) + 1) / len(pit))
-    return float(stats.chi2.sf((scores**2).sum(), order))
+    scale = np.sqrt((2 * np.arange(1, order + 1) + 1) / len(pit))
+    scores = legendre.legvander(2 * pit - 1, order)[:, 1:] * scale
+    statistic = (scores.sum(axis=0) ** 2).sum()
+    if periods is None:
+        return float(stats.chi2.sf(statistic, order))
+    found, number = np.unique(periods, return_inverse=True)
+    deviations, sums = scores - scores.mean(axis=0), np.zeros((len(found), order))
+    np.add.at(sums, number, deviations)
+    inflation = (sums**2).sum(axis=0).mean() * len(found) / (len(found) - 1)
+    return float(stats.f.sf(statistic / order / max(inflation, 1.0), order, len(found) - 1))

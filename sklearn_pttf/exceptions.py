@@ -1,6 +1,11 @@
 """Warnings about data that break what decisions rest on."""
 
-__all__ = ["BinaryOutcomesWarning", "DriftWarning", "PriorConflictWarning"]
+__all__ = [
+    "BinaryOutcomesWarning",
+    "DriftWarning",
+    "FewPeriodsWarning",
+    "PriorConflictWarning",
+]
 
 
 class BinaryOutcomesWarning(UserWarning):
@@ -19,9 +24,22 @@ class DriftWarning(UserWarning):
 
     Observations of a row are taken to be exchangeable. Under a trend, a season or after a change
     of price the next outcome is not like the past ones, and decisions lag behind. Use fewer and
-    newer periods, or divide by a seasonal index before `fit` and multiply decisions by it.
+    newer periods, or divide by a seasonal index before `fit` and multiply decisions by it. Nothing
+    is finetuned on such rows, unless later periods ``y`` say that it pays.
 
     Filter it with ``warnings.simplefilter("ignore", DriftWarning)``.
+    """
+
+
+class FewPeriodsWarning(UserWarning):
+    """The later outcomes ``y`` of `fit` are of too few periods, which decide nothing.
+
+    Rows share what a period has of its own: a warm week, a holiday, a strike. However many rows
+    there are, what one period says of finetuning may be that period only, and where rows do share
+    shocks a few may be alike by chance. So observations of X that are held out decide instead,
+    unless they drift. Give ``y`` more columns, one for each later period: four or more.
+
+    Filter it with ``warnings.simplefilter("ignore", FewPeriodsWarning)``.
     """
 
 

@@ -256,7 +256,7 @@ def test_laws_of_a_half_are_those_of_its_network(monkeypatch):
         return [_law(network + part.observations[:, 0]) for part in portfolios]
 
     monkeypatch.setattr(_guard, "network_laws", laws_of)
-    rounds = [_guard.Round(Portfolio(np.arange(6.0)[:, None]), None)]
+    rounds = [_guard.Round(Portfolio(np.arange(6.0)[:, None]), np.ones((6, 1)))]
     folds = [np.array([4, 0, 2]), np.array([1, 5])]
     trained = [Finetuned(None, (10.0, 20.0), 0, []), Finetuned(None, (30.0, 30.0), 0, [])]
     before = _law(np.full(6, -1.0))
@@ -365,9 +365,9 @@ def test_hindsight_costs_by_hand():
 
 
 def test_the_best_baseline_is_picked_on_other_folds():
-    costs = np.array([[1.0, 1.0, 9.0, 9.0], [2.0, 2.0, 3.0, 3.0]])
+    costs = np.array([[1.0, 1.0, 9.0, 9.0], [2.0, 2.0, 3.0, 3.0]])[:, :, None]
     found, best = best_of_others(costs, [np.array([0, 1]), np.array([2, 3])])
-    assert found.tolist() == [2.0, 2.0, 9.0, 9.0]
+    assert found.ravel().tolist() == [2.0, 2.0, 9.0, 9.0]
     assert best == 1
 
 
@@ -399,6 +399,7 @@ def test_choice(n, gains, expected):
     costs = {"pretrained": np.full(n, 5.0)}
     signs = {"blend": -1.0}
     costs |= {name: 5.0 - gain + signs.get(name, 1.0) * noise for name, gain in gains.items()}
+    costs = {name: cost[:, None] for name, cost in costs.items()}
     chosen, report = choose(costs, np.arange(n))
     assert chosen == expected
     assert report["candidate"][report["chosen"]].tolist() == [expected]
@@ -408,8 +409,8 @@ def test_choice(n, gains, expected):
 
 def test_few_rows_need_less_of_a_gain_the_more_the_law_is_in_doubt():
     """Five standard errors times the p-value; the gain is 0.8 of one."""
-    noise = np.tile([-1.0, 1.0], 32)
-    costs = {"pretrained": np.full(64, 5.0), "finetuned": 4.9 + noise, "blend": 4.95 - noise}
+    noise = np.tile([-1.0, 1.0], 32)[:, None]
+    costs = {"pretrained": np.full((64, 1), 5.0), "finetuned": 4.9 + noise, "blend": 4.95 - noise}
     rows = np.arange(64)
     assert choose(costs, rows, conflict=0.17)[0] == "pretrained"
     assert choose(costs, rows, conflict=0.15)[0] == "finetuned"
@@ -418,10 +419,10 @@ def test_few_rows_need_less_of_a_gain_the_more_the_law_is_in_doubt():
     assert choose(wary, rows, conflict=0.35)[0] == "finetuned"
     assert choose(wary, rows, conflict=0.15)[0] == "finetuned"
     assert choose({**wary, "blend": 5.0 - noise}, rows, conflict=0.41)[0] == "pretrained"
-    many = {name: np.tile(cost, 4) for name, cost in costs.items()}
+    many = {name: np.tile(cost, (4, 1)) for name, cost in costs.items()}
     many["finetuned"] += 0.05  # less than the standard error of 0.0625
     assert choose(many, np.arange(256), conflict=0.09)[0] == "pretrained"
-    costs = {"pretrained": np.full(64, 5.0), "baseline": 4.8 + noise}
+    costs = {"pretrained": np.full((64, 1), 5.0), "baseline": 4.8 + noise}
     assert choose(costs, rows, conflict=0.09)[0] == "pretrained"  # a baseline always needs two
 
 
@@ -737,8 +738,8 @@ def test_p_values_of_later_outcomes_are_even(checkpoint):
     law = GammaPoisson(10.0, 1.0)
     trained = []
     for seed in range(30):
-        portfolio = law.sample(100, 5, random_state=seed)
-        X, y = portfolio.observations[:, :4], portfolio.observations[:, 4]
+        portfolio = law.sample(100, 6, random_state=seed)
+        X, y = portfolio.observations[:, :4], portfolio.observations[:, 4:]
         fitted = PretrainedDecisionTransformer(
             finetune=AutoFinetune(max_seconds=1e-6, baselines=False), random_state=0
         ).fit(X, y)

@@ -64,9 +64,9 @@ def test_charged_on_means(kind, problem):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_baseline_takes_the_place_of_the_network(kind, monkeypatch):
-    def take_baseline(costs, rows, conflict, choose=_guard.choose):
-        assert np.isfinite(costs["baseline"][rows]).all()
-        return "baseline", choose(costs, rows, conflict)[1]
+    def take_baseline(costs, *compared, choose=_guard.choose):
+        assert np.isfinite(costs["baseline"]).all()
+        return "baseline", choose(costs, *compared)[1]
 
     monkeypatch.setattr(_guard, "choose", take_baseline)
     monkeypatch.setattr(_rivals, "REAL_BASELINES", (kind,))

@@ -38,6 +38,7 @@ LAYERS = [
         "datasets",
     },
     {
+        "_periods",
         "_kinds",
         "_poisson_law",
         "_real_values",

@@ -54,9 +54,10 @@ after = PretrainedDecisionTransformer(problem, random_state=0, verbose=1).fit(X)
 # classical method. ``gain`` is what a candidate saves against the pretrained network. One that
 # does not save clearly more than its standard error is not used, however good it looks.
 
-report = dict(after.finetune_report_)
-print(f"p-value of the pretrained law on held-out days: {report.pop('prior_conflict'):.1e}")
-print(pd.DataFrame(report).round(2).to_string(index=False))
+report = after.finetune_report_
+print(f"p-value of the pretrained law on held-out days: {report['prior_conflict']:.1e}")
+candidates = {name: values for name, values in report.items() if np.ndim(values)}
+print(pd.DataFrame(candidates).round(2).to_string(index=False))
 
 # %%
 # The p-value says beforehand that something is to be learned here: the days that were held out

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch.utils.data import IterableDataset
 
+from sklearn_pttf._periods import cells_in, well_covered
+
 N_VALIDATION_TURNS = 3  # observations of a row that are held out, one by one, to validate
 MOST_BATCHES = 8  # portfolios of an epoch, and of a validation
 
@@ -27,27 +29,57 @@ class FinetuneData(NamedTuple):
     errors: np.ndarray | None = None  # (n,) standard error of an observation, NaN where unknown
     prices: np.ndarray | None = None  # (n, m) of the observations, NaN where missing
     posted: np.ndarray | None = None  # (n,) price of the outcomes
+    periods: np.ndarray | None = None  # (n, k) of what is charged, where rows share periods
 
     @property
     def charged(self):
         """What decisions are charged on: later outcomes, or held-out observations; (n, k)."""
         return self.observations if self.outcomes is None else self.outcomes
 
+    @property
+    def seen(self):
+        """Cells that decisions are charged on; bool ndarray of shape (n, k)."""
+        seen = ~np.isnan(self.charged)
+        return seen if self.periods is None else seen & (self.periods >= 0)
+
+    @property
+    def by_period(self):
+        """Whether what is held out is a period, of all rows at once."""
+        return self.outcomes is None and self.periods is not None
+
     def usable(self):
         """Positions of the rows that a decision can be charged on; ndarray of int."""
         needed = 2 if self.outcomes is None else 1
         return np.flatnonzero((~np.isnan(self.charged)).sum(axis=1) >= needed)
 
+    def without(self, periods):
+        """The same rows, charged in other periods than these."""
+        return self._replace(periods=np.where(np.isin(self.periods, periods), -1, self.periods))
+
 
 def drawn_cells(data, rng):
-    """For every row the position of one cell to charge, at random; ndarray of shape (n,)."""
-    keys = np.where(np.isnan(data.charged), np.inf, rng.random(data.charged.shape))
-    return keys.argmin(axis=1)
+    """For every row the position of one cell to charge, at random; ndarray of shape (n,).
+
+    Observations are held out by the period, where rows share periods.
+    """
+    if data.by_period:
+        return _cells_of_periods(data, 1, rng)[0]
+    seen = data.seen
+    return np.where(seen, rng.random(seen.shape), np.inf).argmin(axis=1)
+
+
+def _cells_of_periods(data, n_periods, rng):
+    """For every row the positions of its cells in random periods, or others; (n_periods, n)."""
+    seen = data.seen
+    chosen = rng.permutation(well_covered(seen, data.periods))[:n_periods]
+    return np.maximum(cells_in(seen, data.periods, chosen, rng).T, 0)
 
 
 def cells_in_turn(data, n_turns, rng):
     """For every row the positions of cells to charge, each of them in turn; (n_turns, n)."""
-    seen = ~np.isnan(data.charged)
+    if data.by_period:
+        return _cells_of_periods(data, n_turns, rng)
+    seen = data.seen
     order = np.where(seen, rng.random(seen.shape), np.inf).argsort(axis=1)
     turns = np.arange(n_turns)[:, None] % np.maximum(seen.sum(axis=1), 1)
     return np.take_along_axis(order, turns.T, axis=1).T
@@ -79,13 +111,14 @@ def make_batch(data, context, charged, cells):
     place = np.arange(len(context)), cells[context]
     observations = data.observations[context]
     outcome = data.charged[context][place]
+    can_be = ~np.isnan(outcome)
+    if data.periods is not None:
+        can_be = can_be & (data.periods[context][place] >= 0)
     if data.outcomes is None:
-        can_be = (~np.isnan(observations)).sum(axis=1) > 1
+        can_be = can_be & ((~np.isnan(observations)).sum(axis=1) > 1)
         held_out = observations.copy()
         held_out[place] = np.nan
         observations = np.where(can_be[:, None], held_out, observations)
-    else:
-        can_be = ~np.isnan(outcome)
     # rows count by their own uncertainty and by what they cost, in equal parts
     sizes, worth = data.sizes[context], data.worth[context]
     weight = 0.5 * (1 / sizes + worth / (worth * sizes).mean()) * (charged & can_be)
@@ -203,7 +236,7 @@ class ValidationBatches(IterableDataset):
 
     def __init__(self, data, rows, others, batch_size, seed):
         n_groups = max(1, -(-(len(rows) + len(others)) // batch_size))
-        n_cells = int((~np.isnan(data.charged)).sum(axis=1).max())
+        n_cells = max(1, int(data.seen.sum(axis=1).max()))
         n_turns = min(N_VALIDATION_TURNS, n_cells, max(1, MOST_BATCHES // n_groups))
         turns = cells_in_turn(data, n_turns, np.random.default_rng(seed))
         split = (np.array_split(x, n_groups) for x in (rows, others, np.arange(len(rows)) % 2))

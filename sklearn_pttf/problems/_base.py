@@ -568,13 +568,18 @@ class DecisionProblem(BaseEstimator, ABC):
         ndarray of shape (n,)
             NaN where a row has no outcome.
         """
+        charged = self.charge_each(law, portfolio, outcomes)
+        return mean_of_seen(charged, self.totals(outcomes))
+
+    def charge_each(self, law, portfolio, outcomes):
+        """`charge_with_risk` of every outcome by itself; ndarray of shape (n, m)."""
+        decision, outcomes = self.solve(law, portfolio), self.totals(outcomes)
+        charged = self._charged(decision, outcomes, portfolio.costs)
         if self.risk == "mean":
-            return self.charge(law, portfolio, outcomes)
-        decision, level = self.solve(law, portfolio), self.risk[1]
+            return charged
+        level = self.risk[1]
         within = self._risk(decision, law, portfolio.costs, ("quantile", level))[:, None]
-        outcomes = self.totals(outcomes)
-        costs = self._charged(decision, outcomes, portfolio.costs)
-        return mean_of_seen(within + np.maximum(costs - within, 0) / (1 - level), outcomes)
+        return within + np.maximum(charged - within, 0) / (1 - level)
 
     def reference_law(self, portfolio, pooled):
         """The law that `score` compares with: the row's own outcomes (SAA).

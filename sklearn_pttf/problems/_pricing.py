@@ -332,10 +332,12 @@ class Pricing(DecisionProblem):
 
         The mean over levels from 5 to 95 %, and over the outcomes that were observed.
         """
+        return mean_of_seen(self.charge_each(law, portfolio, outcomes), outcomes)
+
+    def charge_each(self, law, portfolio, outcomes):
         quantiles = law.quantile(LEVELS[None, :])[:, None, :]  # (n, 1, L)
         short = outcomes[:, :, None] - quantiles
-        loss = (short * (LEVELS - (short < 0))).mean(axis=2)
-        return mean_of_seen(loss, outcomes)
+        return (short * (LEVELS - (short < 0))).mean(axis=2)
 
     def reference_law(self, portfolio, pooled):
         """The law that `score` compares with: a regression of each row on its own."""
