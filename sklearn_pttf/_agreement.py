@@ -22,7 +22,6 @@ MOST_ROWS = 2000  # that laws are compared with; more would only take longer
 MOST_TURNS = 8  # observations of a row that are held out, one by one
 SHIFT_RANGE = (-12.0, 12.0)  # of the log odds of a zero
 LOG_FACTOR_RANGE = (-3.0, 3.0)
-N_HALVINGS = 40
 SMALL_SHARE = 0.015  # of a mean that may be missing: quantiles are not moved for it
 SURE_OF_SMALL = 2.0  # log odds that noise is Poisson where outcomes are 0 or 1
 LESS_BY_SIZE = 2.0  # and by how much less they are, for a unit of log size
@@ -52,6 +51,12 @@ def spread_out(observations, most):
     if len(order) <= most:
         return order
     return order[((np.arange(most) + 0.5) / most * len(order)).astype(int)]
+
+
+def rows_to_compare(portfolio):
+    """Positions of typical rows that laws are compared with; ndarray of int."""
+    rows = np.flatnonzero(typical_rows(portfolio))
+    return rows[spread_out(portfolio.observations[rows], MOST_ROWS)]
 
 
 def turns_of(observations):
@@ -137,12 +142,11 @@ def _error_of_sum(values):
 
 
 def _root(function, ends):
-    """Where an increasing function is 0, by halving; an end where it is nowhere."""
-    low, high = ends
-    for _ in range(N_HALVINGS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if function(middle) < 0 else (low, middle)
-    return (low + high) / 2
+    """Where an increasing function is 0; an end where it is nowhere."""
+    low, high = (function(end) for end in ends)
+    if low >= 0 or high <= 0:
+        return ends[0] if low >= 0 else ends[1]
+    return optimize.brentq(function, *ends, xtol=1e-13, rtol=1e-13)
 
 
 class Agreement:
@@ -165,22 +169,39 @@ class Agreement:
     """
 
     def __init__(self, predict, portfolio):
-        portfolio = portfolio.take(typical_rows(portfolio))
-        some = portfolio.take(spread_out(portfolio.observations, MOST_ROWS))
+        some = portfolio.take(rows_to_compare(portfolio))
         self.recalibration, self.stack = Recalibration(), None
         if len(some) < FEWEST_ROWS:
             return
         self.recalibration = Recalibration.of(predict(some), some.observations)
         if portfolio.integer:
-            self.stack = Stack(self._recalibrated(predict), some, portfolio.observations)
+            observations = portfolio.observations[typical_rows(portfolio)]
+            self.stack = Stack(self._recalibrated(predict), some, observations)
 
     def _recalibrated(self, predict):
         return lambda portfolio: self.recalibration.apply(predict(portfolio))
 
     def law(self, law, portfolio):
         """Laws in place of the network's."""
-        law = self.recalibration.apply(law)
+        return self._stacked(self.recalibration.apply(law), portfolio)
+
+    def _stacked(self, law, portfolio):
         return law if self.stack is None else self.stack.law(law, portfolio.observations)
+
+    def laws(self, laws, portfolios):
+        """Laws in place of those of another network, which the first of them recalibrates.
+
+        Parameters
+        ----------
+        laws : list of QuantileGrid
+
+        portfolios : list of Portfolio
+            Evidence that these were made from.
+        """
+        rows = rows_to_compare(portfolios[0])
+        found = Recalibration.of(laws[0].take(rows), portfolios[0].observations[rows])
+        pairs = zip(laws, portfolios, strict=True)
+        return [self._stacked(found.apply(law), portfolio) for law, portfolio in pairs]
 
 
 class Stack:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from sklearn_pttf._agreement import Agreement
 from sklearn_pttf._network import DecisionNetwork, NetworkConfig
 from sklearn_pttf._network_use import encode_context, predict_law, single_threaded
 from sklearn_pttf._periods import (
@@ -147,6 +148,21 @@ def network_laws(network, rounds, of_mean=False, portfolios=None):
         predict_law(network, context, portfolio, of_mean)
         for context, portfolio in zip(contexts, portfolios, strict=True)
     ]
+
+
+def agreement_of(network, portfolio):
+    """What makes the laws of a network agree with their table; None of other kinds than demand."""
+    if network.config.outcomes != "demand":
+        return None
+    context = encode_context(network, portfolio)
+    return Agreement(lambda some: predict_law(network, context, some), portfolio)
+
+
+def agreed(agreement, laws, rounds):
+    """Laws, one a round, as decisions are made on them."""
+    if agreement is None:
+        return laws
+    return agreement.laws(laws, [round.evidence for round in rounds])
 
 
 def prior_conflict(laws, rounds, rng, shared=False):
@@ -438,7 +454,8 @@ def finetune_guarded(
     _tell(verbose, f"charging the pretrained weights in {n_periods(rounds)} periods")
     pretrained = checkpoint.build_network(device, torch.float64)
     before = network_laws(pretrained, rounds)
-    conflict = prior_conflict(before, rounds, rng, shared)
+    agreement = agreement_of(pretrained, portfolio)
+    conflict = prior_conflict(agreed(agreement, before, rounds), rounds, rng, shared)
     if problem.of_means:
         before = network_laws(pretrained, rounds, of_mean=True)
     doubt = 1.0  # a strategy that was asked for has to show a clear gain
@@ -468,7 +485,7 @@ def finetune_guarded(
     _tell(verbose, f"training on {len(portfolio):,} rows, without each of {len(folds)} folds")
     trained = _train_folds(strategy, start, problem, parts, folds, seed, device, verbose)
     _tell(verbose, "charging the finetuned weights")
-    costs = _costs_of_networks(problem, trained, before, rounds, folds)
+    costs = _costs_of_networks(problem, trained, before, rounds, folds, agreement)
     baseline = None
     if strategy.baselines:
         kinds, table = baselines_for(portfolio), []
@@ -485,10 +502,11 @@ def finetune_guarded(
         before = network_laws(pretrained, rounds, problem.of_means)
         if chosen == "baseline":
             laws = baseline_laws(baseline, problem, rounds)
-            costs = {"pretrained": cell_costs(problem, before, rounds)}
+            own = agreed(agreement, before, rounds)
+            costs = {"pretrained": cell_costs(problem, own, rounds)}
             costs["baseline"] = cell_costs(problem, laws, rounds)
         else:
-            costs = _costs_of_networks(problem, trained, before, rounds, folds)
+            costs = _costs_of_networks(problem, trained, before, rounds, folds, agreement)
             costs = {name: costs[name] for name in ("pretrained", chosen)}
         chosen, report = _choose(costs, rounds, folds, doubt, shared)
     charged_on = "held-out observations" if outcomes is None else "later outcomes"
@@ -587,7 +605,7 @@ def _train_folds(strategy, start, problem, parts, folds, seed, device, verbose):
     return trained
 
 
-def _costs_of_networks(problem, trained, before, rounds, folds):
+def _costs_of_networks(problem, trained, before, rounds, folds, agreement):
     """Cross-fitted costs of the pretrained and finetuned networks and their blend; dict."""
     after = _cross_fitted_laws(problem, trained, before, rounds, folds)
     laws = {
@@ -595,7 +613,10 @@ def _costs_of_networks(problem, trained, before, rounds, folds):
         "finetuned": after,
         "blend": [blended(*pair) for pair in zip(before, after, strict=True)],
     }
-    return {name: cell_costs(problem, each, rounds) for name, each in laws.items()}
+    return {
+        name: cell_costs(problem, agreed(agreement, each, rounds), rounds)
+        for name, each in laws.items()
+    }
 
 
 def _cross_fitted_laws(problem, trained, before, rounds, folds):
