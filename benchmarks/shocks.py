@@ -2,13 +2,14 @@
 
 ::
 
-    python benchmarks/shocks.py                          # 8 minutes of one core
+    python benchmarks/shocks.py                          # 15 minutes of one core
     python benchmarks/shocks.py --later 1 4 --seeds 2
 
 Rows are Poisson counts of lognormal levels and noise. ``shocks``: every period multiplies all rows
-by a lognormal shock of .25. ``drift``: all rows grow by a tenth a period. ``none``: neither. A case
-is decided with the shipped weights, and with weights that order far too much, which finetuning has
-to mend (``biased``). ``later`` is the number of columns of ``y``; ``-`` is none.
+by a lognormal shock of .25. ``drift``: all rows grow by a tenth a period, up to the last of ``y``.
+``none``: neither. A case is decided with the shipped weights, and with weights that order far too
+much, which finetuning has to mend (``biased``). ``later`` is the number of columns of ``y``; ``-``
+is none.
 
 Every line compares ``finetune="auto"`` with ``finetune=None`` on 200 later periods that neither
 has seen: the mean ratio of their costs and the largest of all seeds; the mean of what the reports

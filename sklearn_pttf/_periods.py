@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from scipy import stats
 
-SHARED = 0.05  # p-value below which columns are taken for periods that rows share
+SHARED = 0.001  # p-value below which columns are taken for periods whose shocks rows share
 LEAST_COVERED = 0.5  # of the rows that the best covered period has, of a period that is held out
 
 
