@@ -51,7 +51,7 @@ from sklearn_pttf.finetune._data import (
 )
 from sklearn_pttf.finetune._replay import Replay
 from sklearn_pttf.problems import Newsvendor
-from sklearn_pttf.testing import GammaPoisson
+from sklearn_pttf.testing import GammaPoisson, LognormalNormal
 
 NAN = np.nan
 TINY = NetworkConfig(width=16, n_layers=1, n_tokens=4, n_heads=2, observation_width=8)
@@ -71,12 +71,23 @@ def _network(seed=0):
 
 @pytest.fixture(scope="module")
 def checkpoint():
-    """A network that orders far too much."""
+    """A network whose laws are far too narrow, which no recalibration mends."""
     start = pretrain(SyntheticPrior(), network=TINY, n_steps=3, rows=100, verbose=0)
     network = start.build_network()
     with torch.no_grad():
-        network.head.mlp[-1].bias[2] += 1.0  # the shift of the location, in units of noise
+        network.head.mlp[-1].bias[3] -= 1.2  # of the log width
     return Checkpoint.from_network(network, start.card)
+
+
+@pytest.fixture(scope="module")
+def garbled(checkpoint):
+    """A network whose laws hang on states that mean nothing, so that moments alone are better."""
+    network = checkpoint.build_network()
+    with torch.no_grad():
+        noise = torch.randn(network.head.mlp[-1].weight.shape, generator=torch.manual_seed(0))
+        network.head.mlp[-1].weight += 0.3 * noise
+        network.head.mlp[-1].bias[3] += 1.2
+    return Checkpoint.from_network(network, checkpoint.card)
 
 
 @pytest.fixture(scope="module")
@@ -674,7 +685,7 @@ def test_out_of_time_is_no_interrupt(checkpoint, table):
 
 
 def test_auto_trains_on_few_rows_only_where_the_prior_is_wrong(checkpoint):
-    X = GammaPoisson(10.0, 1.0).sample(100, 4, random_state=0).observations
+    X = LognormalNormal(3.0, 0.3, 0.4).sample(100, 4, random_state=0).observations
     auto = AutoFinetune(max_seconds=0.01, baselines=False)
     right = PretrainedDecisionTransformer(finetune=auto, random_state=0).fit(X)
     wrong = _estimator(checkpoint, finetune=auto).fit(X)
@@ -718,7 +729,7 @@ def test_training_can_start_from_moments():
     assert "head.mlp.2.weight" in changed
 
 
-def test_auto_starts_from_moments_where_the_pretrained_network_is_worse(checkpoint, table):
+def test_auto_starts_from_moments_where_the_pretrained_network_is_worse(garbled, table):
     X = table[0]
     starts = []
 
@@ -727,10 +738,10 @@ def test_auto_starts_from_moments_where_the_pretrained_network_is_worse(checkpoi
             starts.append(moments_are_cheaper)
             return None
 
-    fitted = _estimator(checkpoint, finetune=Watch()).fit(X)
+    fitted = _estimator(garbled, finetune=Watch()).fit(X)
     assert fitted.finetune_report_["prior_conflict"] < 1e-6
     PretrainedDecisionTransformer(finetune=Watch(), random_state=0).fit(X)
-    assert starts == [True, False]  # this network orders far too much, that one does not
+    assert starts == [True, False]
 
 
 def test_p_values_of_later_outcomes_are_even(checkpoint):
@@ -761,10 +772,10 @@ def test_warm_starts_keep_their_weights_where_nothing_is_trained(checkpoint, tab
     assert week.finetuned_checkpoint_ is None
 
 
-def test_warm_starts_forget_nothing(checkpoint, table):
+def test_warm_starts_forget_nothing(garbled, table):
     X = table[0]
     strategy = AutoFinetune(max_seconds=0.01, baselines=False)
-    first = _estimator(checkpoint, finetune=strategy, warm_start=True).fit(X)
+    first = _estimator(garbled, finetune=strategy, warm_start=True).fit(X)
     assert first.finetuned_checkpoint_ is not None
     started = []
 
