@@ -107,13 +107,14 @@ def warn_of_quiet_counts(portfolio, noise):
     noise : str or None
         What the problem was told of the noise.
     """
-    x = portfolio.observations
+    x, exposure = portfolio.observations, portfolio.exposures()
     if noise != "poisson" or not np.nanmax(x) > 1:
         return
-    x = x[(portfolio.counts > 1) & (np.nansum(x, axis=1) > 0)]
-    if len(x) < FEWEST_ROWS:
+    rows = (portfolio.counts > 1) & (np.nansum(x, axis=1) > 0)
+    if rows.sum() < FEWEST_ROWS:
         return
-    mean = np.nanmean(x, axis=1, keepdims=True)
+    x, exposure = x[rows], exposure[rows]
+    mean = exposure * (np.nansum(x, axis=1) / np.nansum(exposure, axis=1))[:, None]
     freedom = ((~np.isnan(x)).sum(axis=1) - 1).sum()
     ratio = np.nansum((x - mean) ** 2 / mean) / freedom
     by_chance = stats.chi2.cdf(ratio * freedom, freedom)

@@ -15,7 +15,7 @@ from sklearn_pttf._nodes import gauss_levels, narrow_rows, whole_nodes
 
 EDGES = 1 / (1 + np.exp(-np.linspace(-9, 9, 49)))  # of levels, denser in the tails
 EDGES[0], EDGES[-1] = 0.0, 1.0
-LARGE_MEAN = 1e9  # of counts, from which their laws are those of rounded continuous outcomes
+LARGE_MEAN = 1e6  # of counts, from which laws are rounded continuous ones, to a few units
 NORMAL_SHAPE = 1e6  # of a gamma law that is as good as normal
 
 

@@ -313,6 +313,14 @@ def test_dispersion_by_hand():
     assert _warned(Portfolio(X), lambda p: warn_of_quiet_counts(p, None)) == []
 
 
+def test_dispersion_of_counts_over_an_exposure():
+    # a rate of 1 over 4 and 8: nothing varies, but for what was counted over
+    X, exposure = np.tile([[4.0, 8.0]], (40, 1)), np.tile([[4.0, 8.0]], (40, 1))
+    with pytest.warns(PriorConflictWarning, match="their variance is 0 times their mean"):
+        warn_of_quiet_counts(Portfolio(X, exposure=exposure), "poisson")
+    assert _warned(Portfolio(X), lambda p: warn_of_quiet_counts(p, "poisson")) == []
+
+
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_noise_below_that_of_the_kind_is_warned_of(seed):
     quiet = LognormalNormal(4.0, 0.5, 0.003).sample(200, 6, random_state=seed).observations
