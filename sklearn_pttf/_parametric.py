@@ -9,12 +9,14 @@ from sklearn_pttf._laws import (
     EXACT_TERMS,
     FIRST_LEVEL,
     PredictiveDistribution,
+    QuantileGrid,
     check_levels,
 )
 from sklearn_pttf._nodes import gauss_levels, narrow_rows, whole_nodes
 
 EDGES = 1 / (1 + np.exp(-np.linspace(-9, 9, 49)))  # of levels, denser in the tails
 EDGES[0], EDGES[-1] = 0.0, 1.0
+FINE_LEVELS = 1 / (1 + np.exp(-np.linspace(-12, 12, 97)))
 LARGE_MEAN = 1e6  # of counts, from which laws are rounded continuous ones, to a few units
 NORMAL_SHAPE = 1e6  # of a gamma law that is as good as normal
 
@@ -475,6 +477,12 @@ class MixtureLaw(PredictiveDistribution):
 
     def atomic(self):
         return np.logical_and.reduce([law.atomic() for law in self.components])
+
+    def smoothed(self):
+        if not self.integer:
+            return self
+        # a grid of whole numbers rounds up
+        return QuantileGrid(self.quantile(FINE_LEVELS[None]) - 0.5, FINE_LEVELS, integer=True)
 
     def nodes(self, split=None):
         parts = [law.nodes(split) for law in self.components]

@@ -50,7 +50,7 @@ def cheapest(risk_of, law, lower, upper, whole):
 
 
 def _blocks(law):
-    """Pieces of the law with their rows; discrete ones as atoms, which are then found once."""
+    """Pieces of the law with their rows, as what is quick to ask: discrete ones are atoms."""
     atomic = law.atomic()
     for discrete in (True, False):
         rows = np.flatnonzero(atomic == discrete)
@@ -60,7 +60,7 @@ def _blocks(law):
         for start in range(0, len(rows), step):
             some = rows[start : start + step]
             part = law.take(some)
-            yield WeightedAtoms(*part.nodes()) if discrete else part, some
+            yield WeightedAtoms(*part.nodes()) if discrete else part.smoothed(), some
 
 
 def _cheapest_of_block(risk_of, law, lower, upper, whole):
