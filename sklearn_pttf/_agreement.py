@@ -268,19 +268,13 @@ class Stack:
         """Most of its weight that the companion may have without the table saying otherwise."""
         mixed = self.law(law, observations)
         total, count = totals_of(observations)
-        zeros = (observations == 0).sum(axis=1) / count
-        shares = [
-            _most_of_effect(missing, effect.sum(), max(AGREED * _error_of_sum(missing), least))
-            for missing, effect, least in (
-                (zeros - law.cdf(0.0), mixed.cdf(0.0) - law.cdf(0.0), 0.0),
-                (
-                    total / count - law.mean(),
-                    mixed.mean() - law.mean(),
-                    SMALL_SHARE * law.mean().sum(),
-                ),
-            )
-        ]
-        return min(shares)
+        zeros, chance = (observations == 0).sum(axis=1) / count, law.cdf(0.0)
+        means, expected = total / count, law.mean()
+        small = SMALL_SHARE * expected.sum()
+        return min(
+            _most_of_effect(zeros - chance, (mixed.cdf(0.0) - chance).sum(), 0.0),
+            _most_of_effect(means - expected, (mixed.mean() - expected).sum(), small),
+        )
 
     def law(self, law, observations):
         """Laws between those of the network and of the companion; `MixtureLaw`."""
