@@ -16,6 +16,9 @@ from sklearn_pttf._nodes import gauss_levels, narrow_rows, whole_nodes
 
 EDGES = 1 / (1 + np.exp(-np.linspace(-9, 9, 49)))  # of levels, denser in the tails
 EDGES[0], EDGES[-1] = 0.0, 1.0
+MANY_LEVELS = 12  # that are sooner looked up in a table of whole numbers
+MOST_TABULATED = 4096  # of these in a row
+TABLE_CELLS = 1_000_000
 FINE_LEVELS = 1 / (1 + np.exp(-np.linspace(-12, 12, 97)))
 LARGE_MEAN = 1e6  # of counts, from which laws are rounded continuous ones, to a few units
 NORMAL_SHAPE = 1e6  # of a gamma law that is as good as normal
@@ -453,6 +456,38 @@ class MixtureLaw(PredictiveDistribution):
     def quantile(self, tau):
         """By bisection between the components' quantiles, to the last digit."""
         tau, flat = self._columns(check_levels(tau))
+        if self.integer and tau.shape[1] >= MANY_LEVELS:
+            return self._many_quantiles(tau)
+        out = self._quantiles(tau)
+        return out[:, 0] if flat else out
+
+    def _many_quantiles(self, tau):
+        """Of whole numbers; where these are few, by one table of the cdf for all levels."""
+        ends = tau.min(axis=1), tau.max(axis=1)
+        first = np.min([law.quantile(ends[0]) for law in self.components], axis=0)
+        last = np.max([law.quantile(ends[1]) for law in self.components], axis=0)
+        width = last - first + 1
+        out = np.empty(tau.shape)
+        wide = width > MOST_TABULATED
+        if wide.any():
+            rows = np.flatnonzero(wide)
+            out[rows] = self.take(rows)._quantiles(tau[rows])
+        order = np.argsort(width, kind="stable")
+        order = order[~wide[order]]
+        step = TABLE_CELLS // MOST_TABULATED
+        for start in range(0, len(order), step):
+            rows = order[start : start + step]
+            counts = first[rows, None] + np.arange(int(width[rows[-1]]))
+            for row, numbers, reached in zip(
+                rows, counts, self.take(rows).cdf(counts), strict=True
+            ):
+                needed = tau[row] * (1 - 1e-12)
+                place = np.searchsorted(reached, needed)
+                out[row] = numbers[np.minimum(place, len(numbers) - 1)]
+        return out
+
+    def _quantiles(self, tau):
+        """Of levels of shape (n, k)."""
         encode, decode = _WHOLE_CODE if self.integer else _FLOAT_CODE
         ends = np.stack([law.quantile(tau) for law in self.components])
         low, high = encode(ends.min(axis=0)), encode(ends.max(axis=0))
@@ -462,8 +497,7 @@ class MixtureLaw(PredictiveDistribution):
             middle = (low & high) + ((low ^ high) >> 1)  # their mean, which low + high overflows
             reached = self.cdf(decode(middle)) >= needed
             low, high = np.where(reached, low, middle + 1), np.where(reached, middle, high)
-        out = decode(high)
-        return out[:, 0] if flat else out
+        return decode(high)
 
     def excess(self, x):
         return self._average(law.excess(x) for law in self.components)
