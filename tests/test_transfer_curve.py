@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from dataclasses import replace
 
 import joblib
 import matplotlib
@@ -47,10 +48,10 @@ QUICK = ("pretrained", "saa")
 X, Y = make_demand_portfolio(40, 5, n_outcomes=6, random_state=0)
 
 
-def _checkpoint(seed=0):
+def _checkpoint(seed=0, config=TINY):
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network = DecisionNetwork(TINY)
+        network = DecisionNetwork(config)
     return Checkpoint.from_network(network, {"name": "tiny"})
 
 
@@ -302,10 +303,10 @@ def short_training(monkeypatch):
 
 
 def _too_high():
-    """A network that orders far too much, so that finetuning helps."""
-    network = _checkpoint().build_network()
+    """A network of values that orders far too much, so that finetuning helps."""
+    network = _checkpoint(config=replace(TINY, outcomes="real")).build_network()
     with torch.no_grad():
-        network.head.mlp[-1].bias[2] += 2.0  # the shift of the location, in units of noise
+        network.head.mlp[-1].bias[6] += 2.0  # of the middle, in units of noise
     return Checkpoint.from_network(network, {"name": "too high"})
 
 
