@@ -42,11 +42,11 @@ def sure_part(difference, error):
 
 def spread_out(observations, most):
     """Positions of at most so many rows, all sizes alike, in an order that is the rows' own."""
-    values = np.sort(observations, axis=1)  # NaN last
-    counts = (~np.isnan(values)).sum(axis=1)
-    keys = np.nan_to_num(values.T, nan=-1.0)
-    mean = np.nansum(values, axis=1) / np.maximum(counts, 1)
-    order = np.lexsort([*keys[:MOST_TURNS], *keys[-1:], counts, mean])
+    values = np.nan_to_num(np.sort(observations, axis=1), nan=-1.0)  # missing ones last
+    counts = (~np.isnan(observations)).sum(axis=1)
+    mean = np.where(values < 0, 0.0, values).sum(axis=1) / np.maximum(counts, 1)
+    content = (values * np.sqrt(np.arange(1, values.shape[1] + 1))).sum(axis=1)
+    order = np.lexsort([content, counts, mean])
     order = order[counts[order] > 0]
     if len(order) <= most:
         return order

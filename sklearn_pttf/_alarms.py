@@ -11,6 +11,8 @@ FEWEST_ROWS = 20  # that say anything
 LEAST_DRIFT = 0.1  # of the mean that is worth a warning
 LEAST_SHIFT = 0.25  # of the noise that is worth one, of values of any sign
 CHANCE = 1e-5  # of a warning where there is nothing to warn of
+CHANCE_OF_PERIODS = 0.02  # likewise, of periods that differ by themselves
+FEWEST_PERIODS = 4  # that tell a drift from what periods have of their own
 MOST_ROWS = 2000  # that the law is tried on
 OUTER = 0.005  # probability of either tail
 MOST_OUTSIDE = 0.05  # share of rows in the tails; twice OUTER is what should be
@@ -33,6 +35,9 @@ def warn_of_drift(portfolio):
 
     A row's change is ``(late - early) / (late + early)`` of amounts, and ``late - early`` of
     values of any sign, the mean of which is 0 if periods are exchangeable, whatever the row's law.
+    As rows share what a period has of its own, however many they are, periods have to say so too:
+    their late half differs from the early one, or they rise or fall steadily, by more than periods
+    differ anyway.
 
     Parameters
     ----------
@@ -55,24 +60,62 @@ def warn_of_drift(portfolio):
     mean, error = change.mean(), change.std(ddof=1) / np.sqrt(rows.sum())
     if abs(mean) <= stats.t.isf(CHANCE / 2, rows.sum() - 1) * error:
         return False
+    by_chance, shared = _drift_of_periods(_period_effects(portfolio))
+    if by_chance > CHANCE_OF_PERIODS:
+        return False
     if portfolio.real:
         if abs(mean) <= LEAST_SHIFT * _noise(portfolio.observations):
             return False
-        size, spread = f"{abs(mean):.3g}", f"{error:.2g}"
+        size, spread = f"{abs(mean):.3g}", f"{max(error, shared):.2g}"
     else:
         ratio = (1 + mean) / max(1 - mean, 1e-9) - 1
         if abs(ratio) < LEAST_DRIFT:
             return False
-        size, spread = f"{abs(ratio):.0%}", f"{2 * error:.0%}"
+        size, spread = f"{abs(ratio):.0%}", f"{max(2 * error, shared):.0%}"
     warnings.warn(
-        f"observations drift: those in the later half of {rows.sum():,} rows are {size} "
-        f"{'higher' if mean > 0 else 'lower'} (standard error {spread}) than those in the "
-        "earlier half. Periods of a row are taken to be exchangeable, so decisions lag behind a "
-        "trend or season: use newer periods only, or take the season out first.",
+        f"observations drift: over {rows.sum():,} rows, those in the later half of a row are "
+        f"{size} {'higher' if mean > 0 else 'lower'} on average (standard error {spread}) than "
+        "those in its earlier half. Periods of a row are taken to be exchangeable, so decisions "
+        "lag behind a trend or season: use newer periods only, or take the season out first.",
         DriftWarning,
         stacklevel=4,
     )
     return True
+
+
+def _period_effects(portfolio):
+    """What periods with enough rows have of their own, as their rows' levels go; 1-D ndarray.
+
+    Logarithms of factors, or of values of any sign differences.
+    """
+    x = portfolio.observations
+    seen = ~np.isnan(x)
+    used = seen.sum(axis=0) >= FEWEST_ROWS
+    level = np.where(seen, x, 0.0).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
+    total, expected = (np.where(seen, each, 0.0).sum(axis=0)[used] for each in (x, level[:, None]))
+    if portfolio.real:
+        return (total - expected) / seen.sum(axis=0)[used]
+    least = (
+        0.5 * expected[expected > 0].min(initial=1.0) / len(x)
+    )  # so that nothing sold is a number
+    return np.log((total + least) / (expected + least))
+
+
+def _drift_of_periods(effects):
+    """p-value of periods without a drift, and standard error of late ones against early ones.
+
+    Of fewer than four periods nobody can tell, and rows alone decide: 0 and 0.
+    """
+    n = len(effects)
+    if n < FEWEST_PERIODS:
+        return 0.0, 0.0
+    half = n // 2
+    early, late = effects[:half], effects[-half:]
+    error = np.sqrt((early.var(ddof=1) + late.var(ddof=1)) / half)
+    size = abs(late.mean() - early.mean())
+    step = 2 * stats.t.sf(size / max(error, 1e-9 * size, 1e-300), 2 * half - 2)
+    steady = stats.linregress(np.arange(n), effects).pvalue
+    return min(2 * step, 2 * steady, 1.0), error
 
 
 def _noise(observations):

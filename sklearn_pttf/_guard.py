@@ -435,7 +435,10 @@ def finetune_guarded(
     n_rows = int(is_chargeable(portfolio, outcomes).sum())
     last = None if start is checkpoint else start.build_network(device)
     if n_rows < FEWEST_ROWS:
-        return not_tried(f"{n_rows} rows to charge are fewer than {FEWEST_ROWS}", last=last)
+        why = f"{n_rows} rows to charge are fewer than {FEWEST_ROWS}"
+        if outcomes is None and n_rows == 0:
+            why = "every row has one observation at most, of which none can be held out"
+        return not_tried(why, last=last)
     if drifts and outcomes is None:
         return not_tried(DRIFTS, last=last)
     rng = np.random.default_rng(seed)

@@ -30,7 +30,7 @@ def typical_rows(portfolio):
     kept = _typical_amounts(portfolio.observations, portfolio.integer)
     if portfolio.prices is None or kept.sum() < FEWEST_ROWS:
         return kept
-    return kept & ~_far_prices(portfolio.prices, kept)
+    return kept & ~_far_prices(portfolio, kept)
 
 
 def _typical_amounts(observations, integer):
@@ -48,6 +48,8 @@ def _typical_amounts(observations, integer):
     away = np.where(seen, observations - mean[:, None], 0.0)
     squares = (away**2).sum(axis=1) / (level * unit) ** 2
     logs = np.log(level)
+    if not integer:  # whole numbers are a few steps apart, others may be of any size
+        logs = np.where(mean > 0, np.log(np.where(mean > 0, mean / unit, 1.0)), logs)
     for _ in range(N_ROUNDS):
         kept = (count > 0) & ~_far_out(logs, kept, LEAST_SPREAD[bool(integer)])
         kept &= ~_noisy(squares, kept)
@@ -77,11 +79,15 @@ def _noisy(squares, kept):
     return (squares > np.maximum(MOST_OF_NOISE, LEAST_NOISE / number) * others) & (others > 0)
 
 
-def _far_prices(prices, kept):
-    """Rows whose own prices differ beyond belief, and outweigh those of the others."""
-    seen = ~np.isnan(prices)
-    logs = np.log(np.where(seen, prices, 1.0))
+def _far_prices(portfolio, kept):
+    """Rows whose usual price is far out, or whose prices differ beyond belief.
+
+    These outweigh those of the others.
+    """
+    seen = ~np.isnan(portfolio.prices)
+    logs = np.log(np.where(seen, portfolio.prices, 1.0))
     mean = logs.sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
     away = np.where(seen, logs - mean[:, None], 0.0)
     beyond = np.ptp(away, axis=1) > np.log(LEAST_RANGE)
-    return beyond & _noisy((away**2).sum(axis=1), kept)
+    beyond &= _noisy((away**2).sum(axis=1), kept)
+    return beyond | (_far_out(mean, kept & seen.any(axis=1), LEAST_SPREAD[0]) & seen.any(axis=1))

@@ -9,6 +9,7 @@ from sklearn_pttf._nodes import fine_edges, gauss_levels, narrow_rows, whole_nod
 EXACT_TERMS = 16  # whole numbers summed one by one, between two integrals
 FIRST_LEVEL = 1e-4  # of the quantile where the sum one by one begins
 N_POOLED_ATOMS = 1000
+SUREST_ZERO = 1 - 1e-9  # probability of one, which leaves digits for what is above it
 N_POOLED_RATES = 200
 
 
@@ -317,11 +318,11 @@ class ReweightedZeros(PredictiveDistribution):
 
     def __init__(self, law, zeros):
         self.law = law
-        self.zeros = zeros
-        self._own = law.cdf(0.0)
-        self._upper = (1 + np.maximum(zeros, self._own)) / 2
+        self.zeros = np.minimum(zeros, SUREST_ZERO)
+        self._own = np.minimum(law.cdf(0.0), SUREST_ZERO)
+        self._upper = (1 + np.maximum(self.zeros, self._own)) / 2
         # of new levels over old ones, below the upper part
-        self._slope = (self._upper - zeros) / np.maximum(self._upper - self._own, 1e-300)
+        self._slope = (self._upper - self.zeros) / np.maximum(self._upper - self._own, 1e-300)
 
     @classmethod
     def shifted(cls, law, log_odds):

@@ -465,9 +465,10 @@ class DecisionMixin:
             costs = [self._row_costs(portfolio, self._check_outcomes(X, y))]
         costs = np.array(costs)
         if np.isnan(costs).all():
+            horizon = self.problem_.horizon
+            fewer = f", or are fewer than the {horizon} periods in a row that a decision covers"
             raise ValueError(
-                f"there is no outcome to charge: all are missing, or are fewer than the "
-                f"{self.problem_.horizon} periods in a row that a decision covers."
+                f"there is no outcome to charge: all are missing{fewer if horizon > 1 else ''}."
             )
         return saved_share(*np.nansum(costs, axis=(0, 2)))
 
