@@ -11,7 +11,7 @@ from sklearn_pttf import PretrainedDecisionTransformer
 from sklearn_pttf._agreement import Recalibration, spread_out, sure_part, turns_of
 from sklearn_pttf._laws import QuantileGrid
 from sklearn_pttf.baselines import SampleAverage
-from sklearn_pttf.problems import Newsvendor
+from sklearn_pttf.problems import Estimation, Newsvendor
 from sklearn_pttf.testing import Segments
 
 
@@ -169,3 +169,31 @@ def test_rows_to_look_at_do_not_depend_on_their_order():
     assert 3 not in rows
     turned = X[::-1][spread_out(X[::-1], 40)]
     np.testing.assert_array_equal(np.sort(turned, axis=1), np.sort(X[rows], axis=1))
+
+
+def test_a_row_of_zeros_among_steady_ones():
+    """Its probability of a zero is 1, but for rounding."""
+    rng = np.random.default_rng(6)
+    X = np.repeat(np.round(rng.gamma(2, 10, (60, 1))), 10, axis=1) + (rng.random((60, 10)) < 0.1)
+    X[-1] = 0
+    law = _fitted(X).predict_distribution(X)
+    assert np.isfinite(law.mean()).all()
+    assert law.mean()[-1] < 0.1 * X[:-1].mean()
+
+
+def test_the_order_of_rows_does_not_matter():
+    """Of more columns than are held out one by one, too."""
+    rng = np.random.default_rng(1)
+    X = rng.poisson(np.where(rng.random((240, 1)) < 0.7, 2, 30), (240, 30)).astype(float)
+    order = rng.permutation(240)
+    turned = _fitted(X[order]).predict(X[order])
+    np.testing.assert_allclose(turned, _fitted(X).predict(X)[order], rtol=1e-7)
+
+
+def test_expected_outcomes_of_values_are_expected_means():
+    rng = np.random.default_rng(0)
+    X = rng.normal(0, 1, (50, 1)) + rng.standard_t(3, (50, 3))
+    fitted = _fitted(X, Estimation())
+    for of_mean in (False, True):
+        law = fitted.predict_distribution(X, of_mean=of_mean)
+        np.testing.assert_allclose(fitted.predict(X), law.mean(), rtol=1e-6, atol=1e-9)

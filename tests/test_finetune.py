@@ -854,3 +854,9 @@ def test_replay_needs_a_prior_on_the_card(checkpoint, table):
 def test_replay_is_checked(checkpoint, table, replay):
     with pytest.raises(ValueError, match="replay"):
         _estimator(checkpoint, finetune=HeadFinetune(replay=replay)).fit(table[0])
+
+
+def test_one_observation_a_row_leaves_nothing_to_hold_out():
+    X = make_demand_portfolio(30, 1, random_state=0)
+    fitted = PretrainedDecisionTransformer(random_state=0).fit(X)
+    assert fitted.finetune_report_["reason"].startswith("every row has one observation at most")

@@ -91,3 +91,21 @@ def test_no_row_moves_the_prices_of_others(what, power):
             return np.delete(pdt.decide(table), 7)
 
     np.testing.assert_allclose(decided(changed), decided(X), rtol=0.05)
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1e-3, 1e3])
+def test_one_amount_or_price_a_row(factor):
+    """Where nothing else of a row tells that it is odd."""
+    rng = np.random.default_rng(0)
+    prices = np.exp(rng.normal(1.0, 0.2, (50, 1)))
+    sold = rng.gamma(2.0, 5.0, (50, 1)) / prices * np.exp(rng.normal(0.0, 0.3, (50, 1)))
+    X, changed = np.hstack([prices, sold]), np.hstack([prices, sold])
+    changed[7, 0] *= factor
+    fit = PretrainedDecisionTransformer(Pricing([0], [1], unit_cost=1.0), finetune=None).fit
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        set_ = np.delete(fit(changed).decide(changed) / fit(X).decide(X), 7)
+    fit = PretrainedDecisionTransformer(finetune=None).fit
+    sold, changed = X[:, :1], changed[:, :1]
+    expected = np.delete(fit(changed).predict(changed) / fit(sold).predict(sold), 7)
+    np.testing.assert_allclose(np.concatenate([set_, expected]), 1.0, rtol=0.05)
