@@ -20,6 +20,7 @@ from sklearn_pttf._count_mixing import (
 N_CONTEXT_SEEN = 500  # rows beyond this number say nothing new about "how many rows"
 NO_COUNT = 0.5  # what a total of 0 counts for
 VARIANCE_RANGE = (1e-4, 50.0)
+CHANCE = 1e-6  # that a row's total is so large though its mean is within reach
 FAR_OUT = 30.0  # times the mean of the others, beyond which a row tells the portfolio nothing
 TRIMMED = 0.004  # share of the largest means that, beside one, are not among these others
 FEWEST_TO_TRIM = 8  # of the others, below which all rows tell the portfolio of theirs
@@ -188,7 +189,8 @@ def _trimmed_rate(pieces):
 def far_out(rows, reach):
     """Whether rows' means are larger than ``reach``, and not by chance; bool ``(B, N)``."""
     most = rows.count * reach
-    return rows.total > most + 5 * most.sqrt() + 5
+    by_chance = torch.special.gammainc(rows.total.clamp_min(1e-6), most.clamp_min(1e-30))
+    return (rows.total > most) & (by_chance < CHANCE)
 
 
 def _within(rows, reach):

@@ -412,3 +412,16 @@ def test_metrics_of_orders_have_sample_averages_of_own_rates():
         decision_cost(y, [1, 3, 1], problem=rates, X=X)
     with pytest.raises(ValueError, match="problem must have no exposure, which finetuning"):
         transfer_curve(PretrainedDecisionTransformer(problem), X, n_instances=[3])
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1e-3])
+def test_one_tiny_exposure_moves_no_other_row(factor):
+    """A few counts over next to nothing: a rate that no other row is judged by."""
+    rng = np.random.default_rng(0)
+    exposure = np.exp(rng.normal(1.0, 0.5, (50, 1)))
+    X = np.hstack([rng.poisson(rng.gamma(3.0, 1.0, (50, 1)) * exposure), exposure])
+    X[0, 0], changed = 3.0, X.copy()
+    changed[0] = [3.0, X[0, 1] * factor]
+    fit = PretrainedDecisionTransformer(Newsvendor(4.0, 1.0, exposure=Column(1)), finetune=None).fit
+    others = [fit(table).predict(X)[1:] for table in (changed, X)]
+    np.testing.assert_allclose(*others, rtol=0.05)
