@@ -416,12 +416,12 @@ def test_metrics_of_orders_have_sample_averages_of_own_rates():
 
 @pytest.mark.parametrize("factor", [1e-6, 1e-3])
 def test_one_tiny_exposure_moves_no_other_row(factor):
-    """A few counts over next to nothing: a rate that no other row is judged by."""
+    """Twelve counts over next to nothing: a rate that no other row is judged by."""
     rng = np.random.default_rng(0)
     exposure = np.exp(rng.normal(1.0, 0.5, (50, 1)))
     X = np.hstack([rng.poisson(rng.gamma(3.0, 1.0, (50, 1)) * exposure), exposure])
-    X[0, 0], changed = 3.0, X.copy()
-    changed[0] = [3.0, X[0, 1] * factor]
+    X[0, 0], changed = 12.0, X.copy()
+    changed[0, 1] *= factor
     fit = PretrainedDecisionTransformer(Newsvendor(4.0, 1.0, exposure=Column(1)), finetune=None).fit
     others = [fit(table).predict(X)[1:] for table in (changed, X)]
     np.testing.assert_allclose(*others, rtol=0.05)
