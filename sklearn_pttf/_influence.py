@@ -11,6 +11,7 @@ FEWEST_ROWS = 10
 N_ROUNDS = 3  # of taking the rest anew, as one row may hide another
 LEAST_DEVIATIONS = 3.5  # from the others' mean, of a row that is far out
 MOST_OF_SPREAD = 0.2  # variance that a row may add, as a share of that of all others
+FURTHER_DOWN = 2.0  # as means of a few noisy amounts reach further down than up
 MOST_OF_NOISE = 0.25  # likewise
 LEAST_NOISE = 8.0  # times that of the others' mean, of a row that is left out for it
 LEAST_SPREAD = (0.25, 0.75)  # of log levels; of whole numbers, whose levels are a few steps apart
@@ -48,10 +49,12 @@ def _typical_amounts(observations, integer):
     away = np.where(seen, observations - mean[:, None], 0.0)
     squares = (away**2).sum(axis=1) / (level * unit) ** 2
     logs = np.log(level)
+    further_down = 1.0
     if not integer:  # whole numbers are a few steps apart, others may be of any size
+        further_down = FURTHER_DOWN
         logs = np.where(mean > 0, np.log(np.where(mean > 0, mean / unit, 1.0)), logs)
     for _ in range(N_ROUNDS):
-        kept = (count > 0) & ~_far_out(logs, kept, LEAST_SPREAD[bool(integer)])
+        kept = (count > 0) & ~_far_out(logs, kept, LEAST_SPREAD[bool(integer)], further_down)
         kept &= ~_noisy(squares, kept)
     if positive[kept].sum() < LEAST_LEFT * positive.sum():
         return np.ones(len(observations), dtype=bool)  # there is hardly anything to judge by
@@ -64,13 +67,13 @@ def _without_each(values, kept):
     return own.sum() - own, (own**2).sum() - own**2, kept.sum() - kept
 
 
-def _far_out(logs, kept, least):
-    """Rows far from all others."""
+def _far_out(logs, kept, least, further_down=1.0):
+    """Rows far from all others, as a square by so many times more where they lie below."""
     total, squares, number = _without_each(logs, kept)
     mean = total / number
     variance = np.maximum(squares / number - mean**2, least**2)
-    most = np.maximum(LEAST_DEVIATIONS**2, MOST_OF_SPREAD * number)
-    return (logs - mean) ** 2 > most * variance
+    most = np.maximum(LEAST_DEVIATIONS**2, MOST_OF_SPREAD * number) * variance
+    return (logs - mean) ** 2 > np.where(logs < mean, further_down * most, most)
 
 
 def _noisy(squares, kept):

@@ -583,7 +583,12 @@ def test_a_scheduler_of_the_users_is_heeded(checkpoint, table):
 @pytest.mark.parametrize(
     ("rows", "columns", "finetune", "reason"),
     [
-        (240, 1, FullFinetune(), "0 rows to charge are fewer than 12"),
+        (
+            240,
+            1,
+            FullFinetune(),
+            "every row has one observation at most, of which none can be held out",
+        ),
         (11, 6, FullFinetune(), "11 rows to charge are fewer than 12"),
     ],
 )
