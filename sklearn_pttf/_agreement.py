@@ -2,9 +2,9 @@
 
 A network may be wrong about a whole portfolio at once: about how many outcomes are zero, or about
 how large they are on average, of which the table says more than any prior. Where the table is sure,
-the shares of zeros of all rows, and then their sizes, are moved together until sums over rows
-agree: not at all within one standard error, and all the way from two on. Of whole numbers,
-`PoissonCompanion` has a say beside.
+the shares of zeros of all rows, and then what is above zero, are moved together until sums over
+rows agree: not at all within one standard error, and all but a small share from two on. Of whole
+numbers, `PoissonCompanion` has a say beside.
 """
 
 from typing import NamedTuple
@@ -21,8 +21,10 @@ FEWEST_ROWS = 10  # with observations that say anything about a portfolio
 MOST_ROWS = 2000  # that laws are compared with; more would only take longer
 MOST_TURNS = 8  # observations of a row that are held out, one by one
 SHIFT_RANGE = (-12.0, 12.0)  # of the log odds of a zero
+LOG_POWER_RANGE = (-0.7, 0.7)
 LOG_FACTOR_RANGE = (-3.0, 3.0)
-SMALL_SHARE = 0.015  # of a mean that may be missing: quantiles are not moved for it
+SMALL_SHARE = 0.02  # of a mean or of sales that may be missing: laws are not moved for it
+COMMON_ZEROS = 0.1  # share of them from which levels are tilted, not all sizes multiplied
 SURE_OF_SMALL = 2.0  # log odds that noise is Poisson where outcomes are 0 or 1
 LESS_BY_SIZE = 2.0  # and by how much less they are, for a unit of log size
 MIDDLE_SIZES = (7.4, 100.0)  # between which they stay the same
@@ -38,6 +40,11 @@ def sure_part(difference, error):
     """What of a difference is to be believed: none of one standard error, all from two on."""
     size = np.abs(difference)
     return np.sign(difference) * np.clip(2 * (size - error), 0, size)
+
+
+def all_but(least, value):
+    """What of a value is more than a least one, of either sign."""
+    return np.sign(value) * max(abs(value) - least, 0.0)
 
 
 def spread_out(observations, most):
@@ -79,6 +86,7 @@ class Recalibration(NamedTuple):
     """What is changed in all laws of a network alike."""
 
     zero_shift: float = 0.0  # added to the log odds of a zero
+    power: float = 1.0  # of levels above zero
     factor: float = 1.0  # that outcomes are multiplied by
 
     @classmethod
@@ -96,13 +104,31 @@ class Recalibration(NamedTuple):
         if len(law) < FEWEST_ROWS:
             return cls()
         found = cls(zero_shift=_zero_shift(law, observations))
-        return found._replace(factor=_factor(found, law, observations))
+        wanted = _wanted_mean(found, law, observations)
+        if law.cdf(0.0).mean() > COMMON_ZEROS:
+            found = found._with_mean(wanted, law, "power", LOG_POWER_RANGE, -1)
+        return found._with_mean(wanted, law, "factor", LOG_FACTOR_RANGE, 1)
+
+    def _with_mean(self, wanted, law, field, ends, sign):
+        """The one with another power or factor, so that the sum of means is the one wanted."""
+
+        def changed(log_value):
+            return self._replace(**{field: float(np.exp(sign * log_value))})
+
+        def missing(log_value):
+            return changed(log_value).apply(law).mean().sum() - wanted
+
+        if abs(missing(0.0)) <= 1e-9 * wanted:
+            return self
+        return changed(_root(missing, ends))
 
     def apply(self, law):
         """The laws with other shares of zeros and sizes."""
         if self.factor != 1:
             law = law.with_quantiles(self.factor * law.quantiles)
-        return ReweightedZeros.shifted(law, self.zero_shift) if self.zero_shift else law
+        if self.zero_shift == 0 and self.power == 1:
+            return law
+        return ReweightedZeros.shifted(law, self.zero_shift, self.power)
 
 
 def _zero_shift(law, observations):
@@ -111,29 +137,23 @@ def _zero_shift(law, observations):
     chance = law.cdf(0.0)
     missing = (observations == 0).sum(axis=1) / count - chance
     error = max((chance * (1 - chance) / count).sum() ** 0.5, _error_of_sum(missing))
-    wanted = chance.sum() + sure_part(missing.sum(), error)
+    # where sales are rare, a law is little else than its share of zeros
+    small = min(SMALL_SHARE * ((1 - chance) ** 2).sum(), AGREED * error)
+    wanted = chance.sum() + all_but(small, sure_part(missing.sum(), error))
     if wanted == chance.sum():
         return 0.0
     odds = special.logit(np.clip(chance, 1e-15, 1 - 1e-15))
     return _root(lambda shift: special.expit(odds + shift).sum() - wanted, SHIFT_RANGE)
 
 
-def _factor(found, law, observations):
-    """Let the mean of the rows' expected outcomes be that of their own means."""
+def _wanted_mean(found, law, observations):
+    """Sum of the rows' expected outcomes, nearer to that of their own means."""
     total, count = totals_of(observations)
     expected = found.apply(law).mean()
     missing = total / count - expected
     moved = sure_part(missing.sum(), _error_of_sum(missing))
     small = SMALL_SHARE * expected.sum()
-    moved = np.sign(moved) * max(abs(moved) - small, 0.0)
-    if moved == 0:
-        return 1.0
-
-    def excess(log_factor):
-        means = found._replace(factor=np.exp(log_factor)).apply(law).mean()
-        return means.sum() - expected.sum() - moved
-
-    return float(np.exp(_root(excess, LOG_FACTOR_RANGE)))
+    return expected.sum() + all_but(small, moved)
 
 
 def _error_of_sum(values):

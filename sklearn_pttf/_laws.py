@@ -9,6 +9,9 @@ from sklearn_pttf._nodes import fine_edges, gauss_levels, narrow_rows, whole_nod
 EXACT_TERMS = 16  # whole numbers summed one by one, between two integrals
 FIRST_LEVEL = 1e-4  # of the quantile where the sum one by one begins
 N_POOLED_ATOMS = 1000
+TILT_KNOTS = np.concatenate(  # levels among outcomes above zero, finer near the upper end
+    [[0.0, 0.05], np.linspace(0.1, 0.9, 9), [0.95, 0.98, 0.99, 0.995, 0.999, 1.0]]
+)
 SUREST_ZERO = 1 - 1e-9  # probability of one, which leaves digits for what is above it
 N_POOLED_RATES = 200
 
@@ -293,10 +296,12 @@ class QuantileGrid(PredictiveDistribution):
 
 
 class ReweightedZeros(PredictiveDistribution):
-    """Laws with other probabilities of a zero, and the same upper half of what is above it.
+    """Laws with other probabilities of a zero, and tilted levels of what is above it.
 
-    Levels change: between those of the zero and of the middle of what is above it they are
-    stretched or squeezed, and beyond that they stay what they were.
+    Where ``v`` is the level of an outcome among those above zero, it becomes
+    ``v ** (1 / power)``: of a power below 1 outcomes are larger, but none is that was impossible.
+    The power is taken at some knots, and levels between them are linear in those of before, so
+    that every mean stays exact.
 
     Parameters
     ----------
@@ -306,6 +311,9 @@ class ReweightedZeros(PredictiveDistribution):
     zeros : ndarray of shape (n,)
         Probabilities of a zero, below 1.
 
+    power : float, default=1.0
+        Of levels above zero, the same for all rows.
+
     Examples
     --------
     >>> import numpy as np
@@ -313,68 +321,75 @@ class ReweightedZeros(PredictiveDistribution):
     >>> law = QuantileGrid(np.array([[0.0, 1.0, 2.0, 4.0]]), [0.2, 0.6, 0.8, 0.9])
     >>> changed = ReweightedZeros(law, np.array([0.4]))
     >>> changed.cdf([[0.0, 1.0, 2.0, 4.0]]).round(6)
-    array([[0.4 , 0.64, 0.8 , 0.9 ]])
+    array([[0.4  , 0.7  , 0.85 , 0.925]])
     """
 
-    def __init__(self, law, zeros):
+    def __init__(self, law, zeros, power=1.0):
         self.law = law
         self.zeros = np.minimum(zeros, SUREST_ZERO)
+        self.power = power
         self._own = np.minimum(law.cdf(0.0), SUREST_ZERO)
-        self._upper = (1 + np.maximum(self.zeros, self._own)) / 2
-        # of new levels over old ones, below the upper part
-        self._slope = (self._upper - self.zeros) / np.maximum(self._upper - self._own, 1e-300)
 
     @classmethod
-    def shifted(cls, law, log_odds):
+    def shifted(cls, law, log_odds, power=1.0):
         """Laws in which the log odds of a zero are higher by so much."""
         own = np.clip(law.cdf(0.0), 1e-15, 1 - 1e-15)
-        return cls(law, 1 / (1 + np.exp(-log_odds) * (1 - own) / own))
+        return cls(law, 1 / (1 + np.exp(-log_odds) * (1 - own) / own), power)
 
     def __len__(self):
         return len(self.law)
 
     def take(self, rows):
-        return ReweightedZeros(self.law.take(rows), self.zeros[rows])
+        return ReweightedZeros(self.law.take(rows), self.zeros[rows], self.power)
 
     @classmethod
     def concatenate(cls, laws):
         law = type(laws[0].law).concatenate([each.law for each in laws])
-        return cls(law, np.concatenate([each.zeros for each in laws]))
+        return cls(law, np.concatenate([each.zeros for each in laws]), laws[0].power)
 
-    def _parts(self):
-        parts = (self.zeros, self._own, self._upper, self._slope)
-        return tuple(part[:, None] for part in parts)
-
-    def _changed(self, level):
-        """New levels in place of old ones ``(n, k)``."""
-        zeros, own, upper, slope = self._parts()
-        low = level * zeros / np.maximum(own, 1e-300)
-        middle = zeros + (level - own) * slope
-        return np.where(level >= upper, level, np.where(level > own, middle, low))
+    def _shares(self):
+        """Levels at the knots among outcomes above zero: those of the law, and new ones."""
+        return TILT_KNOTS**self.power, TILT_KNOTS
 
     def cdf(self, x):
         x, flat = self._columns(x)
-        out = np.where(x < 0, 0.0, self._changed(self.law.cdf(x)))
+        own, zeros = self._own[:, None], self.zeros[:, None]
+        level = self.law.cdf(x)
+        above = np.interp((level - own) / (1 - own), *self._shares())
+        out = np.where(level > own, zeros + (1 - zeros) * above, zeros)
+        out = np.where(x < 0, 0.0, out)
         return out[:, 0] if flat else out
 
     def quantile(self, tau):
         tau, flat = self._columns(check_levels(tau))
-        zeros, own, upper, slope = self._parts()
-        above = np.where(tau < upper, own + (tau - zeros) / np.maximum(slope, 1e-300), tau)
-        level = np.clip(np.where(tau > zeros, above, 0.5), 1e-300, 1 - 1e-16)
+        own, zeros = self._own[:, None], self.zeros[:, None]
+        old, new = self._shares()
+        share = np.interp(np.maximum(tau - zeros, 0.0) / (1 - zeros), new, old)
+        level = np.clip(own + (1 - own) * share, 1e-300, 1 - 1e-16)
         out = np.where(tau > zeros, self.law.quantile(level), 0.0)
         return out[:, 0] if flat else out
 
     def excess(self, x):
         x, flat = self._columns(x)
-        zeros, own, upper, slope = self._parts()
+        own, zeros = self._own[:, None], self.zeros[:, None]
+        old, new = self._shares()
         positive = np.maximum(x, 0.0)
-        start = self.law.quantile(upper)  # of the part that stays
+        # in a part, 1 - cdf is `rest` and so many times what it is of the law
+        times = (1 - zeros) / (1 - own) * np.diff(new) / np.diff(old)
+        rest = (1 - zeros) * (1 - new[1:]) - times * (1 - own) * (1 - old[1:])
+        starts = self.law.quantile(own + (1 - own) * old[1:-1])
+        starts = np.column_stack([np.zeros(len(self)), starts])
+        above = self.law.excess(starts)
+        ends, beyond = starts[:, 1:], above[:, 1:]
+        out = times[:, -1:] * self.law.excess(np.maximum(positive, starts[:, -1:]))
         own_excess = self.law.excess(positive)
-        constant = 1 - zeros - slope * (1 - own)
-        below = constant * (start - positive) + slope * own_excess
-        below = below + (1 - slope) * self.law.excess(start)
-        out = np.where(positive >= start, own_excess, below) + (positive - x)
+        for k in range(ends.shape[1]):
+            start, end = np.maximum(positive, starts[:, k, None]), ends[:, k, None]
+            before = np.where(positive > starts[:, k, None], own_excess, above[:, k, None])
+            area = rest[:, k, None] * (end - start)
+            area = area + times[:, k, None] * (before - beyond[:, k, None])
+            out = out + np.where(start < end, area, 0.0)
+        out = out + (positive - x)
         return out[:, 0] if flat else out
 
     def mean(self):
@@ -387,7 +402,9 @@ class ReweightedZeros(PredictiveDistribution):
         edges = fine_edges(self.law.levels)
         if self.law.integer:
             return whole_nodes(self, edges, split)
-        cuts = [self.zeros, self._upper, *([] if split is None else [self.cdf(split)])]
+        inner = np.zeros(len(self))[:, None] + TILT_KNOTS[1:-1]
+        knots = self.zeros[:, None] + (1 - self.zeros[:, None]) * inner
+        cuts = [self.zeros, knots, *([] if split is None else [self.cdf(split)])]
         tau, weights = gauss_levels(edges, np.column_stack(cuts))
         return self.quantile(tau), weights
 

@@ -622,20 +622,23 @@ def test_sample_average_law_by_hand(n_pooled):
 
 @pytest.mark.parametrize("integer", [True, False])
 @pytest.mark.parametrize("zeros", [0.1, 0.5, 0.9])
-def test_other_shares_of_zeros(integer, zeros):
+@pytest.mark.parametrize("power", [0.6, 1.0, 1.7])
+def test_other_shares_of_zeros(integer, zeros, power):
     levels = 1 / (1 + np.exp(-np.linspace(-6, 6, 41)))
     grid = QuantileGrid(np.log(levels / 0.3)[None] * np.array([[2.0], [9.0]]), levels, integer)
-    law = ReweightedZeros(grid, np.array([zeros, 0.4]))
+    law = ReweightedZeros(grid, np.array([zeros, 0.4]), power)
     np.testing.assert_allclose(grid.cdf(0.0), 0.3, atol=0.01)
     np.testing.assert_allclose(law.cdf(0.0), [zeros, 0.4])
     assert (law.cdf(-1.0) == 0).all()
-    # the upper half of what is above 0 stays
-    far = np.array([[0.96, 0.99]])
-    np.testing.assert_allclose(law.quantile(far), grid.quantile(far))
+    # a level among what is above 0 is tilted, and no outcome is new
+    own, share = grid.cdf(0.0)[:, None], np.array([[0.2, 0.5, 0.95]])  # of the knots
+    before = grid.quantile(own + (1 - own) * share**power)
+    found = law.quantile(law.zeros[:, None] + (1 - law.zeros[:, None]) * share)
+    np.testing.assert_allclose(found, before)
     at = np.linspace(0, 60, 60001 if not integer else 61)
     survival = 1 - law.cdf(at[None])
     area = survival.sum(axis=1) if integer else np.trapezoid(survival, at, axis=1)
-    tail = grid.excess(61.0 if integer else 60.0)
+    tail = law.excess(61.0 if integer else 60.0)
     np.testing.assert_allclose(law.mean(), area + tail, rtol=1e-5)
     np.testing.assert_allclose(law.excess(-1.0), law.mean() + 1)
     np.testing.assert_allclose(law.expected(lambda x: x), law.mean(), rtol=6e-3)
@@ -647,3 +650,6 @@ def test_other_shares_of_zeros(integer, zeros):
     )
     again = ReweightedZeros.concatenate([law.take([1]), law.take([0])])
     np.testing.assert_allclose(again.mean(), law.mean()[::-1])
+    few = law.excess(np.array([[0.5, 3.0, 20.0]]))
+    np.testing.assert_allclose(law.excess(np.full(2, 3.0)), few[:, 1])
+    assert (np.diff(few, axis=1) <= 0).all()
