@@ -19,6 +19,7 @@ from sklearn_pttf._network_use import encode_context, predict_law, single_thread
 from sklearn_pttf._periods import (
     SHARED,
     cells_in,
+    later_are_alike,
     newest,
     shared_p_value,
     students_errors,
@@ -52,6 +53,7 @@ class Round(NamedTuple):
     evidence: object  # Portfolio
     charged: np.ndarray  # (n, k), NaN where nothing is charged
     periods: np.ndarray = None  # (n, k) in which that was
+    cells: np.ndarray = None  # (n,), columns that are held out; None: none are
 
     def only(self, cells):
         """The same evidence, where a part of the cells ``(n, k)`` is charged."""
@@ -97,10 +99,21 @@ def charge_rounds(portfolio, outcomes, rng, periods=None, shared=False):
         order = order[:, : min(n_rounds, counts.max())]
         cells = np.where(counts[:, None] > np.arange(order.shape[1]), order, -1)
     cells = np.where(counts[:, None] > 1, cells, -1)
-    return [
-        Round(*portfolio.held_out(each), np.take_along_axis(periods, each[:, None], axis=1))
-        for each in cells.T
-    ]
+    found = []
+    for each in cells.T:
+        columns = np.take_along_axis(periods, each[:, None], axis=1)
+        found.append(Round(*portfolio.held_out(each), columns, columns[:, 0]))
+    return found
+
+
+def rounds_of_the_window(portfolio, rng, periods):
+    """Rounds that hold out periods before later ones, which are charged beside them.
+
+    A few later periods that rows share may all be high, as days of one weekend are. So a candidate
+    has to be cheaper in those before, too.
+    """
+    rounds = charge_rounds(portfolio, None, rng, periods, shared=True)
+    return [each._replace(periods=-1 - each.periods) for each in rounds]
 
 
 def cell_costs(problem, laws, rounds):
@@ -454,6 +467,7 @@ def finetune_guarded(
     whole = portfolio
     portfolio, periods = newest(whole, MOST_CELLS)
     rounds = charge_rounds(portfolio, outcomes, rng, periods, shared)
+    charged_on = "held-out observations" if outcomes is None else "later outcomes"
     _tell(verbose, f"charging the pretrained weights in {n_periods(rounds)} periods")
     pretrained = checkpoint.build_network(device, torch.float64)
     before = network_laws(pretrained, rounds)
@@ -485,6 +499,12 @@ def finetune_guarded(
         groups = _groups_of_periods(rounds, len(folds))
         parts = [data.without(group) for group in groups]
         rounds = _of_own_group(rounds, folds, groups)
+        recent = whole.observations[:, -MOST_CELLS:]
+        if outcomes is not None and not drifts and later_are_alike(recent, outcomes):
+            window = rounds_of_the_window(portfolio, rng, periods)
+            rounds = rounds + window
+            before = before + network_laws(pretrained, window, problem.of_means)
+            charged_on = "later outcomes and held-out periods"
     _tell(verbose, f"training on {len(portfolio):,} rows, without each of {len(folds)} folds")
     trained = _train_folds(strategy, start, problem, parts, folds, seed, device, verbose)
     _tell(verbose, "charging the finetuned weights")
@@ -501,7 +521,7 @@ def finetune_guarded(
     chosen, report = _choose(costs, rounds, folds, doubt, shared)
     if chosen != "pretrained" and whole is not portfolio:
         _tell(verbose, f"charging {chosen} on all observations")
-        rounds = _on_all_observations(whole, outcomes, _one_for_each(rounds, folds))
+        rounds = _on_all_observations(whole, _one_for_each(rounds, folds))
         before = network_laws(pretrained, rounds, problem.of_means)
         if chosen == "baseline":
             laws = baseline_laws(baseline, problem, rounds)
@@ -512,7 +532,6 @@ def finetune_guarded(
             costs = _costs_of_networks(problem, trained, before, rounds, folds, agreement)
             costs = {name: costs[name] for name in ("pretrained", chosen)}
         chosen, report = _choose(costs, rounds, folds, doubt, shared)
-    charged_on = "held-out observations" if outcomes is None else "later outcomes"
     return Finetuning(
         chosen,
         {
@@ -576,15 +595,16 @@ def _one_for_each(rounds, folds):
     return [round for round in rounds if not np.isnan(round.charged).all()]
 
 
-def _on_all_observations(portfolio, outcomes, rounds):
+def _on_all_observations(portfolio, rounds):
     """Rounds that charge the same, on evidence that is all there is, not the newest only."""
-    if outcomes is not None:
-        return [round._replace(evidence=portfolio) for round in rounds]
-    cells = [np.where(np.isnan(each.charged), -1, each.periods)[:, 0] for each in rounds]
-    return [
-        Round(*portfolio.held_out(some), round.periods)
-        for some, round in zip(cells, rounds, strict=True)
-    ]
+    found = []
+    for round in rounds:
+        evidence = portfolio
+        if round.cells is not None:
+            some = np.where(np.isnan(round.charged[:, 0]), -1, round.cells)
+            evidence, _ = portfolio.held_out(some)
+        found.append(round._replace(evidence=evidence))
+    return found
 
 
 def _train_folds(strategy, start, problem, parts, folds, seed, device, verbose):

@@ -10,6 +10,7 @@ import numpy as np
 from scipy import stats
 
 SHARED = 0.001  # p-value below which columns are taken for periods whose shocks rows share
+CHANGED = 0.01  # p-value below which later periods are taken for unlike those before
 LEAST_COVERED = 0.5  # of the rows that the best covered period has, of a period that is held out
 
 
@@ -80,6 +81,31 @@ def shared_p_value(outcomes):
     total = ranks.sum(axis=0)
     distance = total @ np.linalg.pinv(covariance, hermitian=True) @ total
     return float(stats.chi2.sf(distance, n_free))
+
+
+def later_are_alike(observations, outcomes):
+    """Whether later periods are such as those before: their shocks of about the same size.
+
+    Student's test of the periods' mean ranks within rows.
+
+    Parameters
+    ----------
+    observations, outcomes : ndarray of shape (n, m), (n, k)
+
+    Returns
+    -------
+    bool
+    """
+    table = np.hstack([observations, outcomes])
+    seen = ~np.isnan(table)
+    ranks = stats.rankdata(np.where(seen, table, np.inf), axis=1) / (seen.sum(axis=1) + 1)[:, None]
+    number = seen.sum(axis=0)
+    means = np.where(seen, ranks, 0.0).sum(axis=0) / np.maximum(number, 1)
+    later = np.arange(table.shape[1]) >= observations.shape[1]
+    before, after = means[~later & (number > 0)], means[later & (number > 0)]
+    if len(before) < 2 or len(after) < 2:
+        return False
+    return bool(stats.ttest_ind(before, after).pvalue >= CHANGED)
 
 
 def well_covered(seen, periods):

@@ -9,7 +9,13 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from sklearn_pttf import Portfolio, PretrainedDecisionTransformer, _estimator, _guard
-from sklearn_pttf._guard import Round, charge_rounds, choose, enough_periods
+from sklearn_pttf._guard import (
+    Round,
+    charge_rounds,
+    choose,
+    enough_periods,
+    rounds_of_the_window,
+)
 from sklearn_pttf._laws import WeightedAtoms
 from sklearn_pttf.exceptions import DriftWarning, FewPeriodsWarning
 from sklearn_pttf.finetune import AutoFinetune, FinetuneData, FullFinetune
@@ -89,15 +95,30 @@ def test_what_is_chosen_is_charged_again_on_all_observations():
     observations = np.arange(18.0).reshape(3, 6)
     periods = np.array([[5], [5], [4]])
     charged = np.array([[5.0], [11.0], [16.0]])
-    rounds = [Round(None, charged, periods), Round(None, charged - 1, periods - 1)]
+    rounds = [Round(None, charged - k, periods, periods[:, 0] - k) for k in range(2)]
     folds = [np.array([0]), np.array([1]), np.array([2])]
     rounds = _guard._one_for_each(rounds, folds)
-    rounds = _guard._on_all_observations(Portfolio(observations), None, rounds)
+    rounds = _guard._on_all_observations(Portfolio(observations), rounds)
     assert_array_equal([each.charged[:, 0] for each in rounds], [[5, NAN, 16], [NAN, 10, NAN]])
     for each in rounds:
         hidden = np.isnan(each.evidence.observations)
         assert_array_equal(hidden.sum(axis=1), ~np.isnan(each.charged[:, 0]))
         assert_array_equal(observations[hidden], each.charged[~np.isnan(each.charged)])
+    later = _guard._on_all_observations(Portfolio(observations), [Round(None, charged, periods)])
+    assert_array_equal(later[0].evidence.observations, observations)
+
+
+def test_periods_before_the_later_ones_are_charged_too():
+    outcomes = _shocked(30, 0.3 * np.random.default_rng(0).normal(size=10)).astype(float)
+    portfolio, y = Portfolio(outcomes[:, :6]), outcomes[:, 6:]
+    rounds = charge_rounds(portfolio, y, None)
+    window = rounds_of_the_window(portfolio, np.random.default_rng(0), _columns((30, 6)))
+    assert len(window) == 6
+    for each in window:
+        (column,) = set(each.cells)
+        assert_array_equal(each.charged[:, 0], outcomes[:, column])
+        assert np.isnan(each.evidence.observations[:, column]).all()
+    assert _guard.n_periods(rounds + window) == 10
 
 
 # ---- training
@@ -220,6 +241,19 @@ def test_shocks_of_a_later_week_fool_nobody(seed):
         decision_cost(fresh, _fit(X, y, finetune).decide(X), problem=PROBLEM, X=X)
         for finetune in (SHORT, None)
     ]
+    assert costs[0] <= 1.03 * costs[1]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_four_days_of_a_week_fool_nobody():
+    """Eighty rows, four weeks of days; the later days are Monday to Thursday, when less sells."""
+    week = np.log([0.8, 0.8, 0.9, 1.0, 1.2, 1.5, 0.8])
+    outcomes = _shocked(80, week[np.arange(28 + 70) % 7]).astype(float)
+    X, y, fresh = outcomes[:, :28], outcomes[:, 28:32], outcomes[:, 28:]
+    fitted = [_fit(X, y, FullFinetune(lr=1e-2, max_epochs=5)), _fit(X, finetune=None)]
+    assert fitted[0].finetune_report_["charged_on"] == "later outcomes and held-out periods"
+    assert fitted[0].finetune_report_["n_periods"] > 12
+    costs = [decision_cost(fresh, each.decide(X), problem=PROBLEM, X=X) for each in fitted]
     assert costs[0] <= 1.03 * costs[1]
 
 

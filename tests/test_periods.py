@@ -10,6 +10,7 @@ from scipy import stats
 from sklearn_pttf import Portfolio
 from sklearn_pttf._periods import (
     cells_in,
+    later_are_alike,
     newest,
     shared_p_value,
     students_errors,
@@ -175,3 +176,22 @@ def test_shocks_of_few_periods_are_no_doubt():
     even = rng.uniform(size=1200)
     assert smooth_test(even, periods=periods) > 0.01
     assert smooth_test(even**3, periods=periods) < 1e-3
+
+
+def test_later_periods_that_are_alike():
+    rng = np.random.default_rng(0)
+
+    def alike(shift, shock=0.3, n_later=4):
+        tables = []
+        for _ in range(40):
+            shocks = shock * rng.normal(size=12)
+            shocks[-n_later:] += shift
+            level = rng.lognormal(3.0, 1.0, (50, 1)) * np.exp(shocks)
+            table = level * rng.lognormal(0.0, 0.2, (50, 12))
+            table[rng.random(table.shape) < 0.1] = np.nan
+            tables.append(later_are_alike(table[:, :-n_later], table[:, -n_later:]))
+        return np.mean(tables)
+
+    assert alike(0.0) > 0.95
+    assert alike(1.0) < 0.1
+    assert alike(0.0, n_later=1) == 0  # of one period nothing is known
