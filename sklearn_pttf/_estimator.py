@@ -27,7 +27,7 @@ from sklearn_pttf._alarms import (
 from sklearn_pttf._binomial import BinomialRates
 from sklearn_pttf._checkpoint import Checkpoint, shipped_names
 from sklearn_pttf._device import check_device
-from sklearn_pttf._guard import blended, enough_periods, finetune_guarded, not_tried
+from sklearn_pttf._guard import LATER, blended, enough_periods, finetune_guarded, not_tried
 from sklearn_pttf._mixin import DecisionMixin
 from sklearn_pttf._network_use import (
     context_arrays,
@@ -466,6 +466,8 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             kept = ("licence", "problem", "prior")
             card = {key: start.card[key] for key in kept if key in start.card}
             card |= {"name": name, "finetuned_from": start.fingerprint()}
+            charged_on = found.report.get("charged_on", start.card.get("finetuned_on", ""))
+            card |= {"finetuned_on": charged_on}
             self.finetuned_checkpoint_ = Checkpoint.from_network(found.network.float(), card)
         self._in_use = {
             "pretrained": [] if self._exact is not None else [self.checkpoint_],
@@ -475,9 +477,19 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         }[found.chosen]
         self._networks = self._build_networks()
         self._contexts = [encode_context(network, portfolio) for network in self._networks]
-        self._agreement = None
-        if self._networks and self._networks[0].config.outcomes == "demand":
-            self._agreement = Agreement(self._network_law, portfolio.as_rates())
+        self._agreement = self._agreement_with(portfolio)
+
+    def _agreement_with(self, portfolio):
+        """What makes laws agree with the table; None of exact laws, values and prices.
+
+        Nor where later outcomes taught the network that these are others.
+        """
+        if not self._networks or self._networks[0].config.outcomes != "demand":
+            return None
+        finetuned = self.finetuned_checkpoint_
+        if finetuned is not None and finetuned.card["finetuned_on"].startswith(LATER):
+            return None
+        return Agreement(self._network_law, portfolio.as_rates())
 
     def _build_networks(self):
         """The networks whose laws are averaged."""

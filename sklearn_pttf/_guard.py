@@ -43,6 +43,7 @@ LEAST_SIZE = 1e-3  # of a row, as a share of the mean
 MOST_ROWS = 20_000  # that are trained on and charged; more would only take longer
 MOST_CELLS = 32  # of a row, the newest, that are
 FEWEST_PERIODS = 4  # that decide anything where rows share shocks: fewer may be alike by chance
+LATER = "later outcomes"  # in reports and cards
 DRIFTS = "observations drift, and no later periods say that it pays"
 MORE_ROUNDS = 3 / 2  # where a round charges a part of the rows only
 
@@ -467,7 +468,7 @@ def finetune_guarded(
     whole = portfolio
     portfolio, periods = newest(whole, MOST_CELLS)
     rounds = charge_rounds(portfolio, outcomes, rng, periods, shared)
-    charged_on = "held-out observations" if outcomes is None else "later outcomes"
+    charged_on = "held-out observations" if outcomes is None else LATER
     _tell(verbose, f"charging the pretrained weights in {n_periods(rounds)} periods")
     pretrained = checkpoint.build_network(device, torch.float64)
     before = network_laws(pretrained, rounds)
@@ -504,11 +505,11 @@ def finetune_guarded(
             window = rounds_of_the_window(portfolio, rng, periods)
             rounds = rounds + window
             before = before + network_laws(pretrained, window, problem.of_means)
-            charged_on = "later outcomes and held-out periods"
+            charged_on = f"{LATER} and held-out periods"
     _tell(verbose, f"training on {len(portfolio):,} rows, without each of {len(folds)} folds")
     trained = _train_folds(strategy, start, problem, parts, folds, seed, device, verbose)
     _tell(verbose, "charging the finetuned weights")
-    costs = _costs_of_networks(problem, trained, before, rounds, folds, agreement)
+    costs = _costs_of_networks(problem, trained, before, rounds, folds, agreement, outcomes)
     baseline = None
     if strategy.baselines:
         kinds, table = baselines_for(portfolio), []
@@ -529,7 +530,7 @@ def finetune_guarded(
             costs = {"pretrained": cell_costs(problem, own, rounds)}
             costs["baseline"] = cell_costs(problem, laws, rounds)
         else:
-            costs = _costs_of_networks(problem, trained, before, rounds, folds, agreement)
+            costs = _costs_of_networks(problem, trained, before, rounds, folds, agreement, outcomes)
             costs = {name: costs[name] for name in ("pretrained", chosen)}
         chosen, report = _choose(costs, rounds, folds, doubt, shared)
     return Finetuning(
@@ -628,18 +629,18 @@ def _train_folds(strategy, start, problem, parts, folds, seed, device, verbose):
     return trained
 
 
-def _costs_of_networks(problem, trained, before, rounds, folds, agreement):
-    """Cross-fitted costs of the pretrained and finetuned networks and their blend; dict."""
+def _costs_of_networks(problem, trained, before, rounds, folds, agreement, outcomes):
+    """Cross-fitted costs of the pretrained and finetuned networks and their blend; dict.
+
+    What later outcomes taught need not agree with the observations before them.
+    """
     after = _cross_fitted_laws(problem, trained, before, rounds, folds)
-    laws = {
-        "pretrained": before,
-        "finetuned": after,
-        "blend": [blended(*pair) for pair in zip(before, after, strict=True)],
-    }
-    return {
-        name: cell_costs(problem, agreed(agreement, each, rounds), rounds)
-        for name, each in laws.items()
-    }
+    between = [blended(*pair) for pair in zip(before, after, strict=True)]
+    laws = {"pretrained": agreed(agreement, before, rounds), "finetuned": after, "blend": between}
+    if outcomes is None:
+        for name in ("finetuned", "blend"):
+            laws[name] = agreed(agreement, laws[name], rounds)
+    return {name: cell_costs(problem, each, rounds) for name, each in laws.items()}
 
 
 def _cross_fitted_laws(problem, trained, before, rounds, folds):

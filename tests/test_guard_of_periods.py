@@ -275,6 +275,18 @@ def test_nothing_is_trained_on_rows_that_drift():
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_what_later_periods_taught_is_not_taken_back():
+    """Rows that sell four times as much as before, in all later periods."""
+    X = _shocked(60, np.repeat([0.0, np.log(4.0)], [6, 4])).astype(float)
+    strategy = FullFinetune(lr=1e-2, max_epochs=20, baselines=False)
+    fitted = _fit(X[:, :6], X[:, 6:], strategy)
+    assert fitted.finetune_improved_
+    assert fitted.predict(X[:, :6]).mean() > 0.6 * X[:, 6:].mean()
+    again = _fit(X[:, :6], finetune=None)
+    assert again.predict(X[:, :6]).mean() < 0.3 * X[:, 6:].mean()
+
+
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("later", [0, 4])
 def test_many_columns_are_no_more_work(later, monkeypatch):
     seen, chosen = [], []
