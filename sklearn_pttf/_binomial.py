@@ -15,6 +15,7 @@ from scipy import special
 
 from sklearn_pttf._beta_laws import BetaBinomialMixture, BetaMixture, SharedLaw
 from sklearn_pttf._laws import WeightedAtoms
+from sklearn_pttf._odd_counts import typical_successes
 
 LEAST_SIZE, LARGEST_SIZE = 0.02, 1e4  # of the beta law; the latter times the rows' trials
 USUAL_DEVIATION = 0.7  # of rates, relative; half of it lies below that a priori
@@ -64,12 +65,6 @@ class Rows(NamedTuple):
     stray: tuple  # ``a`` and ``b`` of the beta law of strays
 
 
-def totals_of(portfolio):
-    """Successes and trials of every row; ``(n,)`` each."""
-    hits = np.nansum(portfolio.observations, axis=1)
-    return hits, np.nansum(portfolio.exposures(), axis=1)
-
-
 def log_likelihood(hits, trials, a, b):
     """Of numbers of successes under beta laws of the rate, but for the binomial coefficient."""
     if np.max(a) + np.max(b) < LARGE:
@@ -116,7 +111,9 @@ class BinomialRates:
     """
 
     def __init__(self, portfolio):
-        rows = _kinds_of(*totals_of(portfolio))
+        hits, trials = portfolio.totals()
+        typical = typical_successes(hits, trials)
+        rows = _kinds_of(hits[typical], trials[typical])
         self.stray = rows.stray
         fits, parts = zip(*_four_laws(rows), strict=True)
         fits = _evened(rows, np.array(fits), parts)
@@ -130,14 +127,14 @@ class BinomialRates:
 
     def rate(self, portfolio, spread=True):
         """Law of every row's rate; without ``spread`` no more than its mean."""
-        (hits, trials), kinds = np.unique(totals_of(portfolio), axis=1, return_inverse=True)
+        (hits, trials), kinds = np.unique(portfolio.totals(), axis=1, return_inverse=True)
         law = BetaMixture(*self._posterior(hits, trials))
         kinds = kinds.ravel()
         return SharedLaw(law, kinds) if spread else WeightedAtoms(law.mean()[kinds, None])
 
     def successes(self, portfolio):
         """Law of every row's next number of successes."""
-        cases = np.stack([*totals_of(portfolio), portfolio.coming_exposure()])
+        cases = np.stack([*portfolio.totals(), portfolio.coming_exposure()])
         (hits, trials, coming), kinds = np.unique(cases, axis=1, return_inverse=True)
         law = BetaBinomialMixture(*self._posterior(hits, trials), coming)
         return SharedLaw(law, kinds.ravel())

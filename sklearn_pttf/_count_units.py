@@ -15,6 +15,7 @@ from sklearn_pttf._count_mixing import (
     FourLaws,
     fit_four_laws,
     four_posteriors,
+    known_shapes,
 )
 
 N_CONTEXT_SEEN = 500  # rows beyond this number say nothing new about "how many rows"
@@ -25,6 +26,13 @@ FAR_OUT = 30.0  # times the mean of the others, beyond which a row tells the por
 TRIMMED = 0.004  # share of the largest means that, beside one, are not among these others
 FEWEST_TO_TRIM = 8  # of the others, below which all rows tell the portfolio of theirs
 ENDLESS = 1e20
+FEWEST_ROWS = 10  # below which no row is odd
+ONE_IN = 50.0  # right tables that have an odd row
+PER_ROW = 0.1  # log likelihood that a row may cost for each of the others
+CHANCE_OF_ODD = 0.01  # that an odd row's total is so large, or so small, though its mean is not
+MOST_RARE = 600.0  # of minus a log probability, of which floats have the exponential
+N_HALVINGS = 60  # of the range that an end of means lies in
+LOG_ENDS = (-80.0, 40.0)  # between which means are, relative to their mean
 MOST_SURE = 30.0  # times the median exposure, which a row tells the portfolio of at most
 WORST_FIT = -25.0  # in the weights that the four laws start with
 
@@ -58,6 +66,8 @@ class CountUnits(NamedTuple):
     fits: torch.Tensor
     exposure: torch.Tensor  # (B, 1), usual one of an observation
     reach: torch.Tensor  # (B, 1), beyond which means are of no row that was read
+    lowest: torch.Tensor  # (B, 1), mean below which a row is odd
+    highest: torch.Tensor  # (B, 1), and above which
 
 
 def count_rows(observations, exposures=None):
@@ -108,10 +118,10 @@ def posteriors_of(rows, units):
     """
     expected = exposure(rows, units)
     evidence = Evidence(rows.total, expected, torch.ones_like(rows.count))
-    found = four_posteriors(evidence, FourLaws(*units[4:-2]))
+    found = four_posteriors(evidence, FourLaws(*(getattr(units, x) for x in FourLaws._fields)))
     alone = is_alone(rows, units)
-    own = rows.total / torch.where(alone, expected, 1.0)
-    by_chance = rows.total.sqrt() / torch.where(alone, expected, 1.0)
+    seen, expected = rows.total.clamp_min(NO_COUNT), torch.where(alone, expected, 1.0)
+    own, by_chance = seen / expected, seen.sqrt() / expected
     alone = alone.unsqueeze(-1)
     return found._replace(
         means=torch.where(alone, own.unsqueeze(-1), found.means),
@@ -121,7 +131,11 @@ def posteriors_of(rows, units):
 
 def is_alone(rows, units):
     """Whether rows have means of which the portfolio says nothing; bool ``(B, N)``."""
-    return far_out(rows, units.reach * units.scale)
+    alone = far_out(rows, units.reach * units.scale)
+    alone = alone | far_out(rows, units.highest * units.scale, CHANCE_OF_ODD)
+    least = exposure(rows, units) * units.lowest
+    by_chance = torch.special.gammaincc(rows.total + 1, least.clamp_min(1e-30))
+    return alone | ((rows.total < least) & (by_chance < CHANCE_OF_ODD))
 
 
 def first_logits(units):
@@ -159,16 +173,62 @@ def count_units(pieces, weights):
     scale = torch.where(total > 0, balanced, scale)
     variance = (_level_variance(kept, scale) / scale**2).clamp(*VARIANCE_RANGE)
     evidence = [Evidence(rows.total, rows.count * scale, _is_used(rows)) for rows in kept]
+    four = fit_four_laws(evidence)
     n_rows = _sum(weights, lambda weight: weight).clamp_min(1)
     return CountUnits(
         scale,
         variance,
         used.clamp(1, N_CONTEXT_SEEN).log(),
         (n_cells / n_rows).log1p(),
-        *fit_four_laws(evidence),
+        *four,
         usual,
         reach / scale,
+        *_ends_of_means(four.shapes, used),
     )
+
+
+def log_rarity(n_rows):
+    """Minus the log probability from which a row of so many ``(B, 1)`` is odd.
+
+    Few right tables have such a row, and it tells as much as a good part of all others.
+    """
+    return torch.maximum((ONE_IN * n_rows).log(), PER_ROW * n_rows)
+
+
+@torch.no_grad()
+def _ends_of_means(likely, n_rows):
+    """Means below and above which hardly a row is, by `fit_gamma`'s shapes; ``(B, 1)`` each.
+
+    Below under gamma laws and above under lognormal ones of as much variance: either way under
+    those that reach further.
+    """
+    likely, shapes = likely.double(), known_shapes(likely.double())
+    chance = (-log_rarity(n_rows.double()).clamp_max(MOST_RARE)).exp()
+    deviation = (1 / shapes).log1p().sqrt()
+
+    def above(log_mean):
+        score = (log_mean + deviation**2 / 2) / deviation
+        return (likely * torch.special.erfc(score / 2**0.5) / 2).sum(-1, keepdim=True)
+
+    def below(log_mean):
+        reached = torch.special.gammainc(shapes.expand_as(likely), shapes * log_mean.exp())
+        return (likely * reached).sum(-1, keepdim=True)
+
+    lowest = _halved(lambda x: below(x) > chance, likely).exp()
+    highest = _halved(lambda x: above(x) < chance, likely).exp()
+    few = n_rows < FEWEST_ROWS
+    ends = torch.where(few, 0.0, lowest), torch.where(few, ENDLESS, highest)
+    return tuple(end.to(n_rows.dtype) for end in ends)
+
+
+def _halved(is_beyond, like):
+    """Where a condition begins to hold, between `LOG_ENDS`; ``(B, 1)``."""
+    low, high = (like.new_full((len(like), 1), end) for end in LOG_ENDS)
+    for _ in range(N_HALVINGS):
+        middle = (low + high) / 2
+        beyond = is_beyond(middle)
+        low, high = torch.where(beyond, low, middle), torch.where(beyond, middle, high)
+    return low
 
 
 def _trimmed_rate(pieces):
@@ -186,11 +246,11 @@ def _trimmed_rate(pieces):
     return torch.where(n_kept >= FEWEST_TO_TRIM, mean + least, ENDLESS)
 
 
-def far_out(rows, reach):
+def far_out(rows, reach, chance=CHANCE):
     """Whether rows' means are larger than ``reach``, and not by chance; bool ``(B, N)``."""
     most = rows.count * reach
     by_chance = torch.special.gammainc(rows.total.clamp_min(1e-6), most.clamp_min(1e-30))
-    return (rows.total > most) & (by_chance < CHANCE)
+    return (rows.total > most) & (by_chance < chance)
 
 
 def _within(rows, reach):

@@ -13,6 +13,7 @@ import torch
 from sklearn_pttf._influence import typical_rows
 from sklearn_pttf._laws import QuantileGrid
 from sklearn_pttf._network import Context
+from sklearn_pttf._odd_counts import typical_counts
 from sklearn_pttf._poisson_law import PoissonMixture
 from sklearn_pttf._validation import refuse_negative
 
@@ -89,11 +90,19 @@ def encode_context(network, portfolio):
     device = next(network.parameters()).device
     _check_kind(network, portfolio)
     portfolio = _as_read(network, portfolio)
-    if network.config.outcomes in ("demand", "price"):
-        rows = typical_rows(portfolio)
-        portfolio = portfolio if rows.all() else portfolio.take(rows)
+    rows = _typical_rows(portfolio, network.config.outcomes)
+    portfolio = portfolio if rows.all() else portfolio.take(rows)
     with single_threaded():
         return network.encode_context(list(_chunks(portfolio, device)), portfolio.integer)
+
+
+def _typical_rows(portfolio, outcomes):
+    """Rows that the context is read from; bool ndarray of shape (n,)."""
+    if outcomes in ("demand", "price"):
+        return typical_rows(portfolio)
+    if outcomes == "counts":
+        return typical_counts(*portfolio.totals())
+    return np.ones(len(portfolio), dtype=bool)
 
 
 def _as_read(network, portfolio):

@@ -137,6 +137,10 @@ class Portfolio:
         exposure = 1.0 if self.exposure is None else self.exposure
         return np.where(self.mask, exposure, np.nan)
 
+    def totals(self):
+        """Sums of every row's observations and of their exposures; ``(n_instances,)`` each."""
+        return np.nansum(self.observations, axis=1), np.nansum(self.exposures(), axis=1)
+
     def coming_exposure(self):
         """What every row's next outcome is counted over; ndarray of shape (n_instances,).
 

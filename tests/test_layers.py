@@ -30,6 +30,7 @@ LAYERS = [
     {
         "_portfolio",
         "_laws",
+        "_odd_counts",
         "_summaries",
         "_heads",
         "_real_features",

@@ -8,7 +8,6 @@ from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils._param_validation import StrOptions
 
 from sklearn_pttf._beta_laws import BetaBinomialMixture, BetaMixture
-from sklearn_pttf._binomial import totals_of
 from sklearn_pttf._laws import WeightedAtoms
 from sklearn_pttf._means import law_of_moments
 from sklearn_pttf._mixin import DecisionMixin
@@ -512,7 +511,7 @@ class ParametricEmpiricalBayes(DecisionMixin, BaseEstimator):
         return noise == "binomial"
 
     def _fit_successes(self, portfolio):
-        hits, trials = totals_of(portfolio)
+        hits, trials = portfolio.totals()
         self.family_, self.scores_ = BETA_BINOMIAL, {}
         self.hyperparameters_ = dict(zip("ab", beta_binomial(hits, trials), strict=True))
         return self
@@ -520,7 +519,7 @@ class ParametricEmpiricalBayes(DecisionMixin, BaseEstimator):
     def _rates(self, portfolio):
         """Beta laws of rows' rates, of one component; a parameter of 0 is next to nothing."""
         a, b = (max(self.hyperparameters_[name], 1e-9) for name in "ab")
-        hits, trials = totals_of(portfolio)
+        hits, trials = portfolio.totals()
         a, b = a + hits, b + trials - hits
         return BetaMixture(*(x[:, None] for x in (a, b, np.ones_like(a))))
 
