@@ -306,9 +306,9 @@ def favourable(options):
         for method in methods
     ]
     results = run(cells, sources, checkpoints, options)
-    if "scratch" in methods:
-        print_dominance(results, "auto")
-        print_dominance(results, "auto+baselines")
+    for method in ("auto", "auto+baselines"):
+        if {"bayes", "pretrained", "scratch", method} <= set(methods):
+            print_dominance(results, method)
     if {"auto", "pretrained", "bayes"} <= set(methods):
         print_economies(results)
         print_other_levels(results, "auto")
