@@ -13,9 +13,10 @@ import numpy as np
 from scipy import optimize, special
 
 from sklearn_pttf._influence import typical_rows
-from sklearn_pttf._laws import ReweightedZeros
+from sklearn_pttf._laws import QuantileGrid, ReweightedZeros
 from sklearn_pttf._parametric import MixtureLaw
 from sklearn_pttf._poisson_companion import PoissonCompanion, totals_of
+from sklearn_pttf._portfolio import Portfolio
 
 FEWEST_ROWS = 10  # with observations that say anything about a portfolio
 MOST_ROWS = 2000  # that laws are compared with; more would only take longer
@@ -24,6 +25,12 @@ SHIFT_RANGE = (-12.0, 12.0)  # of the log odds of a zero
 LOG_POWER_RANGE = (-0.7, 0.7)
 LOG_FACTOR_RANGE = (-3.0, 3.0)
 SMALL_SHARE = 0.02  # of a mean or of sales that may be missing: laws are not moved for it
+KNOTS = (np.arange(8) + 0.5) / 8  # quantiles of rows at which log odds of a zero are moved
+OF_MANY = 1.5  # standard errors in place of one, as one of several knots is off by chance
+LEAST_STEP = 0.3  # in log level, from knot to knot
+LEAST_EXPECTED = 0.01  # added to expected outcomes, where there may be next to none
+MOST_SHIFT = 3.0  # of log odds at a knot
+NEWTON_STEPS = 30
 COMMON_ZEROS = 0.1  # share of them from which levels are tilted, not all sizes multiplied
 SURE_OF_SMALL = 2.0  # log odds that noise is Poisson where outcomes are 0 or 1
 LESS_BY_SIZE = 2.0  # and by how much less they are, for a unit of log size
@@ -44,7 +51,7 @@ def sure_part(difference, error):
 
 def all_but(least, value):
     """What of a value is more than a least one, of either sign."""
-    return np.sign(value) * max(abs(value) - least, 0.0)
+    return np.sign(value) * np.maximum(np.abs(value) - least, 0.0)
 
 
 def spread_out(observations, most):
@@ -82,15 +89,110 @@ def turns_of(observations):
     return np.where((turn < counts) & (counts > 1), cells, -1).T
 
 
+class HeldOut(NamedTuple):
+    """Laws of observations that were held out, one of every row that has two at least."""
+
+    rows: np.ndarray  # (k,) positions
+    evidence: Portfolio  # of these rows, what was left
+    outcomes: np.ndarray  # (k,) what was held out
+    law: QuantileGrid  # by the network
+
+    @classmethod
+    def turns(cls, predict, some):
+        """The turns of `turns_of`; list of HeldOut."""
+        found = []
+        for cells in turns_of(some.observations):
+            rows = np.flatnonzero(cells >= 0)
+            if len(rows):
+                evidence, outcomes = some.take(rows).held_out(cells[rows])
+                found.append(cls(rows, evidence, outcomes[:, 0], predict(evidence)))
+        return found
+
+
+class ZerosByLevel(NamedTuple):
+    """What is added to the log odds of a zero: lines from knot to knot of log expected outcome.
+
+    Where laws know too much of the zeros of slow rows and too little of those of fast ones, shares
+    of zeros agree on average only. Every knot is moved as far as observations that were held out
+    are sure of it. Expected outcomes are those of the evidence that was left, so that nothing is
+    compared with rows that were chosen by it.
+    """
+
+    knots: np.ndarray  # (k,) increasing
+    shifts: np.ndarray  # (k,)
+
+    @classmethod
+    def of(cls, law, turns):
+        """The one that is sure by what was held out; None of too few, or of equal, rows.
+
+        Parameters
+        ----------
+        law : QuantileGrid
+            Of the next outcomes of n rows.
+
+        turns : list of HeldOut
+            Of the same rows.
+        """
+        knots = _spaced(np.quantile(_log_expected(law), KNOTS))
+        if len(knots) < 2 or not turns:
+            return None
+        none = cls(knots, np.zeros(len(knots)))
+        laws = [turn.law for turn in turns]
+        nearness = np.concatenate([none.nearness(each) for each in laws])
+        chance = np.concatenate([each.cdf(0.0) for each in laws])
+        zero = np.concatenate([turn.outcomes == 0 for turn in turns])
+        missing = np.zeros((len(law), len(knots)))
+        rows = np.concatenate([turn.rows for turn in turns])
+        np.add.at(missing, rows, nearness * (zero - chance)[:, None])
+        moved = sure_part(missing.sum(axis=0), OF_MANY * _error_of_sum(missing))
+        moved = all_but(SMALL_SHARE * (1 - chance) ** 2 @ nearness, moved)
+        return none._replace(shifts=_shifts(nearness, chance, moved))
+
+    def nearness(self, law):
+        """How much of each knot there is in rows, in all 1; (n, k)."""
+        place = _log_expected(law)
+        return np.stack([np.interp(place, self.knots, one) for one in np.eye(len(self.knots))], 1)
+
+    def shift(self, law):
+        """What is added to the rows' log odds of a zero; (n,)."""
+        return self.nearness(law) @ self.shifts
+
+
+def _log_expected(law):
+    return np.log(law.mean() + LEAST_EXPECTED)
+
+
+def _spaced(knots):
+    """Those of increasing knots that are some way above the one before."""
+    kept = list(knots[:1])
+    for knot in knots[1:]:
+        if knot - kept[-1] >= LEAST_STEP:
+            kept.append(knot)
+    return np.array(kept)
+
+
+def _shifts(nearness, chance, moved):
+    """Shifts of log odds at knots that move sums of chances by so much, by Newton's method."""
+    odds = special.logit(np.clip(chance, 1e-15, 1 - 1e-15))
+    wanted, shifts = chance @ nearness + moved, np.zeros(len(moved))
+    for _ in range(NEWTON_STEPS):
+        now = special.expit(odds + nearness @ shifts)
+        slope = np.maximum((now * (1 - now)) @ nearness, 1e-9)
+        step = np.clip((wanted - now @ nearness) / slope, -1, 1)
+        shifts = np.clip(shifts + np.where(moved == 0, 0.0, step), -MOST_SHIFT, MOST_SHIFT)
+    return shifts
+
+
 class Recalibration(NamedTuple):
     """What is changed in all laws of a network alike."""
 
-    zero_shift: float = 0.0  # added to the log odds of a zero
+    zeros: ZerosByLevel | None = None  # added to the log odds of a zero, by level
+    zero_shift: float = 0.0  # and in all rows
     power: float = 1.0  # of levels above zero
     factor: float = 1.0  # that outcomes are multiplied by
 
     @classmethod
-    def of(cls, law, observations):
+    def of(cls, law, observations, zeros=None):
         """The one that makes laws agree with the observations that they were made from.
 
         Parameters
@@ -100,10 +202,14 @@ class Recalibration(NamedTuple):
 
         observations : ndarray of shape (n, m)
             Of each row at least one.
+
+        zeros : ZerosByLevel or None
+            What is moved by level, which leaves the sum of all rows as it would be without.
         """
         if len(law) < FEWEST_ROWS:
             return cls()
-        found = cls(zero_shift=_zero_shift(law, observations))
+        by_level = 0.0 if zeros is None else zeros.shift(law)
+        found = cls(zeros, _zero_shift(law, observations, by_level))
         wanted = _wanted_mean(found, law, observations)
         if law.cdf(0.0).mean() > COMMON_ZEROS:
             found = found._with_mean(wanted, law, "power", LOG_POWER_RANGE, -1)
@@ -124,25 +230,28 @@ class Recalibration(NamedTuple):
 
     def apply(self, law):
         """The laws with other shares of zeros and sizes."""
+        shift = self.zero_shift
+        if self.zeros is not None:
+            shift = shift + self.zeros.shift(law)
         if self.factor != 1:
             law = law.with_quantiles(self.factor * law.quantiles)
-        if self.zero_shift == 0 and self.power == 1:
+        if np.all(shift == 0) and self.power == 1:
             return law
-        return ReweightedZeros.shifted(law, self.zero_shift, self.power)
+        return ReweightedZeros.shifted(law, shift, self.power)
 
 
-def _zero_shift(law, observations):
-    """Let the mean probability of a zero be the share of zeros."""
+def _zero_shift(law, observations, by_level):
+    """Let the mean probability of a zero be the share of zeros, whatever is moved by level."""
     count = (~np.isnan(observations)).sum(axis=1)
     chance = law.cdf(0.0)
     missing = (observations == 0).sum(axis=1) / count - chance
-    error = max((chance * (1 - chance) / count).sum() ** 0.5, _error_of_sum(missing))
+    error = _error_of_zeros(missing, chance, count)
     # where sales are rare, a law is little else than its share of zeros
     small = min(SMALL_SHARE * ((1 - chance) ** 2).sum(), AGREED * error)
     wanted = chance.sum() + all_but(small, sure_part(missing.sum(), error))
-    if wanted == chance.sum():
+    if wanted == chance.sum() and not np.any(by_level):
         return 0.0
-    odds = special.logit(np.clip(chance, 1e-15, 1 - 1e-15))
+    odds = special.logit(np.clip(chance, 1e-15, 1 - 1e-15)) + by_level
     return _root(lambda shift: special.expit(odds + shift).sum() - wanted, SHIFT_RANGE)
 
 
@@ -156,9 +265,14 @@ def _wanted_mean(found, law, observations):
     return expected.sum() + all_but(small, moved)
 
 
+def _error_of_zeros(missing, chance, count):
+    """Standard error of the sum of shares of zeros, by chance or as rows have it."""
+    return max((chance * (1 - chance) / count).sum() ** 0.5, _error_of_sum(missing))
+
+
 def _error_of_sum(values):
-    """Standard error of a sum of independent values."""
-    return np.sqrt(((values - values.mean()) ** 2).sum())
+    """Standard error of a sum of independent values, or of each column's."""
+    return np.sqrt(((values - values.mean(axis=0)) ** 2).sum(axis=0))
 
 
 def _root(function, ends):
@@ -193,13 +307,16 @@ class Agreement:
         self.recalibration, self.stack = Recalibration(), None
         if len(some) < FEWEST_ROWS:
             return
-        self.recalibration = Recalibration.of(predict(some), some.observations)
+        law, zeros, turns = predict(some), None, []
         if portfolio.integer:
+            turns = HeldOut.turns(predict, some)
+            zeros = ZerosByLevel.of(law, turns)
+        self.recalibration = Recalibration.of(law, some.observations, zeros)
+        if portfolio.integer:
+            law, *laws = map(self.recalibration.apply, [law, *(turn.law for turn in turns)])
+            turns = [turn._replace(law=each) for turn, each in zip(turns, laws, strict=True)]
             observations = portfolio.observations[typical_rows(portfolio)]
-            self.stack = Stack(self._recalibrated(predict), some, observations)
-
-    def _recalibrated(self, predict):
-        return lambda portfolio: self.recalibration.apply(predict(portfolio))
+            self.stack = Stack(law, turns, some, observations)
 
     def law(self, law, portfolio):
         """Laws in place of the network's."""
@@ -232,8 +349,11 @@ class Stack:
 
     Parameters
     ----------
-    predict : callable
-        Maps a portfolio to laws.
+    law : PredictiveDistribution
+        Of the next outcomes of ``some``.
+
+    turns : list of HeldOut
+        Laws of observations of ``some``.
 
     some : Portfolio
         Rows that laws are tried on.
@@ -242,29 +362,28 @@ class Stack:
         Of all rows.
     """
 
-    def __init__(self, predict, some, observations):
+    def __init__(self, law, turns, some, observations):
         self.companion = PoissonCompanion(observations)
         self.size = _usual_size(observations)
         self.first_odds = _first_odds(self.size) - FEW / len(observations)
         self.odds, self.share = np.zeros(2), 1.0
-        gains, sizes = self._tried(predict, some)
-        if len(gains):
-            self.odds = self._likeliest(gains, sizes)
-        self.share = self._share_that_agrees(predict(some), some.observations)
+        if turns:
+            self.odds = self._likeliest(*self._tried(turns, some))
+        self.share = self._share_that_agrees(law, some.observations)
 
-    def _tried(self, predict, some):
+    def _tried(self, turns, some):
         """By how much more the companion said of held-out observations, and sizes of their rows."""
         others = [PoissonCompanion(some.observations[k::2]) for k in (1, 0)]
         gains, sizes = [], []
-        for cells in turns_of(some.observations):
-            evidence, outcomes = some.held_out(cells)
-            gain = -log_mass(predict(evidence), outcomes[:, 0])
-            total, count = totals_of(evidence.observations)
+        for turn in turns:
+            gain = -log_mass(turn.law, turn.outcomes)
+            total, count = totals_of(turn.evidence.observations)
             for k, other in enumerate(others):
-                law = other.law(total[k::2], count[k::2])
-                gain[k::2] += log_mass(law, outcomes[k::2, 0])
-            gains.append(gain[cells >= 0])
-            sizes.append(self.companion.mean(total, count)[cells >= 0])
+                own = turn.rows % 2 == k
+                law = other.law(total[own], count[own])
+                gain[own] += log_mass(law, turn.outcomes[own])
+            gains.append(gain)
+            sizes.append(self.companion.mean(total, count))
         return np.concatenate(gains), np.concatenate(sizes)
 
     def _likeliest(self, gains, sizes):
@@ -289,11 +408,19 @@ class Stack:
         mixed = self.law(law, observations)
         total, count = totals_of(observations)
         zeros, chance = (observations == 0).sum(axis=1) / count, law.cdf(0.0)
-        means, expected = total / count, law.mean()
-        small = SMALL_SHARE * expected.sum()
+        more_zeros, more = zeros - chance, total / count - law.mean()
+        small = SMALL_SHARE * law.mean().sum()
         return min(
-            _most_of_effect(zeros - chance, (mixed.cdf(0.0) - chance).sum(), 0.0),
-            _most_of_effect(means - expected, (mixed.mean() - expected).sum(), small),
+            _most_of_effect(
+                more_zeros.sum(),
+                (mixed.cdf(0.0) - chance).sum(),
+                AGREED * _error_of_zeros(more_zeros, chance, count),
+            ),
+            _most_of_effect(
+                more.sum(),
+                (mixed.mean() - law.mean()).sum(),
+                max(AGREED * _error_of_sum(more), small),
+            ),
         )
 
     def law(self, law, observations):
@@ -307,12 +434,11 @@ class Stack:
         return MixtureLaw([law, *other.components], weights, integer=True)
 
 
-def _most_of_effect(missing, effect, least):
-    """Largest share of an effect, up to 1, after which a sum misses no more than it may."""
+def _most_of_effect(missing, effect, allowed):
+    """Largest share of an effect, up to 1, after which no more is missing than is allowed."""
     if effect == 0:
         return 1.0
-    allowed = max(AGREED * _error_of_sum(missing), least)
-    return float(np.clip((allowed + np.sign(effect) * missing.sum()) / abs(effect), 0.0, 1.0))
+    return float(np.clip((allowed + np.sign(effect) * missing) / abs(effect), 0.0, 1.0))
 
 
 def log_mass(law, outcomes):

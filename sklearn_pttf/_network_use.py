@@ -6,10 +6,12 @@ compares, whatever the order of rows and the size of chunks.
 
 import contextlib
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
+from sklearn_pttf._bands import Bands
 from sklearn_pttf._influence import typical_rows
 from sklearn_pttf._laws import QuantileGrid
 from sklearn_pttf._network import Context
@@ -84,25 +86,51 @@ def _check_kind(network, portfolio):
         )
 
 
-@torch.inference_mode()
+class BandedContext(NamedTuple):
+    """Contexts of a table whose levels span many decades."""
+
+    bands: Bands
+    parts: list  # the `Context` of each band, and last that of all rows
+
+
 def encode_context(network, portfolio):
-    """What later rows need to know about a portfolio; a `Context` of float64 tensors."""
-    device = next(network.parameters()).device
+    """What later rows need to know about a portfolio, of float64 tensors.
+
+    Returns
+    -------
+    Context or BandedContext
+    """
     _check_kind(network, portfolio)
     portfolio = _as_read(network, portfolio)
-    rows = _typical_rows(portfolio, network.config.outcomes)
-    portfolio = portfolio if rows.all() else portfolio.take(rows)
+    portfolio = _typical(network, portfolio)
+    whole = _encode(network, portfolio)
+    if network.config.outcomes != "demand":
+        return whole
+    bands = Bands.of(portfolio)
+    if not len(bands.centres):
+        return whole
+    parts = [portfolio.take(rows) for rows in bands.rows(portfolio.observations)]
+    return BandedContext(
+        bands, [*(_encode(network, _typical(network, part)) for part in parts), whole]
+    )
+
+
+def _typical(network, portfolio):
+    """The portfolio without rows that would outweigh all others."""
+    outcomes = network.config.outcomes
+    if outcomes == "real":
+        return portfolio
+    counts = outcomes == "counts"
+    rows = typical_counts(*portfolio.totals()) if counts else typical_rows(portfolio)
+    return portfolio if rows.all() else portfolio.take(rows)
+
+
+@torch.inference_mode()
+def _encode(network, portfolio):
+    """The `Context` of all rows."""
+    device = next(network.parameters()).device
     with single_threaded():
         return network.encode_context(list(_chunks(portfolio, device)), portfolio.integer)
-
-
-def _typical_rows(portfolio, outcomes):
-    """Rows that the context is read from; bool ndarray of shape (n,)."""
-    if outcomes in ("demand", "price"):
-        return typical_rows(portfolio)
-    if outcomes == "counts":
-        return typical_counts(*portfolio.totals())
-    return np.ones(len(portfolio), dtype=bool)
 
 
 def _as_read(network, portfolio):
@@ -122,6 +150,8 @@ def predict_law(network, context, portfolio, of_mean=False):
     """
     if network.config.outcomes == "price":
         return predict_laws_at(network, context, portfolio, portfolio.posted_prices()[:, None])
+    if isinstance(context, BandedContext):
+        return _law_by_bands(network, context, portfolio, of_mean)
     counts, rates = network.config.outcomes == "counts", portfolio.exposure is not None
     means = of_mean or counts
 
@@ -141,6 +171,19 @@ def predict_law(network, context, portfolio, of_mean=False):
         quantiles = quantiles - 0.5  # a grid of whole numbers rounds up
     lowest = -np.inf if portfolio.real else 0.0
     return QuantileGrid(quantiles, levels, integer, lowest)
+
+
+def _law_by_bands(network, context, portfolio, of_mean):
+    """`predict_law` of every row in the context of its band."""
+    own = context.bands.nearest(_as_read(network, portfolio).observations)
+    own = np.where(own < 0, len(context.parts) - 1, own)
+    groups = [np.flatnonzero(own == k) for k in range(len(context.parts))]
+    laws = [
+        predict_law(network, part, portfolio.take(rows), of_mean)
+        for part, rows in zip(context.parts, groups, strict=True)
+        if len(rows)
+    ]
+    return type(laws[0]).concatenate(laws).take(np.argsort(np.concatenate(groups)))
 
 
 def predict_laws_at(network, context, portfolio, prices):
@@ -186,12 +229,16 @@ def _in_chunks(output_of, network, portfolio, asked=None):
 
 
 def context_arrays(context):
-    """A `Context` as plain CPU arrays, for a pickle."""
+    """A context as plain CPU arrays, for a pickle."""
+    if isinstance(context, BandedContext):
+        return context._replace(parts=[context_arrays(part) for part in context.parts])
     return [x.cpu().numpy() for x in context.units], [x.cpu().numpy() for x in context.tokens]
 
 
 def context_from_arrays(arrays, network):
     """The inverse of `context_arrays`, on the device of its network."""
+    if isinstance(arrays, BandedContext):
+        return arrays._replace(parts=[context_from_arrays(part, network) for part in arrays.parts])
     device = next(network.parameters()).device
     units, tokens = ([torch.from_numpy(x).to(device) for x in group] for group in arrays)
     return Context(network.kind.units_type(*units), tuple(tokens))

@@ -8,8 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sklearn_pttf import PretrainedDecisionTransformer
-from sklearn_pttf._agreement import Recalibration, spread_out, sure_part, turns_of
+from sklearn_pttf._agreement import (
+    HeldOut,
+    Recalibration,
+    ZerosByLevel,
+    spread_out,
+    sure_part,
+    turns_of,
+)
 from sklearn_pttf._laws import QuantileGrid
+from sklearn_pttf._portfolio import Portfolio
 from sklearn_pttf.baselines import SampleAverage
 from sklearn_pttf.problems import Estimation, Newsvendor
 from sklearn_pttf.testing import Segments, ZeroInflatedPoisson
@@ -84,7 +92,7 @@ def test_segments(n):
 
 @pytest.mark.parametrize(("top", "noise"), [(1e4, 0.3), (1e4, 0.0), (1e6, 0.0)])
 def test_levels_over_many_decades(top, noise):
-    """No band of levels is dearer than SAA."""
+    """No quarter of the levels is dearer than SAA."""
     rng = np.random.default_rng(0)
     levels = np.sort(np.exp(rng.uniform(np.log(0.1), np.log(top), 400)))[:, None]
 
@@ -98,6 +106,25 @@ def test_levels_over_many_decades(top, noise):
         for each in (_fitted(X, problem), SampleAverage(problem).fit(X))
     ]
     assert (costs[0] < costs[1]).all()
+
+
+def test_slowest_rows_of_noisy_tables_of_many_decades():
+    """In one context of all rows they were as dear as with SAA, or dearer."""
+    problem, costs = Newsvendor(0.9, 0.1), []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        levels = np.sort(np.exp(rng.uniform(np.log(0.1), np.log(1e4), 400)))[:, None]
+        X, later = (
+            rng.poisson(levels * rng.gamma(1.0, 1.0, (400, n))).astype(float) for n in (4, 400)
+        )
+        costs.append(
+            [
+                problem.cost(each.decide(X)[:, None], later)[:100].mean()
+                for each in (_fitted(X, problem), SampleAverage(problem).fit(X))
+            ]
+        )
+    network, saa = np.sum(costs, axis=0)
+    assert network < saa
 
 
 @settings(deadline=None, max_examples=12)
@@ -149,6 +176,45 @@ def test_recalibration_meets_the_table():
     assert found.factor > 1
     assert abs(law.mean()[0] - 2.7) > 0.1
     assert Recalibration.of(law.take(slice(0, 9)), X[:9]) == Recalibration()  # too few rows
+
+
+def _half_zeros(portfolio):
+    """Laws with half of their mass at zero, and the row's mean above it."""
+    top = 2 * np.nanmean(portfolio.observations, axis=1)[:, None]
+    return QuantileGrid(top * [-1.0, 0.0, 1.0, 1.5], [0.2, 0.5, 0.75, 0.95])
+
+
+def test_shares_of_zeros_agree_along_level():
+    """Slow rows sell more often than laws say, fast ones less; on average they are right."""
+    rng = np.random.default_rng(0)
+    often = np.repeat([[0.8], [0.2]], 400, axis=0)
+    X = np.repeat([[2.0], [100.0]], 400, axis=0) * (rng.random((800, 10)) < often)
+    X[:, 0] = [2.0] * 400 + [100.0] * 400
+    some = Portfolio(X, integer=True)
+    law, turns = _half_zeros(some), HeldOut.turns(_half_zeros, some)
+    before = law.cdf(0.0)
+    found = ZerosByLevel.of(law, turns)
+    after = Recalibration(found).apply(law).cdf(0.0)
+    assert before[:400].mean() == pytest.approx(before[400:].mean())
+    assert after[:400].mean() == pytest.approx((X[:400] == 0).mean(), abs=0.05)
+    assert after[400:].mean() == pytest.approx((X[400:] == 0).mean(), abs=0.05)
+
+
+def test_right_shares_of_zeros_stay():
+    rng = np.random.default_rng(0)
+    levels = np.repeat([[2.0], [100.0]], 400, axis=0)
+    some = Portfolio(levels * (rng.random((800, 10)) < 0.5), integer=True)
+    some.observations[:, 0] = levels[:, 0]
+
+    def predict(portfolio):
+        top = np.where(np.nanmax(portfolio.observations, axis=1) > 2, 100.0, 2.0)[:, None]
+        return QuantileGrid(top * [-1.0, 0.0, 1.0, 1.5], [0.2, 0.5, 0.75, 0.95])
+
+    turns = [
+        turn._replace(outcomes=levels[turn.rows, 0] * (rng.random(len(turn.rows)) < 0.5))
+        for turn in HeldOut.turns(predict, some)
+    ]
+    assert (np.abs(ZerosByLevel.of(predict(some), turns).shifts) < 0.1).all()
 
 
 def test_without_zeros_sizes_are_multiplied():

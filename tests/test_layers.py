@@ -18,6 +18,7 @@ LAYERS = [
         "_version",
         "_files",
         "_influence",
+        "_bands",
         "_device",
         "_optimizer",
         "_validation",
