@@ -15,7 +15,7 @@ import pandas as pd
 from scipy import stats
 
 from sklearn_pttf import Checkpoint, Portfolio, PretrainedDecisionTransformer
-from sklearn_pttf._parametric import ZeroInflatedLognormalLaw
+from sklearn_pttf._laws.parametric import ZeroInflatedLognormalLaw
 from sklearn_pttf.baselines import (
     NonparametricEmpiricalBayes,
     ParametricEmpiricalBayes,

@@ -29,7 +29,7 @@ import torch
 from common import costs_by_ratio, make_parser, percent_above, ratio_of_few, run_all, write_csv
 
 from sklearn_pttf import Checkpoint, PretrainedDecisionTransformer, SyntheticPrior, pretrain
-from sklearn_pttf._parametric import LognormalLaw, NegativeBinomialLaw
+from sklearn_pttf._laws.parametric import LognormalLaw, NegativeBinomialLaw
 from sklearn_pttf.testing import GammaPoisson, LognormalNormal
 
 TAUS = (0.5, 0.9, 0.95)

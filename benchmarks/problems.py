@@ -52,9 +52,9 @@ from scipy import special
 from sklearn.base import clone
 
 from sklearn_pttf import Column, Portfolio
-from sklearn_pttf._horizon import law_of_total
-from sklearn_pttf._laws import QuantileGrid
-from sklearn_pttf._parametric import NegativeBinomialLaw, PoissonLaw
+from sklearn_pttf._laws.grid import QuantileGrid
+from sklearn_pttf._laws.horizon import law_of_total
+from sklearn_pttf._laws.parametric import NegativeBinomialLaw, PoissonLaw
 from sklearn_pttf.problems import DecisionProblem, Newsvendor, PerRow
 from sklearn_pttf.testing import GammaPoisson
 

@@ -16,7 +16,6 @@ from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklearn_pttf._agreement import Agreement
 from sklearn_pttf._alarms import (
     warn_of_conflict,
     warn_of_drift,
@@ -24,25 +23,26 @@ from sklearn_pttf._alarms import (
     warn_of_rising_demand,
     warn_of_zeros_and_ones,
 )
-from sklearn_pttf._binomial import BinomialRates
-from sklearn_pttf._checkpoint import Checkpoint, shipped_names
-from sklearn_pttf._device import check_device
-from sklearn_pttf._guard import LATER, blended, enough_periods, finetune_guarded, not_tried
+from sklearn_pttf._kinds.counts.binomial import BinomialRates
+from sklearn_pttf._kinds.demand.agreement import Agreement
 from sklearn_pttf._mixin import DecisionMixin
-from sklearn_pttf._network_use import (
+from sklearn_pttf._network.checkpoint import Checkpoint, shipped_names
+from sklearn_pttf._network.reading import (
     context_arrays,
     context_from_arrays,
     encode_context,
     predict_law,
     predict_laws_at,
 )
-from sklearn_pttf._own_prior import pretrained_on
-from sklearn_pttf._portfolio import are_whole
-from sklearn_pttf._pretrain import PRIORS
-from sklearn_pttf._rivals import fitted_baseline
+from sklearn_pttf._tables.portfolio import are_whole
+from sklearn_pttf._training.own_prior import pretrained_on
+from sklearn_pttf._training.pretrain import PRIORS
+from sklearn_pttf._utils.device import check_device
 from sklearn_pttf._version import __version__
 from sklearn_pttf.exceptions import FewPeriodsWarning
 from sklearn_pttf.finetune import AutoFinetune, FinetuneStrategy
+from sklearn_pttf.finetune._guard import LATER, blended, enough_periods, finetune_guarded, not_tried
+from sklearn_pttf.finetune._rivals import fitted_baseline
 from sklearn_pttf.problems import DecisionProblem
 
 FEW_PERIODS = (

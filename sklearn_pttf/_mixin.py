@@ -8,13 +8,13 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
-from sklearn_pttf._beta_laws import BetaBinomialMixture, SharedLaw
-from sklearn_pttf._demand_curve import DemandAtPrices, PriceRange
-from sklearn_pttf._horizon import law_of_total
-from sklearn_pttf._laws import WeightedAtoms, check_levels, pooled_atoms
-from sklearn_pttf._means import law_of_mean
-from sklearn_pttf._poisson_law import PoissonMixture
-from sklearn_pttf._validation import (
+from sklearn_pttf._laws.at_prices import DemandAtPrices, PriceRange
+from sklearn_pttf._laws.beta import BetaBinomialMixture, SharedLaw
+from sklearn_pttf._laws.grid import WeightedAtoms, check_levels, pooled_atoms
+from sklearn_pttf._laws.horizon import law_of_total
+from sklearn_pttf._laws.means import law_of_mean
+from sklearn_pttf._laws.poisson import PoissonMixture
+from sklearn_pttf._utils.checks import (
     MOST_PERIODS,
     check_outcomes,
     check_table,

@@ -17,10 +17,10 @@ from functools import partial
 from importlib import resources
 from pathlib import Path
 
-from sklearn_pttf._checkpoint import Checkpoint
-from sklearn_pttf._network import NetworkConfig
-from sklearn_pttf._pretrain import PRIORS, pretrain
-from sklearn_pttf._prior import SyntheticPrior
+from sklearn_pttf._kinds.demand.prior import SyntheticPrior
+from sklearn_pttf._network.checkpoint import Checkpoint
+from sklearn_pttf._network.network import NetworkConfig
+from sklearn_pttf._training.pretrain import PRIORS, pretrain
 from sklearn_pttf.problems import Newsvendor, Pricing
 
 __all__ = ["load_recipe", "pretrain", "recipe_names"]

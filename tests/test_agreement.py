@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sklearn_pttf import PretrainedDecisionTransformer
-from sklearn_pttf._agreement import (
+from sklearn_pttf._kinds.demand.agreement import (
     HeldOut,
     Recalibration,
     ZerosByLevel,
@@ -16,8 +16,8 @@ from sklearn_pttf._agreement import (
     sure_part,
     turns_of,
 )
-from sklearn_pttf._laws import QuantileGrid
-from sklearn_pttf._portfolio import Portfolio
+from sklearn_pttf._laws.grid import QuantileGrid
+from sklearn_pttf._tables.portfolio import Portfolio
 from sklearn_pttf.baselines import SampleAverage
 from sklearn_pttf.problems import Estimation, Newsvendor
 from sklearn_pttf.testing import Segments, ZeroInflatedPoisson

@@ -14,7 +14,7 @@ from sklearn_pttf._alarms import (
     warn_of_rising_demand,
     warn_of_zeros_and_ones,
 )
-from sklearn_pttf._parametric import NormalLaw
+from sklearn_pttf._laws.parametric import NormalLaw
 from sklearn_pttf.baselines import SampleAverage
 from sklearn_pttf.datasets import load_horse_kicks, make_demand_portfolio
 from sklearn_pttf.exceptions import BinaryOutcomesWarning, DriftWarning, PriorConflictWarning

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from sklearn_pttf import PretrainedDecisionTransformer
-from sklearn_pttf._bands import FEWEST_ROWS, HALF_WIDTH, STEP, Bands, log_levels
-from sklearn_pttf._network_use import BandedContext
-from sklearn_pttf._portfolio import Portfolio
+from sklearn_pttf._network.reading import BandedContext
+from sklearn_pttf._tables.bands import FEWEST_ROWS, HALF_WIDTH, STEP, Bands, log_levels
+from sklearn_pttf._tables.portfolio import Portfolio
 from sklearn_pttf.baselines import SampleAverage
 from sklearn_pttf.problems import Newsvendor
 

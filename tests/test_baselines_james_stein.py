@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from sklearn_pttf import Column
-from sklearn_pttf._parametric import NormalLaw, RectifiedNormalLaw, RoundedLaw
+from sklearn_pttf._laws.parametric import NormalLaw, RectifiedNormalLaw, RoundedLaw
 from sklearn_pttf.baselines import JamesStein
 from sklearn_pttf.datasets import load_baseball
 from sklearn_pttf.problems import Estimation, Newsvendor, Selection

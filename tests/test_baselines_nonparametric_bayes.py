@@ -5,7 +5,7 @@ import pytest
 from scipy import integrate, stats
 
 from sklearn_pttf import Column
-from sklearn_pttf._laws import QuantileGrid
+from sklearn_pttf._laws.grid import QuantileGrid
 from sklearn_pttf.baselines import NonparametricEmpiricalBayes, ParametricEmpiricalBayes
 from sklearn_pttf.baselines._nonparametric_bayes import (
     NormalMixtureLaw,

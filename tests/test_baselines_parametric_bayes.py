@@ -5,7 +5,7 @@ import pytest
 from scipy import integrate, stats
 
 from sklearn_pttf import Column
-from sklearn_pttf._parametric import (
+from sklearn_pttf._laws.parametric import (
     NormalLaw,
     RectifiedNormalLaw,
     RoundedLaw,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_pttf import Column, PretrainedDecisionTransformer
-from sklearn_pttf._parametric import PoissonLaw
+from sklearn_pttf._laws.parametric import PoissonLaw
 from sklearn_pttf.baselines import (
     JamesStein,
     NonparametricEmpiricalBayes,

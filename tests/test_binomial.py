@@ -13,8 +13,8 @@ from scipy import special, stats
 from sklearn.base import clone
 
 from sklearn_pttf import Column, CountPrior, Portfolio, PretrainedDecisionTransformer
-from sklearn_pttf._beta_laws import BetaBinomialMixture, BetaMixture, SharedLaw
-from sklearn_pttf._binomial import BinomialRates, log_likelihood
+from sklearn_pttf._kinds.counts.binomial import BinomialRates, log_likelihood
+from sklearn_pttf._laws.beta import BetaBinomialMixture, BetaMixture, SharedLaw
 from sklearn_pttf.baselines import (
     JamesStein,
     NonparametricEmpiricalBayes,

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_pttf import Checkpoint, _checkpoint
-from sklearn_pttf._network import DecisionNetwork, NetworkConfig
+from sklearn_pttf import Checkpoint
+from sklearn_pttf._network import checkpoint as _checkpoint
+from sklearn_pttf._network.network import DecisionNetwork, NetworkConfig
 
 TINY = NetworkConfig(width=16, n_layers=1, n_tokens=4, n_heads=2, observation_width=8)
 

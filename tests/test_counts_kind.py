@@ -12,26 +12,26 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import integrate, stats
 
 from sklearn_pttf import Checkpoint, CountPrior, Portfolio, PretrainedDecisionTransformer, pretrain
-from sklearn_pttf import _count_mixing as mixing
-from sklearn_pttf import _mixing as em
-from sklearn_pttf._count_units import (
+from sklearn_pttf._kinds import mixing as em
+from sklearn_pttf._kinds.counts import mixing
+from sklearn_pttf._kinds.counts.units import (
     count_rows,
     count_units,
     first_logits,
     is_alone,
     posteriors_of,
 )
-from sklearn_pttf._heads import cubed, mean_weights
-from sklearn_pttf._laws import QuantileGrid
-from sklearn_pttf._loss import FAR_MEAN, PortfolioLoss
-from sklearn_pttf._network import DecisionNetwork, NetworkConfig
-from sklearn_pttf._network_use import (
+from sklearn_pttf._kinds.heads import cubed, mean_weights
+from sklearn_pttf._laws.grid import QuantileGrid
+from sklearn_pttf._network.network import DecisionNetwork, NetworkConfig
+from sklearn_pttf._network.reading import (
     context_arrays,
     context_from_arrays,
     encode_context,
     predict_law,
 )
-from sklearn_pttf._pretrain import PRIORS, PortfolioStream
+from sklearn_pttf._training.loss import FAR_MEAN, PortfolioLoss
+from sklearn_pttf._training.pretrain import PRIORS, PortfolioStream
 from sklearn_pttf.pretraining import load_recipe
 from sklearn_pttf.problems import Estimation, Newsvendor
 from sklearn_pttf.testing import GammaPoisson, Segments
@@ -480,7 +480,7 @@ def test_counts_are_poisson():
 
 def test_expected_means_by_hand(monkeypatch):
     """Two others: weights of three means by the Poisson likelihood of what was seen."""
-    from sklearn_pttf import _count_prior
+    from sklearn_pttf._kinds.counts import prior as _count_prior
 
     observations = torch.tensor([[[2.0, NAN, 1.0], [NAN, NAN, NAN]]])
     mean, others = torch.tensor([[1.0, 3.0]]), torch.tensor([[2.0, 6.0]])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_pttf import Column, Portfolio
-from sklearn_pttf._demand_curve import (
+from sklearn_pttf._laws.at_prices import (
     PriceRange,
     fit_rows,
     log_changes,

@@ -19,11 +19,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from sklearn_pttf import Checkpoint, Column, Portfolio, PretrainedDecisionTransformer
-from sklearn_pttf._laws import QuantileGrid
-from sklearn_pttf._means import law_of_mean
+from sklearn_pttf._laws.grid import QuantileGrid
+from sklearn_pttf._laws.means import law_of_mean
+from sklearn_pttf._laws.parametric import NegativeBinomialLaw
 from sklearn_pttf._mixin import DecisionMixin
-from sklearn_pttf._network import DecisionNetwork, NetworkConfig
-from sklearn_pttf._parametric import NegativeBinomialLaw
+from sklearn_pttf._network.network import DecisionNetwork, NetworkConfig
 from sklearn_pttf.baselines import SampleAverage
 from sklearn_pttf.finetune import HeadFinetune
 from sklearn_pttf.metrics import decision_cost, regret

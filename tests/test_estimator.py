@@ -18,9 +18,10 @@ from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
-from sklearn_pttf import Checkpoint, Column, PretrainedDecisionTransformer, _network_use
-from sklearn_pttf._laws import WeightedAtoms
+from sklearn_pttf import Checkpoint, Column, PretrainedDecisionTransformer
+from sklearn_pttf._laws.grid import WeightedAtoms
 from sklearn_pttf._mixin import saved_share
+from sklearn_pttf._network import reading as _network_use
 from sklearn_pttf.baselines import ParametricEmpiricalBayes, SampleAverage
 from sklearn_pttf.datasets import load_horse_kicks
 from sklearn_pttf.problems import Newsvendor

@@ -13,8 +13,8 @@ from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_pttf import Checkpoint, PretrainedDecisionTransformer, SyntheticPrior
-from sklearn_pttf._network import DecisionNetwork, NetworkConfig
-from sklearn_pttf._validation import numeric_columns
+from sklearn_pttf._network.network import DecisionNetwork, NetworkConfig
+from sklearn_pttf._utils.checks import numeric_columns
 from sklearn_pttf.baselines import (
     JamesStein,
     NonparametricEmpiricalBayes,

@@ -5,8 +5,8 @@ import os
 import pytest
 import torch
 
-from sklearn_pttf._device import check_device
-from sklearn_pttf._files import written_whole
+from sklearn_pttf._utils.device import check_device
+from sklearn_pttf._utils.files import written_whole
 
 
 def test_file_appears_once_the_block_is_done(tmp_path):

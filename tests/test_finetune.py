@@ -21,18 +21,9 @@ from sklearn_pttf import (
     _own_prior,
     pretrain,
 )
-from sklearn_pttf._guard import (
-    best_of_others,
-    blended,
-    charge_rounds,
-    choose,
-    folds_of,
-    hindsight_costs,
-    prior_conflict,
-)
-from sklearn_pttf._laws import QuantileGrid, WeightedAtoms
-from sklearn_pttf._network import DecisionNetwork, NetworkConfig
-from sklearn_pttf._portfolio import Portfolio
+from sklearn_pttf._laws.grid import QuantileGrid, WeightedAtoms
+from sklearn_pttf._network.network import DecisionNetwork, NetworkConfig
+from sklearn_pttf._tables.portfolio import Portfolio
 from sklearn_pttf.datasets import load_horse_kicks, make_demand_portfolio
 from sklearn_pttf.finetune import (
     AutoFinetune,
@@ -48,6 +39,15 @@ from sklearn_pttf.finetune._data import (
     cells_in_turn,
     drawn_cells,
     make_batch,
+)
+from sklearn_pttf.finetune._guard import (
+    best_of_others,
+    blended,
+    charge_rounds,
+    choose,
+    folds_of,
+    hindsight_costs,
+    prior_conflict,
 )
 from sklearn_pttf.finetune._replay import Replay
 from sklearn_pttf.problems import Newsvendor

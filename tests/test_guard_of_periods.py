@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from sklearn_pttf import Portfolio, PretrainedDecisionTransformer, _estimator, _guard
-from sklearn_pttf._guard import (
+from sklearn_pttf import Portfolio, PretrainedDecisionTransformer, _estimator
+from sklearn_pttf._laws.grid import WeightedAtoms
+from sklearn_pttf.exceptions import DriftWarning, FewPeriodsWarning
+from sklearn_pttf.finetune import AutoFinetune, FinetuneData, FullFinetune, _guard
+from sklearn_pttf.finetune._data import TrainingBatches, ValidationBatches
+from sklearn_pttf.finetune._guard import (
     Round,
     charge_rounds,
     choose,
     enough_periods,
     rounds_of_the_window,
 )
-from sklearn_pttf._laws import WeightedAtoms
-from sklearn_pttf.exceptions import DriftWarning, FewPeriodsWarning
-from sklearn_pttf.finetune import AutoFinetune, FinetuneData, FullFinetune
-from sklearn_pttf.finetune._data import TrainingBatches, ValidationBatches
 from sklearn_pttf.metrics import decision_cost
 from sklearn_pttf.problems import Newsvendor
 

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from sklearn_pttf import Column, Portfolio, PretrainedDecisionTransformer, _guard, _rivals
-from sklearn_pttf._guard import Round, hindsight_costs
-from sklearn_pttf._rivals import BASELINES, baseline_laws, baselines_for, fitted_baseline
+from sklearn_pttf import Column, Portfolio, PretrainedDecisionTransformer
 from sklearn_pttf.baselines import (
     JamesStein,
     NonparametricEmpiricalBayes,
     ParametricEmpiricalBayes,
 )
-from sklearn_pttf.finetune import HeadFinetune
+from sklearn_pttf.finetune import HeadFinetune, _guard, _rivals
+from sklearn_pttf.finetune._guard import Round, hindsight_costs
+from sklearn_pttf.finetune._rivals import BASELINES, baseline_laws, baselines_for, fitted_baseline
 from sklearn_pttf.problems import Estimation, Newsvendor, Selection
 
 nan = np.nan

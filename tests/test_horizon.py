@@ -7,19 +7,20 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import BaseEstimator, clone
 
-from sklearn_pttf import Checkpoint, Portfolio, PretrainedDecisionTransformer, _horizon
-from sklearn_pttf._horizon import copula_correlation, covariance_of_periods, law_of_total
-from sklearn_pttf._laws import WeightedAtoms
-from sklearn_pttf._mixin import DecisionMixin
-from sklearn_pttf._network import DecisionNetwork, NetworkConfig
-from sklearn_pttf._parametric import (
+from sklearn_pttf import Checkpoint, Portfolio, PretrainedDecisionTransformer
+from sklearn_pttf._laws import horizon as _horizon
+from sklearn_pttf._laws.grid import WeightedAtoms
+from sklearn_pttf._laws.horizon import copula_correlation, covariance_of_periods, law_of_total
+from sklearn_pttf._laws.parametric import (
     LognormalLaw,
     NegativeBinomialLaw,
     NormalLaw,
     PoissonLaw,
     RectifiedNormalLaw,
 )
-from sklearn_pttf._validation import MOST_PERIODS
+from sklearn_pttf._mixin import DecisionMixin
+from sklearn_pttf._network.network import DecisionNetwork, NetworkConfig
+from sklearn_pttf._utils.checks import MOST_PERIODS
 from sklearn_pttf.baselines import (
     NonparametricEmpiricalBayes,
     ParametricEmpiricalBayes,

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from sklearn_pttf import Column, Portfolio, PretrainedDecisionTransformer
-from sklearn_pttf._influence import typical_rows
-from sklearn_pttf._odd_counts import typical_counts, typical_successes
+from sklearn_pttf._kinds.counts.outliers import typical_counts, typical_successes
+from sklearn_pttf._tables.influence import typical_rows
 from sklearn_pttf.problems import Estimation, Newsvendor, Pricing
 from sklearn_pttf.testing import GammaPoisson, LognormalNormal, Segments
 

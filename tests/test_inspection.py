@@ -13,9 +13,10 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from sklearn_pttf import PretrainedDecisionTransformer, _pit
-from sklearn_pttf._laws import QuantileGrid, SampleAverageLaw, WeightedAtoms
-from sklearn_pttf._parametric import (
+from sklearn_pttf import PretrainedDecisionTransformer
+from sklearn_pttf._laws import pit as _pit
+from sklearn_pttf._laws.grid import QuantileGrid, SampleAverageLaw, WeightedAtoms
+from sklearn_pttf._laws.parametric import (
     LognormalLaw,
     NegativeBinomialLaw,
     PoissonLaw,
@@ -23,7 +24,7 @@ from sklearn_pttf._parametric import (
     RoundedLaw,
     ZeroInflatedLognormalLaw,
 )
-from sklearn_pttf._pit import smooth_test
+from sklearn_pttf._laws.pit import smooth_test
 from sklearn_pttf.baselines import PooledRatio
 from sklearn_pttf.inspection import CalibrationDisplay, coverage_table, pit_values
 from sklearn_pttf.inspection._calibration_display import _histogram

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit, logit
 
-from sklearn_pttf._laws import (
+from sklearn_pttf._laws.grid import (
     PredictiveDistribution,
     QuantileGrid,
     ReweightedZeros,
@@ -17,8 +17,8 @@ from sklearn_pttf._laws import (
     pooled_atoms,
     sample_average_law,
 )
-from sklearn_pttf._nodes import gauss_levels
-from sklearn_pttf._portfolio import Portfolio
+from sklearn_pttf._laws.nodes import gauss_levels
+from sklearn_pttf._tables.portfolio import Portfolio
 from sklearn_pttf.problems import Newsvendor
 
 NAN = np.nan

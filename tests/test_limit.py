@@ -17,9 +17,8 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, KFold
 
 from sklearn_pttf import Checkpoint, Column, Portfolio, PretrainedDecisionTransformer, _mixin
-from sklearn_pttf._laws import QuantileGrid, WeightedAtoms
-from sklearn_pttf._network import DecisionNetwork, NetworkConfig
-from sklearn_pttf._parametric import (
+from sklearn_pttf._laws.grid import QuantileGrid, WeightedAtoms
+from sklearn_pttf._laws.parametric import (
     LognormalLaw,
     MixtureLaw,
     NegativeBinomialLaw,
@@ -28,6 +27,7 @@ from sklearn_pttf._parametric import (
     RoundedLaw,
     ZeroInflatedLognormalLaw,
 )
+from sklearn_pttf._network.network import DecisionNetwork, NetworkConfig
 from sklearn_pttf.baselines import ParametricEmpiricalBayes, SampleAverage, ShrunkenSampleAverage
 from sklearn_pttf.datasets import make_demand_portfolio
 from sklearn_pttf.finetune import HeadFinetune

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from sklearn_pttf import _mixing
-from sklearn_pttf._mixing import (
+from sklearn_pttf._kinds import mixing as _mixing
+from sklearn_pttf._kinds.mixing import (
     LEAST_WIDTH,
     N_GRID,
     Mixing,

@@ -10,11 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import expit, logit
 
-from sklearn_pttf._heads import DemandHead, row_facts
-from sklearn_pttf._network import Attention, DecisionNetwork, NetworkConfig
-from sklearn_pttf._network_use import encode_context, predict_law
-from sklearn_pttf._portfolio import Portfolio
-from sklearn_pttf._units import (
+from sklearn_pttf._kinds.demand.units import (
     as_rows,
     excess_log_noise,
     level_credibility,
@@ -23,6 +19,10 @@ from sklearn_pttf._units import (
     row_level,
     zero_credibility,
 )
+from sklearn_pttf._kinds.heads import DemandHead, row_facts
+from sklearn_pttf._network.network import Attention, DecisionNetwork, NetworkConfig
+from sklearn_pttf._network.reading import encode_context, predict_law
+from sklearn_pttf._tables.portfolio import Portfolio
 
 SMALL = NetworkConfig(width=16, n_layers=2, n_tokens=4, n_heads=2, observation_width=8, n_knots=9)
 

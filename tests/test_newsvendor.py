@@ -12,10 +12,10 @@ from scipy.special import expit
 from sklearn.base import clone
 
 from sklearn_pttf import Column, Portfolio
-from sklearn_pttf._heads import NetworkOutput
-from sklearn_pttf._laws import QuantileGrid, WeightedAtoms
-from sklearn_pttf._parametric import PoissonLaw
-from sklearn_pttf._validation import LinearCombination
+from sklearn_pttf._kinds.heads import NetworkOutput
+from sklearn_pttf._laws.grid import QuantileGrid, WeightedAtoms
+from sklearn_pttf._laws.parametric import PoissonLaw
+from sklearn_pttf._utils.checks import LinearCombination
 from sklearn_pttf.problems import DecisionProblem, Newsvendor
 
 NAN = np.nan

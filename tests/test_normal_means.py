@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import optimize, stats
 
-from sklearn_pttf._normal_means import (
+from sklearn_pttf._kinds.normal_means import (
     NormalMeans,
     Parts,
     fit_normal_means,

@@ -10,7 +10,7 @@ from skorch import NeuralNet
 from torch import nn
 from torch.nn.functional import mse_loss
 
-from sklearn_pttf._optimizer import MuonAdamW
+from sklearn_pttf._training.optimizer import MuonAdamW
 
 SETTINGS = {"lr": 0.01, "weight_decay": 0.02, "betas": (0.9, 0.98)}
 HIDDEN = {"0.weight", "0.bias"}  # a group with a matrix and a vector

@@ -10,8 +10,8 @@ from scipy import special
 from sklearn.base import clone
 
 from sklearn_pttf import Column, Portfolio, PretrainedDecisionTransformer
-from sklearn_pttf._laws import QuantileGrid, WeightedAtoms
-from sklearn_pttf._parametric import (
+from sklearn_pttf._laws.grid import QuantileGrid, WeightedAtoms
+from sklearn_pttf._laws.parametric import (
     LognormalLaw,
     MixtureLaw,
     NegativeBinomialLaw,

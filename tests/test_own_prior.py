@@ -15,7 +15,7 @@ from sklearn_pttf import (
     _own_prior,
     pretrain,
 )
-from sklearn_pttf._network import NetworkConfig
+from sklearn_pttf._network.network import NetworkConfig
 from sklearn_pttf.datasets import make_demand_portfolio
 from sklearn_pttf.finetune import HeadFinetune
 

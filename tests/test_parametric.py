@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import special, stats
 
-from sklearn_pttf._laws import WeightedAtoms
-from sklearn_pttf._parametric import (
+from sklearn_pttf._laws.grid import WeightedAtoms
+from sklearn_pttf._laws.parametric import (
     LognormalLaw,
     MixtureLaw,
     NegativeBinomialLaw,

@@ -8,7 +8,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
 from sklearn_pttf import Portfolio
-from sklearn_pttf._periods import (
+from sklearn_pttf._laws.pit import smooth_test
+from sklearn_pttf._tables.periods import (
     cells_in,
     later_are_alike,
     newest,
@@ -17,7 +18,6 @@ from sklearn_pttf._periods import (
     two_way_error,
     well_covered,
 )
-from sklearn_pttf._pit import smooth_test
 
 NAN = np.nan
 

@@ -19,7 +19,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from sklearn_pttf import Checkpoint, PretrainedDecisionTransformer, SyntheticPrior
-from sklearn_pttf._network import DecisionNetwork, NetworkConfig
+from sklearn_pttf._network.network import DecisionNetwork, NetworkConfig
 from sklearn_pttf.baselines import PooledRatio, SampleAverage
 from sklearn_pttf.datasets import make_demand_portfolio
 from sklearn_pttf.finetune import HeadFinetune

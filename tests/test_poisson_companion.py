@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sklearn_pttf._poisson_companion import PoissonCompanion, totals_of
+from sklearn_pttf._kinds.demand.companion import PoissonCompanion, totals_of
 from sklearn_pttf.testing import GammaPoisson, Segments
 
 

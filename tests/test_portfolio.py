@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from sklearn_pttf import Portfolio
-from sklearn_pttf._portfolio import are_whole
+from sklearn_pttf._tables.portfolio import are_whole
 
 NAN = np.nan
 

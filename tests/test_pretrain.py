@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from sklearn_pttf import Checkpoint, SyntheticPrior, __version__, pretrain
-from sklearn_pttf._heads import NetworkOutput
-from sklearn_pttf._loss import PortfolioLoss
-from sklearn_pttf._network import DecisionNetwork, NetworkConfig
-from sklearn_pttf._pretrain import HIDDEN, PortfolioStream, _Schedule
+from sklearn_pttf._kinds.heads import NetworkOutput
+from sklearn_pttf._network.network import DecisionNetwork, NetworkConfig
+from sklearn_pttf._training.loss import PortfolioLoss
+from sklearn_pttf._training.pretrain import HIDDEN, PortfolioStream, _Schedule
 from sklearn_pttf.problems import Newsvendor
 
 TINY = NetworkConfig(width=16, n_layers=1, n_tokens=4, n_heads=2, observation_width=8)

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import integrate
 
-import sklearn_pttf._network_use as network_use
+import sklearn_pttf._network.reading as network_use
 from sklearn_pttf import Checkpoint, Portfolio
-from sklearn_pttf._curves import (
+from sklearn_pttf._kinds.heads import PriceHead, mean_weights
+from sklearn_pttf._kinds.prices.curves import (
     ELASTICITIES,
     FAMILIES,
     FARTHEST,
@@ -29,12 +30,7 @@ from sklearn_pttf._curves import (
     on_finer_grid,
     read_table,
 )
-from sklearn_pttf._heads import PriceHead, mean_weights
-from sklearn_pttf._laws import QuantileGrid
-from sklearn_pttf._loss import MOST_LOST, lost_profit
-from sklearn_pttf._network import DecisionNetwork, NetworkConfig
-from sklearn_pttf._network_use import encode_context, predict_law, predict_laws_at
-from sklearn_pttf._price_units import (
+from sklearn_pttf._kinds.prices.units import (
     REACH,
     _evidence_between,
     log_common_curve,
@@ -42,6 +38,10 @@ from sklearn_pttf._price_units import (
     placed_rows,
     price_units,
 )
+from sklearn_pttf._laws.grid import QuantileGrid
+from sklearn_pttf._network.network import DecisionNetwork, NetworkConfig
+from sklearn_pttf._network.reading import encode_context, predict_law, predict_laws_at
+from sklearn_pttf._training.loss import MOST_LOST, lost_profit
 
 NAN = np.nan
 SMALL = NetworkConfig(

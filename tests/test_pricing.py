@@ -17,10 +17,9 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 from sklearn_pttf import Checkpoint, Column, Portfolio, PretrainedDecisionTransformer
-from sklearn_pttf._demand_curve import DemandAtPrices, PriceRange
-from sklearn_pttf._guard import charge_rounds, finetune_data
-from sklearn_pttf._laws import WeightedAtoms
-from sklearn_pttf._network import DecisionNetwork, NetworkConfig
+from sklearn_pttf._laws.at_prices import DemandAtPrices, PriceRange
+from sklearn_pttf._laws.grid import WeightedAtoms
+from sklearn_pttf._network.network import DecisionNetwork, NetworkConfig
 from sklearn_pttf.baselines import (
     JamesStein,
     ParametricEmpiricalBayes,
@@ -30,6 +29,7 @@ from sklearn_pttf.baselines import (
 )
 from sklearn_pttf.finetune import HeadFinetune
 from sklearn_pttf.finetune._data import make_batch
+from sklearn_pttf.finetune._guard import charge_rounds, finetune_data
 from sklearn_pttf.metrics import decision_cost
 from sklearn_pttf.pipeline import make_decision_pipeline
 from sklearn_pttf.problems import Newsvendor, Pricing

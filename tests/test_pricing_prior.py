@@ -18,16 +18,16 @@ from sklearn_pttf import (
     SyntheticPrior,
     pretrain,
 )
-from sklearn_pttf._demand import NOISE_FAMILIES, SPREAD_FAMILIES
-from sklearn_pttf._hyperprior import canonical_key
-from sklearn_pttf._network import DecisionNetwork, NetworkConfig
-from sklearn_pttf._pretrain import PortfolioStream
-from sklearn_pttf._priced_demand import (
+from sklearn_pttf._kinds.demand.sampler import NOISE_FAMILIES, SPREAD_FAMILIES
+from sklearn_pttf._kinds.prices.prior import FAMILIES, RANGES, SHARES
+from sklearn_pttf._kinds.prices.sampler import (
     CURVE_FAMILIES,
     ELASTICITY_FAMILIES,
     draw_priced_portfolios,
 )
-from sklearn_pttf._pricing_prior import FAMILIES, RANGES, SHARES
+from sklearn_pttf._network.network import DecisionNetwork, NetworkConfig
+from sklearn_pttf._priors.ranges import canonical_key
+from sklearn_pttf._training.pretrain import PortfolioStream
 from sklearn_pttf.pretraining import load_recipe, recipe_names
 from sklearn_pttf.problems import Newsvendor, Pricing
 

@@ -9,17 +9,9 @@ from hypothesis.extra.numpy import arrays
 from torch.nn.functional import softplus
 
 from sklearn_pttf import Checkpoint, Portfolio
-from sklearn_pttf._loss import PortfolioLoss
-from sklearn_pttf._mixing import mixing_quantiles
-from sklearn_pttf._network import DecisionNetwork, NetworkConfig
-from sklearn_pttf._network_use import (
-    context_arrays,
-    context_from_arrays,
-    encode_context,
-    predict_law,
-)
-from sklearn_pttf._real_rows import real_rows
-from sklearn_pttf._real_units import (
+from sklearn_pttf._kinds.mixing import mixing_quantiles
+from sklearn_pttf._kinds.values.rows import real_rows
+from sklearn_pttf._kinds.values.units import (
     level_credibility,
     mixing_of,
     posterior_deviation,
@@ -28,6 +20,14 @@ from sklearn_pttf._real_units import (
     row_mean,
     row_noise,
 )
+from sklearn_pttf._network.network import DecisionNetwork, NetworkConfig
+from sklearn_pttf._network.reading import (
+    context_arrays,
+    context_from_arrays,
+    encode_context,
+    predict_law,
+)
+from sklearn_pttf._training.loss import PortfolioLoss
 from sklearn_pttf.problems import Newsvendor
 from sklearn_pttf.testing import NormalNormal
 

@@ -18,16 +18,16 @@ from sklearn_pttf import (
     SyntheticPrior,
     pretrain,
 )
-from sklearn_pttf._hyperprior import canonical_key
-from sklearn_pttf._network import DecisionNetwork, NetworkConfig
-from sklearn_pttf._pretrain import PortfolioStream
-from sklearn_pttf._real_prior import FAMILIES, RANGES, SHARES
-from sklearn_pttf._real_values import (
+from sklearn_pttf._kinds.values.prior import FAMILIES, RANGES, SHARES
+from sklearn_pttf._kinds.values.sampler import (
     FARTHEST,
     MEAN_FAMILIES,
     NOISE_FAMILIES,
     draw_real_portfolios,
 )
+from sklearn_pttf._network.network import DecisionNetwork, NetworkConfig
+from sklearn_pttf._priors.ranges import canonical_key
+from sklearn_pttf._training.pretrain import PortfolioStream
 from sklearn_pttf.pretraining import load_recipe, recipe_names
 from sklearn_pttf.problems import Estimation
 

@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from sklearn_pttf._real_features import (
+from sklearn_pttf._kinds.values.features import (
     N_CELL_FEATURES,
     N_ORDER_STATISTICS,
     N_PORTFOLIO_FEATURES,
@@ -18,8 +18,8 @@ from sklearn_pttf._real_features import (
     portfolio_features,
     row_features,
 )
-from sklearn_pttf._real_rows import real_rows
-from sklearn_pttf._real_units import (
+from sklearn_pttf._kinds.values.rows import real_rows
+from sklearn_pttf._kinds.values.units import (
     N_REFINEMENTS,
     chance_variance,
     common_noise,

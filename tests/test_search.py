@@ -21,7 +21,7 @@ from sklearn.model_selection import (
 from sklearn.pipeline import make_pipeline
 
 from sklearn_pttf import Checkpoint, PretrainedDecisionTransformer
-from sklearn_pttf._network import DecisionNetwork, NetworkConfig
+from sklearn_pttf._network.network import DecisionNetwork, NetworkConfig
 from sklearn_pttf.datasets import make_demand_portfolio
 from sklearn_pttf.finetune import FullFinetune, HeadFinetune, LoRAFinetune
 from sklearn_pttf.metrics import decision_cost, make_decision_scorer

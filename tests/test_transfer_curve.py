@@ -26,11 +26,11 @@ from sklearn_pttf import (
     _scratch,
 )
 from sklearn_pttf import _estimator as _estimator_module
-from sklearn_pttf._network import DecisionNetwork, NetworkConfig
-from sklearn_pttf._rivals import BASELINES
+from sklearn_pttf._network.network import DecisionNetwork, NetworkConfig
 from sklearn_pttf.baselines import SampleAverage
 from sklearn_pttf.datasets import make_demand_portfolio
 from sklearn_pttf.finetune import FullFinetune, HeadFinetune
+from sklearn_pttf.finetune._rivals import BASELINES
 from sklearn_pttf.inspection import TransferCurveDisplay, _transfer_curve_display
 from sklearn_pttf.metrics import decision_cost
 from sklearn_pttf.model_selection import _transfer_curve, transfer_curve

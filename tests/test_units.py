@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from sklearn_pttf._units import (
+from sklearn_pttf._kinds.demand.units import (
     PortfolioUnits,
     as_rows,
     excess_log_noise,

@@ -10,7 +10,7 @@ from numpy.testing import assert_array_equal
 from sklearn.base import BaseEstimator
 
 from sklearn_pttf import Column
-from sklearn_pttf._validation import (
+from sklearn_pttf._utils.checks import (
     LinearCombination,
     check_table,
     column_references,

@@ -20,7 +20,7 @@ from sklearn_pttf._command._inputs import (
     say,
 )
 from sklearn_pttf._estimator import PretrainedDecisionTransformer
-from sklearn_pttf._portfolio import are_whole
+from sklearn_pttf._tables.portfolio import are_whole
 from sklearn_pttf.finetune import AutoFinetune
 from sklearn_pttf.problems import Newsvendor, PerRow, order_quantity
 

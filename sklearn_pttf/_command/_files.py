@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sklearn_pttf._files import written_whole
+from sklearn_pttf._utils.files import written_whole
 
 EXTENSIONS = (".csv", ".parquet")
 CHUNK_LINES = 200_000

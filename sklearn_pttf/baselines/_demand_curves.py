@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
 
-from sklearn_pttf._demand_curve import (
+from sklearn_pttf._laws.at_prices import (
     MOST_RATIO,
     N_STEPS,
     STEEPEST,
@@ -15,7 +15,7 @@ from sklearn_pttf._demand_curve import (
     ratios_to,
     whole_law,
 )
-from sklearn_pttf._laws import WeightedAtoms
+from sklearn_pttf._laws.grid import WeightedAtoms
 from sklearn_pttf._mixin import DecisionMixin
 from sklearn_pttf.problems import DecisionProblem
 

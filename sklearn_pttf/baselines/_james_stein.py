@@ -3,10 +3,10 @@
 import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
 
-from sklearn_pttf._laws import WeightedAtoms
-from sklearn_pttf._means import law_of_moments
+from sklearn_pttf._laws.grid import WeightedAtoms
+from sklearn_pttf._laws.means import law_of_moments
+from sklearn_pttf._laws.parametric import NormalLaw
 from sklearn_pttf._mixin import DecisionMixin
-from sklearn_pttf._parametric import NormalLaw
 from sklearn_pttf.baselines._values import (
     common_error,
     is_poisson,

@@ -7,10 +7,15 @@ from scipy import special
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklearn_pttf._laws import PredictiveDistribution, QuantileGrid, WeightedAtoms, check_levels
+from sklearn_pttf._laws.grid import (
+    PredictiveDistribution,
+    QuantileGrid,
+    WeightedAtoms,
+    check_levels,
+)
+from sklearn_pttf._laws.nodes import gauss_levels
+from sklearn_pttf._laws.parametric import EDGES, LAST_WHOLE, MixtureLaw, PoissonLaw
 from sklearn_pttf._mixin import DecisionMixin
-from sklearn_pttf._nodes import gauss_levels
-from sklearn_pttf._parametric import EDGES, LAST_WHOLE, MixtureLaw, PoissonLaw
 from sklearn_pttf.baselines._parametric_bayes import (
     beta_binomial,
     row_components,

@@ -7,17 +7,17 @@ from scipy import optimize, special
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils._param_validation import StrOptions
 
-from sklearn_pttf._beta_laws import BetaBinomialMixture, BetaMixture
-from sklearn_pttf._laws import WeightedAtoms
-from sklearn_pttf._means import law_of_moments
-from sklearn_pttf._mixin import DecisionMixin
-from sklearn_pttf._parametric import (
+from sklearn_pttf._laws.beta import BetaBinomialMixture, BetaMixture
+from sklearn_pttf._laws.grid import WeightedAtoms
+from sklearn_pttf._laws.means import law_of_moments
+from sklearn_pttf._laws.parametric import (
     NegativeBinomialLaw,
     NormalLaw,
     RectifiedNormalLaw,
     RoundedLaw,
     ZeroInflatedLognormalLaw,
 )
+from sklearn_pttf._mixin import DecisionMixin
 from sklearn_pttf.baselines._values import (
     LEAST_VARIANCE,
     common_error,

@@ -3,8 +3,8 @@
 import numpy as np
 from scipy import optimize
 
-from sklearn_pttf._parametric import NormalLaw, RectifiedNormalLaw, RoundedLaw
-from sklearn_pttf._validation import refuse_negative
+from sklearn_pttf._laws.parametric import NormalLaw, RectifiedNormalLaw, RoundedLaw
+from sklearn_pttf._utils.checks import refuse_negative
 
 LEAST_VARIANCE = 1e-10  # of noise, where observations are of size 1
 LEAST_OF_ALL = 1e-280  # of noise, of which one over it is still a number

@@ -16,7 +16,7 @@ from skorch.helper import predefined_split
 from skorch.utils import noop, to_tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from sklearn_pttf._loss import PortfolioLoss
+from sklearn_pttf._training.loss import PortfolioLoss
 from sklearn_pttf.finetune._data import TrainingBatches, ValidationBatches
 from sklearn_pttf.finetune._replay import Replay
 

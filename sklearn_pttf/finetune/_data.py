@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.utils.data import IterableDataset
 
-from sklearn_pttf._periods import cells_in, well_covered
+from sklearn_pttf._tables.periods import cells_in, well_covered
 
 N_VALIDATION_TURNS = 3  # observations of a row that are held out, one by one, to validate
 MOST_BATCHES = 8  # portfolios of an epoch, and of a validation

@@ -2,9 +2,9 @@
 
 import torch
 
-from sklearn_pttf._laws import QuantileGrid
-from sklearn_pttf._network import DecisionNetwork
-from sklearn_pttf._pretrain import PortfolioStream
+from sklearn_pttf._laws.grid import QuantileGrid
+from sklearn_pttf._network.network import DecisionNetwork
+from sklearn_pttf._training.pretrain import PortfolioStream
 
 N_OUTCOMES = 8
 MOST_STEPS = 2**31 - 1

@@ -3,9 +3,9 @@
 import numpy as np
 from sklearn.utils import check_array, check_consistent_length
 
-from sklearn_pttf._laws import PredictiveDistribution, WeightedAtoms
-from sklearn_pttf._portfolio import Portfolio
-from sklearn_pttf._validation import (
+from sklearn_pttf._laws.grid import PredictiveDistribution, WeightedAtoms
+from sklearn_pttf._tables.portfolio import Portfolio
+from sklearn_pttf._utils.checks import (
     as_table,
     check_outcomes,
     column_names,

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from sklearn_pttf._laws import pooled_atoms
+from sklearn_pttf._laws.grid import pooled_atoms
 from sklearn_pttf._mixin import check_problem, refuse_prices
-from sklearn_pttf._portfolio import are_whole
+from sklearn_pttf._tables.portfolio import are_whole
 from sklearn_pttf.metrics._charge import Charge, check_decision, check_later, read_portfolio
 
 SOME_ROWS = 100  # whose laws tell whether outcomes are whole numbers

@@ -9,8 +9,8 @@ import joblib
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from sklearn_pttf._files import written_whole
-from sklearn_pttf._hyperprior import canonical_key
+from sklearn_pttf._priors.ranges import canonical_key
+from sklearn_pttf._utils.files import written_whole
 
 KIND, FORMAT = "transfer curve of sklearn_pttf", 1
 LONGEST_SHOWN = 80  # characters of a value in a message

@@ -15,12 +15,9 @@ from sklearn.utils.parallel import Parallel, delayed
 from tqdm import tqdm
 
 from sklearn_pttf._estimator import PretrainedDecisionTransformer
-from sklearn_pttf._guard import FEWEST_ROWS, is_chargeable
 from sklearn_pttf._mixin import check_problem, refuse_prices
-from sklearn_pttf._network import NetworkConfig
-from sklearn_pttf._rivals import BASELINES, REAL_BASELINES, baselines_for
-from sklearn_pttf._scratch import train_from_scratch
-from sklearn_pttf._validation import as_table, check_outcomes, column_names
+from sklearn_pttf._network.network import NetworkConfig
+from sklearn_pttf._utils.checks import as_table, check_outcomes, column_names
 from sklearn_pttf._version import __version__
 from sklearn_pttf.baselines import SampleAverage
 from sklearn_pttf.exceptions import (
@@ -28,6 +25,9 @@ from sklearn_pttf.exceptions import (
     DriftWarning,
     PriorConflictWarning,
 )
+from sklearn_pttf.finetune._guard import FEWEST_ROWS, is_chargeable
+from sklearn_pttf.finetune._rivals import BASELINES, REAL_BASELINES, baselines_for
+from sklearn_pttf.finetune._scratch import train_from_scratch
 from sklearn_pttf.metrics import decision_cost
 from sklearn_pttf.model_selection._results import Results, described, fingerprint
 from sklearn_pttf.model_selection._rows import hold_out, make_draws, with_columns

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, clone
 
-from sklearn_pttf._horizon import sample_average_total
-from sklearn_pttf._portfolio import Portfolio
-from sklearn_pttf._validation import (
+from sklearn_pttf._laws.horizon import sample_average_total
+from sklearn_pttf._tables.portfolio import Portfolio
+from sklearn_pttf._utils.checks import (
     MOST_PERIODS,
     check_whole,
     column_references,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklearn_pttf._validation import check_real
+from sklearn_pttf._utils.checks import check_real
 from sklearn_pttf.problems._values import ValueProblem
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from sklearn_pttf._validation import (
+from sklearn_pttf._utils.checks import (
     column_references,
     describe_rows,
     find_column,

@@ -6,7 +6,7 @@ from numbers import Real
 import numpy as np
 from sklearn.base import clone
 
-from sklearn_pttf._validation import (
+from sklearn_pttf._utils.checks import (
     LinearCombination,
     describe_rows,
     is_column,

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils import check_array, check_consistent_length
 
-from sklearn_pttf._validation import describe_rows
+from sklearn_pttf._utils.checks import describe_rows
 
 
 def order_quantity(level, on_hand=0, on_order=0, pack=1, minimum=0):

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from sklearn_pttf._demand_curve import per_row_law
-from sklearn_pttf._validation import (
+from sklearn_pttf._laws.at_prices import per_row_law
+from sklearn_pttf._utils.checks import (
     column_references,
     describe_rows,
     find_column,

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import optimize, sparse
 from sklearn.base import clone
 
-from sklearn_pttf._validation import describe_rows, row_values
+from sklearn_pttf._utils.checks import describe_rows, row_values
 from sklearn_pttf.problems._limit import PerRow, check_amount, scaled_limit
 from sklearn_pttf.problems._values import ValueProblem
 

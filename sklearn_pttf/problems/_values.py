@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from sklearn_pttf._portfolio import are_whole
-from sklearn_pttf._validation import (
+from sklearn_pttf._tables.portfolio import are_whole
+from sklearn_pttf._utils.checks import (
     describe_rows,
     find_column,
     numeric_columns,

@@ -7,15 +7,15 @@ import numpy as np
 from scipy import special
 from sklearn.utils import check_random_state
 
-from sklearn_pttf._laws import WeightedAtoms
-from sklearn_pttf._parametric import (
+from sklearn_pttf._laws.grid import WeightedAtoms
+from sklearn_pttf._laws.parametric import (
     LognormalLaw,
     MixtureLaw,
     NegativeBinomialLaw,
     NormalLaw,
     PoissonLaw,
 )
-from sklearn_pttf._portfolio import Portfolio
+from sklearn_pttf._tables.portfolio import Portfolio
 
 
 def _check_finite(**parameters):

@@ -3,8 +3,8 @@
 import numpy as np
 from sklearn.utils import check_random_state
 
-from sklearn_pttf._parametric import NormalLaw
-from sklearn_pttf._portfolio import Portfolio
+from sklearn_pttf._laws.parametric import NormalLaw
+from sklearn_pttf._tables.portfolio import Portfolio
 from sklearn_pttf.testing._laws import PortfolioLaw, _check_finite, _check_positive
 
 

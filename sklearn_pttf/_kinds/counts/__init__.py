@@ -1,0 +1,1 @@
+"""Poisson counts over an exposure, and successes in trials."""

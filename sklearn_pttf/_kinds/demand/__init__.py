@@ -1,0 +1,1 @@
+"""Demand: amounts that are never negative."""

@@ -1,0 +1,1 @@
+"""Demand at prices: amounts that fall along a row's demand curve."""

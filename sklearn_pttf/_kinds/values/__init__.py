@@ -1,0 +1,1 @@
+"""Real values, with standard errors if they are known."""

@@ -1,0 +1,1 @@
+"""Predictive distributions: the laws of next outcomes, of means and of totals."""

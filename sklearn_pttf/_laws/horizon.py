@@ -1,0 +1,195 @@
+"""The law of a row's total over several periods, from the law of its next one.
+
+Periods of a row are not independent: what is unknown of its level is unknown of all its periods
+alike. They are taken to be exchangeable with one common factor in a Gaussian copula: every period
+has the law of the next one, and any two hang together as far as the predictor itself says, by how
+the mean of a second period moves with what a first one may turn out to be.
+"""
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from sklearn_pttf._laws.grid import QuantileGrid, sample_average_law
+
+# of the values of a first period that a second one is predicted after
+FIRST_LEVELS = np.array([1e-4, 0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98, 1 - 1e-3, 1 - 1e-4])
+N_HERMITE = 12  # terms of a quantile function of a normal score
+MOST_CORRELATION = 0.98
+N_FACTOR = (15, 61)  # fewest and most values of the common factor, to four deviations
+FACTOR_END = 4.0
+FACTOR_STEP = 1.2  # of the total's mean between two of them, in its deviations given one
+N_GRID = 512  # values of one period
+GRID_SD = 8.0  # standard deviations of the total that the grid reaches above its mean
+GRID_LEVELS = (1e-5, 0.9995)  # of one period that the grid reaches from and to, at least
+BLOCK_ROWS = 2048
+LEVELS = 1 / (1 + np.exp(-np.linspace(-7.6, 7.6, 77)))  # of the total's quantile function
+
+
+def law_of_total(predict, portfolio, law, horizon):
+    """Law of the sum of every row's next ``horizon`` outcomes.
+
+    Parameters
+    ----------
+    predict : callable
+        Maps a portfolio to the laws of its rows' next outcomes.
+
+    portfolio : Portfolio
+
+    law : PredictiveDistribution
+        What ``predict`` gives for ``portfolio``.
+
+    horizon : int
+
+    Returns
+    -------
+    PredictiveDistribution
+    """
+    if horizon == 1:
+        return law
+    covariance = covariance_of_periods(predict, portfolio, law)
+    correlation = copula_correlation(law, covariance)
+    quantiles = np.empty((len(law), len(LEVELS)))
+    for rows, factor in _blocks(_n_factor(correlation, horizon)):
+        grid = _grid(law.take(rows), covariance[rows], horizon, portfolio.integer)
+        quantiles[rows] = _quantiles_of_total(
+            law.take(rows), correlation[rows], *grid, horizon, portfolio.integer, factor
+        )
+    return QuantileGrid(quantiles, LEVELS, portfolio.integer)
+
+
+def _blocks(n_factor):
+    """Rows of bounded number that have the same number of nodes, with these nodes.
+
+    A row's nodes are its own, whatever rows it is decided with.
+    """
+    for n in np.unique(n_factor):
+        rows = np.flatnonzero(n_factor == n)
+        for start in range(0, len(rows), BLOCK_ROWS):
+            yield rows[start : start + BLOCK_ROWS], np.linspace(-FACTOR_END, FACTOR_END, n)
+
+
+def sample_average_total(portfolio, pooled, horizon):
+    """What SAA takes for the law of the total; see `sample_average_law`.
+
+    A next outcome that repeats one of the observations makes it likelier: so little of what is
+    unknown does SAA know of.
+    """
+
+    def predict(portfolio):
+        return sample_average_law(portfolio, pooled)
+
+    return law_of_total(predict, portfolio, predict(portfolio), horizon)
+
+
+def covariance_of_periods(predict, portfolio, law):
+    """Covariance of two later outcomes of every row; ``(n,)``, at least 0.
+
+    It is that of the first and of the mean that is then predicted for the second, which is linear
+    between the values of the first that are tried.
+    """
+    first = law.quantile(FIRST_LEVELS[None, :])
+    means = np.empty(first.shape)
+    for k, values in enumerate(first.T):
+        after = np.column_stack([portfolio.observations, values])
+        means[:, k] = predict(portfolio.with_observations(after)).mean()
+    outcomes, weights = _sorted_nodes(law)
+    second = np.stack([np.interp(*row) for row in zip(outcomes, first, means, strict=True)])
+    centred = outcomes - (outcomes * weights).sum(axis=1, keepdims=True)
+    return np.maximum((centred * second * weights).sum(axis=1), 0.0)
+
+
+def _sorted_nodes(law):
+    """Nodes of a law in increasing order, with weights that sum to 1; ``(n, q)`` each."""
+    outcomes, weights = law.nodes()
+    order = np.argsort(outcomes, axis=1)
+    weights = np.take_along_axis(weights, order, axis=1)
+    return np.take_along_axis(outcomes, order, axis=1), weights / weights.sum(axis=1, keepdims=True)
+
+
+def copula_correlation(law, covariance):
+    """Correlation of the normal scores of two periods that have a covariance; ``(n,)``.
+
+    With ``Q(Phi(z))`` as a sum of normalised Hermite polynomials with coefficients ``a_k``, the
+    covariance is the sum of ``a_k^2 r^k`` (Mehler's formula).
+    """
+    outcomes, weights = _sorted_nodes(law)
+    jumps = np.diff(outcomes, axis=1)
+    # of a step function: a_k is the sum of jumps times h_(k-1) phi / sqrt(k) where they are
+    score = ndtri(np.clip(weights.cumsum(axis=1)[:, :-1], 1e-15, 1 - 1e-15))
+    density = np.exp(-(score**2) / 2) / np.sqrt(2 * np.pi)
+    orders = np.arange(1, N_HERMITE + 1)
+    previous, current = np.zeros_like(score), np.ones_like(score)
+    squares = []
+    for k in orders:
+        squares.append((jumps * density * current).sum(axis=1) ** 2 / k)
+        previous, current = current, (score * current - np.sqrt(k - 1) * previous) / np.sqrt(k)
+    squares = np.stack(squares, axis=1)
+    low, high = np.zeros(len(law)), np.full(len(law), MOST_CORRELATION)
+    for _ in range(40):
+        middle = (low + high) / 2
+        less = (squares * middle[:, None] ** orders).sum(axis=1) < covariance
+        low, high = np.where(less, middle, low), np.where(less, high, middle)
+    return np.where(covariance > 0, low, 0.0)
+
+
+def _quantiles_of_total(law, correlation, start, step, horizon, whole, factor):
+    """Quantiles of the total of rows at ``LEVELS``, given nodes of the factor; ``(n, k)``."""
+    correlation, start, step = correlation[:, None], start[:, None], step[:, None]
+    edges = start + (np.arange(N_GRID) + 0.5) * step
+    scores = ndtri(np.clip(law.cdf(edges), 1e-16, 1 - 1e-16))
+    weights = np.exp(-(factor**2) / 2)
+    transform = 0.0
+    for value, weight in zip(factor, weights / weights.sum(), strict=True):
+        reached = ndtr((scores - np.sqrt(correlation) * value) / np.sqrt(1 - correlation))
+        reached[:, -1] = 1.0
+        mass = np.diff(reached, axis=1, prepend=0.0)
+        # twice the length, so that only totals beyond twice the grid come round again
+        one = np.fft.rfft(mass, 2 * N_GRID, axis=1)
+        transform = transform + weight * _whole_power(one, horizon)
+    reached = np.cumsum(np.fft.irfft(transform, 2 * N_GRID, axis=1), axis=1)
+    reached = np.maximum.accumulate(np.clip(reached, 1e-12, 1 - 1e-12), axis=1)
+    # a step holds what is up to half of it away; the last whole number of that is reached there
+    values = horizon * start + np.arange(2 * N_GRID) * step + (step - whole) / 2
+    values[:, 0] = horizon * start[:, 0]
+    return _quantiles(values, reached)
+
+
+def _n_factor(correlation, horizon):
+    """How many values of each row's common factor are close enough to be added up; odd."""
+    jump = np.sqrt(correlation * horizon / (1 - correlation)) / FACTOR_STEP
+    return np.clip(2 * np.ceil(FACTOR_END * jump) + 1, *N_FACTOR).astype(int)
+
+
+def _whole_power(x, n):
+    """``x ** n`` by squaring, which for complex numbers is many times faster."""
+    out = None
+    while n:
+        if n & 1:
+            out = x if out is None else out * x
+        n >>= 1
+        x = x * x if n else x
+    return out
+
+
+def _grid(law, covariance, horizon, whole):
+    """First of the values that one period may have, and their distance; ``(n,)`` each."""
+    start = np.maximum(law.quantile(GRID_LEVELS[0]), 0.0)
+    mean = law.mean()
+    outcomes, weights = law.nodes()
+    variance = ((outcomes - mean[:, None]) ** 2 * weights).sum(axis=1)
+    of_total = horizon * variance + horizon * (horizon - 1) * covariance
+    end = np.maximum(
+        horizon * mean + GRID_SD * np.sqrt(of_total),
+        law.quantile(GRID_LEVELS[1]) + (horizon - 1) * mean,
+    )
+    step = (end - horizon * start) / (N_GRID - 1)
+    if whole:  # odd, so that as many whole numbers are rounded up as down
+        return start, 2 * np.ceil(np.maximum(step - 1, 0.0) / 2) + 1
+    return start, np.where(step > 0, step, 1.0)
+
+
+def _quantiles(values, reached):
+    """Quantiles at ``LEVELS``, linear in log odds between values; ``(n, k)``."""
+    wanted = np.log(LEVELS) - np.log1p(-LEVELS)
+    odds = np.log(reached) - np.log1p(-reached)
+    return np.stack([np.interp(wanted, *row) for row in zip(odds, values, strict=True)])

@@ -1,0 +1,555 @@
+"""Parametric predictive distributions, with exact expected excess."""
+
+from abc import abstractmethod
+
+import numpy as np
+from scipy import special, stats
+
+from sklearn_pttf._laws.grid import (
+    EXACT_TERMS,
+    FIRST_LEVEL,
+    PredictiveDistribution,
+    QuantileGrid,
+    check_levels,
+)
+from sklearn_pttf._laws.nodes import gauss_levels, narrow_rows, whole_nodes
+
+EDGES = 1 / (1 + np.exp(-np.linspace(-9, 9, 49)))  # of levels, denser in the tails
+EDGES[0], EDGES[-1] = 0.0, 1.0
+MANY_LEVELS = 12  # that are sooner looked up in a table of whole numbers
+MOST_TABULATED = 4096  # of these in a row
+TABLE_CELLS = 1_000_000
+FINE_LEVELS = 1 / (1 + np.exp(-np.linspace(-12, 12, 97)))
+LARGE_MEAN = 1e6  # of counts, from which laws are rounded continuous ones, to a few units
+NORMAL_SHAPE = 1e6  # of a gamma law that is as good as normal
+
+
+class ParametricLaw(PredictiveDistribution):
+    """A `scipy.stats` family with parameters of shape ``(n,)``, one law a row.
+
+    Subclasses name the family and give the expected excess in closed form.
+    """
+
+    family = None
+
+    def __init__(self, *parameters):
+        arrays = np.broadcast_arrays(*(np.asarray(p, dtype=float) for p in parameters))
+        self.parameters = tuple(np.atleast_1d(p) for p in arrays)
+
+    def __len__(self):
+        return len(self.parameters[0])
+
+    def take(self, rows):
+        return type(self)(*(p[rows] for p in self.parameters))
+
+    @classmethod
+    def concatenate(cls, laws):
+        return cls(
+            *(np.concatenate(p) for p in zip(*(law.parameters for law in laws), strict=True))
+        )
+
+    def _frozen(self):
+        return self.family(*(p[:, None] for p in self.parameters))
+
+    def cdf(self, x):
+        x, flat = self._columns(x)
+        out = self._frozen().cdf(x)
+        return out[:, 0] if flat else out
+
+    def quantile(self, tau):
+        tau, flat = self._columns(check_levels(tau))
+        out = self._frozen().ppf(tau)
+        return out[:, 0] if flat else out
+
+    def mean(self):
+        return self._frozen().mean()[:, 0]
+
+    @property
+    def _discrete(self):
+        return isinstance(self.family, stats.rv_discrete)
+
+    def atomic(self):
+        return narrow_rows(self)[2] if self._discrete else np.zeros(len(self), dtype=bool)
+
+    def nodes(self, split=None):
+        """Gauss-Legendre nodes in ``tau``, denser in the tails; whole numbers one by one."""
+        if self._discrete:
+            return whole_nodes(self, EDGES, split)
+        tau, weights = gauss_levels(EDGES, None if split is None else self.cdf(split))
+        outcomes = self.quantile(tau)
+        return outcomes, np.broadcast_to(weights, outcomes.shape)
+
+    def excess(self, x):
+        x, flat = self._columns(x)
+        out = self._excess(x, *(p[:, None] for p in self.parameters))
+        return out[:, 0] if flat else out
+
+    @abstractmethod
+    def _excess(self, x, *parameters):
+        """Expected excess over ``x`` of shape (n, k); parameters of shape (n, 1)."""
+
+
+class GammaLaw(ParametricLaw):
+    """Gamma laws with the given positive mean and variance; almost normal ones taken for normal."""
+
+    def _shape(self):
+        """Shape of every row, at most `NORMAL_SHAPE`, and which rows are normal; ``(n, 1)``."""
+        mean, variance = (p[:, None] for p in self.parameters)
+        shape = mean / variance * mean
+        return np.minimum(shape, NORMAL_SHAPE), shape >= NORMAL_SHAPE
+
+    def _normal(self):
+        mean, variance = self.parameters
+        return NormalLaw(mean, np.sqrt(variance))
+
+    def cdf(self, x):
+        x, flat = self._columns(x)
+        shape, normal = self._shape()
+        scaled = np.maximum(x, 0.0) / self.parameters[0][:, None] * shape
+        out = np.where(normal, self._normal().cdf(x), special.gammainc(shape, scaled))
+        return out[:, 0] if flat else out
+
+    def quantile(self, tau):
+        tau, flat = self._columns(check_levels(tau))
+        shape, normal = self._shape()
+        scaled = special.gammaincinv(shape, tau) / shape * self.parameters[0][:, None]
+        out = np.where(normal, self._normal().quantile(tau), scaled)
+        return out[:, 0] if flat else out
+
+    def mean(self):
+        return self.parameters[0].copy()
+
+    def _excess(self, x, mean, variance):
+        shape, normal = self._shape()
+        scaled = np.maximum(x, 0.0) / mean * shape
+        above = mean * special.gammaincc(shape + 1, scaled) - x * special.gammaincc(shape, scaled)
+        return np.where(normal, self._normal().excess(x), np.maximum(above, 0.0))
+
+    def log_density(self, x):
+        """Logarithm of the density at ``x`` of shape (n,), which is not negative."""
+        shape, normal = (part[:, 0] for part in self._shape())
+        found = stats.gamma.logpdf(x, shape, scale=self.parameters[0] / shape)
+        mean, variance = self.parameters
+        return np.where(normal, stats.norm.logpdf(x, mean, np.sqrt(variance)), found)
+
+
+class CountLaw(ParametricLaw):
+    """A family of counts; those of large mean are rounded outcomes of a law with the same moments.
+
+    SciPy's search for a quantile takes longer the larger counts are, and fails in the end.
+    """
+
+    @abstractmethod
+    def moments(self):
+        """Mean and variance of every row; ``(n,)`` each."""
+
+    def _large(self):
+        """Which rows have a large mean, and their laws."""
+        mean, variance = self.moments()
+        rows = mean > LARGE_MEAN
+        return rows, RoundedLaw(GammaLaw(mean[rows], variance[rows]))
+
+    def _by_size(self, method, x):
+        x, flat = self._columns(x)
+        large, law = self._large()
+        out = np.empty(x.shape)
+        out[large] = getattr(law, method)(x[large]) if large.any() else 0.0
+        small = ~large
+        if small.any():
+            parameters = (p[small, None] for p in self.parameters)
+            out[small] = getattr(self, f"_{method}_of_small")(x[small], *parameters)
+        return out[:, 0] if flat else out
+
+    def cdf(self, x):
+        return self._by_size("cdf", x)
+
+    def quantile(self, tau):
+        return self._by_size("quantile", check_levels(tau))
+
+    def excess(self, x):
+        return self._by_size("excess", x)
+
+    def mean(self):
+        return self.moments()[0]
+
+    def log_density(self, x):
+        """Logarithm of the mass at whole ``x`` of shape (n,)."""
+        large, law = self._large()
+        out = self.family.logpmf(x, *self.parameters)
+        out[large] = law.log_density(x[large]) if large.any() else 0.0
+        return out
+
+    def _cdf_of_small(self, x, *parameters):
+        return self.family.cdf(x, *parameters)
+
+    def _quantile_of_small(self, tau, *parameters):
+        return self.family.ppf(tau, *parameters)
+
+    def _excess_of_small(self, x, *parameters):
+        return self._excess(x, *parameters)
+
+
+class PoissonLaw(CountLaw):
+    """Poisson laws with the given rates."""
+
+    family = stats.poisson
+
+    def moments(self):
+        return self.parameters[0].copy(), self.parameters[0].copy()
+
+    def _excess(self, x, rate):
+        q = np.ceil(x)
+        above = rate * stats.poisson.sf(q - 2, rate)
+        return above - x * stats.poisson.sf(q - 1, rate)
+
+
+class NegativeBinomialLaw(CountLaw):
+    """Negative binomial laws in scipy's parameters: number of successes, probability."""
+
+    family = stats.nbinom
+
+    def moments(self):
+        size, p = self.parameters
+        mean = size * (1 - p) / p
+        return mean, mean / p
+
+    def _excess(self, x, size, p):
+        q = np.ceil(x)
+        above = size * (1 - p) / p * stats.nbinom.sf(q - 2, size + 1, p)
+        return above - x * stats.nbinom.sf(q - 1, size, p)
+
+
+class LognormalLaw(ParametricLaw):
+    """Lognormal laws with the given mean and standard deviation of the logarithm."""
+
+    @staticmethod
+    def family(mu, sigma):
+        return stats.lognorm(s=sigma, scale=np.exp(mu))
+
+    def _excess(self, x, mu, sigma):
+        mean = np.exp(mu + sigma**2 / 2)
+        with np.errstate(divide="ignore"):
+            z = (np.log(np.maximum(x, 0.0)) - mu) / sigma
+        return mean * stats.norm.cdf(sigma - z) - x * stats.norm.sf(z)
+
+
+class ZeroInflatedLognormalLaw(ParametricLaw):
+    """Zero with the given share, else lognormal; in the parameters of `LognormalLaw`."""
+
+    def cdf(self, x):
+        x, flat = self._columns(x)
+        mu, sigma, share = (p[:, None] for p in self.parameters)
+        positive = LognormalLaw.family(mu, sigma).cdf(np.maximum(x, 0.0))
+        out = np.where(x < 0, 0.0, share + (1 - share) * positive)
+        return out[:, 0] if flat else out
+
+    def quantile(self, tau):
+        tau, flat = self._columns(check_levels(tau))
+        mu, sigma, share = (p[:, None] for p in self.parameters)
+        inside = tau > share
+        level = np.where(inside, (tau - share) / np.where(share < 1, 1 - share, 1.0), 0.5)
+        out = np.where(inside, np.exp(mu + sigma * special.ndtri(level)), 0.0)
+        return out[:, 0] if flat else out
+
+    def mean(self):
+        mu, sigma, share = self.parameters
+        return (1 - share) * np.exp(mu + sigma**2 / 2)
+
+    def nodes(self, split=None):
+        mu, sigma, share = self.parameters
+        outcomes, weights = LognormalLaw(mu, sigma).nodes(split)
+        weights = np.column_stack([share, (1 - share)[:, None] * weights])
+        return np.column_stack([np.zeros(len(self)), outcomes]), weights
+
+    def _excess(self, x, mu, sigma, share):
+        positive = np.maximum(x, 0.0)
+        above = LognormalLaw(mu[:, 0], sigma[:, 0]).excess(positive)
+        return (1 - share) * above + (positive - x)
+
+    def log_density(self, x):
+        """Logarithm of the density at ``x > 0``, and of the mass at 0; x of shape (n,)."""
+        mu, sigma, share = self.parameters
+        with np.errstate(divide="ignore"):
+            logs = np.log(np.where(x > 0, x, 1.0))
+            positive = np.log1p(-share) + stats.norm.logpdf(logs, mu, sigma) - logs
+            return np.where(x > 0, positive, np.log(share))
+
+
+class NormalLaw(ParametricLaw):
+    """Normal laws with the given mean and standard deviation."""
+
+    def cdf(self, x):
+        x, flat = self._columns(x)
+        mu, sigma = (p[:, None] for p in self.parameters)
+        out = special.ndtr((x - mu) / sigma)
+        return out[:, 0] if flat else out
+
+    def quantile(self, tau):
+        tau, flat = self._columns(check_levels(tau))
+        mu, sigma = (p[:, None] for p in self.parameters)
+        out = mu + sigma * special.ndtri(tau)
+        return out[:, 0] if flat else out
+
+    def mean(self):
+        return self.parameters[0].copy()
+
+    def _excess(self, x, mu, sigma):
+        z = (x - mu) / sigma
+        return sigma * stats.norm.pdf(z) - (x - mu) * special.ndtr(-z)
+
+
+class RectifiedNormalLaw(NormalLaw):
+    """Normal laws with the given mean and standard deviation, what is below 0 being mass at 0."""
+
+    def cdf(self, x):
+        return np.where(np.asarray(x) < 0, 0.0, super().cdf(x))
+
+    def quantile(self, tau):
+        return np.maximum(super().quantile(tau), 0.0)
+
+    def mean(self):
+        return self.excess(0.0)
+
+    def _excess(self, x, mu, sigma):
+        positive = np.maximum(x, 0.0)
+        return super()._excess(positive, mu, sigma) + (positive - x)
+
+    def log_density(self, x):
+        """Logarithm of the density at ``x > 0``, and of the mass at 0; x of shape (n,)."""
+        mu, sigma = self.parameters
+        at_zero = special.log_ndtr(-mu / sigma)
+        return np.where(x > 0, stats.norm.logpdf(x, mu, sigma), at_zero)
+
+
+class RoundedLaw(PredictiveDistribution):
+    """Outcomes of a continuous law that is not negative, rounded to the nearest whole number.
+
+    Parameters
+    ----------
+    law : PredictiveDistribution
+    """
+
+    def __init__(self, law):
+        self.law = law
+
+    def __len__(self):
+        return len(self.law)
+
+    def take(self, rows):
+        return RoundedLaw(self.law.take(rows))
+
+    @classmethod
+    def concatenate(cls, laws):
+        return cls(type(laws[0].law).concatenate([law.law for law in laws]))
+
+    def cdf(self, x):
+        x = np.asarray(x, dtype=float)
+        return self.law.cdf(np.where(x < 0, -1.0, np.floor(x) + 0.5))
+
+    def quantile(self, tau):
+        return np.maximum(np.ceil(self.law.quantile(tau) - 0.5), 0.0) + 0.0
+
+    def excess(self, x):
+        """One by one from where the law begins; before and after by the midpoint rule."""
+        x, flat = self._columns(x)
+        positive = np.maximum(x, 0.0)
+        first = np.ceil(positive)
+        begin = np.floor(self.law.quantile(np.full((len(self), 1), FIRST_LEVEL)))
+        begin = np.maximum(first, begin)
+        out = (positive - x) + (first - positive) * (1 - self.cdf(np.floor(positive)))
+        out += self.law.excess(first) - self.law.excess(begin)
+        for k in range(EXACT_TERMS):
+            out += 1 - self.cdf(begin + k)
+        out += self.law.excess(begin + EXACT_TERMS)
+        return out[:, 0] if flat else out
+
+    def mean(self):
+        return self.excess(0.0)
+
+    def atomic(self):
+        return narrow_rows(self)[2]
+
+    def nodes(self, split=None):
+        return whole_nodes(self, EDGES, split)
+
+    def log_density(self, x):
+        """Logarithm of the mass at whole ``x`` of shape (n,); far out, of the density."""
+        mass = self.cdf(x) - self.cdf(x - 1)
+        with np.errstate(divide="ignore"):
+            return np.where(mass > 1e-9, np.log(np.maximum(mass, 1e-300)), self.law.log_density(x))
+
+
+class MixtureLaw(PredictiveDistribution):
+    """Mixtures of laws: an outcome comes from a component that is drawn with the row's weights.
+
+    Parameters
+    ----------
+    components : list of PredictiveDistribution
+        Each with one law a row, of the same n rows.
+
+    weights : ndarray of shape (n, n_components)
+        Not negative; rows sum to 1.
+
+    integer : bool, default=False
+        Whether all outcomes are whole numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_pttf._laws.parametric import MixtureLaw, PoissonLaw
+    >>> law = MixtureLaw([PoissonLaw(1.0), PoissonLaw(9.0)], np.array([[0.75, 0.25]]), True)
+    >>> law.mean(), law.quantile([[0.5, 0.9]])
+    (array([3.]), array([[ 1., 10.]]))
+    """
+
+    def __init__(self, components, weights, integer=False):
+        self.components = list(components)
+        self.weights = np.asarray(weights, dtype=float)
+        self.integer = integer
+        lengths = {len(law) for law in self.components}
+        if len(lengths) != 1:
+            raise ValueError(
+                f"components must be at least one, all of as many rows; got lengths {lengths}."
+            )
+        shape = (*lengths, len(self.components))
+        if self.weights.shape != shape:
+            raise ValueError(f"weights must be of shape {shape}; got {self.weights.shape}.")
+        good = np.all(self.weights >= 0, axis=1) & (np.abs(self.weights.sum(axis=1) - 1) < 1e-9)
+        if not np.all(good):
+            row = int(np.flatnonzero(~good)[0])
+            raise ValueError(
+                "weights must be non-negative and sum to 1 in every row; "
+                f"row {row} is {self.weights[row].tolist()}."
+            )
+
+    def __len__(self):
+        return len(self.weights)
+
+    def take(self, rows):
+        components = [law.take(rows) for law in self.components]
+        return MixtureLaw(components, self.weights[rows], self.integer)
+
+    @classmethod
+    def concatenate(cls, laws):
+        """Components are matched by position, and those that a law lacks have no weight."""
+        width = max(len(law.components) for law in laws)
+        parts, weights = [], []
+        for law in laws:
+            absent = width - len(law.components)
+            parts.append(law.components + law.components[-1:] * absent)
+            weights.append(np.pad(law.weights, ((0, 0), (0, absent))))
+        components = []
+        for k, matched in enumerate(zip(*parts, strict=True)):
+            names = sorted({type(law).__name__ for law in matched})
+            if len(names) > 1:
+                raise ValueError(f"components {k} must be of one type; got {', '.join(names)}.")
+            components.append(type(matched[0]).concatenate(matched))
+        return cls(components, np.concatenate(weights), laws[0].integer)
+
+    def _average(self, values):
+        """Weighted sum of one array a component, of shape (n,) or (n, k)."""
+        return sum((w * v.T).T for w, v in zip(self.weights.T, values, strict=True))
+
+    def cdf(self, x):
+        return np.minimum(self._average(law.cdf(x) for law in self.components), 1.0)
+
+    def quantile(self, tau):
+        """By bisection between the components' quantiles, to the last digit."""
+        tau, flat = self._columns(check_levels(tau))
+        if self.integer and tau.shape[1] >= MANY_LEVELS:
+            return self._many_quantiles(tau)
+        out = self._quantiles(tau)
+        return out[:, 0] if flat else out
+
+    def _many_quantiles(self, tau):
+        """Of whole numbers; where these are few, by one table of the cdf for all levels."""
+        ends = tau.min(axis=1), tau.max(axis=1)
+        first = np.min([law.quantile(ends[0]) for law in self.components], axis=0)
+        last = np.max([law.quantile(ends[1]) for law in self.components], axis=0)
+        width = last - first + 1
+        out = np.empty(tau.shape)
+        wide = width > MOST_TABULATED
+        if wide.any():
+            rows = np.flatnonzero(wide)
+            out[rows] = self.take(rows)._quantiles(tau[rows])
+        order = np.argsort(width, kind="stable")
+        order = order[~wide[order]]
+        step = TABLE_CELLS // MOST_TABULATED
+        for start in range(0, len(order), step):
+            rows = order[start : start + step]
+            counts = first[rows, None] + np.arange(int(width[rows[-1]]))
+            for row, numbers, reached in zip(
+                rows, counts, self.take(rows).cdf(counts), strict=True
+            ):
+                needed = tau[row] * (1 - 1e-12)
+                place = np.searchsorted(reached, needed)
+                out[row] = numbers[np.minimum(place, len(numbers) - 1)]
+        return out
+
+    def _quantiles(self, tau):
+        """Of levels of shape (n, k)."""
+        encode, decode = _WHOLE_CODE if self.integer else _FLOAT_CODE
+        ends = np.stack([law.quantile(tau) for law in self.components])
+        low, high = encode(ends.min(axis=0)), encode(ends.max(axis=0))
+        # a level that a sum of weights misses by rounding only is reached
+        needed = tau * (1 - 1e-12)
+        while np.any(low < high):
+            middle = (low & high) + ((low ^ high) >> 1)  # their mean, which low + high overflows
+            reached = self.cdf(decode(middle)) >= needed
+            low, high = np.where(reached, low, middle + 1), np.where(reached, middle, high)
+        return decode(high)
+
+    def excess(self, x):
+        return self._average(law.excess(x) for law in self.components)
+
+    def mean(self):
+        return self._average(law.mean() for law in self.components)
+
+    def expected(self, cost, split=None):
+        # as with all nodes at once, in less memory
+        return self._average(law.expected(cost, split) for law in self.components)
+
+    def atomic(self):
+        return np.logical_and.reduce([law.atomic() for law in self.components])
+
+    def smoothed(self):
+        if not self.integer:
+            return self
+        # a grid of whole numbers rounds up
+        return QuantileGrid(self.quantile(FINE_LEVELS[None]) - 0.5, FINE_LEVELS, integer=True)
+
+    def nodes(self, split=None):
+        parts = [law.nodes(split) for law in self.components]
+        weights = [w[:, None] * part[1] for w, part in zip(self.weights.T, parts, strict=True)]
+        return np.concatenate([part[0] for part in parts], axis=1), np.concatenate(weights, axis=1)
+
+
+def _float_to_code(x):
+    """Whole numbers that count the floats from 0 on, in order."""
+    bits = np.abs(x).view(np.int64)
+    return np.where(x < 0, -bits, bits)
+
+
+def _code_to_float(code):
+    x = np.abs(code).view(np.float64)
+    return np.where(code < 0, -x, x)
+
+
+def _whole_to_code(x):
+    """Whole numbers themselves, and beyond those that floats list one by one, the floats."""
+    x = np.rint(x)
+    beyond = np.abs(x) > LAST_WHOLE
+    far = np.sign(x).astype(np.int64) * (_float_to_code(np.abs(x)) - _LAST_CODE + int(LAST_WHOLE))
+    return np.where(beyond, far, np.where(beyond, 0.0, x).astype(np.int64))
+
+
+def _code_to_whole(code):
+    beyond = np.abs(code) > int(LAST_WHOLE)
+    far = _code_to_float(np.where(beyond, np.abs(code) + _LAST_CODE - int(LAST_WHOLE), 0))
+    return np.where(beyond, np.sign(code) * far, code.astype(float))
+
+
+LAST_WHOLE = 2.0**53  # up to which every whole number is a float
+_LAST_CODE = int(_float_to_code(np.array([LAST_WHOLE]))[0])
+_FLOAT_CODE = (_float_to_code, _code_to_float)
+_WHOLE_CODE = (_whole_to_code, _code_to_whole)

@@ -1,0 +1,1 @@
+"""The decision network, reading tables with it, and files of its weights."""

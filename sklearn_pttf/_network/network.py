@@ -1,0 +1,334 @@
+"""The decision network: rows attend to their portfolio through a few tokens.
+
+Plain torch, one idea a class. Shapes are written ``(B, N, n)``: ``B`` portfolios of
+``N`` rows with ``n`` observation cells each; ``T`` is the number of tokens, ``K`` the
+number of knots of the quantile function and ``d`` the width of the network.
+
+The road of a row::
+
+    observations --standardise--> features --RowEncoder--> row state
+    tokens  <--gather--  row states of the context     } once a layer: the tokens of all
+    row state <--read--  tokens                        } layers are the whole context
+    row state --head--> quantiles, in units of the portfolio
+
+What holds exactly, by construction: the order of observations, of rows and of context
+rows does not matter; quantiles never cross; continuous outcomes are scale-equivariant, and real
+values location-equivariant too. How observations are read, and which head answers, depends on
+the kind of outcomes.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
+
+import torch
+from torch import nn
+from torch.nn.functional import scaled_dot_product_attention
+
+from sklearn_pttf._kinds.heads import mlp
+from sklearn_pttf._kinds.registry import KINDS
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Size of a `DecisionNetwork`.
+
+    Parameters
+    ----------
+    width : int, default=64
+        Width of the row and token states; a multiple of ``n_heads``.
+
+    n_layers : int, default=4
+        Number of rounds of gathering from, and reading by, the rows.
+
+    n_tokens : int, default=16
+        Number of inducing tokens that carry the portfolio's structure.
+
+    n_heads : int, default=4
+        Number of attention heads.
+
+    observation_width : int, default=48
+        Width of the encoder of a single observation.
+
+    n_knots : int, default=33
+        Number of knots of the quantile function; odd, so that one is the median.
+
+    tail : float, default=0.001
+        Level of the lowest knot; the highest is at one minus this.
+
+    outcomes : {"demand", "real", "counts", "price"}, default="demand"
+        What is predicted: demand, never negative and relative to its level; real values,
+        whose origin and unit mean nothing, with the law of every row's mean beside; Poisson counts,
+        with the law of every row's mean; or demand at a price.
+    """
+
+    width: int = 64
+    n_layers: int = 4
+    n_tokens: int = 16
+    n_heads: int = 4
+    observation_width: int = 48
+    n_knots: int = 33
+    tail: float = 0.001
+    outcomes: str = "demand"
+
+    def __post_init__(self):
+        for name in ("width", "n_layers", "n_tokens", "n_heads", "observation_width"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be a whole number of at least 1; got {value!r}.")
+        if self.width % self.n_heads:
+            raise ValueError(
+                f"width must be a multiple of n_heads; got width={self.width} and "
+                f"n_heads={self.n_heads}."
+            )
+        if not isinstance(self.n_knots, int) or self.n_knots < 3 or self.n_knots % 2 == 0:
+            raise ValueError(
+                f"n_knots must be an odd whole number of at least 3; got {self.n_knots!r}."
+            )
+        if not 0 < self.tail < 0.5:
+            raise ValueError(f"tail must lie between 0 and 0.5; got {self.tail!r}.")
+        if self.outcomes not in KINDS:
+            raise ValueError(
+                f"outcomes must be one of {', '.join(map(repr, KINDS))}; got {self.outcomes!r}."
+            )
+
+    @property
+    def levels(self):
+        """Levels of the knots, equally spaced on the logit scale; tuple of floats."""
+        end = math.log(1 / self.tail - 1)
+        step = 2 * end / (self.n_knots - 1)
+        return tuple(1 / (1 + math.exp(end - step * k)) for k in range(self.n_knots))
+
+    def to_dict(self):
+        return asdict(self)
+
+
+class Context(NamedTuple):
+    """All that later rows need to know about the portfolio."""
+
+    units: tuple  # of tensors (B, 1), of the kind's `units_type`
+    tokens: tuple  # one tensor (B, T, d) a layer
+
+
+class RowEncoder(nn.Module):
+    """From a row's observations to its first state: learned means and fixed summaries."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.kind = KINDS[config.outcomes]
+        width = config.observation_width
+        self.cell = nn.Sequential(nn.Linear(self.kind.n_cell_features, width), nn.GELU())
+        self.cell_out = nn.Linear(width, width)
+        n_features = self.kind.n_row_features + self.kind.n_portfolio_features
+        self.mix = mlp(width + n_features, 2 * config.width, config.width)
+
+    def forward(self, rows, units):
+        # (B, N, n, f) -> (B, N, w): the mean over observations is permutation-invariant
+        cells = self.cell(self.kind.cell_features(rows, units))
+        pooled = (rows.seen.unsqueeze(-2) @ cells).squeeze(-2)
+        pooled = self.cell_out(pooled / rows.count.clamp_min(1).unsqueeze(-1))
+        features = self.kind.row_features(rows, units)
+        portfolio = self.kind.portfolio_features(units).expand(*features.shape[:-1], -1)
+        return self.mix(torch.cat([pooled, features, portfolio], dim=-1))
+
+
+class Attention(nn.Module):
+    """Multi-head attention whose sums over keys can be made piece by piece."""
+
+    def __init__(self, width, n_heads):
+        super().__init__()
+        self.n_heads = n_heads
+        self.queries = nn.Linear(width, width)
+        self.keys_values = nn.Linear(width, 2 * width)
+        self.out = nn.Linear(width, width)
+
+    def _split(self, x):
+        # (B, N, d) -> (B, heads, N, d / heads)
+        return x.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
+
+    def partial(self, query_states, key_states, mask=None):
+        """Largest logit, sum of weights and weighted sum of values, over these keys."""
+        q = self._split(self.queries(query_states))
+        keys, values = self.keys_values(key_states).chunk(2, dim=-1)
+        logits = q @ self._split(keys).transpose(-1, -2) / math.sqrt(q.shape[-1])
+        if mask is not None:
+            logits = logits.masked_fill(~mask[:, None, None, :], -1e30)
+        top = logits.amax(-1, keepdim=True)
+        weights = (logits - top).exp()
+        return top, weights.sum(-1, keepdim=True), weights @ self._split(values)
+
+    @staticmethod
+    def merge(left, right):
+        """The partial sums over two disjoint sets of keys, as one."""
+        top = torch.maximum(left[0], right[0])
+        a, b = (left[0] - top).exp(), (right[0] - top).exp()
+        return top, a * left[1] + b * right[1], a * left[2] + b * right[2]
+
+    def finish(self, partial):
+        _, total, summed = partial
+        return self.out((summed / total).transpose(1, 2).flatten(-2))
+
+    def forward(self, query_states, key_states):
+        # (B, Q, d), (B, T, d) -> (B, Q, d)
+        q = self._split(self.queries(query_states))
+        keys, values = self.keys_values(key_states).chunk(2, dim=-1)
+        mixed = scaled_dot_product_attention(q, self._split(keys), self._split(values))
+        return self.out(mixed.transpose(1, 2).flatten(-2))
+
+
+class Layer(nn.Module):
+    """Tokens gather from the context rows, think, and are read by the rows."""
+
+    def __init__(self, width, n_heads):
+        super().__init__()
+        self.gather = Attention(width, n_heads)
+        self.think = Attention(width, n_heads)
+        self.read = Attention(width, n_heads)
+        self.token_mlp = mlp(width, 2 * width, width)
+        self.row_mlp = mlp(width, 2 * width, width)
+        self.gather_tokens, self.gather_rows = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.think_norm, self.token_norm = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.read_rows, self.read_tokens = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.row_norm = nn.LayerNorm(width)
+
+    def gather_partial(self, tokens, states, mask=None):
+        return self.gather.partial(self.gather_tokens(tokens), self.gather_rows(states), mask)
+
+    def update_tokens(self, tokens, partial):
+        tokens = tokens + self.gather.finish(partial)
+        normed = self.think_norm(tokens)
+        tokens = tokens + self.think(normed, normed)
+        return tokens + self.token_mlp(self.token_norm(tokens))
+
+    def update_rows(self, states, tokens):
+        states = states + self.read(self.read_rows(states), self.read_tokens(tokens))
+        return states + self.row_mlp(self.row_norm(states))
+
+
+class DecisionNetwork(nn.Module):
+    """From portfolios of short histories to a predictive quantile function a row.
+
+    Parameters
+    ----------
+    config : NetworkConfig
+        Size of the network.
+    """
+
+    def __init__(self, config=None):
+        super().__init__()
+        self.config = config = config or NetworkConfig()
+        self.kind = KINDS[config.outcomes]
+        self.encoder = RowEncoder(config)
+        self.tokens = nn.Parameter(torch.randn(config.n_tokens, config.width) * 0.5)
+        self.portfolio = nn.Linear(self.kind.n_portfolio_features, config.width)
+        self.layers = nn.ModuleList(
+            [Layer(config.width, config.n_heads) for _ in range(config.n_layers)]
+        )
+        self.head = self.kind.head(config)
+
+    @classmethod
+    def of_moments(cls, config):
+        """A network that says what classical credibility says, and has learned nothing."""
+        with torch.random.fork_rng(devices=[]):
+            network = cls(config)
+        network.head.forget()  # whatever the other weights are
+        return network.eval()
+
+    def forward(self, observations, whole, in_context=None, errors=None, prices=None, **asked):
+        """Predict every row, with the rows ``in_context`` (default: all) as context.
+
+        Parameters
+        ----------
+        observations : Tensor of shape (B, N, n)
+            NaN marks a missing observation.
+
+        whole : Tensor of shape (B,)
+            1 where a portfolio's outcomes are whole numbers, else 0.
+
+        in_context : bool Tensor of shape (B, N), default=None
+
+        errors : Tensor of shape (B, N), default=None
+            Standard error of one observation of each row, NaN where unknown; of real values.
+
+        prices : Tensor of shape (B, N, n), default=None
+            Prices of the observations, of demand at prices.
+
+        **asked : Tensor of shape (B, N, Q)
+            Prices that `PriceHead` is asked about.
+
+        Returns
+        -------
+        NetworkOutput
+        """
+        beside = errors if prices is None else prices
+        rows = self.kind.rows(observations, beside)
+        if in_context is None:
+            in_context = torch.ones_like(rows.count, dtype=torch.bool)
+        weights = in_context.to(observations.dtype)
+        units = self.kind.units([observations], [beside], [weights], whole[:, None])
+        rows = self.kind.placed(rows, units)
+        in_context = in_context & self.kind.counted(rows, units)
+        states = self.encoder(rows, units)
+        tokens = self._first_tokens(units)
+        for layer in self.layers:
+            tokens = layer.update_tokens(tokens, layer.gather_partial(tokens, states, in_context))
+            states = layer.update_rows(states, tokens)
+        return self.head(states, rows, units, **asked)
+
+    def encode_context(self, chunks, whole):
+        """The context of one portfolio, from its rows in pieces of bounded size.
+
+        Parameters
+        ----------
+        chunks : list of tuple of Tensor
+            Observations ``(N_c, n)`` of the context rows, and what is known beside them: standard
+            errors ``(N_c,)`` or prices ``(N_c, n)``, None where there is nothing.
+
+        whole : bool
+            Whether outcomes are whole numbers.
+
+        Returns
+        -------
+        Context
+        """
+        observations, beside = zip(*map(_portfolio_of_one, chunks), strict=True)
+        like = observations[0]
+        weights = [like.new_ones(chunk.shape[:2]) for chunk in observations]
+        whole = like.new_full((1, 1), float(whole))
+        units = self.kind.units(observations, beside, weights, whole)
+        rows = map(self.kind.rows, observations, beside)
+        rows = [self.kind.placed(piece, units) for piece in rows]
+        counted = [self.kind.counted(piece, units) for piece in rows]
+        states = [self.encoder(piece, units) for piece in rows]
+        tokens, kept = self._first_tokens(units), []
+        for layer in self.layers:
+            partial = None
+            for piece, mask in zip(states, counted, strict=True):
+                new = layer.gather_partial(tokens, piece, mask)
+                partial = new if partial is None else Attention.merge(partial, new)
+            tokens = layer.update_tokens(tokens, partial)
+            kept.append(tokens)
+            if layer is not self.layers[-1] or self.kind.levelled:
+                for k, piece in enumerate(states):
+                    states[k] = layer.update_rows(piece, tokens)
+        if self.kind.levelled:
+            means = [self.head.means(*each, units) for each in zip(states, rows, strict=True)]
+            units = self.kind.levelled(units, rows, means)
+        return Context(units, tuple(kept))
+
+    def predict_rows(self, chunk, context, **asked):
+        """Predict rows, as in `encode_context`, given a `Context`; each row on its own."""
+        rows = self.kind.placed(self.kind.rows(*_portfolio_of_one(chunk)), context.units)
+        states = self.encoder(rows, context.units)
+        for layer, tokens in zip(self.layers, context.tokens, strict=True):
+            states = layer.update_rows(states, tokens)
+        return self.head(states, rows, context.units, **asked)
+
+    def _first_tokens(self, units):
+        # (B, 1, f) -> (B, T, d)
+        return self.tokens + self.portfolio(self.kind.portfolio_features(units))
+
+
+def _portfolio_of_one(chunk):
+    """Observations and what is beside them with a leading dimension; None stays None."""
+    return tuple(None if part is None else part.unsqueeze(0) for part in chunk)

@@ -1,0 +1,244 @@
+"""Reading a pretrained network: whole portfolios in, predictive distributions out.
+
+Networks compute in float64 here: sums over rows then agree to far more digits than anyone
+compares, whatever the order of rows and the size of chunks.
+"""
+
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from sklearn_pttf._kinds.counts.outliers import typical_counts
+from sklearn_pttf._laws.grid import QuantileGrid
+from sklearn_pttf._laws.poisson import PoissonMixture
+from sklearn_pttf._network.network import Context
+from sklearn_pttf._tables.bands import Bands
+from sklearn_pttf._tables.influence import typical_rows
+from sklearn_pttf._utils.checks import refuse_negative
+
+USE_ANOTHER = " Fit with checkpoint='gaussian', or another of values."
+CHUNK_CELLS = 50_000  # cells of X that are computed on at a time
+CELLS_ASKED = 4  # that a price which is asked about counts for
+
+
+@contextlib.contextmanager
+def single_threaded():
+    """One thread an operation: these are small, and several would mostly wait for each other.
+
+    The number is that of the process, so operations that other threads begin meanwhile have
+    one thread too; results do not depend on it.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield before
+    finally:
+        torch.set_num_threads(before)
+
+
+def _chunks(portfolio, device, asked=None):
+    """Observations, what is beside them and what is asked, as float64 tensors of bounded size."""
+
+    def tensor(values):
+        return torch.tensor(np.ascontiguousarray(values, dtype=np.float64), device=device)
+
+    n_cells = portfolio.observations.shape[1] + (
+        0 if asked is None else CELLS_ASKED * asked.shape[1]
+    )
+    size = max(1, CHUNK_CELLS // max(10, n_cells))
+    beside = portfolio.errors if portfolio.prices is None else portfolio.told_prices()
+    if portfolio.exposure is not None:
+        beside = portfolio.exposures()
+    for start in range(0, len(portfolio), size):
+        rows = slice(start, start + size)
+        chunk = tensor(portfolio.observations[rows]), _some(beside, rows, tensor)
+        yield chunk if asked is None else (*chunk, _some(asked, rows, tensor))
+
+
+def _some(values, rows, tensor):
+    return None if values is None else tensor(values[rows])
+
+
+def _check_kind(network, portfolio):
+    """Refuse outcomes that a network cannot read."""
+    kind, priced = network.config.outcomes, portfolio.prices is not None
+    if priced != (kind == "price"):
+        what = "demand at prices" if kind == "price" else kind
+        none = "" if priced else "no "
+        raise ValueError(
+            f"a network of {what} cannot decide a problem that has {none}prices: "
+            "fit with checkpoint='auto', or another of its kind."
+        )
+    if portfolio.exposure is not None and kind not in ("counts", "demand"):
+        raise ValueError(
+            f"a network of {kind} cannot read exposure: fit with checkpoint='auto', or another of "
+            "counts or demand."
+        )
+    if kind != "real":
+        refuse_negative(portfolio.observations, f"a network of {kind} reads none", USE_ANOTHER)
+    if kind == "counts" and not portfolio.integer:
+        raise ValueError(
+            "observations must be whole numbers, of which a network of counts reads totals; got "
+            f"{portfolio!r}.{USE_ANOTHER}"
+        )
+
+
+class BandedContext(NamedTuple):
+    """Contexts of a table whose levels span many decades."""
+
+    bands: Bands
+    parts: list  # the `Context` of each band, and last that of all rows
+
+
+def encode_context(network, portfolio):
+    """What later rows need to know about a portfolio, of float64 tensors.
+
+    Returns
+    -------
+    Context or BandedContext
+    """
+    _check_kind(network, portfolio)
+    portfolio = _as_read(network, portfolio)
+    portfolio = _typical(network, portfolio)
+    whole = _encode(network, portfolio)
+    if network.config.outcomes != "demand":
+        return whole
+    bands = Bands.of(portfolio)
+    if not len(bands.centres):
+        return whole
+    parts = [portfolio.take(rows) for rows in bands.rows(portfolio.observations)]
+    return BandedContext(
+        bands, [*(_encode(network, _typical(network, part)) for part in parts), whole]
+    )
+
+
+def _typical(network, portfolio):
+    """The portfolio without rows that would outweigh all others."""
+    outcomes = network.config.outcomes
+    if outcomes == "real":
+        return portfolio
+    counts = outcomes == "counts"
+    rows = typical_counts(*portfolio.totals()) if counts else typical_rows(portfolio)
+    return portfolio if rows.all() else portfolio.take(rows)
+
+
+@torch.inference_mode()
+def _encode(network, portfolio):
+    """The `Context` of all rows."""
+    device = next(network.parameters()).device
+    with single_threaded():
+        return network.encode_context(list(_chunks(portfolio, device)), portfolio.integer)
+
+
+def _as_read(network, portfolio):
+    """The portfolio as a network reads it: but for counts, outcomes over an exposure as rates."""
+    counts = network.config.outcomes == "counts"
+    return portfolio if counts or portfolio.exposure is None else portfolio.as_rates()
+
+
+def predict_law(network, context, portfolio, of_mean=False):
+    """The predictive distribution of every row, or the law of its mean, per unit of exposure.
+
+    Poisson counts are mixed over the law of their mean, so that the two agree.
+
+    Returns
+    -------
+    QuantileGrid or PoissonMixture
+    """
+    if network.config.outcomes == "price":
+        return predict_laws_at(network, context, portfolio, portfolio.posted_prices()[:, None])
+    if isinstance(context, BandedContext):
+        return _law_by_bands(network, context, portfolio, of_mean)
+    counts, rates = network.config.outcomes == "counts", portfolio.exposure is not None
+    means = of_mean or counts
+
+    def output_of(chunk):
+        output = network.predict_rows(chunk, context)
+        return output.of_mean if means else output
+
+    quantiles, _ = _in_chunks(output_of, network, portfolio)
+    levels = network.config.levels
+    if counts:
+        law = QuantileGrid(quantiles, levels)
+        return law if of_mean else PoissonMixture(law, portfolio.coming_exposure())
+    integer = portfolio.integer and not of_mean
+    if rates:
+        quantiles = quantiles * portfolio.coming_exposure()[:, None]
+    if integer and (rates or network.config.outcomes == "real"):
+        quantiles = quantiles - 0.5  # a grid of whole numbers rounds up
+    lowest = -np.inf if portfolio.real else 0.0
+    return QuantileGrid(quantiles, levels, integer, lowest)
+
+
+def _law_by_bands(network, context, portfolio, of_mean):
+    """`predict_law` of every row in the context of its band."""
+    own = context.bands.nearest(_as_read(network, portfolio).observations)
+    own = np.where(own < 0, len(context.parts) - 1, own)
+    groups = [np.flatnonzero(own == k) for k in range(len(context.parts))]
+    laws = [
+        predict_law(network, part, portfolio.take(rows), of_mean)
+        for part, rows in zip(context.parts, groups, strict=True)
+        if len(rows)
+    ]
+    return type(laws[0]).concatenate(laws).take(np.argsort(np.concatenate(groups)))
+
+
+def predict_laws_at(network, context, portfolio, prices):
+    """Laws of demand at prices ``(n, k)``, those of one row after each other; `QuantileGrid`.
+
+    A price that is missing is the portfolio's usual one.
+    """
+    usual = float(context.units.price_centre.exp())
+    prices = np.where(np.isnan(prices), usual, prices)
+
+    def output_of(chunk):
+        *evidence, asked = chunk
+        return network.predict_rows(evidence, context, queries=asked.unsqueeze(0))
+
+    quantiles, means = _in_chunks(output_of, network, portfolio, prices)
+    return QuantileGrid(quantiles, network.config.levels, portfolio.integer, means=means)
+
+
+def _in_chunks(output_of, network, portfolio, asked=None):
+    """Quantiles and means of all laws, of which ``output_of`` gives a chunk; (n, K) and (n,)."""
+    _check_kind(network, portfolio)
+    portfolio = _as_read(network, portfolio)
+    device = next(network.parameters()).device
+
+    @torch.inference_mode()
+    def in_numpy(chunk):
+        output = output_of(chunk)
+        mean = (
+            torch.zeros(()) if output.mean is None else output.location + output.scale * output.mean
+        )
+        return output.outcome_quantiles()[0].cpu().numpy(), mean.flatten().cpu().numpy()
+
+    chunks = list(_chunks(portfolio, device, asked))
+    with single_threaded() as n_threads:
+        if len(chunks) == 1:
+            done = [in_numpy(chunks[0])]
+        else:
+            with ThreadPoolExecutor(n_threads) as pool:
+                done = list(pool.map(in_numpy, chunks))
+    quantiles, means = (np.concatenate(parts) for parts in zip(*done, strict=True))
+    # cumulated sums of positive steps may still repeat or, by rounding, step back
+    return np.maximum.accumulate(quantiles, axis=1), means
+
+
+def context_arrays(context):
+    """A context as plain CPU arrays, for a pickle."""
+    if isinstance(context, BandedContext):
+        return context._replace(parts=[context_arrays(part) for part in context.parts])
+    return [x.cpu().numpy() for x in context.units], [x.cpu().numpy() for x in context.tokens]
+
+
+def context_from_arrays(arrays, network):
+    """The inverse of `context_arrays`, on the device of its network."""
+    if isinstance(arrays, BandedContext):
+        return arrays._replace(parts=[context_from_arrays(part, network) for part in arrays.parts])
+    device = next(network.parameters()).device
+    units, tokens = ([torch.from_numpy(x).to(device) for x in group] for group in arrays)
+    return Context(network.kind.units_type(*units), tuple(tokens))

@@ -1,0 +1,1 @@
+"""Tables of instances as plain arrays: periods, rows far out, bands of levels."""

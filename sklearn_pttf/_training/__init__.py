@@ -1,0 +1,1 @@
+"""Pretraining: losses, optimizer, and priors of one's own."""

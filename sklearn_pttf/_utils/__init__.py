@@ -1,0 +1,1 @@
+"""What everything may use: devices, files, checks of numbers and columns."""

@@ -1,0 +1,305 @@
+"""Columns and numbers of X: naming them, finding them, refusing bad ones."""
+
+from dataclasses import dataclass
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils import _safe_indexing, check_array, check_consistent_length
+from sklearn.utils.validation import _get_feature_names, _num_features, validate_data
+
+MOST_PERIODS = 100  # of a horizon
+LARGEST = 1e100  # size of a number, so that products and squares of sums are numbers too
+SMALLEST = 1e-100  # that is not taken for 0, so that one over a square is a number
+
+
+@dataclass(frozen=True)
+class Column:
+    """The column of X at a position, where a parameter may also be a number.
+
+    Parameters
+    ----------
+    position : int
+        Position of the column, from 0.
+
+    Examples
+    --------
+    >>> from sklearn_pttf import Column
+    >>> from sklearn_pttf.problems import Newsvendor
+    >>> Newsvendor(underage=Column(0), overage=1.0)
+    Newsvendor(underage=Column(position=0))
+    """
+
+    position: int
+
+    def __post_init__(self):
+        if isinstance(self.position, bool) or not isinstance(self.position, Integral):
+            raise ValueError(f"Column takes a whole-number position; got {self.position!r}.")
+        if self.position < 0:
+            raise ValueError(f"Column takes a position of at least 0; got {self.position}.")
+
+
+@dataclass(frozen=True)
+class LinearCombination:
+    """A constant plus weighted columns of X, where a parameter may also be a column.
+
+    Parameters
+    ----------
+    constant : float
+        What is added for every row.
+
+    terms : tuple of (float, str or Column)
+        Weights and columns.
+
+    Examples
+    --------
+    >>> from sklearn_pttf._utils.checks import LinearCombination
+    >>> LinearCombination.difference("price", 2.5)
+    LinearCombination(constant=-2.5, terms=((1.0, 'price'),))
+    """
+
+    constant: float = 0.0
+    terms: tuple = ()
+
+    def __str__(self):
+        parts = [f"{weight:+g} * {column!r}" for weight, column in self.terms]
+        return " ".join(([f"{self.constant:g}"] if self.constant else []) + parts)
+
+    @classmethod
+    def difference(cls, left, right):
+        """``left - right``, each a number or a column; a plain float if both are numbers."""
+        constant, terms = 0.0, []
+        for sign, value in ((1.0, left), (-1.0, right)):
+            if is_column(value):
+                terms.append((sign, value))
+            else:
+                constant += sign * value
+        return cls(constant, tuple(terms)) if terms else constant
+
+
+def is_column(value):
+    """Whether a parameter names a column rather than a number."""
+    return isinstance(value, (str, Column))
+
+
+def is_combination(value):
+    """Whether a parameter is made of columns."""
+    return isinstance(value, LinearCombination)
+
+
+def column_references(value):
+    """The columns that a parameter refers to; a tuple."""
+    if is_column(value):
+        return (value,)
+    if isinstance(value, LinearCombination):
+        return tuple(column for _, column in value.terms)
+    return ()
+
+
+def find_column(column, names, n_columns, parameter):
+    """Position of a column.
+
+    Raises
+    ------
+    ValueError
+        If X has no such column.
+    """
+    if isinstance(column, str):
+        if names is None:
+            raise ValueError(
+                f"{parameter}={column!r} is a column's name, but X has no column names. Pass a "
+                f"data frame, or give the position as Column(k)."
+            )
+        matches = np.flatnonzero(np.asarray(names, dtype=object) == column)
+        if len(matches) == 0:
+            shown = ", ".join(map(repr, list(names)[:10])) + (", ..." if len(names) > 10 else "")
+            raise ValueError(f"{parameter}={column!r} is no column of X; X has {shown}.")
+        return int(matches[0])
+    position = column.position if isinstance(column, Column) else column
+    if isinstance(position, bool) or not isinstance(position, Integral):
+        raise ValueError(f"{parameter} must be a column's name or position; got {position!r}.")
+    if not 0 <= position < n_columns:
+        raise ValueError(
+            f"{parameter} refers to column {position}, but X has n_features = {n_columns} columns, "
+            f"0 to {n_columns - 1} (whole numbers are positions, not names)."
+        )
+    return int(position)
+
+
+def as_table(X):
+    """X as a frame or a 2-D array.
+
+    Cells are left as they are: text may ride along until columns are taken.
+    """
+    if hasattr(X, "collect"):
+        raise ValueError(
+            "X must be a data frame or an array; got a lazy frame: collect() it first."
+        )
+    if not hasattr(X, "columns"):
+        X = check_array(X, dtype=None, ensure_all_finite=False, input_name="X")
+    elif len(X) == 0 or _num_features(X) == 0:
+        check_array(np.empty((len(X), _num_features(X))), input_name="X")  # refuses it
+    return X
+
+
+def column_names(X):
+    """Names of the columns of a table, where they are all strings; else None."""
+    return _get_feature_names(X)
+
+
+def check_table(estimator, X, *, reset):
+    """X as a table, with its column names and number checked against those of `fit`."""
+    X = as_table(X)
+    validate_data(estimator, X, skip_check_array=True, reset=reset)
+    return X
+
+
+def check_outcomes(y, X, problem):
+    """Later outcomes as ``(n, m)`` float64, a row for every row of X; NaN = not observed."""
+    y = check_array(
+        y, dtype=np.float64, ensure_2d=False, ensure_all_finite="allow-nan", input_name="y"
+    )
+    check_consistent_length(X, y)
+    y = within_limits(y.reshape(len(y), -1), "y")
+    problem.check_outcomes(y, "y")
+    return y
+
+
+def numeric_columns(X, positions, name="X"):
+    """Columns of a table as a float64 array, NaN where missing, infinities refused.
+
+    So are numbers beyond 1e100; those nearer to 0 than 1e-100 are taken for 0. The array is not for
+    writing: it may share memory with X.
+    """
+    if hasattr(X, "columns"):
+        _refuse_text(X, positions, name)
+    if hasattr(X, "columns") or len(positions) != X.shape[1]:
+        X = _safe_indexing(X, [int(k) for k in positions], axis=1)
+    if hasattr(X, "notna") and "O" in {dtype.kind for dtype in X.dtypes}:
+        # pandas NA among Python objects is nothing that NumPy takes for a number
+        X = X.to_numpy(dtype=object, na_value=np.nan)
+    values = check_array(X, dtype=np.float64, ensure_all_finite="allow-nan", input_name=name)
+    return within_limits(values, name)
+
+
+def within_limits(values, name):
+    """Numbers ``(n, m)`` as they are, but tiny ones as 0.
+
+    Raises
+    ------
+    ValueError
+        If a number is larger than 1e100.
+    """
+    sizes = np.abs(values)
+    beyond = sizes > LARGEST
+    if beyond.any():
+        rows = beyond.any(axis=1)
+        shown = np.where(beyond, values, 0.0)
+        shown = shown[np.arange(len(shown)), np.abs(shown).argmax(axis=1)]
+        raise ValueError(
+            f"{name} must hold numbers of at most {LARGEST:g} in size; got "
+            f"{describe_rows(rows, shown)}. Give them in a larger unit."
+        )
+    tiny = sizes < SMALLEST
+    return np.where(tiny, 0.0, values) if (values[tiny] != 0).any() else values
+
+
+def _refuse_text(X, positions, name):
+    """Refuse columns of a frame that hold text or dates, digits in quotes included."""
+    for k in positions:
+        column = X.iloc[:, int(k)] if hasattr(X, "iloc") else X[:, int(k)]
+        numeric = getattr(column.dtype, "is_numeric", None)
+        if numeric() if numeric else getattr(column.dtype, "kind", "O") in "iufb":
+            continue
+        cells = np.asarray(column)
+        dated = cells.dtype.kind in "mM"
+        texts = () if dated else (row for row, c in enumerate(cells) if isinstance(c, str))
+        row = 0 if dated else next(iter(texts), None)
+        if row is not None:
+            raise ValueError(
+                f"column {X.columns[int(k)]!r} of {name} holds {'dates' if dated else 'text'} "
+                f"(row {row}: {str(cells[row])!r}) where numbers are needed. If it is no column of "
+                f"observations, name those that are with observations=[...] of the problem."
+            )
+
+
+def row_values(value, X, names, parameter):
+    """A number-or-column parameter as one value a row; ``(n_rows,)`` float64.
+
+    Raises
+    ------
+    ValueError
+        If the parameter is neither, or names an unknown column.
+    """
+    n_rows, n_columns = X.shape
+    if isinstance(value, Real) and not isinstance(value, bool):
+        number = float(value)
+        if np.isfinite(number) and number != 0 and not SMALLEST <= abs(number) <= LARGEST:
+            raise ValueError(
+                f"{parameter} must be 0 or of a size in [{SMALLEST:g}, {LARGEST:g}]; got {value!r}."
+            )
+        return np.full(n_rows, number)
+    if is_column(value):
+        position = find_column(value, names, n_columns, parameter)
+        return numeric_columns(X, [position], name=f"column {parameter}={value!r}")[:, 0]
+    if isinstance(value, LinearCombination):
+        out = np.full(n_rows, float(value.constant))
+        for weight, column in value.terms:
+            out += weight * row_values(column, X, names, parameter)
+        return out
+    raise ValueError(
+        f"{parameter} must be a number, a column's name or Column(position); got {value!r}."
+    )
+
+
+def _is_missing(label):
+    """Whether a label is None, NaN or the NA of a frame, which is not even equal to itself."""
+    try:
+        return label is None or bool(label != label)
+    except TypeError:
+        return True
+
+
+def row_labels(value, X, names, parameter):
+    """The labels in a column, text or numbers, none of them missing; ``(n_rows,)``."""
+    if not is_column(value):
+        raise ValueError(f"{parameter} must be a column's name or Column(position); got {value!r}.")
+    position = find_column(value, names, X.shape[1], parameter)
+    labels = np.asarray(_safe_indexing(X, [position], axis=1))[:, 0]
+    missing = np.array([_is_missing(label) for label in labels.tolist()])
+    if missing.any():
+        raise ValueError(f"{parameter}={value!r} has no label in {describe_rows(missing, labels)}.")
+    labels = np.array(labels.tolist())
+    return labels if labels.dtype.kind in "biufU" else labels.astype(str)
+
+
+def check_whole(name, value, low, high=np.inf):
+    """Refuse what is no whole number in [low, high]."""
+    good = isinstance(value, Integral) and not isinstance(value, bool) and low <= value <= high
+    if not good:
+        limits = f"of at least {low}" if high == np.inf else f"in [{low}, {high}]"
+        raise ValueError(f"{name} must be a whole number {limits}; got {value!r}.")
+
+
+def check_real(name, value, low, high):
+    """Refuse what is no number in [low, high]."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not low <= value <= high:
+        raise ValueError(f"{name} must be a number in [{low:g}, {high:g}]; got {value!r}.")
+
+
+def refuse_negative(values, why, hint=""):
+    """Refuse negative values of a table ``(n, m)``; NaN = missing.
+
+    ``why`` says what cannot be negative, ``hint`` what can be done.
+    """
+    lowest = np.where(values < 0, values, 0.0).min(axis=1, initial=0.0)
+    if (lowest < 0).any():
+        raise ValueError(
+            f"Negative values in data: {why}; got {describe_rows(lowest < 0, lowest)}.{hint}"
+        )
+
+
+def describe_rows(bad, values, limit=5):
+    """``"row 3: nan, row 8: -1.0 (2 in all)"``, for messages about bad cells."""
+    rows = np.flatnonzero(bad)
+    shown = ", ".join(f"row {row}: {values[row]}" for row in rows[:limit])
+    return f"{shown}{', ...' if len(rows) > limit else ''} ({len(rows)} in all)"
