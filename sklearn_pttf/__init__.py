@@ -5,7 +5,7 @@ from sklearn_pttf._kinds.counts.prior import CountPrior
 from sklearn_pttf._kinds.demand.prior import SyntheticPrior
 from sklearn_pttf._kinds.prices.prior import PricingPrior
 from sklearn_pttf._kinds.values.prior import RealValuedPrior
-from sklearn_pttf._laws.grid import PredictiveDistribution
+from sklearn_pttf._laws.base import PredictiveDistribution
 from sklearn_pttf._network.checkpoint import Checkpoint
 from sklearn_pttf._tables.portfolio import Portfolio
 from sklearn_pttf._training.pretrain import pretrain

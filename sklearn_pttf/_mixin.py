@@ -9,8 +9,9 @@ from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
 from sklearn_pttf._laws.at_prices import DemandAtPrices, PriceRange
+from sklearn_pttf._laws.atoms import WeightedAtoms, pooled_atoms
+from sklearn_pttf._laws.base import check_levels
 from sklearn_pttf._laws.beta import BetaBinomialMixture, SharedLaw
-from sklearn_pttf._laws.grid import WeightedAtoms, check_levels, pooled_atoms
 from sklearn_pttf._laws.horizon import law_of_total
 from sklearn_pttf._laws.means import law_of_mean
 from sklearn_pttf._laws.poisson import PoissonMixture

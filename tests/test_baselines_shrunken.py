@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sklearn_pttf._laws.grid import WeightedAtoms
+from sklearn_pttf._laws.atoms import WeightedAtoms
 from sklearn_pttf.baselines import SampleAverage, ShrunkenSampleAverage
 from sklearn_pttf.baselines._shrunken import EDGES, LEVELS, held_out_quantiles
 from sklearn_pttf.problems import Newsvendor

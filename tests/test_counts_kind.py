@@ -14,6 +14,7 @@ from scipy import integrate, stats
 from sklearn_pttf import Checkpoint, CountPrior, Portfolio, PretrainedDecisionTransformer, pretrain
 from sklearn_pttf._kinds import mixing as em
 from sklearn_pttf._kinds.counts import mixing
+from sklearn_pttf._kinds.counts.head import cubed
 from sklearn_pttf._kinds.counts.units import (
     count_rows,
     count_units,
@@ -21,7 +22,7 @@ from sklearn_pttf._kinds.counts.units import (
     is_alone,
     posteriors_of,
 )
-from sklearn_pttf._kinds.heads import cubed, mean_weights
+from sklearn_pttf._kinds.head import mean_weights
 from sklearn_pttf._laws.grid import QuantileGrid
 from sklearn_pttf._network.network import DecisionNetwork, NetworkConfig
 from sklearn_pttf._network.reading import (

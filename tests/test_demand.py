@@ -9,12 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from sklearn_pttf._kinds.demand.sampler import (
-    MAX_MEAN,
-    NOISE_FAMILIES,
-    SPREAD_FAMILIES,
-    draw_portfolios,
-)
+from sklearn_pttf._kinds.demand.sampler import NOISE_FAMILIES, SPREAD_FAMILIES, draw_portfolios
+from sklearn_pttf._priors.sampling import MAX_MEAN
 
 PLAIN = {
     "level": 30.0,

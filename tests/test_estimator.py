@@ -19,7 +19,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from sklearn_pttf import Checkpoint, Column, PretrainedDecisionTransformer
-from sklearn_pttf._laws.grid import WeightedAtoms
+from sklearn_pttf._laws.atoms import WeightedAtoms
 from sklearn_pttf._mixin import saved_share
 from sklearn_pttf._network import reading as _network_use
 from sklearn_pttf.baselines import ParametricEmpiricalBayes, SampleAverage

@@ -21,7 +21,8 @@ from sklearn_pttf import (
     _own_prior,
     pretrain,
 )
-from sklearn_pttf._laws.grid import QuantileGrid, WeightedAtoms
+from sklearn_pttf._laws.atoms import WeightedAtoms
+from sklearn_pttf._laws.grid import QuantileGrid
 from sklearn_pttf._network.network import DecisionNetwork, NetworkConfig
 from sklearn_pttf._tables.portfolio import Portfolio
 from sklearn_pttf.datasets import load_horse_kicks, make_demand_portfolio

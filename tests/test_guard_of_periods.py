@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from sklearn_pttf import Portfolio, PretrainedDecisionTransformer, _estimator
-from sklearn_pttf._laws.grid import WeightedAtoms
+from sklearn_pttf._laws.atoms import WeightedAtoms
 from sklearn_pttf.exceptions import DriftWarning, FewPeriodsWarning
 from sklearn_pttf.finetune import AutoFinetune, FinetuneData, FullFinetune, _guard
 from sklearn_pttf.finetune._data import TrainingBatches, ValidationBatches

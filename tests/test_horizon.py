@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, clone
 
 from sklearn_pttf import Checkpoint, Portfolio, PretrainedDecisionTransformer
 from sklearn_pttf._laws import horizon as _horizon
-from sklearn_pttf._laws.grid import WeightedAtoms
+from sklearn_pttf._laws.atoms import WeightedAtoms
 from sklearn_pttf._laws.horizon import copula_correlation, covariance_of_periods, law_of_total
 from sklearn_pttf._laws.parametric import (
     LognormalLaw,

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from sklearn_pttf import SyntheticPrior
+from sklearn_pttf._kinds.demand.ranges import RANGES
 from sklearn_pttf._kinds.demand.sampler import COUNT_FAMILIES, NOISE_FAMILIES
 from sklearn_pttf._priors.ranges import (
-    RANGES,
     RangeRule,
     as_tensors,
     canonical,

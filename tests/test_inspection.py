@@ -15,7 +15,8 @@ from sklearn.preprocessing import FunctionTransformer
 
 from sklearn_pttf import PretrainedDecisionTransformer
 from sklearn_pttf._laws import pit as _pit
-from sklearn_pttf._laws.grid import QuantileGrid, SampleAverageLaw, WeightedAtoms
+from sklearn_pttf._laws.atoms import SampleAverageLaw, WeightedAtoms
+from sklearn_pttf._laws.grid import QuantileGrid
 from sklearn_pttf._laws.parametric import (
     LognormalLaw,
     NegativeBinomialLaw,

@@ -9,15 +9,11 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit, logit
 
-from sklearn_pttf._laws.grid import (
-    PredictiveDistribution,
-    QuantileGrid,
-    ReweightedZeros,
-    WeightedAtoms,
-    pooled_atoms,
-    sample_average_law,
-)
+from sklearn_pttf._laws.atoms import WeightedAtoms, pooled_atoms, sample_average_law
+from sklearn_pttf._laws.base import PredictiveDistribution
+from sklearn_pttf._laws.grid import QuantileGrid
 from sklearn_pttf._laws.nodes import gauss_levels
+from sklearn_pttf._laws.reweighted import ReweightedZeros
 from sklearn_pttf._tables.portfolio import Portfolio
 from sklearn_pttf.problems import Newsvendor
 

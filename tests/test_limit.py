@@ -17,7 +17,8 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, KFold
 
 from sklearn_pttf import Checkpoint, Column, Portfolio, PretrainedDecisionTransformer, _mixin
-from sklearn_pttf._laws.grid import QuantileGrid, WeightedAtoms
+from sklearn_pttf._laws.atoms import WeightedAtoms
+from sklearn_pttf._laws.grid import QuantileGrid
 from sklearn_pttf._laws.parametric import (
     LognormalLaw,
     MixtureLaw,

@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from sklearn_pttf import Column
-from sklearn_pttf._laws.grid import WeightedAtoms
+from sklearn_pttf._laws.atoms import WeightedAtoms
 from sklearn_pttf._laws.parametric import PoissonLaw
 from sklearn_pttf.baselines import PooledRatio, SampleAverage, ShrunkenSampleAverage
 from sklearn_pttf.metrics import decision_cost, make_decision_scorer, prescriptiveness, regret

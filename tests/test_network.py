@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import expit, logit
 
+from sklearn_pttf._kinds.demand.head import DemandHead, row_facts
 from sklearn_pttf._kinds.demand.units import (
     as_rows,
     excess_log_noise,
@@ -19,7 +20,6 @@ from sklearn_pttf._kinds.demand.units import (
     row_level,
     zero_credibility,
 )
-from sklearn_pttf._kinds.heads import DemandHead, row_facts
 from sklearn_pttf._network.network import Attention, DecisionNetwork, NetworkConfig
 from sklearn_pttf._network.reading import encode_context, predict_law
 from sklearn_pttf._tables.portfolio import Portfolio

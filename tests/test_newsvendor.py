@@ -12,8 +12,9 @@ from scipy.special import expit
 from sklearn.base import clone
 
 from sklearn_pttf import Column, Portfolio
-from sklearn_pttf._kinds.heads import NetworkOutput
-from sklearn_pttf._laws.grid import QuantileGrid, WeightedAtoms
+from sklearn_pttf._kinds.head import NetworkOutput
+from sklearn_pttf._laws.atoms import WeightedAtoms
+from sklearn_pttf._laws.grid import QuantileGrid
 from sklearn_pttf._laws.parametric import PoissonLaw
 from sklearn_pttf._utils.checks import LinearCombination
 from sklearn_pttf.problems import DecisionProblem, Newsvendor

@@ -10,7 +10,8 @@ from scipy import special
 from sklearn.base import clone
 
 from sklearn_pttf import Column, Portfolio, PretrainedDecisionTransformer
-from sklearn_pttf._laws.grid import QuantileGrid, WeightedAtoms
+from sklearn_pttf._laws.atoms import WeightedAtoms
+from sklearn_pttf._laws.grid import QuantileGrid
 from sklearn_pttf._laws.parametric import (
     LognormalLaw,
     MixtureLaw,

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from sklearn_pttf import Checkpoint, SyntheticPrior, __version__, pretrain
-from sklearn_pttf._kinds.heads import NetworkOutput
+from sklearn_pttf._kinds.head import NetworkOutput
 from sklearn_pttf._network.network import DecisionNetwork, NetworkConfig
 from sklearn_pttf._training.loss import PortfolioLoss
 from sklearn_pttf._training.pretrain import HIDDEN, PortfolioStream, _Schedule

@@ -12,7 +12,7 @@ from scipy import integrate
 
 import sklearn_pttf._network.reading as network_use
 from sklearn_pttf import Checkpoint, Portfolio
-from sklearn_pttf._kinds.heads import PriceHead, mean_weights
+from sklearn_pttf._kinds.head import mean_weights
 from sklearn_pttf._kinds.prices.curves import (
     ELASTICITIES,
     FAMILIES,
@@ -30,6 +30,7 @@ from sklearn_pttf._kinds.prices.curves import (
     on_finer_grid,
     read_table,
 )
+from sklearn_pttf._kinds.prices.head import PriceHead
 from sklearn_pttf._kinds.prices.units import (
     REACH,
     _evidence_between,

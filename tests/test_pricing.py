@@ -18,7 +18,7 @@ from sklearn.model_selection import GridSearchCV
 
 from sklearn_pttf import Checkpoint, Column, Portfolio, PretrainedDecisionTransformer
 from sklearn_pttf._laws.at_prices import DemandAtPrices, PriceRange
-from sklearn_pttf._laws.grid import WeightedAtoms
+from sklearn_pttf._laws.atoms import WeightedAtoms
 from sklearn_pttf._network.network import DecisionNetwork, NetworkConfig
 from sklearn_pttf.baselines import (
     JamesStein,

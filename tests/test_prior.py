@@ -13,8 +13,9 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from sklearn_pttf import SyntheticPrior
+from sklearn_pttf._kinds.demand.ranges import FAMILIES, RANGES, SHARES
 from sklearn_pttf._kinds.demand.sampler import NOISE_FAMILIES, SPREAD_FAMILIES
-from sklearn_pttf._priors.ranges import FAMILIES, RANGES, SHARES, canonical_key
+from sklearn_pttf._priors.ranges import canonical_key
 from sklearn_pttf._tables.summaries import mid_ranks, row_summaries
 
 KNOWN = {

@@ -15,7 +15,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, KFold
 
 from sklearn_pttf import Checkpoint, Column, Portfolio, PretrainedDecisionTransformer
-from sklearn_pttf._laws.grid import WeightedAtoms
+from sklearn_pttf._laws.atoms import WeightedAtoms
 from sklearn_pttf._network.network import DecisionNetwork, NetworkConfig
 from sklearn_pttf.baselines import SampleAverage
 from sklearn_pttf.metrics import decision_cost, make_decision_scorer, prescriptiveness, regret

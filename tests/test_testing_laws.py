@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import special, stats
 
 from sklearn_pttf import Portfolio
-from sklearn_pttf._laws.grid import pooled_atoms, sample_average_law
+from sklearn_pttf._laws.atoms import pooled_atoms, sample_average_law
 from sklearn_pttf.problems import Newsvendor
 from sklearn_pttf.testing import (
     GammaPoisson,

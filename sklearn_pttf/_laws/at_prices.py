@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_pttf._laws.grid import WeightedAtoms
+from sklearn_pttf._laws.atoms import WeightedAtoms
 
 FAR = 2.0  # times the largest change of a price that any row has seen
 STEEPEST = 10.0  # elasticity of a row on its own

@@ -5,7 +5,7 @@ from functools import cached_property
 import numpy as np
 from scipy import special
 
-from sklearn_pttf._laws.grid import PredictiveDistribution, check_levels
+from sklearn_pttf._laws.base import PredictiveDistribution, check_levels
 from sklearn_pttf._laws.nodes import narrow_rows, whole_nodes
 from sklearn_pttf._laws.parametric import EDGES
 

@@ -9,7 +9,8 @@ the mean of a second period moves with what a first one may turn out to be.
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from sklearn_pttf._laws.grid import QuantileGrid, sample_average_law
+from sklearn_pttf._laws.atoms import sample_average_law
+from sklearn_pttf._laws.grid import QuantileGrid
 
 # of the values of a first period that a second one is predicted after
 FIRST_LEVELS = np.array([1e-4, 0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98, 1 - 1e-3, 1 - 1e-4])

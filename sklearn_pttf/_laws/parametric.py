@@ -5,13 +5,8 @@ from abc import abstractmethod
 import numpy as np
 from scipy import special, stats
 
-from sklearn_pttf._laws.grid import (
-    EXACT_TERMS,
-    FIRST_LEVEL,
-    PredictiveDistribution,
-    QuantileGrid,
-    check_levels,
-)
+from sklearn_pttf._laws.base import PredictiveDistribution, check_levels
+from sklearn_pttf._laws.grid import EXACT_TERMS, FIRST_LEVEL, QuantileGrid
 from sklearn_pttf._laws.nodes import gauss_levels, narrow_rows, whole_nodes
 
 EDGES = 1 / (1 + np.exp(-np.linspace(-9, 9, 49)))  # of levels, denser in the tails

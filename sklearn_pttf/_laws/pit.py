@@ -5,7 +5,7 @@ from numpy.polynomial import legendre
 from scipy import stats
 from sklearn.utils import Bunch, check_array, check_random_state
 
-from sklearn_pttf._laws.grid import PredictiveDistribution, check_levels
+from sklearn_pttf._laws.base import PredictiveDistribution, check_levels
 
 CHUNK_CELLS = 200_000  # outcomes whose cdf is asked for in one call, or one column
 LEVELS = (0.1, 0.5, 0.9, 0.95)

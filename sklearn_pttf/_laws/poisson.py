@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 from scipy import special
 
-from sklearn_pttf._laws.grid import PredictiveDistribution, check_levels
+from sklearn_pttf._laws.base import PredictiveDistribution, check_levels
 from sklearn_pttf._laws.nodes import fine_edges, narrow_rows, whole_nodes
 
 CELL_ODDS = 0.5  # most log odds of a cell of levels that two means stand for

@@ -14,7 +14,7 @@ from sklearn_pttf._network.network import DecisionNetwork, NetworkConfig
 from sklearn_pttf._utils.files import written_whole
 
 FORMAT = 1
-SHIPPED = Path(__file__).parent / "weights"
+SHIPPED = Path(__file__).parents[1] / "weights"
 
 
 def shipped_names():

@@ -25,7 +25,7 @@ import torch
 from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from sklearn_pttf._kinds.heads import mlp
+from sklearn_pttf._kinds.head import mlp
 from sklearn_pttf._kinds.registry import KINDS
 
 

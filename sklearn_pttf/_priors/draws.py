@@ -4,7 +4,6 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
-from sklearn_pttf._kinds.demand.calibration import seeded_generator
 from sklearn_pttf._priors.ranges import as_tensors, canonical, restored
 from sklearn_pttf._tables.portfolio import Portfolio
 from sklearn_pttf._utils.checks import check_whole
@@ -171,3 +170,8 @@ def parameters_of(draw, hyper, families):
         common[one] = known[int(hyper[one][0])]
     scalars = {name: float(value[0]) for name, value in hyper.items() if name not in common}
     return {**scalars, **common, **own}
+
+
+def seeded_generator(rng, device):
+    """A torch generator on a device, seeded by a numpy one."""
+    return torch.Generator(device).manual_seed(int(rng.randint(2**31 - 1)))

@@ -2,14 +2,13 @@
 
 import json
 import numbers
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from scipy import stats
-
-from sklearn_pttf._kinds.demand.sampler import COUNT_FAMILIES, NOISE_FAMILIES, SPREAD_FAMILIES
 
 
 class RangeRule(NamedTuple):
@@ -20,25 +19,6 @@ class RangeRule(NamedTuple):
     log: bool = False  # drawn on the log scale
     peaked: bool = False  # from a triangular distribution, half of it common to all such
     whole: bool = False  # its ends are whole numbers
-
-
-RANGES = {
-    "level": RangeRule(1e-3, 1e8, log=True),
-    "spread": RangeRule(1e-3, 4.0, log=True, peaked=True),
-    "noise": RangeRule(0.01, 4.0, log=True, peaked=True),
-    "noise_spread": RangeRule(0.0, 1.5),
-    "zero_rate": RangeRule(0.0, 0.99),
-    "zero_concentration": RangeRule(0.5, 1e4, log=True),
-    "bulk_rate": RangeRule(0.0, 1.0, log=True),
-    "bulk_size": RangeRule(0.0, 1e4, log=True),
-    "order_rate": RangeRule(0.01, 100.0, log=True),
-    "order_dispersion": RangeRule(0.05, 5.0, log=True),
-    "missing": RangeRule(0.0, 0.95),
-    "n_instances": RangeRule(1, 100_000, log=True, whole=True),
-    "n_observations": RangeRule(0, 10_000, log=True, whole=True),
-}
-FAMILIES = {"spread_families": SPREAD_FAMILIES, "noise_families": NOISE_FAMILIES}
-SHARES = ("whole_share", "intermittent_share", "bulk_share", "ragged_share")
 
 
 def is_distribution(value):
@@ -136,8 +116,8 @@ def check_share(name, value):
 
 
 @dataclass(frozen=True)
-class HyperPrior:
-    """Checked hyperpriors of all the parameters that a portfolio of demand is drawn with.
+class HyperPrior(ABC):
+    """Checked hyperpriors of all the parameters that a portfolio is drawn with; one class a kind.
 
     Parameters
     ----------
@@ -149,9 +129,9 @@ class HyperPrior:
     shares : dict of str to float
     """
 
-    rules: ClassVar = RANGES
-    known_families: ClassVar = FAMILIES
-    known_shares: ClassVar = SHARES
+    rules: ClassVar  # name of a range -> RangeRule
+    known_families: ClassVar  # name of a parameter -> names of families
+    known_shares: ClassVar  # names of shares
 
     ranges: dict
     families: dict
@@ -188,13 +168,9 @@ class HyperPrior:
             hyper["missing"] = hyper["missing"] * happens["ragged_share"]
         return self._settle(hyper, happens)
 
+    @abstractmethod
     def _settle(self, hyper, happens):
         """Hyperparameters together with what happens in each portfolio."""
-        counts = [NOISE_FAMILIES.index(family) for family in COUNT_FAMILIES]
-        hyper["whole"] = happens["whole_share"] | np.isin(hyper["noise_family"], counts)
-        hyper["intermittent"] = happens["intermittent_share"]
-        hyper["bulk"] = happens["bulk_share"]
-        return hyper
 
     def draw_shape(self, rng):
         """Numbers of instances and of observation cells of one batch, small ones more often.

@@ -15,7 +15,7 @@ from sklearn_pttf._laws.at_prices import (
     ratios_to,
     whole_law,
 )
-from sklearn_pttf._laws.grid import WeightedAtoms
+from sklearn_pttf._laws.atoms import WeightedAtoms
 from sklearn_pttf._mixin import DecisionMixin
 from sklearn_pttf.problems import DecisionProblem
 

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
 
-from sklearn_pttf._laws.grid import WeightedAtoms
+from sklearn_pttf._laws.atoms import WeightedAtoms
 from sklearn_pttf._laws.means import law_of_moments
 from sklearn_pttf._laws.parametric import NormalLaw
 from sklearn_pttf._mixin import DecisionMixin

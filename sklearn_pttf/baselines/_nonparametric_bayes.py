@@ -7,12 +7,9 @@ from scipy import special
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklearn_pttf._laws.grid import (
-    PredictiveDistribution,
-    QuantileGrid,
-    WeightedAtoms,
-    check_levels,
-)
+from sklearn_pttf._laws.atoms import WeightedAtoms
+from sklearn_pttf._laws.base import PredictiveDistribution, check_levels
+from sklearn_pttf._laws.grid import QuantileGrid
 from sklearn_pttf._laws.nodes import gauss_levels
 from sklearn_pttf._laws.parametric import EDGES, LAST_WHOLE, MixtureLaw, PoissonLaw
 from sklearn_pttf._mixin import DecisionMixin

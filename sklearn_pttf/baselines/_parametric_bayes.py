@@ -7,8 +7,8 @@ from scipy import optimize, special
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils._param_validation import StrOptions
 
+from sklearn_pttf._laws.atoms import WeightedAtoms
 from sklearn_pttf._laws.beta import BetaBinomialMixture, BetaMixture
-from sklearn_pttf._laws.grid import WeightedAtoms
 from sklearn_pttf._laws.means import law_of_moments
 from sklearn_pttf._laws.parametric import (
     NegativeBinomialLaw,

@@ -3,7 +3,8 @@
 import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
 
-from sklearn_pttf._laws.grid import PredictiveDistribution, check_levels, pooled_atoms
+from sklearn_pttf._laws.atoms import pooled_atoms
+from sklearn_pttf._laws.base import PredictiveDistribution, check_levels
 from sklearn_pttf._mixin import DecisionMixin
 from sklearn_pttf.baselines._values import FOR_VALUES, refuse_values
 from sklearn_pttf.problems import DecisionProblem

@@ -8,7 +8,8 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 
-from sklearn_pttf._laws.grid import QuantileGrid, check_levels
+from sklearn_pttf._laws.base import check_levels
+from sklearn_pttf._laws.grid import QuantileGrid
 from sklearn_pttf._mixin import DecisionMixin
 from sklearn_pttf.baselines._values import FOR_VALUES, refuse_values
 from sklearn_pttf.problems import DecisionProblem

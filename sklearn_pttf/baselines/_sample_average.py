@@ -2,7 +2,7 @@
 
 from sklearn.base import BaseEstimator, _fit_context
 
-from sklearn_pttf._laws.grid import sample_average_law
+from sklearn_pttf._laws.atoms import sample_average_law
 from sklearn_pttf._mixin import DecisionMixin
 from sklearn_pttf.problems import DecisionProblem
 

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklearn_pttf._laws.grid import WeightedAtoms
+from sklearn_pttf._laws.atoms import WeightedAtoms
 from sklearn_pttf._mixin import DecisionMixin
 from sklearn_pttf.problems import DecisionProblem
 

@@ -3,7 +3,8 @@
 import numpy as np
 from sklearn.utils import check_array, check_consistent_length
 
-from sklearn_pttf._laws.grid import PredictiveDistribution, WeightedAtoms
+from sklearn_pttf._laws.atoms import WeightedAtoms
+from sklearn_pttf._laws.base import PredictiveDistribution
 from sklearn_pttf._tables.portfolio import Portfolio
 from sklearn_pttf._utils.checks import (
     as_table,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklearn_pttf._laws.grid import pooled_atoms
+from sklearn_pttf._laws.atoms import pooled_atoms
 from sklearn_pttf._mixin import check_problem, refuse_prices
 from sklearn_pttf._tables.portfolio import are_whole
 from sklearn_pttf.metrics._charge import Charge, check_decision, check_later, read_portfolio

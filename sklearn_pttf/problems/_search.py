@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklearn_pttf._laws.grid import WeightedAtoms
+from sklearn_pttf._laws.atoms import WeightedAtoms
 
 LEVELS = 1 / (1 + np.exp(-np.linspace(-9.0, 9.0, 37)))  # of the quantiles that are tried first
 PARTS = np.linspace(0.0, 1.0, 5)  # of the way from the best to either neighbour

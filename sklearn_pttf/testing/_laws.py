@@ -7,7 +7,7 @@ import numpy as np
 from scipy import special
 from sklearn.utils import check_random_state
 
-from sklearn_pttf._laws.grid import WeightedAtoms
+from sklearn_pttf._laws.atoms import WeightedAtoms
 from sklearn_pttf._laws.parametric import (
     LognormalLaw,
     MixtureLaw,

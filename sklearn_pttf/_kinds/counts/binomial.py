@@ -14,8 +14,8 @@ import numpy as np
 from scipy import special
 
 from sklearn_pttf._kinds.counts.outliers import typical_successes
+from sklearn_pttf._laws.atoms import WeightedAtoms
 from sklearn_pttf._laws.beta import BetaBinomialMixture, BetaMixture, SharedLaw
-from sklearn_pttf._laws.grid import WeightedAtoms
 
 LEAST_SIZE, LARGEST_SIZE = 0.02, 1e4  # of the beta law; the latter times the rows' trials
 USUAL_DEVIATION = 0.7  # of rates, relative; half of it lies below that a priori

@@ -7,7 +7,9 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import HasMethods, Interval
 
-from sklearn_pttf._kinds.demand.sampler import (
+from sklearn_pttf._priors.draws import PriorDraws
+from sklearn_pttf._priors.ranges import HyperPrior, RangeRule
+from sklearn_pttf._priors.sampling import (
     MAX_MEAN,
     Draw,
     Random,
@@ -18,8 +20,6 @@ from sklearn_pttf._kinds.demand.sampler import (
     hide,
     lognormal_means,
 )
-from sklearn_pttf._priors.draws import PriorDraws
-from sklearn_pttf._priors.ranges import HyperPrior, RangeRule
 
 MEAN_FAMILIES = ("gamma", "lognormal", "segments", "heavy_tailed")
 N_OTHERS = 256  # means that an instance's own is compared with

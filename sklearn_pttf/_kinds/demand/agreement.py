@@ -13,8 +13,9 @@ import numpy as np
 from scipy import optimize, special
 
 from sklearn_pttf._kinds.demand.companion import PoissonCompanion, totals_of
-from sklearn_pttf._laws.grid import QuantileGrid, ReweightedZeros
+from sklearn_pttf._laws.grid import QuantileGrid
 from sklearn_pttf._laws.parametric import MixtureLaw
+from sklearn_pttf._laws.reweighted import ReweightedZeros
 from sklearn_pttf._tables.influence import typical_rows
 from sklearn_pttf._tables.portfolio import Portfolio
 

@@ -1,21 +1,17 @@
 """Steps of calibrating a prior to real rows."""
 
 import numpy as np
-import torch
 
+from sklearn_pttf._kinds.demand.ranges import FAMILIES, RANGES, DemandHyperPrior
 from sklearn_pttf._kinds.demand.sampler import draw_portfolios
-from sklearn_pttf._priors.ranges import FAMILIES, RANGES, HyperPrior, as_tensors
+from sklearn_pttf._priors.draws import seeded_generator
+from sklearn_pttf._priors.ranges import as_tensors
 from sklearn_pttf._tables.summaries import row_summaries
 
 MAX_ROWS = 100  # rows of X, and of each simulated portfolio, that calibration looks at
 MAX_CELLS = 30
 REFERENCE_ROWS = 1000
 LEVEL_WINDOW = 4.0  # calibration looks for levels within this factor of the rows' own
-
-
-def seeded_generator(rng, device):
-    """A torch generator on a device, seeded by a numpy one."""
-    return torch.Generator(device).manual_seed(int(rng.randint(2**31 - 1)))
 
 
 def part_of(observations, rng):
@@ -38,7 +34,8 @@ def near_level(hyperprior, observations):
     near = (max(low, mean / LEVEL_WINDOW), min(high, positive.mean() * LEVEL_WINDOW))
     if near[0] >= near[1]:
         return hyperprior
-    return HyperPrior({**hyperprior.ranges, "level": near}, hyperprior.families, hyperprior.shares)
+    ranges = {**hyperprior.ranges, "level": near}
+    return DemandHyperPrior(ranges, hyperprior.families, hyperprior.shares)
 
 
 def narrowed(hyperprior, accepted):

@@ -14,17 +14,11 @@ from sklearn_pttf._kinds.demand.calibration import (
     near_level,
     part_of,
     reference_table,
-    seeded_generator,
 )
+from sklearn_pttf._kinds.demand.ranges import FAMILIES, RANGES, SHARES, DemandHyperPrior
 from sklearn_pttf._kinds.demand.sampler import NOISE_FAMILIES, SPREAD_FAMILIES, draw_portfolios
-from sklearn_pttf._priors.draws import PriorDraws
-from sklearn_pttf._priors.ranges import (
-    FAMILIES,
-    RANGES,
-    SHARES,
-    HyperPrior,
-    as_tensors,
-)
+from sklearn_pttf._priors.draws import PriorDraws, seeded_generator
+from sklearn_pttf._priors.ranges import as_tensors
 from sklearn_pttf._tables.summaries import SUMMARIES, mid_ranks, portfolio_summaries, row_summaries
 from sklearn_pttf._utils.checks import check_table
 from sklearn_pttf.problems import Newsvendor
@@ -174,7 +168,7 @@ class SyntheticPrior(PriorDraws, TransformerMixin, BaseEstimator):
         "random_state": ["random_state"],
     }
 
-    _hyperprior = HyperPrior
+    _hyperprior = DemandHyperPrior
     _draw_portfolios = staticmethod(draw_portfolios)
 
     def __init__(

@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils._param_validation import HasMethods, Interval
 
 from sklearn_pttf._kinds.demand.prior import SyntheticPrior
+from sklearn_pttf._kinds.demand.ranges import DemandHyperPrior
 from sklearn_pttf._kinds.prices.sampler import (
     CURVE_FAMILIES,
     ELASTICITY_FAMILIES,
@@ -60,9 +61,9 @@ class CurveHyperPrior(HyperPrior):
 class PricingHyperPrior:
     """Hyperpriors of demand at the reference price, and of what prices add to it."""
 
-    demand: HyperPrior
+    demand: DemandHyperPrior
     curves: CurveHyperPrior
-    known_families: ClassVar = {**HyperPrior.known_families, **FAMILIES}
+    known_families: ClassVar = {**DemandHyperPrior.known_families, **FAMILIES}
 
     def draw(self, size, rng):
         """Hyperparameters of ``size`` portfolios; dict of ndarray of shape (size,)."""

@@ -9,16 +9,10 @@ from typing import NamedTuple
 
 import torch
 
-from sklearn_pttf._kinds.demand.sampler import (
-    Random,
-    by_family,
-    column,
-    draw_cells,
-    draw_instances,
-    hide,
-)
+from sklearn_pttf._kinds.demand.sampler import draw_cells, draw_instances
 from sklearn_pttf._kinds.prices.curves import FAMILIES as CURVE_FAMILIES
 from sklearn_pttf._kinds.prices.curves import log_curve
+from sklearn_pttf._priors.sampling import Random, by_family, column, hide
 
 ELASTICITY_FAMILIES = ("lognormal", "segments")
 FARTHEST = 1.2  # log of a price over the reference price

@@ -9,7 +9,7 @@ import math
 
 import torch
 
-from sklearn_pttf._kinds.demand.sampler import Draw, Random, by_family, column, hide
+from sklearn_pttf._priors.sampling import Draw, Random, by_family, column, hide
 
 MEAN_FAMILIES = ("normal", "two_point", "sparse", "segments", "heavy_tailed")
 NOISE_FAMILIES = ("normal", "laplace", "student", "skewed")

@@ -1,0 +1,138 @@
+"""Laws of demand, from states of rows: quantiles that cannot cross, and a share of zeros."""
+
+from typing import NamedTuple
+
+import torch
+
+from sklearn_pttf._kinds.demand.units import (
+    excess_log_noise,
+    level_credibility,
+    noise_credibility,
+    row_level,
+    row_noise,
+    zero_credibility,
+)
+from sklearn_pttf._kinds.head import Head, NetworkOutput, increasing
+
+ZERO_WIDTH = 0.5  # of a zero of continuous outcomes, in units of a row's uncertainty
+
+
+class RowFacts(NamedTuple):
+    """What rows say of themselves, by moments; each of shape (B, N)."""
+
+    level: torch.Tensor
+    level_logit: torch.Tensor  # of how far that is to be believed
+    own_noise: torch.Tensor  # log, against what is expected
+    noise_logit: torch.Tensor
+    zero_logit: torch.Tensor  # of the share of zeros
+
+    def repeated(self, n):
+        """Every row ``n`` times."""
+        return RowFacts(*(x.unsqueeze(-1).expand(*x.shape, n).flatten(1) for x in self))
+
+
+def row_facts(rows, units):
+    """`RowFacts` of rows."""
+    level = row_level(rows, units.scale)
+    own_noise = excess_log_noise(rows, units, level) - units.noise_centre * (rows.count > 1)
+    return RowFacts(
+        level,
+        level_credibility(rows, units, level).logit(),
+        own_noise,
+        noise_credibility(rows, units).logit(),
+        zero_credibility(rows, units).logit(),
+    )
+
+
+class DemandHead(Head):
+    """A location, a width, positive increments and a share of zeros: quantiles that cannot cross.
+
+    All but the increments start from classical credibility: a row's own level, noise and zeros
+    are believed as far as moments of the portfolio say. The network learns what to change.
+    """
+
+    N_NUMBERS = 7  # beside the increments
+
+    def __init__(self, config):
+        super().__init__(config, self.N_NUMBERS + config.n_knots - 1)
+        self.n_knots = config.n_knots
+        with torch.no_grad():
+            self.mlp[-1].bias[5] = -1.0
+
+    def forward(self, states, rows, units):
+        """`NetworkOutput` of rows."""
+        facts = row_facts(rows, units)
+        return self._output(self.mlp(self.norm(states)), facts, units)
+
+    def _output(self, numbers, facts, units, log_curve=None, doubt=0.0, factor=None):
+        """`NetworkOutput` from what the network and the rows themselves say.
+
+        ``log_curve`` is the log of what the level is multiplied by, ``doubt`` the standard
+        deviation of that, and ``factor`` what the whole law is multiplied by.
+        """
+        log_curve = torch.zeros_like(facts.level) if log_curve is None else log_curve
+        level = facts.level * log_curve.detach().exp()
+        grain = units.whole / units.scale
+        typical = (units.noise**2 + doubt**2).sqrt() * (level + 0.1) + 0.3 * grain
+        by_noise = units.noise * (level + 0.1)
+        zero_width = torch.where(grain > 0, grain, ZERO_WIDTH * by_noise)
+        others, share = self._mixture(numbers, facts, units, log_curve)
+        quantiles, mean = self._law(others, share, zero_width, grain, factor)
+        origin = torch.zeros_like(units.scale)
+        around = (origin, units.scale, grain, typical, zero_width)
+        return NetworkOutput(quantiles, *around, mean=mean)
+
+    def _law(self, others, share, zero_width, grain, factor):
+        """Quantiles of the mixture, and its mean where that is needed."""
+        return self._with_zeros(others, share.unsqueeze(-1), zero_width.unsqueeze(-1)), None
+
+    def _mixture(self, numbers, facts, units, log_curve):
+        """Quantiles of what is above zero, and the share of zeros beside that."""
+        own, rises = numbers.split([self.N_NUMBERS, self.n_knots - 1], dim=-1)  # (B, N, ...)
+        trust_level, trust_noise, shift, stretch, base, zeros, trust_zeros = own.unbind(-1)
+        share = self._zero_share(facts, units, zeros, trust_zeros)
+        log_location = self._log_location(facts, units, trust_level, shift)
+        location = (log_location + log_curve).exp() / (1 - share)
+        width = self._width(facts, trust_noise, stretch)
+
+        standard = base.unsqueeze(-1) + width.unsqueeze(-1) * increasing(rises)
+        unit = location * row_noise(units, location)
+        grain = units.whole / units.scale  # a whole number stands for what is up to one below it
+        unit, centre = (unit**2 + grain**2 / 12).sqrt(), location - grain / 2
+        return centre.unsqueeze(-1) + unit.unsqueeze(-1) * standard, share  # (B, N, K), (B, N)
+
+    @staticmethod
+    def _zero_share(facts, units, zeros, trust):
+        """Share of zeros beside those that the quantiles have by themselves; ``(B, N)``."""
+        logit = zeros + trust.clamp(-1, 1).exp() * facts.zero_logit
+        return logit.clamp(-9, 5).sigmoid() * (units.zero_share > 0)
+
+    @staticmethod
+    def _width(facts, trust, stretch):
+        """The row's noise, as a multiple of the expected one; ``(B, N)``."""
+        trust = (facts.noise_logit + trust).sigmoid()
+        return (stretch + trust * facts.own_noise).clamp(-4, 4).exp()
+
+    @staticmethod
+    def _log_location(facts, units, trust, shift):
+        """Log of the row's level, between its own and the portfolio's; ``(B, N)``."""
+        trust = (facts.level_logit + trust).sigmoid()
+        centre = torch.minimum(units.centre, units.log_mean)
+        log_location = centre + trust * (facts.level.log() - centre)
+        return log_location + (units.noise * shift).clamp(-8, 8)
+
+    def _with_zeros(self, quantiles, share, zero_width):
+        """Quantiles at the same levels, of the mixture with a share of zeros below all else.
+
+        Knots are equally spaced in logits, so that one finds its place among them at once.
+        """
+        levels = self.levels.to(quantiles.dtype)
+        first, last = levels[0].logit(), levels[-1].logit()
+        odds = (levels - share).clamp_min(1e-9) / (1 - levels)  # of the level among the others
+        position = (odds.log().clamp(first, last) - first) / ((last - first) / (self.n_knots - 1))
+        lower = position.detach().floor().clamp(0, self.n_knots - 2)
+        low = quantiles.gather(-1, lower.long())
+        high = quantiles.gather(-1, lower.long() + 1)
+        others = torch.lerp(low, high, position - lower)
+        below = quantiles[..., :1].clamp_max(0) - zero_width * (1 - levels / share.clamp_min(1e-6))
+        return torch.where(levels > share, others, below)

@@ -1,0 +1,33 @@
+"""How a network reads demand."""
+
+import sklearn_pttf._kinds.demand.features as demand_features
+import sklearn_pttf._kinds.demand.units as demand_units
+from sklearn_pttf._kinds.base import Kind
+from sklearn_pttf._kinds.demand.head import DemandHead
+
+
+class Demand(Kind):
+    """Amounts that are never negative, relative to their row's level."""
+
+    units_type = demand_units.PortfolioUnits
+    head = DemandHead
+    n_cell_features = demand_features.N_CELL_FEATURES
+    n_row_features = demand_features.N_ROW_FEATURES
+    n_portfolio_features = demand_features.N_PORTFOLIO_FEATURES
+    portfolio_features = staticmethod(demand_features.portfolio_features)
+
+    @staticmethod
+    def rows(observations, beside):
+        return demand_units.as_rows(observations)
+
+    @staticmethod
+    def units(observations, beside, weights, whole):
+        return demand_units.portfolio_units(observations, weights, whole)
+
+    @staticmethod
+    def cell_features(rows, units):
+        return demand_features.cell_features(rows, units, demand_units.row_level(rows, units.scale))
+
+    @staticmethod
+    def row_features(rows, units):
+        return demand_features.row_features(rows, units, demand_units.row_level(rows, units.scale))

@@ -1,0 +1,23 @@
+"""How a network reads demand at prices."""
+
+import sklearn_pttf._kinds.prices.features as price_features
+import sklearn_pttf._kinds.prices.units as price_units
+from sklearn_pttf._kinds.base import Kind
+from sklearn_pttf._kinds.prices.head import PriceHead
+
+
+class Priced(Kind):
+    """Demand at prices: amounts that fall along a row's demand curve."""
+
+    units_type = price_units.PriceUnits
+    head = PriceHead
+    n_cell_features = price_features.N_CELL_FEATURES
+    n_row_features = price_features.N_ROW_FEATURES
+    n_portfolio_features = price_features.N_PORTFOLIO_FEATURES
+
+    rows = staticmethod(price_units.pairs_of)
+    units = staticmethod(price_units.price_units)
+    placed = staticmethod(price_units.placed_rows)
+    cell_features = staticmethod(price_features.cell_features)
+    row_features = staticmethod(price_features.row_features)
+    portfolio_features = staticmethod(price_features.portfolio_features)

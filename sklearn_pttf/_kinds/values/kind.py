@@ -1,0 +1,31 @@
+"""How a network reads real values."""
+
+import sklearn_pttf._kinds.values.features as real_features
+import sklearn_pttf._kinds.values.rows as real_rows
+import sklearn_pttf._kinds.values.units as real_units
+from sklearn_pttf._kinds.base import Kind
+from sklearn_pttf._kinds.values.head import RealHead
+
+
+class RealValued(Kind):
+    """Values of any sign, whose origin and unit mean nothing, with standard errors if known."""
+
+    of_means = True
+    units_type = real_units.RealUnits
+    head = RealHead
+    n_cell_features = real_features.N_CELL_FEATURES
+    n_row_features = real_features.N_ROW_FEATURES
+    n_portfolio_features = real_features.N_PORTFOLIO_FEATURES
+
+    rows = staticmethod(real_rows.real_rows)
+    placed = staticmethod(real_units.placed_rows)
+    counted = staticmethod(real_units.counted_rows)
+    levelled = staticmethod(real_units.levelled_units)
+    cell_features = staticmethod(real_features.cell_features)
+    row_features = staticmethod(real_features.row_features)
+    portfolio_features = staticmethod(real_features.portfolio_features)
+
+    @staticmethod
+    def units(observations, errors, weights, whole):
+        rows = [real_rows.real_rows(*each) for each in zip(observations, errors, strict=True)]
+        return real_units.real_units(rows, weights)
