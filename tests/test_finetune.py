@@ -32,6 +32,7 @@ from sklearn_pttf.finetune import (
     FullFinetune,
     HeadFinetune,
     LoRAFinetune,
+    is_doubted,
 )
 from sklearn_pttf.finetune._base import Finetuned, FinetuneLoss
 from sklearn_pttf.finetune._data import (
@@ -745,7 +746,7 @@ def test_auto_starts_from_moments_where_the_pretrained_network_is_worse(garbled,
             return None
 
     fitted = _estimator(garbled, finetune=Watch()).fit(X)
-    assert fitted.finetune_report_["prior_conflict"] < 1e-6
+    assert is_doubted(fitted.finetune_report_["prior_conflict"], len(X))
     PretrainedDecisionTransformer(finetune=Watch(), random_state=0).fit(X)
     assert starts == [True, False]
 

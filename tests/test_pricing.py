@@ -675,7 +675,7 @@ def test_finetuning_asks_at_historical_prices():
 
 def test_rounds_hold_a_pair_out():
     rounds = charge_rounds(PROBLEM.read(X), None, np.random.default_rng(0))
-    for evidence, charged, _ in rounds:
+    for evidence, charged, *_ in rounds:
         rows = np.flatnonzero(~np.isnan(charged[:, 0]))
         assert len(rows)
         for row in rows:
