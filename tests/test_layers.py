@@ -1,4 +1,4 @@
-"""Imports go one way: estimator -> pretraining -> prior -> problems -> laws -> validation."""
+"""Imports go one way: utilities -> tables and laws -> kinds -> network -> training -> estimator."""
 
 import ast
 from pathlib import Path
@@ -8,70 +8,38 @@ import pytest
 import sklearn_pttf
 
 PACKAGE = Path(sklearn_pttf.__file__).parent
-# a module may import from its own layer's package and from any layer above it in this list
+# a folder, or a module of the root, may import from itself and from any layer above it
 LAYERS = [
-    {"_units", "_mixing", "_curves"},
-    {
-        "_normal_means",
-        "_price_units",
-        "_count_mixing",
-        "_version",
-        "_files",
-        "_influence",
-        "_bands",
-        "_device",
-        "_optimizer",
-        "_validation",
-        "_features",
-        "_nodes",
-        "exceptions",
-    },
-    {"_real_rows", "_count_units", "_price_features"},
-    {"_real_units"},
-    {
-        "_portfolio",
-        "_laws",
-        "_odd_counts",
-        "_summaries",
-        "_heads",
-        "_real_features",
-        "_count_features",
-        "_demand",
-        "datasets",
-    },
-    {
-        "_periods",
-        "_kinds",
-        "_poisson_law",
-        "_real_values",
-        "_priced_demand",
-        "_alarms",
-        "_horizon",
-        "_demand_curve",
-    },
-    {"_network"},
-    {"problems", "_parametric", "_network_use", "_checkpoint", "_hyperprior", "_loss"},
-    {"_means", "_poisson_companion", "_beta_laws"},
-    {"_agreement", "_calibration", "_mixin", "_pit", "_binomial"},
-    {"_prior_draws"},
-    {"_prior", "_real_prior", "_count_prior", "metrics"},
-    {"_pricing_prior"},
-    {"_pretrain", "baselines"},
-    {"finetune", "_own_prior", "_rivals"},
-    {"_guard"},
-    {"_scratch"},
-    {"_estimator", "pretraining", "testing", "pipeline"},
-    {"model_selection"},
-    {"inspection"},
-    {"_command"},
-    {"__main__"},
+    {"_version", "exceptions", "_utils"},
+    {"_tables", "_laws", "datasets", "_alarms"},
+    {"problems", "_priors"},
+    {"_kinds", "_mixin"},
+    {"_network", "baselines", "metrics", "testing"},
+    {"_training"},
+    {"finetune"},
+    {"_estimator", "pretraining", "pipeline"},
+    {"model_selection", "_command"},
+    {"inspection", "__main__"},
 ]
-RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
+# within kinds: what they share, then each, then where they are registered
+KINDS = [
+    {"base", "head", "mixing"},
+    {"normal_means"},
+    {"counts", "values"},
+    {"demand"},
+    {"prices"},
+    {"registry"},
+]
 MODULES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")
+MOST_AT_THE_ROOT = 12
 
 
-def _topic(path):
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def _rank(layers):
+    return {name: rank for rank, layer in enumerate(layers) for name in layer}
+
+
+def _place(path, depth=0):
+    return path.relative_to(PACKAGE).parts[depth].removesuffix(".py")
 
 
 def _imported(path):
@@ -84,42 +52,56 @@ def _imported(path):
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_imports_go_down(path):
-    own = _topic(path)
+    own, rank = _place(path), _rank(LAYERS)
     for module, level in _imported(path):
         assert level == 0, f"{path} imports relatively"
         assert module != "sklearn_pttf", f"{path} imports the package root"
         if module.startswith("sklearn_pttf."):
             other = module.split(".")[1]
-            assert other == own or RANK[other] < RANK[own], f"{own} imports {other}"
+            assert other == own or rank[other] < rank[own], f"{own} imports {other}"
 
 
-def test_every_module_has_a_layer():
-    assert {_topic(path) for path in MODULES} == set(RANK)
-
-
-NETWORK = (
-    "_network",
-    "_kinds",
-    "_heads",
-    "_features",
-    "_units",
-    "_real_features",
-    "_real_units",
-    "_real_rows",
-    "_count_features",
-    "_count_units",
-    "_count_mixing",
-    "_mixing",
-    "_normal_means",
-    "_curves",
-    "_price_units",
-    "_price_features",
+@pytest.mark.parametrize(
+    "path",
+    [path for path in MODULES if _place(path) == "_kinds" and path.name != "__init__.py"],
+    ids=lambda p: str(p.relative_to(PACKAGE)),
 )
+def test_kinds_know_of_no_later_kind(path):
+    own, rank = _place(path, 1), _rank(KINDS)
+    for module, _ in _imported(path):
+        if module.startswith("sklearn_pttf._kinds"):
+            assert module != "sklearn_pttf._kinds", f"{path} does not say of which module"
+            other = module.split(".")[2]
+            assert other == own or rank[other] < rank[own], f"{own} imports {other}"
 
 
-def test_network_is_torch_only():
+def test_every_folder_has_a_layer():
+    assert {_place(path) for path in MODULES} == set().union(*LAYERS)
+    kinds = {_place(path, 1) for path in MODULES if _place(path) == "_kinds"}
+    assert kinds - {"__init__"} == set().union(*KINDS)
+
+
+def test_few_modules_lie_at_the_root():
+    assert len(list(PACKAGE.glob("*.py"))) <= MOST_AT_THE_ROOT
+
+
+# what runs while a network is trained, on any device
+NETWORK = [
+    PACKAGE / "_network" / "network.py",
+    *(PACKAGE / "_kinds" / f"{name}.py" for name in ("base", "head", "mixing", "normal_means")),
+    *(
+        path
+        for kind in ("demand", "values", "counts", "prices")
+        for path in (PACKAGE / "_kinds" / kind).glob("*.py")
+        if path.stem in ("kind", "units", "features", "head", "rows", "mixing", "curves")
+    ),
+]
+
+
+@pytest.mark.parametrize("path", NETWORK, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_network_is_torch_only(path):
     allowed = {"math", "dataclasses", "functools", "types", "typing", "torch", "sklearn_pttf"}
-    imported = [m for name in NETWORK for m, _ in _imported(PACKAGE / f"{name}.py")]
-    assert {module.split(".")[0] for module in imported} <= allowed
-    own = {m.partition(".")[2] for m in imported if m.startswith("sklearn_pttf.")}
-    assert own == set(NETWORK) - {"_network"}
+    assert {module.split(".")[0] for module, _ in _imported(path)} <= allowed
+    own = {PACKAGE.parent / f"{module.replace('.', '/')}.py" for module, _ in _imported(path)}
+    known = {*NETWORK, PACKAGE / "_kinds" / "registry.py"}
+    assert {each for each in own if PACKAGE in each.parents} <= known

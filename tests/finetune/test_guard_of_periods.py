@@ -24,7 +24,7 @@ from sklearn_pttf.metrics import decision_cost
 from sklearn_pttf.problems import Newsvendor
 
 NAN = np.nan
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 PROBLEM = Newsvendor(9.0, 1.0)
 ONCE = FullFinetune(max_epochs=1, baselines=False)
 SHORT = FullFinetune(lr=3e-3, max_epochs=5, baselines=False)
