@@ -24,7 +24,7 @@ from sklearn_pttf._alarms import (
     warn_of_zeros_and_ones,
 )
 from sklearn_pttf._kinds.counts.binomial import BinomialRates
-from sklearn_pttf._kinds.demand.agreement import Agreement
+from sklearn_pttf._kinds.registry import KINDS
 from sklearn_pttf._mixin import DecisionMixin
 from sklearn_pttf._network.checkpoint import Checkpoint, shipped_names
 from sklearn_pttf._network.reading import (
@@ -36,7 +36,6 @@ from sklearn_pttf._network.reading import (
 )
 from sklearn_pttf._tables.portfolio import are_whole
 from sklearn_pttf._training.own_prior import pretrained_on
-from sklearn_pttf._training.pretrain import PRIORS
 from sklearn_pttf._utils.device import check_device
 from sklearn_pttf._version import __version__
 from sklearn_pttf.exceptions import FewPeriodsWarning
@@ -214,7 +213,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
     _parameter_constraints = {
         "problem": [DecisionProblem, None],
         "checkpoint": [str, Path, Checkpoint, None],
-        "prior": [*PRIORS.values(), None],
+        "prior": [*(kind.prior for kind in KINDS.values()), None],
         "pretrain_steps": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "finetune": [FinetuneStrategy, AutoFinetune, StrOptions({"auto"}), None],
         "warm_start": ["boolean"],
@@ -484,12 +483,12 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
 
         Nor where later outcomes taught the network that these are others.
         """
-        if not self._networks or self._networks[0].config.outcomes != "demand":
+        if not self._networks:
             return None
         finetuned = self.finetuned_checkpoint_
         if finetuned is not None and finetuned.card["finetuned_on"].startswith(LATER):
             return None
-        return Agreement(self._network_law, portfolio.as_rates())
+        return self._networks[0].kind.agreement(self._network_law, portfolio.as_rates())
 
     def _build_networks(self):
         """The networks whose laws are averaged."""

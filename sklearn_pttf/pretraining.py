@@ -5,9 +5,9 @@
     python -m sklearn_pttf.pretraining --recipe demand --out demand.safetensors
 
 A recipe is a TOML file with the tables ``[prior]`` (parameters of `SyntheticPrior`, or of
-`RealValuedPrior`, `CountPrior` or `PricingPrior` where the network's ``outcomes`` are ``"real"``,
-``"counts"`` or ``"price"``), ``[network]`` (of `NetworkConfig`) and ``[training]`` (of `pretrain`),
-and a ``name``.
+`RealValuedPrior`, `CountPrior` or `PricingPrior` where the network's ``outcomes`` are ``"values"``,
+``"counts"`` or ``"prices"``), ``[network]`` (of `NetworkConfig`) and ``[training]`` (of
+`pretrain`), and a ``name``.
 """
 
 import argparse
@@ -18,9 +18,10 @@ from importlib import resources
 from pathlib import Path
 
 from sklearn_pttf._kinds.demand.prior import SyntheticPrior
+from sklearn_pttf._kinds.registry import KINDS
 from sklearn_pttf._network.checkpoint import Checkpoint
 from sklearn_pttf._network.network import NetworkConfig
-from sklearn_pttf._training.pretrain import PRIORS, pretrain
+from sklearn_pttf._training.pretrain import pretrain
 from sklearn_pttf.problems import Newsvendor, Pricing
 
 __all__ = ["load_recipe", "pretrain", "recipe_names"]
@@ -115,9 +116,9 @@ def load_recipe(name_or_path):
 def _prior(outcomes, table):
     """The prior of a kind of outcomes; that of prices holds one of demand."""
     settings = _pairs(table)
-    if outcomes == "price" and "demand" in settings:
+    if KINDS[outcomes].priced and "demand" in settings:
         settings["demand"] = SyntheticPrior(**_pairs(settings["demand"]))
-    return PRIORS[outcomes](**settings)
+    return KINDS[outcomes].prior(**settings)
 
 
 def _pairs(table):

@@ -200,7 +200,7 @@ class _AnyPricing(Pricing):
 def _price_checkpoint():
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        config = NetworkConfig(outcomes="price", width=16, n_layers=1, n_tokens=4)
+        config = NetworkConfig(outcomes="prices", width=16, n_layers=1, n_tokens=4)
         return Checkpoint.from_network(DecisionNetwork(config), {"name": "random"})
 
 

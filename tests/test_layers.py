@@ -13,8 +13,10 @@ LAYERS = [
     {"_version", "exceptions", "_utils"},
     {"_tables", "_laws", "datasets", "_alarms"},
     {"problems", "_priors"},
-    {"_kinds", "_mixin"},
-    {"_network", "baselines", "metrics", "testing"},
+    {"_mixin"},
+    {"baselines", "metrics", "testing"},
+    {"_kinds"},
+    {"_network"},
     {"_training"},
     {"finetune"},
     {"_estimator", "pretraining", "pipeline"},
@@ -88,12 +90,12 @@ def test_few_modules_lie_at_the_root():
 # what runs while a network is trained, on any device
 NETWORK = [
     PACKAGE / "_network" / "network.py",
-    *(PACKAGE / "_kinds" / f"{name}.py" for name in ("base", "head", "mixing", "normal_means")),
+    *(PACKAGE / "_kinds" / f"{name}.py" for name in ("head", "mixing", "normal_means")),
     *(
         path
         for kind in ("demand", "values", "counts", "prices")
         for path in (PACKAGE / "_kinds" / kind).glob("*.py")
-        if path.stem in ("kind", "units", "features", "head", "rows", "mixing", "curves")
+        if path.stem in ("units", "features", "head", "rows", "mixing", "curves")
     ),
 ]
 

@@ -1,26 +1,145 @@
-"""What a kind of outcomes is: how a network reads it, and which head answers.
+"""What a kind of outcomes is: all that is its own between a table and its laws."""
 
-A kind turns observations, and what is known beside them (standard errors, or prices), into rows,
-context rows into units, rows and units into rows that are placed in their portfolio, and these
-into features; the network itself is the same for all. ``of_means`` says whether its head gives the
-law of every row's mean too. ``counted`` says which rows others learn from, and ``levelled``, if
-there is one, gives the units once the laws of the context are known.
-"""
+from abc import ABC, abstractmethod
+from typing import ClassVar
 
+import numpy as np
 import torch
 
+from sklearn_pttf._laws.grid import QuantileGrid
+from sklearn_pttf._utils.checks import refuse_negative
+from sklearn_pttf.baselines import (
+    NonparametricEmpiricalBayes,
+    ParametricEmpiricalBayes,
+    PooledRatio,
+    ShrunkenSampleAverage,
+)
 
-class Kind:
-    """What kinds have in common; most rows need no place in their portfolio."""
+OF_AMOUNTS = (  # baselines that kinds of amounts share
+    ShrunkenSampleAverage,
+    PooledRatio,
+    ParametricEmpiricalBayes,
+    NonparametricEmpiricalBayes,
+)
+USE_ANOTHER = " Fit with checkpoint='gaussian', or another of values."
 
-    of_means = False
-    levelled = None
+
+class Kind(ABC):
+    """How tables of a kind are read, and how their laws are answered; nobody makes an instance.
+
+    A network turns observations, and what is known beside them (standard errors, prices or
+    exposures), into rows, context rows into units, rows and units into rows that are placed in
+    their portfolio, and these into features. All else of a network is the same for all kinds.
+
+    A kind of one's own is a subclass that `register_kind` is told of.
+    """
+
+    name: ClassVar[str]  # in configurations of networks, and on cards
+    title: ClassVar[str]  # in messages
+    prior: ClassVar[type]  # that networks are pretrained on, unless told otherwise
+    baselines: ClassVar[tuple]  # classes that may take the network's place
+    head: ClassVar[type]  # module that turns states of rows into a `NetworkOutput`
+    units_type: ClassVar[type]  # NamedTuple of what a context says
+    n_cell_features: ClassVar[int]
+    n_row_features: ClassVar[int]
+    n_portfolio_features: ClassVar[int]
+
+    any_sign = False  # outcomes may be below zero, and their origin means nothing
+    priced = False  # laws are asked at prices
+    of_means = False  # the head gives the law of every row's mean too
+    reads_exposure = False  # others may read rates in place of outcomes over an exposure
+    takes_rates = False
+    levelled = None  # units once the laws of the context are known
+
+    # -- tables, as plain arrays
+
+    @classmethod
+    def check(cls, portfolio):
+        """Refuse a portfolio that networks of this kind cannot read.
+
+        Raises
+        ------
+        ValueError
+        """
+        if (portfolio.prices is not None) != cls.priced:
+            none = "no " if cls.priced else ""
+            raise ValueError(
+                f"a network of {cls.title} cannot decide a problem that has {none}prices: "
+                "fit with checkpoint='auto', or another of its kind."
+            )
+        if portfolio.exposure is not None and not (cls.reads_exposure or cls.takes_rates):
+            raise ValueError(
+                f"a network of {cls.title} cannot read exposure: fit with checkpoint='auto', or "
+                "another of counts or demand."
+            )
+        if not cls.any_sign:
+            refuse_negative(
+                portfolio.observations, f"a network of {cls.title} reads none", USE_ANOTHER
+            )
+
+    @classmethod
+    def as_read(cls, portfolio):
+        """The portfolio as networks read it: outcomes over an exposure as rates, if need be."""
+        if portfolio.exposure is None or cls.reads_exposure:
+            return portfolio
+        return portfolio.as_rates()
+
+    @staticmethod
+    def beside(portfolio):
+        """What is known beside each observation, or of each row; ndarray or None."""
+        return portfolio.exposures() if portfolio.exposure is not None else portfolio.errors
+
+    @staticmethod
+    def typical_rows(portfolio):
+        """Rows that the others are decided from; bool ndarray of shape (n,)."""
+        return np.ones(len(portfolio), dtype=bool)
+
+    @staticmethod
+    def bands(portfolio):
+        """Bands of rows that are contexts of their own; None of one context for all."""
+        return None
+
+    @staticmethod
+    def agreement(predict, portfolio):
+        """What makes laws agree with their table; None of nothing."""
+        return None
+
+    # -- what a network computes, as tensors
+
+    @staticmethod
+    @abstractmethod
+    def rows(observations, beside):
+        """Rows by what they show."""
+
+    @staticmethod
+    @abstractmethod
+    def units(observations, beside, weights, whole):
+        """What a context says, of lists of its parts; a `units_type`."""
 
     @staticmethod
     def placed(rows, units):
+        """Rows in their portfolio; most need no place in it."""
         return rows
 
     @staticmethod
     def counted(rows, units):
-        """All rows; bool (B, N)."""
+        """Rows that others learn from; bool (B, N)."""
         return torch.ones_like(rows.count, dtype=torch.bool)
+
+    # -- laws
+
+    @staticmethod
+    def answers(output, of_mean):
+        """The part of a `NetworkOutput` that laws are made of."""
+        return output.of_mean if of_mean else output
+
+    @classmethod
+    def law(cls, quantiles, levels, portfolio, of_mean):
+        """Laws of next outcomes, or of means per unit of exposure, by quantiles of rates."""
+        integer, rates = portfolio.integer and not of_mean, portfolio.exposure is not None
+        if rates:
+            quantiles = quantiles * portfolio.coming_exposure()[:, None]
+        if integer and (rates or cls.any_sign):
+            quantiles = quantiles - 0.5  # a grid of whole numbers rounds up
+        lowest = -np.inf if portfolio.real else 0.0
+        return QuantileGrid(quantiles, levels, integer, lowest)

@@ -26,7 +26,7 @@ from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from sklearn_pttf._kinds.head import mlp
-from sklearn_pttf._kinds.registry import KINDS
+from sklearn_pttf._kinds.registry import KINDS, name_of_kind
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,11 @@ class NetworkConfig:
     tail : float, default=0.001
         Level of the lowest knot; the highest is at one minus this.
 
-    outcomes : {"demand", "real", "counts", "price"}, default="demand"
+    outcomes : {"demand", "values", "counts", "prices"}, default="demand"
         What is predicted: demand, never negative and relative to its level; real values,
         whose origin and unit mean nothing, with the law of every row's mean beside; Poisson counts,
-        with the law of every row's mean; or demand at a price.
+        with the law of every row's mean; or demand at prices. Values were once ``"real"`` and
+        prices ``"price"``, which is read as the same.
     """
 
     width: int = 64
@@ -87,10 +88,7 @@ class NetworkConfig:
             )
         if not 0 < self.tail < 0.5:
             raise ValueError(f"tail must lie between 0 and 0.5; got {self.tail!r}.")
-        if self.outcomes not in KINDS:
-            raise ValueError(
-                f"outcomes must be one of {', '.join(map(repr, KINDS))}; got {self.outcomes!r}."
-            )
+        object.__setattr__(self, "outcomes", name_of_kind(self.outcomes))
 
     @property
     def levels(self):

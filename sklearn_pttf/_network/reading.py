@@ -11,15 +11,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from sklearn_pttf._kinds.counts.outliers import typical_counts
 from sklearn_pttf._laws.grid import QuantileGrid
-from sklearn_pttf._laws.poisson import PoissonMixture
 from sklearn_pttf._network.network import Context
 from sklearn_pttf._tables.bands import Bands
-from sklearn_pttf._tables.influence import typical_rows
-from sklearn_pttf._utils.checks import refuse_negative
 
-USE_ANOTHER = " Fit with checkpoint='gaussian', or another of values."
 CHUNK_CELLS = 50_000  # cells of X that are computed on at a time
 CELLS_ASKED = 4  # that a price which is asked about counts for
 
@@ -39,7 +34,7 @@ def single_threaded():
         torch.set_num_threads(before)
 
 
-def _chunks(portfolio, device, asked=None):
+def _chunks(kind, portfolio, device, asked=None):
     """Observations, what is beside them and what is asked, as float64 tensors of bounded size."""
 
     def tensor(values):
@@ -49,9 +44,7 @@ def _chunks(portfolio, device, asked=None):
         0 if asked is None else CELLS_ASKED * asked.shape[1]
     )
     size = max(1, CHUNK_CELLS // max(10, n_cells))
-    beside = portfolio.errors if portfolio.prices is None else portfolio.told_prices()
-    if portfolio.exposure is not None:
-        beside = portfolio.exposures()
+    beside = kind.beside(portfolio)
     for start in range(0, len(portfolio), size):
         rows = slice(start, start + size)
         chunk = tensor(portfolio.observations[rows]), _some(beside, rows, tensor)
@@ -60,30 +53,6 @@ def _chunks(portfolio, device, asked=None):
 
 def _some(values, rows, tensor):
     return None if values is None else tensor(values[rows])
-
-
-def _check_kind(network, portfolio):
-    """Refuse outcomes that a network cannot read."""
-    kind, priced = network.config.outcomes, portfolio.prices is not None
-    if priced != (kind == "price"):
-        what = "demand at prices" if kind == "price" else kind
-        none = "" if priced else "no "
-        raise ValueError(
-            f"a network of {what} cannot decide a problem that has {none}prices: "
-            "fit with checkpoint='auto', or another of its kind."
-        )
-    if portfolio.exposure is not None and kind not in ("counts", "demand"):
-        raise ValueError(
-            f"a network of {kind} cannot read exposure: fit with checkpoint='auto', or another of "
-            "counts or demand."
-        )
-    if kind != "real":
-        refuse_negative(portfolio.observations, f"a network of {kind} reads none", USE_ANOTHER)
-    if kind == "counts" and not portfolio.integer:
-        raise ValueError(
-            "observations must be whole numbers, of which a network of counts reads totals; got "
-            f"{portfolio!r}.{USE_ANOTHER}"
-        )
 
 
 class BandedContext(NamedTuple):
@@ -100,28 +69,21 @@ def encode_context(network, portfolio):
     -------
     Context or BandedContext
     """
-    _check_kind(network, portfolio)
-    portfolio = _as_read(network, portfolio)
-    portfolio = _typical(network, portfolio)
-    whole = _encode(network, portfolio)
-    if network.config.outcomes != "demand":
-        return whole
-    bands = Bands.of(portfolio)
-    if not len(bands.centres):
+    kind = network.kind
+    kind.check(portfolio)
+    portfolio = _typical(kind, kind.as_read(portfolio))
+    whole, bands = _encode(network, portfolio), kind.bands(portfolio)
+    if bands is None:
         return whole
     parts = [portfolio.take(rows) for rows in bands.rows(portfolio.observations)]
     return BandedContext(
-        bands, [*(_encode(network, _typical(network, part)) for part in parts), whole]
+        bands, [*(_encode(network, _typical(kind, part)) for part in parts), whole]
     )
 
 
-def _typical(network, portfolio):
+def _typical(kind, portfolio):
     """The portfolio without rows that would outweigh all others."""
-    outcomes = network.config.outcomes
-    if outcomes == "real":
-        return portfolio
-    counts = outcomes == "counts"
-    rows = typical_counts(*portfolio.totals()) if counts else typical_rows(portfolio)
+    rows = kind.typical_rows(portfolio)
     return portfolio if rows.all() else portfolio.take(rows)
 
 
@@ -130,52 +92,33 @@ def _encode(network, portfolio):
     """The `Context` of all rows."""
     device = next(network.parameters()).device
     with single_threaded():
-        return network.encode_context(list(_chunks(portfolio, device)), portfolio.integer)
-
-
-def _as_read(network, portfolio):
-    """The portfolio as a network reads it: but for counts, outcomes over an exposure as rates."""
-    counts = network.config.outcomes == "counts"
-    return portfolio if counts or portfolio.exposure is None else portfolio.as_rates()
+        chunks = list(_chunks(network.kind, portfolio, device))
+        return network.encode_context(chunks, portfolio.integer)
 
 
 def predict_law(network, context, portfolio, of_mean=False):
     """The predictive distribution of every row, or the law of its mean, per unit of exposure.
 
-    Poisson counts are mixed over the law of their mean, so that the two agree.
-
     Returns
     -------
-    QuantileGrid or PoissonMixture
+    PredictiveDistribution
     """
-    if network.config.outcomes == "price":
+    if network.kind.priced:
         return predict_laws_at(network, context, portfolio, portfolio.posted_prices()[:, None])
     if isinstance(context, BandedContext):
         return _law_by_bands(network, context, portfolio, of_mean)
-    counts, rates = network.config.outcomes == "counts", portfolio.exposure is not None
-    means = of_mean or counts
+    kind = network.kind
 
     def output_of(chunk):
-        output = network.predict_rows(chunk, context)
-        return output.of_mean if means else output
+        return kind.answers(network.predict_rows(chunk, context), of_mean)
 
     quantiles, _ = _in_chunks(output_of, network, portfolio)
-    levels = network.config.levels
-    if counts:
-        law = QuantileGrid(quantiles, levels)
-        return law if of_mean else PoissonMixture(law, portfolio.coming_exposure())
-    integer = portfolio.integer and not of_mean
-    if rates:
-        quantiles = quantiles * portfolio.coming_exposure()[:, None]
-    if integer and (rates or network.config.outcomes == "real"):
-        quantiles = quantiles - 0.5  # a grid of whole numbers rounds up
-    lowest = -np.inf if portfolio.real else 0.0
-    return QuantileGrid(quantiles, levels, integer, lowest)
+    return kind.law(quantiles, network.config.levels, portfolio, of_mean)
 
 
 def _law_by_bands(network, context, portfolio, of_mean):
     """`predict_law` of every row in the context of its band."""
-    own = context.bands.nearest(_as_read(network, portfolio).observations)
+    own = context.bands.nearest(network.kind.as_read(portfolio).observations)
     own = np.where(own < 0, len(context.parts) - 1, own)
     groups = [np.flatnonzero(own == k) for k in range(len(context.parts))]
     laws = [
@@ -204,8 +147,9 @@ def predict_laws_at(network, context, portfolio, prices):
 
 def _in_chunks(output_of, network, portfolio, asked=None):
     """Quantiles and means of all laws, of which ``output_of`` gives a chunk; (n, K) and (n,)."""
-    _check_kind(network, portfolio)
-    portfolio = _as_read(network, portfolio)
+    kind = network.kind
+    kind.check(portfolio)
+    portfolio = kind.as_read(portfolio)
     device = next(network.parameters()).device
 
     @torch.inference_mode()
@@ -216,7 +160,7 @@ def _in_chunks(output_of, network, portfolio, asked=None):
         )
         return output.outcome_quantiles()[0].cpu().numpy(), mean.flatten().cpu().numpy()
 
-    chunks = list(_chunks(portfolio, device, asked))
+    chunks = list(_chunks(kind, portfolio, device, asked))
     with single_threaded() as n_threads:
         if len(chunks) == 1:
             done = [in_numpy(chunks[0])]

@@ -16,10 +16,7 @@ from skorch.helper import predefined_split
 from torch.utils.data import IterableDataset
 from tqdm import tqdm
 
-from sklearn_pttf._kinds.counts.prior import CountPrior
-from sklearn_pttf._kinds.demand.prior import SyntheticPrior
-from sklearn_pttf._kinds.prices.prior import PricingPrior
-from sklearn_pttf._kinds.values.prior import RealValuedPrior
+from sklearn_pttf._kinds.registry import KINDS
 from sklearn_pttf._network.checkpoint import Checkpoint
 from sklearn_pttf._network.network import DecisionNetwork, NetworkConfig
 from sklearn_pttf._priors.draws import PriorDraws
@@ -35,9 +32,6 @@ from sklearn_pttf.problems import DecisionProblem, Newsvendor
 N_VALIDATION_STEPS = 40
 VALIDATION_SEED_OFFSET = 1_000_003
 LATER_ROWS_SHARE = 0.3  # of the batches have rows that are not in the context
-PRIORS = {
-    prior.outcomes: prior for prior in (SyntheticPrior, RealValuedPrior, CountPrior, PricingPrior)
-}
 HIDDEN = ("layers.*", "encoder.mix.*", "encoder.cell_out.*", "head.mlp.0.*")
 
 
@@ -336,10 +330,8 @@ def pretrain(
     """
     problem = Newsvendor() if problem is None else problem
     if prior is not None and not isinstance(prior, PriorDraws):
-        raise ValueError(
-            f"prior must be one of {', '.join(p.__name__ for p in PRIORS.values())} or None; got "
-            f"{prior!r}."
-        )
+        known = ", ".join(kind.prior.__name__ for kind in KINDS.values())
+        raise ValueError(f"prior must be one of {known} or None; got {prior!r}.")
     if not isinstance(problem, DecisionProblem):
         raise ValueError(f"problem must be a DecisionProblem or None; got {problem!r}.")
     if network is not None and not isinstance(network, NetworkConfig):
@@ -366,7 +358,7 @@ def pretrain(
     if start is not None and not isinstance(start, Checkpoint):
         start = Checkpoint.load(start)
     config = _network_for(prior, network, start)
-    prior = PRIORS[config.outcomes]() if prior is None else prior
+    prior = KINDS[config.outcomes].prior() if prior is None else prior
     prior.hyperprior()  # refuses reversed ranges before anything is built
     training = {
         "n_steps": n_steps,
@@ -381,7 +373,7 @@ def pretrain(
         "random_state": random_state,
         "start": start.fingerprint() if start else None,
     }
-    if config.outcomes == "price":
+    if KINDS[config.outcomes].priced:
         training["decision_weight"] = decision_weight
     card = {
         "name": name,

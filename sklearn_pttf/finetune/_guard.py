@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from sklearn_pttf._kinds.demand.agreement import Agreement
+from sklearn_pttf._kinds.registry import KINDS, kind_of
 from sklearn_pttf._laws.pit import pit_values, smooth_test
 from sklearn_pttf._network.network import DecisionNetwork, NetworkConfig
 from sklearn_pttf._network.reading import encode_context, predict_law, single_threaded
@@ -27,9 +27,8 @@ from sklearn_pttf._tables.periods import (
     two_way_error,
     well_covered,
 )
-from sklearn_pttf._training.pretrain import PRIORS
 from sklearn_pttf.finetune import FEW_ROWS, AutoFinetune, FinetuneData, is_doubted
-from sklearn_pttf.finetune._rivals import baseline_laws, baselines_for
+from sklearn_pttf.finetune._rivals import baseline_laws
 
 FOLDS = (2, 10)  # fewest and most
 FOLD_ROWS = 4  # fewest in a fold
@@ -165,11 +164,9 @@ def network_laws(network, rounds, of_mean=False, portfolios=None):
 
 
 def agreement_of(network, portfolio):
-    """What makes the laws of a network agree with their table; None of other kinds than demand."""
-    if network.config.outcomes != "demand":
-        return None
+    """What makes the laws of a network agree with their table; None of most kinds."""
     context = encode_context(network, portfolio)
-    return Agreement(lambda some: predict_law(network, context, some), portfolio)
+    return network.kind.agreement(lambda some: predict_law(network, context, some), portfolio)
 
 
 def agreed(agreement, laws, rounds):
@@ -512,7 +509,7 @@ def finetune_guarded(
     costs = _costs_of_networks(problem, trained, before, rounds, folds, agreement, outcomes)
     baseline = None
     if strategy.baselines:
-        kinds, table = baselines_for(portfolio), []
+        kinds, table = kind_of(portfolio).baselines, []
         for kind in kinds:
             _tell(verbose, f"charging the baseline {kind.__name__}")
             table.append(cell_costs(problem, baseline_laws(kind, problem, rounds), rounds))
@@ -666,8 +663,8 @@ def _prior_of(checkpoint):
     description = checkpoint.card.get("prior")
     if description is None:
         return None
-    outcomes = NetworkConfig(**checkpoint.card["network"]).outcomes
-    return PRIORS[outcomes].from_description(description)
+    kind = KINDS[NetworkConfig(**checkpoint.card["network"]).outcomes]
+    return kind.prior.from_description(description)
 
 
 def finetune_data(config, problem, portfolio, outcomes, device):
@@ -685,7 +682,7 @@ def finetune_data(config, problem, portfolio, outcomes, device):
     worth = np.full(len(sizes), np.nan)
     np.divide(expected, sizes, out=worth, where=sizes * expected > 0)
     levels = problem.own_levels(law, portfolio)
-    shift = np.nanmean(portfolio.observations) if config.outcomes == "real" else 0.0
+    shift = np.nanmean(portfolio.observations) if network.kind.any_sign else 0.0
     prices = posted = None
     if portfolio.prices is not None:  # a row that tells of no price is asked at the usual one
         posted = portfolio.posted_prices()

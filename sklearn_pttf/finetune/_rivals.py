@@ -3,32 +3,7 @@
 import numpy as np
 
 from sklearn_pttf._utils.checks import Column
-from sklearn_pttf.baselines import (
-    JamesStein,
-    NonparametricEmpiricalBayes,
-    ParametricEmpiricalBayes,
-    PerRowDemandCurve,
-    PooledDemandCurve,
-    PooledRatio,
-    ShrunkenSampleAverage,
-)
 from sklearn_pttf.problems import Estimation, Pricing
-
-BASELINES = (
-    ShrunkenSampleAverage,
-    PooledRatio,
-    ParametricEmpiricalBayes,
-    NonparametricEmpiricalBayes,
-)
-REAL_BASELINES = (JamesStein, ParametricEmpiricalBayes, NonparametricEmpiricalBayes)
-PRICE_BASELINES = (PerRowDemandCurve, PooledDemandCurve)
-
-
-def baselines_for(portfolio):
-    """Classes of the baselines of its kind."""
-    if portfolio.prices is not None:
-        return PRICE_BASELINES
-    return REAL_BASELINES if portfolio.real else BASELINES
 
 
 def fitted_baseline(kind, portfolio, problem=None):

@@ -15,6 +15,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from tqdm import tqdm
 
 from sklearn_pttf._estimator import PretrainedDecisionTransformer
+from sklearn_pttf._kinds.registry import KINDS, kind_of
 from sklearn_pttf._mixin import check_problem, refuse_prices
 from sklearn_pttf._network.network import NetworkConfig
 from sklearn_pttf._utils.checks import as_table, check_outcomes, column_names
@@ -26,14 +27,19 @@ from sklearn_pttf.exceptions import (
     PriorConflictWarning,
 )
 from sklearn_pttf.finetune._guard import FEWEST_ROWS, is_chargeable
-from sklearn_pttf.finetune._rivals import BASELINES, REAL_BASELINES, baselines_for
 from sklearn_pttf.finetune._scratch import train_from_scratch
 from sklearn_pttf.metrics import decision_cost
 from sklearn_pttf.model_selection._results import Results, described, fingerprint
 from sklearn_pttf.model_selection._rows import hold_out, make_draws, with_columns
 
 METHODS = ("pretrained", "finetuned", "scratch", "best_baseline", "saa")
-CLASSICAL = {kind.__name__: kind for kind in (SampleAverage, *BASELINES, *REAL_BASELINES)}
+CLASSICAL = {
+    each.__name__: each
+    for each in (
+        SampleAverage,
+        *(b for kind in KINDS.values() if not kind.priced for b in kind.baselines),
+    )
+}
 SAA = SampleAverage.__name__
 N_DRAWS = 5
 LEAST_SIZE = 2  # instances of a portfolio
@@ -386,7 +392,7 @@ def _with_checkpoint(estimator, X, seed, key, verbose):
 
 def _classical(portfolio):
     """Names of the classical methods that such rows can be decided by."""
-    return [kind.__name__ for kind in (SampleAverage, *baselines_for(portfolio))]
+    return [kind.__name__ for kind in (SampleAverage, *kind_of(portfolio).baselines)]
 
 
 def _units(methods, classical):

@@ -13,18 +13,12 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from skorch.callbacks import Callback, LRScheduler
 
-from sklearn_pttf import (
-    Checkpoint,
-    PretrainedDecisionTransformer,
-    SyntheticPrior,
-    _guard,
-    _own_prior,
-    pretrain,
-)
+from sklearn_pttf import Checkpoint, PretrainedDecisionTransformer, SyntheticPrior, pretrain
 from sklearn_pttf._laws.atoms import WeightedAtoms
 from sklearn_pttf._laws.grid import QuantileGrid
 from sklearn_pttf._network.network import DecisionNetwork, NetworkConfig
 from sklearn_pttf._tables.portfolio import Portfolio
+from sklearn_pttf._training import own_prior as _own_prior
 from sklearn_pttf.datasets import load_horse_kicks, make_demand_portfolio
 from sklearn_pttf.finetune import (
     AutoFinetune,
@@ -32,6 +26,7 @@ from sklearn_pttf.finetune import (
     FullFinetune,
     HeadFinetune,
     LoRAFinetune,
+    _guard,
     is_doubted,
 )
 from sklearn_pttf.finetune._base import Finetuned, FinetuneLoss

@@ -4,14 +4,17 @@ import numpy as np
 import pytest
 
 from sklearn_pttf import Column, Portfolio, PretrainedDecisionTransformer
+from sklearn_pttf._kinds.base import OF_AMOUNTS
+from sklearn_pttf._kinds.registry import kind_of
+from sklearn_pttf._kinds.values.kind import Values
 from sklearn_pttf.baselines import (
     JamesStein,
     NonparametricEmpiricalBayes,
     ParametricEmpiricalBayes,
 )
-from sklearn_pttf.finetune import HeadFinetune, _guard, _rivals
+from sklearn_pttf.finetune import HeadFinetune, _guard
 from sklearn_pttf.finetune._guard import Round, hindsight_costs
-from sklearn_pttf.finetune._rivals import BASELINES, baseline_laws, baselines_for, fitted_baseline
+from sklearn_pttf.finetune._rivals import baseline_laws, fitted_baseline
 from sklearn_pttf.problems import Estimation, Newsvendor, Selection
 
 nan = np.nan
@@ -29,9 +32,9 @@ def _table(n_rows=30):
 
 def test_candidates():
     X = _table()
-    assert baselines_for(PROBLEM.read(X)) == tuple(KINDS)
-    assert baselines_for(Newsvendor().read(abs(X))) == BASELINES
-    assert baselines_for(Estimation().read(np.rint(abs(X)))) == BASELINES
+    assert kind_of(PROBLEM.read(X)).baselines == tuple(KINDS)
+    assert kind_of(Newsvendor().read(abs(X))).baselines == OF_AMOUNTS
+    assert kind_of(Estimation().read(np.rint(abs(X)))).baselines == OF_AMOUNTS
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -69,7 +72,7 @@ def test_a_baseline_takes_the_place_of_the_network(kind, monkeypatch):
         return "baseline", choose(costs, *compared)[1]
 
     monkeypatch.setattr(_guard, "choose", take_baseline)
-    monkeypatch.setattr(_rivals, "REAL_BASELINES", (kind,))
+    monkeypatch.setattr(Values, "baselines", (kind,))
     X = _table(24)
     pdt = PretrainedDecisionTransformer(
         PROBLEM, finetune=HeadFinetune(max_epochs=1), random_state=0

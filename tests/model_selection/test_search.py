@@ -30,7 +30,7 @@ from sklearn_pttf.problems import Newsvendor
 
 DEAR = Newsvendor(underage=9.0, overage=1.0)
 TINY = NetworkConfig(
-    width=16, n_layers=1, n_tokens=4, n_heads=2, observation_width=8, outcomes="real"
+    width=16, n_layers=1, n_tokens=4, n_heads=2, observation_width=8, outcomes="values"
 )
 WEEKS = ["w0", "w1", "w2"]
 SHORT = {"max_epochs": 2, "patience": 2, "baselines": False}

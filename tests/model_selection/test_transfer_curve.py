@@ -18,19 +18,13 @@ from sklearn.base import clone
 from sklearn.model_selection import KFold, ShuffleSplit
 from sklearn.pipeline import make_pipeline
 
-from sklearn_pttf import (
-    Checkpoint,
-    Column,
-    PretrainedDecisionTransformer,
-    SyntheticPrior,
-    _scratch,
-)
+from sklearn_pttf import Checkpoint, Column, PretrainedDecisionTransformer, SyntheticPrior
 from sklearn_pttf import _estimator as _estimator_module
+from sklearn_pttf._kinds.base import OF_AMOUNTS as BASELINES
 from sklearn_pttf._network.network import DecisionNetwork, NetworkConfig
 from sklearn_pttf.baselines import SampleAverage
 from sklearn_pttf.datasets import make_demand_portfolio
-from sklearn_pttf.finetune import FullFinetune, HeadFinetune
-from sklearn_pttf.finetune._rivals import BASELINES
+from sklearn_pttf.finetune import FullFinetune, HeadFinetune, _scratch
 from sklearn_pttf.inspection import TransferCurveDisplay, _transfer_curve_display
 from sklearn_pttf.metrics import decision_cost
 from sklearn_pttf.model_selection import _transfer_curve, transfer_curve
@@ -304,7 +298,7 @@ def short_training(monkeypatch):
 
 def _too_high():
     """A network of values that orders far too much, so that finetuning helps."""
-    network = _checkpoint(config=replace(TINY, outcomes="real")).build_network()
+    network = _checkpoint(config=replace(TINY, outcomes="values")).build_network()
     with torch.no_grad():
         network.head.mlp[-1].bias[6] += 2.0  # of the middle, in units of noise
     return Checkpoint.from_network(network, {"name": "too high"})

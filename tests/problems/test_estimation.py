@@ -33,7 +33,7 @@ from sklearn_pttf.testing import GammaPoisson, NormalNormal
 
 NAN = np.nan
 TINY = NetworkConfig(
-    width=16, n_layers=1, n_tokens=4, n_heads=2, observation_width=8, outcomes="real"
+    width=16, n_layers=1, n_tokens=4, n_heads=2, observation_width=8, outcomes="values"
 )
 RNG = np.random.default_rng(0)
 REAL = 2 * RNG.normal(size=(40, 1)) + RNG.normal(size=(40, 4))

@@ -37,7 +37,7 @@ from sklearn_pttf.problems import Newsvendor, Pricing
 NAN = np.nan
 MANY = settings(max_examples=60, deadline=None)
 LEVELS = np.arange(1, 20) / 20
-TINY = NetworkConfig(outcomes="price", width=16, n_layers=1, n_tokens=4)
+TINY = NetworkConfig(outcomes="prices", width=16, n_layers=1, n_tokens=4)
 
 
 def _tiny():

@@ -396,7 +396,7 @@ TINY = NetworkConfig(width=16, n_layers=1, n_tokens=4, n_heads=2, observation_wi
 
 def _credibility():
     """A network of real values that has learned nothing: what classical credibility says."""
-    network = DecisionNetwork.of_moments(NetworkConfig(**{**TINY.to_dict(), "outcomes": "real"}))
+    network = DecisionNetwork.of_moments(NetworkConfig(**{**TINY.to_dict(), "outcomes": "values"}))
     return Checkpoint.from_network(network, {"name": "credibility"})
 
 

@@ -8,14 +8,9 @@ from scipy import stats
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
-from sklearn_pttf import (
-    Checkpoint,
-    PretrainedDecisionTransformer,
-    SyntheticPrior,
-    _own_prior,
-    pretrain,
-)
+from sklearn_pttf import Checkpoint, PretrainedDecisionTransformer, SyntheticPrior, pretrain
 from sklearn_pttf._network.network import NetworkConfig
+from sklearn_pttf._training import own_prior as _own_prior
 from sklearn_pttf.datasets import make_demand_portfolio
 from sklearn_pttf.finetune import HeadFinetune
 

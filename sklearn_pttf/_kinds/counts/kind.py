@@ -1,15 +1,22 @@
-"""How a network reads Poisson counts."""
+"""How Poisson counts are read, and what they are compared with."""
 
 import sklearn_pttf._kinds.counts.features as count_features
 import sklearn_pttf._kinds.counts.units as count_units
-from sklearn_pttf._kinds.base import Kind
+from sklearn_pttf._kinds.base import OF_AMOUNTS, USE_ANOTHER, Kind
 from sklearn_pttf._kinds.counts.head import CountHead
+from sklearn_pttf._kinds.counts.outliers import typical_counts
+from sklearn_pttf._kinds.counts.prior import CountPrior
+from sklearn_pttf._laws.grid import QuantileGrid
+from sklearn_pttf._laws.poisson import PoissonMixture
 
 
 class Counts(Kind):
     """Poisson counts, of which a row's total and number are all that matters."""
 
-    of_means = True
+    name = title = "counts"
+    prior = CountPrior
+    baselines = OF_AMOUNTS
+    of_means = reads_exposure = True
     units_type = count_units.CountUnits
     head = CountHead
     n_cell_features = count_features.N_CELL_FEATURES
@@ -26,3 +33,26 @@ class Counts(Kind):
     def units(observations, exposures, weights, whole):
         rows = map(count_units.count_rows, observations, exposures)
         return count_units.count_units(list(rows), weights)
+
+    @classmethod
+    def check(cls, portfolio):
+        super().check(portfolio)
+        if not portfolio.integer:
+            raise ValueError(
+                "observations must be whole numbers, of which a network of counts reads totals; "
+                f"got {portfolio!r}.{USE_ANOTHER}"
+            )
+
+    @staticmethod
+    def typical_rows(portfolio):
+        return typical_counts(*portfolio.totals())
+
+    @staticmethod
+    def answers(output, of_mean):
+        """Always the law of the mean: counts are mixed over it, so that the two agree."""
+        return output.of_mean
+
+    @classmethod
+    def law(cls, quantiles, levels, portfolio, of_mean):
+        law = QuantileGrid(quantiles, levels)
+        return law if of_mean else PoissonMixture(law, portfolio.coming_exposure())

@@ -177,7 +177,7 @@ class PricingPrior(PriorDraws, BaseEstimator):
     ((4, 3), (4,), (4, 1))
     """
 
-    outcomes = "price"
+    outcomes = "prices"
 
     _parameter_constraints = {
         "demand": [SyntheticPrior, None],

@@ -1,16 +1,25 @@
-"""How a network reads real values."""
+"""How real values are read, and what they are compared with."""
 
 import sklearn_pttf._kinds.values.features as real_features
 import sklearn_pttf._kinds.values.rows as real_rows
 import sklearn_pttf._kinds.values.units as real_units
 from sklearn_pttf._kinds.base import Kind
 from sklearn_pttf._kinds.values.head import RealHead
+from sklearn_pttf._kinds.values.prior import RealValuedPrior
+from sklearn_pttf.baselines import (
+    JamesStein,
+    NonparametricEmpiricalBayes,
+    ParametricEmpiricalBayes,
+)
 
 
-class RealValued(Kind):
+class Values(Kind):
     """Values of any sign, whose origin and unit mean nothing, with standard errors if known."""
 
-    of_means = True
+    name = title = "values"
+    prior = RealValuedPrior
+    baselines = (JamesStein, ParametricEmpiricalBayes, NonparametricEmpiricalBayes)
+    any_sign = of_means = True
     units_type = real_units.RealUnits
     head = RealHead
     n_cell_features = real_features.N_CELL_FEATURES

@@ -118,7 +118,7 @@ class RealValuedPrior(PriorDraws, BaseEstimator):
     ((4, 3), (4,), ['known_rate', 'mean'])
     """
 
-    outcomes = "real"
+    outcomes = "values"
 
     _parameter_constraints = {
         **{name: [tuple, list, Real, HasMethods(["rvs", "ppf"])] for name in RANGES},

@@ -32,7 +32,7 @@ from sklearn_pttf._network.reading import (
     predict_law,
 )
 from sklearn_pttf._training.loss import FAR_MEAN, PortfolioLoss
-from sklearn_pttf._training.pretrain import PRIORS, PortfolioStream
+from sklearn_pttf._training.pretrain import PortfolioStream
 from sklearn_pttf.pretraining import load_recipe
 from sklearn_pttf.problems import Estimation, Newsvendor
 from sklearn_pttf.testing import GammaPoisson, Segments
@@ -529,7 +529,7 @@ def test_batches_tell_what_is_expected():
 def test_pretraining_on_counts():
     made = pretrain(network=SMALL, n_steps=2, rows=60, n_outcomes=2, device="cpu", verbose=0)
     assert made.card["prior"] == CountPrior().describe()
-    assert PRIORS["counts"].from_description(made.card["prior"]).describe() == made.card["prior"]
+    assert CountPrior.from_description(made.card["prior"]).describe() == made.card["prior"]
     fitted = PretrainedDecisionTransformer(
         Estimation(noise="poisson"), checkpoint=made, finetune=None, device="cpu"
     ).fit(_table())

@@ -366,7 +366,7 @@ def test_other_refusals():
         SampleAverage(Estimation(exposure=Column(1))).fit(X)
     with pytest.raises(ValueError, match="exposure must be a number, a column"):
         SampleAverage(Newsvendor(exposure=True)).fit(X)
-    with pytest.raises(ValueError, match="a network of real cannot read exposure"):
+    with pytest.raises(ValueError, match="a network of values cannot read exposure"):
         _frozen(Newsvendor(exposure=2.0), checkpoint="gaussian").fit(X)
 
 

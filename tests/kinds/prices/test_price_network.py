@@ -46,7 +46,7 @@ from sklearn_pttf._training.loss import MOST_LOST, lost_profit
 
 NAN = np.nan
 SMALL = NetworkConfig(
-    outcomes="price", width=16, n_layers=2, n_tokens=4, n_heads=2, observation_width=8, n_knots=9
+    outcomes="prices", width=16, n_layers=2, n_tokens=4, n_heads=2, observation_width=8, n_knots=9
 )
 
 

@@ -72,7 +72,7 @@ CODES = {
     "elasticity_family": ELASTICITY_FAMILIES,
     "curve_family": CURVE_FAMILIES,
 }
-TINY = {"outcomes": "price", "width": 16, "n_layers": 1, "n_tokens": 4}
+TINY = {"outcomes": "prices", "width": 16, "n_layers": 1, "n_tokens": 4}
 
 
 def _draw(shape, size=1, seed=0, n_posted=1, n_candidates=2, **changes):
@@ -480,7 +480,7 @@ def test_the_recipe_of_the_shipped_checkpoint():
     arguments = load_recipe("price")
     assert isinstance(arguments["prior"], PricingPrior)
     assert isinstance(arguments["problem"], Pricing)
-    assert arguments["network"].outcomes == "price"
+    assert arguments["network"].outcomes == "prices"
     hyperprior = arguments["prior"].hyperprior()
     assert set(hyperprior.draw(3, np.random.RandomState(0))) >= {"elasticity", "level", "whole"}
     # what it says of the prior is what the prior says by itself, but for weights of families and
@@ -494,7 +494,7 @@ def test_the_recipe_of_the_shipped_checkpoint():
 
 def test_recipes_refuse_what_is_unknown(tmp_path):
     recipe = tmp_path / "own.toml"
-    text = '[prior.demand]\n{} = [1.0, 9.0]\n[network]\noutcomes = "price"\n'
+    text = '[prior.demand]\n{} = [1.0, 9.0]\n[network]\noutcomes = "prices"\n'
     recipe.write_text(text.format("level"))
     assert load_recipe(recipe)["prior"].describe()["demand"]["level"] == [1.0, 9.0]
     recipe.write_text(text.format("lever"))

@@ -33,7 +33,7 @@ from sklearn_pttf.testing import NormalNormal
 
 NAN = np.nan
 SMALL = NetworkConfig(
-    width=16, n_layers=2, n_tokens=4, n_heads=2, observation_width=8, n_knots=9, outcomes="real"
+    width=16, n_layers=2, n_tokens=4, n_heads=2, observation_width=8, n_knots=9, outcomes="values"
 )
 
 
@@ -116,7 +116,11 @@ def test_origin_and_unit_do_not_matter(portfolio, shift, factor):
     X, errors = portfolio
     assume(X.size > 1)  # nothing tells the unit of a single observation
     moved = _predict(factor * (X + shift), None if errors is None else factor * errors)
-    _assert_close(moved / factor - shift, _predict(X, errors), 1e-7)
+    found, expected = moved / factor - shift, _predict(X, errors)
+    empty = np.isnan(X).all(axis=1)
+    _assert_close(found[:, ~empty], expected[:, ~empty], 1e-7)
+    # the law of an unknown mean is next to flat between two segments: rounding moves a median there
+    _assert_close(found, expected, 1e-5)
 
 
 @given(rough())
@@ -221,7 +225,7 @@ def test_the_start_is_credibility(known):
     X[:100, 1:] = NAN
     X[100:110] = NAN
     errors = np.full(2000, 6.0) if known else None
-    network = DecisionNetwork.of_moments(NetworkConfig(outcomes="real")).double()
+    network = DecisionNetwork.of_moments(NetworkConfig(outcomes="values")).double()
     bayes = law.predictive(Portfolio(X)).mean()
     deviation = np.sqrt(1 / (1 / 9 + (~np.isnan(X)).sum(axis=1) / 36))
     outcome, mean = _predict(X, errors, network=network)[:, :, 16]
@@ -319,5 +323,7 @@ def test_checkpoints_keep_the_kind(tmp_path):
 
 
 def test_config_refuses_an_unknown_kind():
-    with pytest.raises(ValueError, match=r"outcomes must be one of 'demand', 'real', .*; got 'x'"):
+    with pytest.raises(
+        ValueError, match=r"outcomes must be one of 'demand', 'values', .*; got 'x'"
+    ):
         NetworkConfig(outcomes="x")

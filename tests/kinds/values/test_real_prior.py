@@ -332,14 +332,14 @@ def test_batches_have_errors_and_means():
 @pytest.fixture(scope="module")
 def made():
     prior = RealValuedPrior(noise=(0.5, 2.0), n_observations=(1, 5), n_instances=(5, 20))
-    network = NetworkConfig(**TINY, outcomes="real")
+    network = NetworkConfig(**TINY, outcomes="values")
     return prior, pretrain(prior, network=network, n_steps=2, rows=50, verbose=0)
 
 
 def test_pretraining(made):
     prior, checkpoint = made
     card = checkpoint.card
-    assert card["network"] == {**NetworkConfig(**TINY).to_dict(), "outcomes": "real"}
+    assert card["network"] == {**NetworkConfig(**TINY).to_dict(), "outcomes": "values"}
     assert card["prior"] == prior.describe()
     assert math.isfinite(card["quality"]["validation_loss"])
     X = np.random.RandomState(0).normal(size=(8, 3))
@@ -351,10 +351,10 @@ def test_kind_of_the_network_is_settled_by_what_is_given(made):
     _, checkpoint = made
     few = {"n_steps": 1, "rows": 20, "verbose": 0, "n_outcomes": 1}
     by_prior = pretrain(RealValuedPrior(n_instances=(2, 5), n_observations=2), **few)
-    by_network = pretrain(network=NetworkConfig(**TINY, outcomes="real"), **few)
+    by_network = pretrain(network=NetworkConfig(**TINY, outcomes="values"), **few)
     by_checkpoint = pretrain(checkpoint=checkpoint, **few)
     for each in (by_prior, by_network, by_checkpoint):
-        assert each.card["network"]["outcomes"] == "real"
+        assert each.card["network"]["outcomes"] == "values"
     for each in (by_network, by_checkpoint):
         assert each.card["prior"] == RealValuedPrior().describe()
 
@@ -365,7 +365,7 @@ def test_kinds_that_differ_are_refused(made):
     for settings_ in (
         {"prior": prior, "network": NetworkConfig(**TINY)},
         {"prior": prior, "checkpoint": demand},
-        {"prior": SyntheticPrior(), "network": NetworkConfig(**TINY, outcomes="real")},
+        {"prior": SyntheticPrior(), "network": NetworkConfig(**TINY, outcomes="values")},
         {"prior": SyntheticPrior(), "checkpoint": checkpoint},
     ):
         what = "checkpoint" if "checkpoint" in settings_ else "network"
@@ -386,6 +386,6 @@ def test_the_recipe_of_the_shipped_checkpoint():
     assert "gaussian" in recipe_names()
     arguments = load_recipe("gaussian")
     assert isinstance(arguments["prior"], RealValuedPrior)
-    assert arguments["network"].outcomes == "real"
+    assert arguments["network"].outcomes == "values"
     arguments["prior"].hyperprior()
-    assert Checkpoint.load("gaussian").card["network"] == arguments["network"].to_dict()
+    assert NetworkConfig(**Checkpoint.load("gaussian").card["network"]) == arguments["network"]
