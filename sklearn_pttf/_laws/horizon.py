@@ -23,6 +23,7 @@ N_GRID = 512  # values of one period
 GRID_SD = 8.0  # standard deviations of the total that the grid reaches above its mean
 GRID_LEVELS = (1e-5, 0.9995)  # of one period that the grid reaches from and to, at least
 BLOCK_ROWS = 2048
+STEEPEST = 1e6  # times a number above 0, of one below it
 LEVELS = 1 / (1 + np.exp(-np.linspace(-7.6, 7.6, 77)))  # of the total's quantile function
 
 
@@ -55,7 +56,7 @@ def law_of_total(predict, portfolio, law, horizon):
         quantiles[rows] = _quantiles_of_total(
             law.take(rows), correlation[rows], *grid, horizon, portfolio.integer, factor
         )
-    return QuantileGrid(quantiles, LEVELS, portfolio.integer)
+    return QuantileGrid(quantiles, LEVELS, portfolio.integer, means=horizon * law.mean())
 
 
 def _blocks(n_factor):
@@ -190,7 +191,19 @@ def _grid(law, covariance, horizon, whole):
 
 
 def _quantiles(values, reached):
-    """Quantiles at ``LEVELS``, linear in log odds between values; ``(n, k)``."""
+    """Quantiles at ``LEVELS``, linear in log odds between values; ``(n, k)``.
+
+    Where the lowest value is 0, the levels below its probability have numbers below 0, so that the
+    line to the first level above crosses 0 at that probability.
+    """
     wanted = np.log(LEVELS) - np.log1p(-LEVELS)
     odds = np.log(reached) - np.log1p(-reached)
-    return np.stack([np.interp(wanted, *row) for row in zip(odds, values, strict=True)])
+    found = np.stack([np.interp(wanted, *row) for row in zip(odds, values, strict=True)])
+    n_below = (wanted <= odds[:, :1]).sum(axis=1)
+    rows = np.flatnonzero((values[:, 0] == 0) & (n_below > 0) & (n_below < len(wanted)))
+    first = n_below[rows]
+    fall = (odds[rows, 0] - wanted[first - 1]) / (wanted[first] - odds[rows, 0])
+    below = np.arange(len(wanted)) < first[:, None]
+    lowest = -found[rows, first] * np.minimum(fall, STEEPEST)
+    found[rows] = np.where(below, lowest[:, None], found[rows])
+    return found

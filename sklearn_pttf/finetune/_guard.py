@@ -498,7 +498,7 @@ def finetune_guarded(
         parts = [data.without(group) for group in groups]
         rounds = _of_own_group(rounds, folds, groups)
         recent = whole.observations[:, -MOST_CELLS:]
-        if outcomes is not None and not drifts and later_are_alike(recent, outcomes):
+        if outcomes is not None and later_are_alike(recent, outcomes):
             window = rounds_of_the_window(portfolio, rng, periods)
             rounds = rounds + window
             before = before + network_laws(pretrained, window, problem.of_means)

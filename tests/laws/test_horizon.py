@@ -539,3 +539,19 @@ def test_numbers_of_numpy_are_horizons():
         SampleAverage(Newsvendor(horizon=horizon)).fit(X).decide(X) for horizon in (2, np.int64(2))
     ]
     assert_array_equal(*orders)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("horizon", [2, 4, 13])
+def test_totals_of_rare_sales_have_their_mean(whole, horizon):
+    """A jump at 0 lies between two levels of the total's quantiles."""
+    rng = np.random.default_rng(1)
+    X = rng.poisson(0.1, (40, 8)) * (1.0 if whole else rng.lognormal(0.0, 0.4, (40, 8)))
+    X[0, 0] = 1.0 if whole else 1.1
+    fitted = PretrainedDecisionTransformer(finetune=None).fit(X)
+    law = fitted.predict_distribution(X, horizon=horizon)
+    expected = horizon * fitted.predict(X)
+    assert_allclose(fitted.predict(X, horizon=horizon), expected)
+    assert_allclose(law.mean(), expected)
+    law.means = None  # and so it is by the quantiles
+    assert law.mean().sum() == pytest.approx(expected.sum(), rel=0.01)
