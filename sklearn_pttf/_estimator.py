@@ -102,7 +102,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         Number of batches to pretrain on ``prior``. ``"auto"``: 500 when going on from a
         checkpoint, 2,000 from random weights; some minutes on a CPU.
 
-    finetune : FinetuneStrategy, AutoFinetune, "auto" or None, default="auto"
+    finetune : FinetuneStrategy, "auto" or None, default="auto"
         How the weights are trained on the rows of `fit`. ``"auto"`` is `AutoFinetune`: all
         weights from 150 rows on, and below that only if the pretrained law may be wrong.
         None: the pretrained weights are used as they are. Whatever is trained is used only
@@ -217,7 +217,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         "checkpoint": [str, Path, Checkpoint, None],
         "prior": [*(kind.prior for kind in KINDS.values()), None],
         "pretrain_steps": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "finetune": [FinetuneStrategy, AutoFinetune, StrOptions({"auto"}), None],
+        "finetune": [FinetuneStrategy, StrOptions({"auto"}), None],
         "warm_start": ["boolean"],
         "device": [str],
         "memory": [str, Path, Memory, None],

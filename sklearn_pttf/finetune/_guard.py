@@ -67,7 +67,7 @@ DRIFTS = "observations drift, and no later periods say that it pays"
 class Task(NamedTuple):
     """What to finetune, on what."""
 
-    strategy: FinetuneStrategy | AutoFinetune
+    strategy: FinetuneStrategy
     checkpoint: Checkpoint  # the pretrained weights
     start: Checkpoint  # where every fold starts from: the pretrained weights, or the last fit's
     problem: DecisionProblem

@@ -22,18 +22,19 @@ from sklearn_pttf._training import own_prior as _own_prior
 from sklearn_pttf.datasets import load_horse_kicks, make_demand_portfolio
 from sklearn_pttf.finetune import (
     AutoFinetune,
-    FinetuneData,
+    FinetuneStrategy,
     FullFinetune,
     HeadFinetune,
     LoRAFinetune,
     _candidates,
     _guard,
-    is_doubted,
 )
+from sklearn_pttf.finetune._auto import is_doubted
 from sklearn_pttf.finetune._base import Finetuned, FinetuneLoss
 from sklearn_pttf.finetune._candidates import blended, cross_fitted_laws, prior_conflict
 from sklearn_pttf.finetune._choice import best_of_others, choose
 from sklearn_pttf.finetune._data import (
+    FinetuneData,
     TrainingBatches,
     ValidationBatches,
     cells_in_turn,
@@ -718,6 +719,19 @@ def test_the_rule_of_auto(n_rows, conflict, trained):
         assert not strategy.baselines
         assert strategy.start == "pretrained"
         assert AutoFinetune().choose(n_rows, conflict, True).start == "moments"
+
+
+def test_auto_is_a_strategy_that_trains_all_weights():
+    auto = AutoFinetune(max_seconds=60.0)
+    assert auto.get_params() == {"max_seconds": 60.0, "baselines": True}
+    rows = np.arange(2), np.arange(2, 4)
+    runs = []
+    for strategy in (auto, FullFinetune(max_seconds=60.0)):
+        torch.manual_seed(0)
+        network = DecisionNetwork(TINY)
+        runs.append(strategy.train(network, Newsvendor(), _data(np.nan_to_num(X)), *rows, seed=0))
+    assert isinstance(auto, FinetuneStrategy)
+    assert runs[0].history == runs[1].history
 
 
 def test_training_can_start_from_moments():

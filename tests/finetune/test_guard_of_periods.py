@@ -11,9 +11,9 @@ from numpy.testing import assert_array_equal
 from sklearn_pttf import Portfolio, PretrainedDecisionTransformer, _estimator
 from sklearn_pttf._laws.atoms import WeightedAtoms
 from sklearn_pttf.exceptions import DriftWarning, FewPeriodsWarning
-from sklearn_pttf.finetune import AutoFinetune, FinetuneData, FullFinetune, _guard
+from sklearn_pttf.finetune import AutoFinetune, FullFinetune, _guard
 from sklearn_pttf.finetune._choice import choose
-from sklearn_pttf.finetune._data import TrainingBatches, ValidationBatches
+from sklearn_pttf.finetune._data import FinetuneData, TrainingBatches, ValidationBatches
 from sklearn_pttf.finetune._guard import enough_periods
 from sklearn_pttf.finetune._rounds import (
     Round,
