@@ -71,7 +71,7 @@ from sklearn_pttf._network import checkpoint as _checkpoint
 from sklearn_pttf._network.network import NetworkConfig
 from sklearn_pttf._training.pretrain import pretrain
 from sklearn_pttf.finetune import AutoFinetune, FullFinetune, HeadFinetune, LoRAFinetune, _guard
-from sklearn_pttf.finetune._guard import choose
+from sklearn_pttf.finetune._choice import choose
 from sklearn_pttf.finetune._scratch import train_from_scratch
 from sklearn_pttf.pretraining import load_recipe
 from sklearn_pttf.problems import Newsvendor

@@ -40,7 +40,9 @@ from sklearn_pttf._utils.device import check_device
 from sklearn_pttf._version import __version__
 from sklearn_pttf.exceptions import FewPeriodsWarning
 from sklearn_pttf.finetune import AutoFinetune, FinetuneStrategy
-from sklearn_pttf.finetune._guard import LATER, blended, enough_periods, finetune_guarded, not_tried
+from sklearn_pttf.finetune._candidates import blended
+from sklearn_pttf.finetune._choice import not_tried
+from sklearn_pttf.finetune._guard import LATER, Task, enough_periods, finetune_guarded
 from sklearn_pttf.finetune._rivals import fitted_baseline
 from sklearn_pttf.problems import DecisionProblem
 
@@ -100,7 +102,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         Number of batches to pretrain on ``prior``. ``"auto"``: 500 when going on from a
         checkpoint, 2,000 from random weights; some minutes on a CPU.
 
-    finetune : FinetuneStrategy, AutoFinetune, "auto" or None, default="auto"
+    finetune : FinetuneStrategy, "auto" or None, default="auto"
         How the weights are trained on the rows of `fit`. ``"auto"`` is `AutoFinetune`: all
         weights from 150 rows on, and below that only if the pretrained law may be wrong.
         None: the pretrained weights are used as they are. Whatever is trained is used only
@@ -215,7 +217,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         "checkpoint": [str, Path, Checkpoint, None],
         "prior": [*(kind.prior for kind in KINDS.values()), None],
         "pretrain_steps": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "finetune": [FinetuneStrategy, AutoFinetune, StrOptions({"auto"}), None],
+        "finetune": [FinetuneStrategy, StrOptions({"auto"}), None],
         "warm_start": ["boolean"],
         "device": [str],
         "memory": [str, Path, Memory, None],
@@ -324,18 +326,19 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             if reason is None and outcomes is not None and not enough_periods(portfolio, outcomes):
                 outcomes, ignored = None, _warn_of_few_periods(outcomes)
             if reason is None:
-                found = finetune_guarded(
-                    strategy,
-                    self.checkpoint_,
-                    start,
-                    self.problem_,
-                    portfolio,
-                    outcomes,
-                    int(seeds[1]),
-                    self.device_,
-                    self.verbose,
-                    drifts,
+                task = Task(
+                    strategy=strategy,
+                    checkpoint=self.checkpoint_,
+                    start=start,
+                    problem=self.problem_,
+                    portfolio=portfolio,
+                    outcomes=outcomes,
+                    seed=int(seeds[1]),
+                    device=self.device_,
+                    verbose=self.verbose,
+                    drifts=drifts,
                 )
+                found = finetune_guarded(task)
             else:
                 found = not_tried(reason)
             if ignored is not None:

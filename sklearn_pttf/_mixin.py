@@ -95,10 +95,51 @@ def saved_share(cost, reference):
 
 
 class DecisionMixin:
-    """`decide`, `predict`, `predict_quantiles`, `predict_distribution` and `score`.
+    """Base of estimators that decide, to be inherited from left of ``BaseEstimator``.
 
-    A subclass has a ``problem`` parameter, calls `_read_to_fit` in ``fit`` and gives
-    ``_predict_law(portfolio)``, the predictive distribution of every row.
+    It gives `decide`, `predict`, `predict_quantiles`, `predict_distribution` and `score`. A
+    subclass has a ``problem`` parameter (a `DecisionProblem`, or None for ``Newsvendor()``) and
+    writes two methods:
+
+    - ``fit(X, y=None)`` calls ``self._read_to_fit(X)``, which checks X and gives its `Portfolio`,
+      learns from that and returns ``self``;
+    - ``_predict_law(portfolio)`` gives the `PredictiveDistribution` of every row of a portfolio.
+
+    `sklearn_pttf.testing.check_decision_estimator` tells whether the result keeps the contract.
+
+    Attributes
+    ----------
+    problem_ : DecisionProblem
+        The problem in use.
+
+    observation_columns_ : ndarray of int
+        Positions of the columns that hold observations.
+
+    integer_ : bool
+        Whether the outcomes are whole numbers.
+
+    See Also
+    --------
+    sklearn_pttf.baselines.SampleAverage : The simplest subclass.
+
+    Examples
+    --------
+    >>> from sklearn.base import BaseEstimator
+    >>> from sklearn_pttf import DecisionMixin, WeightedAtoms
+    >>> from sklearn_pttf.problems import Newsvendor
+    >>> class OwnHistory(DecisionMixin, BaseEstimator):
+    ...     def __init__(self, problem=None):
+    ...         self.problem = problem
+    ...
+    ...     def fit(self, X, y=None):
+    ...         self._read_to_fit(X)
+    ...         return self
+    ...
+    ...     def _predict_law(self, portfolio):
+    ...         return WeightedAtoms(portfolio.observations)
+    >>> X = [[3, 5, 4], [0, 1, 0]]
+    >>> OwnHistory(Newsvendor(underage=4.0, overage=1.0)).fit(X).decide(X)
+    array([5., 1.])
     """
 
     _default_problem = Newsvendor  # that None stands for

@@ -22,25 +22,13 @@ from sklearn_pttf._kinds.registry import KINDS
 from sklearn_pttf._network.checkpoint import Checkpoint
 from sklearn_pttf._network.network import NetworkConfig
 from sklearn_pttf._training.pretrain import pretrain
+from sklearn_pttf._training.settings import TrainingSettings
 from sklearn_pttf.problems import Newsvendor, Pricing
 
 __all__ = ["load_recipe", "pretrain", "recipe_names"]
 
 _PROBLEMS = {"newsvendor": Newsvendor, "pricing": partial(Pricing, prices=[0], demands=[1])}
 _TABLES = {"name", "problem", "prior", "network", "training"}
-_TRAINING = {
-    "n_steps",
-    "rows",
-    "n_outcomes",
-    "lr",
-    "weight_decay",
-    "warmup",
-    "cooldown",
-    "clip",
-    "decision_weight",
-    "round_steps",
-    "random_state",
-}
 _RECIPES = resources.files("sklearn_pttf") / "recipes"
 
 
@@ -94,7 +82,7 @@ def load_recipe(name_or_path):
     for name in ("prior", "network", "training"):
         if not isinstance(recipe.get(name, {}), dict):
             raise ValueError(f"recipe {path}: {name} must be a table; got {recipe[name]!r}.")
-    foreign = sorted(set(recipe.get("training", {})) - _TRAINING)
+    foreign = sorted(set(recipe.get("training", {})) - TrainingSettings.names())
     if foreign:
         raise ValueError(f"recipe {path} has unknown settings of training: {', '.join(foreign)}.")
     problem = recipe.get("problem", "newsvendor")

@@ -31,7 +31,22 @@ class Kind(ABC):
     exposures), into rows, context rows into units, rows and units into rows that are placed in
     their portfolio, and these into features. All else of a network is the same for all kinds.
 
-    A kind of one's own is a subclass that `register_kind` is told of.
+    A kind of one's own is a subclass that `register_kind` is told of. It sets the class attributes
+    without a value below, and has static methods that compute with tensors: ``rows``, ``units``,
+    ``cell_features``, ``row_features`` and ``portfolio_features``. All else has a default.
+
+    See Also
+    --------
+    register_kind : Makes a kind known by its name.
+    NetworkConfig : Its ``outcomes`` name the kind of a network.
+
+    Examples
+    --------
+    What a subclass cannot leave out:
+
+    >>> from sklearn_pttf import Kind
+    >>> sorted(Kind.__abstractmethods__)
+    ['rows', 'units']
     """
 
     name: ClassVar[str]  # in configurations of networks, and on cards

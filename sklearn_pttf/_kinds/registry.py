@@ -27,6 +27,16 @@ def register_kind(kind):
     ------
     ValueError
         If it is no such class, or another kind has its name.
+
+    Examples
+    --------
+    >>> from sklearn_pttf import Kind, register_kind
+    >>> class Demand(Kind):
+    ...     name = "demand"
+    >>> register_kind(Demand)
+    Traceback (most recent call last):
+        ...
+    ValueError: kind must have a name of its own; got 'demand'.
     """
     if not (isinstance(kind, type) and issubclass(kind, Kind)):
         raise ValueError(f"kind must be a subclass of Kind; got {kind!r}.")

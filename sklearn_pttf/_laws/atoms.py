@@ -9,7 +9,7 @@ N_POOLED_RATES = 200
 
 
 class WeightedAtoms(PredictiveDistribution):
-    """Exact discrete laws: atoms with weights, a row each.
+    """Exact discrete laws: atoms with weights, one law per row.
 
     Parameters
     ----------
@@ -17,12 +17,22 @@ class WeightedAtoms(PredictiveDistribution):
         Possible outcomes. NaN marks an absent atom; a row has at least one that is present.
 
     weights : ndarray of shape (n, m), default=None
-        Non-negative weights, scaled to sum to one a row. None: equal weights.
+        Non-negative weights, scaled to sum to one per row. None: equal weights.
+
+    Raises
+    ------
+    ValueError
+        If ``atoms`` is not 2-D, a weight is negative or missing, or a row has no atom of positive
+        weight.
+
+    See Also
+    --------
+    QuantileGrid : Laws as quantiles at shared levels.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from sklearn_pttf._laws.atoms import WeightedAtoms
+    >>> from sklearn_pttf import WeightedAtoms
     >>> law = WeightedAtoms(np.array([[5.0, 1.0, 3.0, np.nan]]))
     >>> law.quantile(0.5), law.cdf(3.0), law.mean(), law.excess(2.0)
     (array([3.]), array([0.66666667]), array([3.]), array([1.33333333]))

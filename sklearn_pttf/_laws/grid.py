@@ -43,10 +43,19 @@ class QuantileGrid(PredictiveDistribution):
     means : ndarray of shape (n,), default=None
         Expected outcomes, where they are known better than by the quantiles.
 
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, levels do not increase inside (0, 1), or quantiles decrease.
+
+    See Also
+    --------
+    WeightedAtoms : Exact discrete laws.
+
     Examples
     --------
     >>> import numpy as np
-    >>> from sklearn_pttf._laws.grid import QuantileGrid
+    >>> from sklearn_pttf import QuantileGrid
     >>> law = QuantileGrid(np.array([[1.0, 2.0, 3.0]]), [0.1, 0.5, 0.9])
     >>> law.quantile(0.5), law.cdf(2.0), law.mean()
     (array([2.]), array([0.5]), array([2.00...]))
@@ -77,7 +86,20 @@ class QuantileGrid(PredictiveDistribution):
         return self.with_quantiles(self.quantiles[rows], means)
 
     def with_quantiles(self, quantiles, means=None):
-        """Other quantiles at the same levels."""
+        """Other quantiles at the same levels.
+
+        Parameters
+        ----------
+        quantiles : ndarray of shape (n, K)
+            In units of the outcome.
+
+        means : ndarray of shape (n,), default=None
+            Expected outcomes, where they are known better than by the quantiles.
+
+        Returns
+        -------
+        QuantileGrid
+        """
         return QuantileGrid(quantiles, self.levels, self.integer, self.lowest, means)
 
     @classmethod

@@ -60,7 +60,20 @@ class NetworkConfig:
         What is predicted: demand, never negative and relative to its level; real values,
         whose origin and unit mean nothing, with the law of every row's mean beside; Poisson counts,
         with the law of every row's mean; or demand at prices. Values were once ``"real"`` and
-        prices ``"price"``, which is read as the same.
+        prices ``"price"``, which is read as the same. Other kinds have the names that they were
+        registered by (`register_kind`).
+
+    Raises
+    ------
+    ValueError
+        If a size makes no sense, or there is no such kind of outcomes.
+
+    Examples
+    --------
+    >>> from sklearn_pttf import NetworkConfig
+    >>> config = NetworkConfig(width=32, n_layers=2, n_knots=3, tail=0.1)
+    >>> [round(level, 3) for level in config.levels]
+    [0.1, 0.5, 0.9]
     """
 
     width: int = 64
@@ -98,6 +111,7 @@ class NetworkConfig:
         return tuple(1 / (1 + math.exp(end - step * k)) for k in range(self.n_knots))
 
     def to_dict(self):
+        """The parameters by name, as cards keep them; dict."""
         return asdict(self)
 
 

@@ -5,6 +5,7 @@ import platform
 import time
 import zipfile
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import sklearn
@@ -23,7 +24,7 @@ from sklearn_pttf._priors.draws import PriorDraws
 from sklearn_pttf._priors.ranges import canonical, canonical_key
 from sklearn_pttf._training.loss import PortfolioLoss
 from sklearn_pttf._training.optimizer import MuonAdamW
-from sklearn_pttf._utils.checks import check_real, check_whole
+from sklearn_pttf._training.settings import TrainingSettings
 from sklearn_pttf._utils.device import check_device
 from sklearn_pttf._utils.files import written_whole
 from sklearn_pttf._version import __version__
@@ -329,30 +330,20 @@ def pretrain(
     2
     """
     problem = Newsvendor() if problem is None else problem
-    if prior is not None and not isinstance(prior, PriorDraws):
-        known = ", ".join(kind.prior.__name__ for kind in KINDS.values())
-        raise ValueError(f"prior must be one of {known} or None; got {prior!r}.")
-    if not isinstance(problem, DecisionProblem):
-        raise ValueError(f"problem must be a DecisionProblem or None; got {problem!r}.")
-    if network is not None and not isinstance(network, NetworkConfig):
-        raise ValueError(f"network must be a NetworkConfig or None; got {network!r}.")
-    for setting, value, low, high in (
-        ("n_steps", n_steps, 1, 10**9),
-        ("rows", rows, 1, 10**7),
-        ("n_outcomes", n_outcomes, 1, 10**4),
-        ("round_steps", round_steps, 1, 10**9),
-        ("random_state", random_state, 0, 2**31 - 1),
-    ):
-        check_whole(setting, value, low, high)
-    for setting, value, low, high in (
-        ("lr", lr, 1e-9, 1.0),
-        ("weight_decay", weight_decay, 0.0, 1.0),
-        ("warmup", warmup, 0.0, 1.0),
-        ("cooldown", cooldown, 0.0, 1.0),
-        ("clip", clip, 1e-9, 1e9),
-        ("decision_weight", decision_weight, 0.0, 1e6),
-    ):
-        check_real(setting, value, low, high)
+    _check_parts(prior, problem, network)
+    settings = TrainingSettings(
+        n_steps=n_steps,
+        rows=rows,
+        n_outcomes=n_outcomes,
+        round_steps=round_steps,
+        random_state=random_state,
+        lr=lr,
+        weight_decay=weight_decay,
+        warmup=warmup,
+        cooldown=cooldown,
+        clip=clip,
+        decision_weight=decision_weight,
+    )
     device = check_device(device)
     start = checkpoint
     if start is not None and not isinstance(start, Checkpoint):
@@ -360,51 +351,33 @@ def pretrain(
     config = _network_for(prior, network, start)
     prior = KINDS[config.outcomes].prior() if prior is None else prior
     prior.hyperprior()  # refuses reversed ranges before anything is built
-    training = {
-        "n_steps": n_steps,
-        "rows": rows,
-        "n_outcomes": n_outcomes,
-        "lr": lr,
-        "weight_decay": weight_decay,
-        "warmup": warmup,
-        "cooldown": cooldown,
-        "clip": clip,
-        "round_steps": round_steps,
-        "random_state": random_state,
-        "start": start.fingerprint() if start else None,
-    }
-    if KINDS[config.outcomes].priced:
-        training["decision_weight"] = decision_weight
-    card = {
-        "name": name,
-        "licence": "BSD-3-Clause",
-        "problem": type(problem).__name__,
-        "prior": prior.describe(),
-        "network": config.to_dict(),
-        "training": canonical(training),
-    }
-    key = canonical_key({k: card[k] for k in ("problem", "prior", "network", "training")})
-    state = _load_state(resume, key)
+    run = _Run(prior, problem, config, settings, start, device)
+    state = _load_state(resume, run.key)
     began = time.perf_counter()
     devices = [torch.device(device)] if device.startswith("cuda") else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(random_state)
-        net, rounds = _train(
-            prior, problem, config, training, start, state, resume, key, device, verbose
-        )
-    card["quality"] = {"validation_loss": rounds[-1]["valid_loss"]}
-    card["history"] = rounds
-    card["made_with"] = {
-        "sklearn_pttf": __version__,
-        "torch": torch.__version__,
-        "skorch": skorch.__version__,
-        "scikit-learn": sklearn.__version__,
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-        "device": device,
-        "seconds_of_last_run": round(time.perf_counter() - began, 1),
+        net, rounds = _train(run, state, resume, verbose)
+    card = {
+        "name": name,
+        "licence": "BSD-3-Clause",
+        **run.description(),
+        "quality": {"validation_loss": rounds[-1]["valid_loss"]},
+        "history": rounds,
+        "made_with": _made_with(device, time.perf_counter() - began),
     }
     return Checkpoint.from_network(net.module_, card)
+
+
+def _check_parts(prior, problem, network):
+    """Refuse what is no prior, problem or size of a network."""
+    if prior is not None and not isinstance(prior, PriorDraws):
+        known = ", ".join(kind.prior.__name__ for kind in KINDS.values())
+        raise ValueError(f"prior must be one of {known} or None; got {prior!r}.")
+    if not isinstance(problem, DecisionProblem):
+        raise ValueError(f"problem must be a DecisionProblem or None; got {problem!r}.")
+    if network is not None and not isinstance(network, NetworkConfig):
+        raise ValueError(f"network must be a NetworkConfig or None; got {network!r}.")
 
 
 def _network_for(prior, network, start):
@@ -422,57 +395,121 @@ def _network_for(prior, network, start):
     return config
 
 
-def _train(prior, problem, config, training, start, state, resume, key, device, verbose):
+class _Run(NamedTuple):
+    """What is trained, on what, and how."""
+
+    prior: object
+    problem: DecisionProblem
+    config: NetworkConfig
+    settings: TrainingSettings
+    start: Checkpoint | None
+    device: str
+
+    @property
+    def priced(self):
+        return KINDS[self.config.outcomes].priced
+
+    def description(self):
+        """What the card says, and what a saved state must agree with; dict."""
+        return {
+            "problem": type(self.problem).__name__,
+            "prior": self.prior.describe(),
+            "network": self.config.to_dict(),
+            "training": canonical(self.settings.entry(self.start, self.priced)),
+        }
+
+    @property
+    def key(self):
+        """One line of JSON that tells runs apart."""
+        return canonical_key(self.description())
+
+    def stream(self, steps=(), offset=0):
+        """Batches of these steps; another ``offset`` of the seed gives others."""
+        settings = self.settings
+        seed = settings.random_state + offset
+        return PortfolioStream(
+            self.prior, steps, settings.rows, settings.n_outcomes, seed, self.device
+        )
+
+
+def _made_with(device, seconds):
+    """Versions, the device and the time, for the card."""
+    return {
+        "sklearn_pttf": __version__,
+        "torch": torch.__version__,
+        "skorch": skorch.__version__,
+        "scikit-learn": sklearn.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "device": device,
+        "seconds_of_last_run": round(seconds, 1),
+    }
+
+
+def _train(run, state, resume, verbose):
     """Run the rounds that are left; the skorch net and the losses of all rounds."""
+    settings = run.settings
     rounds = json.loads(state["rounds"]) if state else []
-    n_steps, round_steps = training["n_steps"], training["round_steps"]
-    first = min(len(rounds) * round_steps, n_steps)
-    draws = (training["rows"], training["n_outcomes"])
-    seed = training["random_state"]
-    stream = PortfolioStream(prior, (), *draws, seed, device)
-    fixed = PortfolioStream(
-        prior, range(N_VALIDATION_STEPS), *draws, seed + VALIDATION_SEED_OFFSET, device
-    )
-    schedule = _Schedule(training["lr"], n_steps, training["warmup"], training["cooldown"], first)
+    first = min(len(rounds) * settings.round_steps, settings.n_steps)
+    shares = (settings.warmup, settings.cooldown)
     callbacks = [
-        ("schedule", schedule),
-        ("clip", GradientNormClipping(training["clip"])),
-        ("progress", _Progress(n_steps, first, verbose)),
+        ("schedule", _Schedule(settings.lr, settings.n_steps, *shares, first)),
+        ("clip", GradientNormClipping(settings.clip)),
+        ("progress", _Progress(settings.n_steps, first, verbose)),
     ]
     if resume is not None:
-        callbacks.append(("state", _StateSaver(resume, key, rounds)))
-    net = NeuralNet(
+        callbacks.append(("state", _StateSaver(resume, run.key, rounds)))
+    net = _net(run, callbacks).initialize()
+    if run.start:
+        net.module_.load_state_dict(run.start.build_network(run.device).state_dict())
+    if state:
+        net.module_.load_state_dict(state["module"])
+        net.optimizer_.load_state_dict(state["optimizer"])
+    firsts = range(first, settings.n_steps, settings.round_steps)
+    _run_rounds(net, run.stream(), firsts, settings.n_steps)
+    return net, rounds + _round_losses(net)
+
+
+def _net(run, callbacks):
+    """The skorch net of a run."""
+    settings = run.settings
+    fixed = run.stream(range(N_VALIDATION_STEPS), VALIDATION_SEED_OFFSET)
+    return NeuralNet(
         DecisionNetwork,
-        module__config=config,
+        module__config=run.config,
         criterion=PortfolioLoss,
-        criterion__problem=problem,
-        criterion__levels=config.levels,
-        criterion__decision_weight=training.get("decision_weight", 0.0),
+        criterion__problem=run.problem,
+        criterion__levels=run.config.levels,
+        criterion__decision_weight=settings.decision_weight if run.priced else 0.0,
         optimizer=MuonAdamW,
         optimizer__param_groups=[(pattern, {"hidden": True}) for pattern in HIDDEN],
-        optimizer__weight_decay=training["weight_decay"],
+        optimizer__weight_decay=settings.weight_decay,
         optimizer__betas=(0.9, 0.98),
-        lr=training["lr"],
+        lr=settings.lr,
         iterator_train__batch_size=None,
         iterator_valid__batch_size=None,
         train_split=predefined_split(_KeptBatches(fixed)),
         callbacks=callbacks,
         callbacks__print_log=None,
-        device=device,
+        device=run.device,
         verbose=0,
-    ).initialize()
-    if start:
-        net.module_.load_state_dict(start.build_network(device).state_dict())
-    if state:
-        net.module_.load_state_dict(state["module"])
-        net.optimizer_.load_state_dict(state["optimizer"])
+    )
+
+
+def _run_rounds(net, stream, firsts, n_steps):
+    """Train in rounds that begin at these steps, each validated at its end.
+
+    Raises
+    ------
+    ValueError
+        If the loss is no number any more.
+    """
     net.notify("on_train_begin", X=stream, y=None)
-    for step in range(first, n_steps, round_steps):
-        stream.steps = range(step, min(step + round_steps, n_steps))
+    for step in firsts:
+        stream.steps = range(step, min(step + firsts.step, n_steps))
         net.fit_loop(stream, epochs=1)
         if not np.isfinite(net.history[-1]["train_loss"]):
             raise ValueError(
                 f"training diverged before step {stream.steps.stop}; try a smaller lr."
             )
     net.notify("on_train_end", X=stream, y=None)
-    return net, rounds + _round_losses(net)

@@ -5,6 +5,7 @@ from numbers import Real
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval
 
+from sklearn_pttf.finetune._base import FinetuneStrategy
 from sklearn_pttf.finetune._full import FullFinetune
 
 FEW_ROWS = 150
@@ -17,7 +18,7 @@ def is_doubted(conflict, n_rows):
     return conflict < min(DOUBT_ROWS / n_rows, MOST_DOUBT)
 
 
-class AutoFinetune(BaseEstimator):
+class AutoFinetune(FinetuneStrategy):
     """Choose how to finetune by the number of rows, and by how well the pretrained law fits them.
 
     From 150 rows on all weights are trained. Below that nothing is, unless something hints at a
@@ -42,7 +43,7 @@ class AutoFinetune(BaseEstimator):
 
     See Also
     --------
-    FullFinetune : What it chooses.
+    FullFinetune : What it chooses, and trains with if it is asked itself.
 
     Examples
     --------
@@ -83,4 +84,16 @@ class AutoFinetune(BaseEstimator):
         if n_rows < FEW_ROWS and not is_doubted(conflict, n_rows):
             return None
         start = "moments" if moments_are_cheaper else "pretrained"
+        return self._full(start)
+
+    def _full(self, start="pretrained"):
         return FullFinetune(start=start, max_seconds=self.max_seconds, baselines=self.baselines)
+
+    def prepare(self, network, generator):
+        self._full().prepare(network, generator)
+
+    def train(self, network, problem, data, training, validation, seed, device="cpu", prior=None):
+        return self._full().train(network, problem, data, training, validation, seed, device, prior)
+
+    def _validate_params(self):
+        BaseEstimator._validate_params(self)  # there are no callbacks to look at

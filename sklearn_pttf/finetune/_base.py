@@ -172,9 +172,11 @@ def _named(k, callback):
 
 
 class FinetuneStrategy(BaseEstimator, ABC):
-    """What of a pretrained network is trained on real rows, and how.
+    """What of a pretrained network is trained on real rows, and how; the class to subclass.
 
-    Subclasses say in `prepare` which parameters are trained.
+    A strategy of one's own says in `prepare` which parameters are trained, undoes in `finish` what
+    that added to the network, and assigns the parameters below in its ``__init__``. A subclass of
+    `FullFinetune` inherits its ``__init__`` with it.
 
     Parameters
     ----------
@@ -212,6 +214,22 @@ class FinetuneStrategy(BaseEstimator, ABC):
 
     baselines : bool
         Whether a classical baseline may be used instead, where it is cheaper.
+
+    See Also
+    --------
+    AutoFinetune : Chooses whether to train.
+
+    Examples
+    --------
+    >>> from sklearn_pttf import PretrainedDecisionTransformer
+    >>> from sklearn_pttf.finetune import FinetuneStrategy, FullFinetune
+    >>> class EncoderFinetune(FullFinetune):
+    ...     def prepare(self, network, generator):
+    ...         network.requires_grad_(False)
+    ...         network.encoder.requires_grad_(True)
+    >>> isinstance(EncoderFinetune(lr=3e-4), FinetuneStrategy)
+    True
+    >>> pdt = PretrainedDecisionTransformer(finetune=EncoderFinetune(lr=3e-4))
     """
 
     _parameter_constraints = {
@@ -243,11 +261,22 @@ class FinetuneStrategy(BaseEstimator, ABC):
         """
 
     def finish(self, network):
-        """Undo what `prepare` added, keeping what was learned."""
+        """Undo what `prepare` added, keeping what was learned.
+
+        Parameters
+        ----------
+        network : DecisionNetwork
+            As `prepare` and training have left it.
+
+        Returns
+        -------
+        DecisionNetwork
+            With the parameters that a checkpoint holds.
+        """
         return network
 
     def train(self, network, problem, data, training, validation, seed, device="cpu", prior=None):
-        """Train on some rows, and stop where others say; `Finetuned`.
+        """Train on some rows, and stop where others say.
 
         Parameters
         ----------
@@ -267,6 +296,10 @@ class FinetuneStrategy(BaseEstimator, ABC):
 
         prior : SyntheticPrior, RealValuedPrior, CountPrior, PricingPrior or None
             Where replayed portfolios come from.
+
+        Returns
+        -------
+        Finetuned
 
         Raises
         ------

@@ -11,10 +11,13 @@ import numpy as np
 import torch
 from torch.utils.data import IterableDataset
 
+from sklearn_pttf._network.network import DecisionNetwork
+from sklearn_pttf._network.reading import encode_context, predict_law
 from sklearn_pttf._tables.periods import cells_in, well_covered
 
 N_VALIDATION_TURNS = 3  # observations of a row that are held out, one by one, to validate
 MOST_BATCHES = 8  # portfolios of an epoch, and of a validation
+LEAST_SIZE = 1e-3  # of a row, as a share of the mean
 
 
 class FinetuneData(NamedTuple):
@@ -55,6 +58,40 @@ class FinetuneData(NamedTuple):
     def without(self, periods):
         """The same rows, charged in other periods than these."""
         return self._replace(periods=np.where(np.isin(self.periods, periods), -1, self.periods))
+
+
+def finetune_data(config, problem, portfolio, outcomes, device):
+    """Rows with how uncertain they are, and what that costs; `FinetuneData`.
+
+    Both are taken from moments, not from the pretrained network: where its prior is wrong its
+    uncertainties are too, and rows weighted by them cost finetuning a part of what it can gain.
+    """
+    network = DecisionNetwork.of_moments(config).to(device=device, dtype=torch.float64)
+    law = predict_law(network, encode_context(network, portfolio), portfolio)
+    sizes = law.mean_distance()
+    sizes = np.maximum(sizes, LEAST_SIZE * sizes.mean())
+    expected = problem.stakes(law, portfolio)
+    expected = np.maximum(expected, LEAST_SIZE * expected.mean())
+    worth = np.full(len(sizes), np.nan)
+    np.divide(expected, sizes, out=worth, where=sizes * expected > 0)
+    levels = problem.own_levels(law, portfolio)
+    shift = np.nanmean(portfolio.observations) if network.kind.any_sign else 0.0
+    prices = posted = None
+    if portfolio.prices is not None:  # a row that tells of no price is asked at the usual one
+        posted = portfolio.posted_prices()
+        posted = np.where(np.isnan(posted), np.exp(np.nanmean(np.log(posted))), posted)
+        prices = portfolio.told_prices()
+    return FinetuneData(
+        portfolio.observations - shift,
+        None if outcomes is None else outcomes - shift,
+        levels,
+        sizes,
+        worth,
+        portfolio.integer,
+        portfolio.errors,
+        prices,
+        posted,
+    )
 
 
 def drawn_cells(data, rng):

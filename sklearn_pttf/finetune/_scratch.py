@@ -7,9 +7,9 @@ from sklearn.utils import check_random_state
 from sklearn_pttf._network.checkpoint import Checkpoint
 from sklearn_pttf._network.network import DecisionNetwork, NetworkConfig
 from sklearn_pttf._network.reading import single_threaded
-from sklearn_pttf.finetune import FullFinetune
 from sklearn_pttf.finetune._base import MOST_VALIDATION
-from sklearn_pttf.finetune._guard import finetune_data
+from sklearn_pttf.finetune._data import finetune_data
+from sklearn_pttf.finetune._full import FullFinetune
 
 LEARNING_RATES = (3e-4, 1e-3, 3e-3)
 MAX_EPOCHS, PATIENCE = 200, 20

@@ -26,7 +26,8 @@ from sklearn_pttf.exceptions import (
     DriftWarning,
     PriorConflictWarning,
 )
-from sklearn_pttf.finetune._guard import FEWEST_ROWS, is_chargeable
+from sklearn_pttf.finetune._guard import FEWEST_ROWS
+from sklearn_pttf.finetune._rounds import is_chargeable
 from sklearn_pttf.finetune._scratch import train_from_scratch
 from sklearn_pttf.metrics import decision_cost
 from sklearn_pttf.model_selection._results import Results, described, fingerprint

@@ -22,31 +22,33 @@ from sklearn_pttf._training import own_prior as _own_prior
 from sklearn_pttf.datasets import load_horse_kicks, make_demand_portfolio
 from sklearn_pttf.finetune import (
     AutoFinetune,
-    FinetuneData,
+    FinetuneStrategy,
     FullFinetune,
     HeadFinetune,
     LoRAFinetune,
+    _candidates,
     _guard,
-    is_doubted,
 )
+from sklearn_pttf.finetune._auto import is_doubted
 from sklearn_pttf.finetune._base import Finetuned, FinetuneLoss
+from sklearn_pttf.finetune._candidates import blended, cross_fitted_laws, prior_conflict
+from sklearn_pttf.finetune._choice import best_of_others, choose
 from sklearn_pttf.finetune._data import (
+    FinetuneData,
     TrainingBatches,
     ValidationBatches,
     cells_in_turn,
     drawn_cells,
     make_batch,
 )
-from sklearn_pttf.finetune._guard import (
-    best_of_others,
-    blended,
+from sklearn_pttf.finetune._replay import Replay
+from sklearn_pttf.finetune._rounds import (
+    FOLD_ROWS,
+    Round,
     charge_rounds,
-    choose,
     folds_of,
     hindsight_costs,
-    prior_conflict,
 )
-from sklearn_pttf.finetune._replay import Replay
 from sklearn_pttf.problems import Newsvendor
 from sklearn_pttf.testing import GammaPoisson, LognormalNormal
 
@@ -263,12 +265,12 @@ def test_laws_of_a_half_are_those_of_its_network(monkeypatch):
     def laws_of(network, rounds, of_mean, portfolios):
         return [_law(network + part.observations[:, 0]) for part in portfolios]
 
-    monkeypatch.setattr(_guard, "network_laws", laws_of)
-    rounds = [_guard.Round(Portfolio(np.arange(6.0)[:, None]), np.ones((6, 1)))]
+    monkeypatch.setattr(_candidates, "network_laws", laws_of)
+    rounds = [Round(Portfolio(np.arange(6.0)[:, None]), np.ones((6, 1)))]
     folds = [np.array([4, 0, 2]), np.array([1, 5])]
     trained = [Finetuned(None, (10.0, 20.0), 0, []), Finetuned(None, (30.0, 30.0), 0, [])]
     before = _law(np.full(6, -1.0))
-    (after,) = _guard._cross_fitted_laws(Newsvendor(), trained, [before], rounds, folds)
+    (after,) = cross_fitted_laws(Newsvendor(), trained, [before], rounds, folds)
     np.testing.assert_array_equal(after.quantiles[:, 0], [20, 31, 12, -1, 14, 35])
     np.testing.assert_array_equal(before.quantiles, -1)  # not changed
 
@@ -285,7 +287,7 @@ def test_folds(n_rows, share, expected):
     folds = folds_of(np.arange(n_rows), share, np.random.default_rng(0))
     assert len(folds) == expected
     assert sorted(np.concatenate(folds)) == list(range(n_rows))
-    assert min(map(len, folds)) >= _guard.FOLD_ROWS
+    assert min(map(len, folds)) >= FOLD_ROWS
 
 
 def test_the_anchor_holds():
@@ -717,6 +719,19 @@ def test_the_rule_of_auto(n_rows, conflict, trained):
         assert not strategy.baselines
         assert strategy.start == "pretrained"
         assert AutoFinetune().choose(n_rows, conflict, True).start == "moments"
+
+
+def test_auto_is_a_strategy_that_trains_all_weights():
+    auto = AutoFinetune(max_seconds=60.0)
+    assert auto.get_params() == {"max_seconds": 60.0, "baselines": True}
+    rows = np.arange(2), np.arange(2, 4)
+    runs = []
+    for strategy in (auto, FullFinetune(max_seconds=60.0)):
+        torch.manual_seed(0)
+        network = DecisionNetwork(TINY)
+        runs.append(strategy.train(network, Newsvendor(), _data(np.nan_to_num(X)), *rows, seed=0))
+    assert isinstance(auto, FinetuneStrategy)
+    assert runs[0].history == runs[1].history
 
 
 def test_training_can_start_from_moments():

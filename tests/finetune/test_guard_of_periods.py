@@ -11,13 +11,19 @@ from numpy.testing import assert_array_equal
 from sklearn_pttf import Portfolio, PretrainedDecisionTransformer, _estimator
 from sklearn_pttf._laws.atoms import WeightedAtoms
 from sklearn_pttf.exceptions import DriftWarning, FewPeriodsWarning
-from sklearn_pttf.finetune import AutoFinetune, FinetuneData, FullFinetune, _guard
-from sklearn_pttf.finetune._data import TrainingBatches, ValidationBatches
-from sklearn_pttf.finetune._guard import (
+from sklearn_pttf.finetune import AutoFinetune, FullFinetune, _guard
+from sklearn_pttf.finetune._choice import choose
+from sklearn_pttf.finetune._data import FinetuneData, TrainingBatches, ValidationBatches
+from sklearn_pttf.finetune._guard import enough_periods
+from sklearn_pttf.finetune._rounds import (
     Round,
+    cell_costs,
     charge_rounds,
-    choose,
-    enough_periods,
+    groups_of_periods,
+    n_periods,
+    of_own_group,
+    on_all_observations,
+    one_for_each,
     rounds_of_the_window,
 )
 from sklearn_pttf.metrics import decision_cost
@@ -81,14 +87,14 @@ def test_folds_are_charged_in_their_own_periods():
     outcomes = np.arange(24.0).reshape(6, 4)
     rounds = charge_rounds(Portfolio(outcomes), outcomes, None)
     folds = [np.array([0, 5]), np.array([1, 2]), np.array([3, 4])]
-    groups = _guard._groups_of_periods(rounds, 3)
+    groups = groups_of_periods(rounds, 3)
     assert [group.tolist() for group in groups] == [[0, 1], [2], [3]]
-    (found,) = _guard._of_own_group(rounds, folds, groups)
+    (found,) = of_own_group(rounds, folds, groups)
     expected = [[0, 1, NAN, NAN], [NAN, NAN, 6, NAN], [NAN, NAN, 10, NAN]]
     expected += [[NAN, NAN, NAN, 15], [NAN, NAN, NAN, 19], [20, 21, NAN, NAN]]
     assert_array_equal(found.charged, expected)
     two = charge_rounds(Portfolio(outcomes), outcomes[:, :2], None)
-    assert [group.tolist() for group in _guard._groups_of_periods(two, 3)] == [[0], [1], [0]]
+    assert [group.tolist() for group in groups_of_periods(two, 3)] == [[0], [1], [0]]
 
 
 def test_what_is_chosen_is_charged_again_on_all_observations():
@@ -97,14 +103,14 @@ def test_what_is_chosen_is_charged_again_on_all_observations():
     charged = np.array([[5.0], [11.0], [16.0]])
     rounds = [Round(None, charged - k, periods, periods[:, 0] - k) for k in range(2)]
     folds = [np.array([0]), np.array([1]), np.array([2])]
-    rounds = _guard._one_for_each(rounds, folds)
-    rounds = _guard._on_all_observations(Portfolio(observations), rounds)
+    rounds = one_for_each(rounds, folds)
+    rounds = on_all_observations(Portfolio(observations), rounds)
     assert_array_equal([each.charged[:, 0] for each in rounds], [[5, NAN, 16], [NAN, 10, NAN]])
     for each in rounds:
         hidden = np.isnan(each.evidence.observations)
         assert_array_equal(hidden.sum(axis=1), ~np.isnan(each.charged[:, 0]))
         assert_array_equal(observations[hidden], each.charged[~np.isnan(each.charged)])
-    later = _guard._on_all_observations(Portfolio(observations), [Round(None, charged, periods)])
+    later = on_all_observations(Portfolio(observations), [Round(None, charged, periods)])
     assert_array_equal(later[0].evidence.observations, observations)
 
 
@@ -118,7 +124,7 @@ def test_periods_before_the_later_ones_are_charged_too():
         (column,) = set(each.cells)
         assert_array_equal(each.charged[:, 0], outcomes[:, column])
         assert np.isnan(each.evidence.observations[:, column]).all()
-    assert _guard.n_periods(rounds + window) == 10
+    assert n_periods(rounds + window) == 10
 
 
 # ---- training
@@ -328,7 +334,7 @@ def test_costs_of_cells_are_those_of_decisions():
     costs = {"underage": np.array([4.0, 4.0]), "overage": np.array([1.0, 1.0])}
     portfolio = Portfolio(np.array([[3.0], [5.0]]), costs)
     charged = np.array([[1.0, 4.0, NAN], [NAN, 5.0, 6.0]])
-    found = _guard.cell_costs(Newsvendor(), [law], [Round(portfolio, charged)])
+    found = cell_costs(Newsvendor(), [law], [Round(portfolio, charged)])
     assert_array_equal(found, [[2, 4, NAN], [NAN, 0, 4]])
 
 

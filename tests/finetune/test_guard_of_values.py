@@ -13,8 +13,8 @@ from sklearn_pttf.baselines import (
     ParametricEmpiricalBayes,
 )
 from sklearn_pttf.finetune import HeadFinetune, _guard
-from sklearn_pttf.finetune._guard import Round, hindsight_costs
 from sklearn_pttf.finetune._rivals import baseline_laws, fitted_baseline
+from sklearn_pttf.finetune._rounds import Round, hindsight_costs
 from sklearn_pttf.problems import Estimation, Newsvendor, Selection
 
 nan = np.nan

@@ -28,8 +28,8 @@ from sklearn_pttf.baselines import (
     SampleAverage,
 )
 from sklearn_pttf.finetune import HeadFinetune
-from sklearn_pttf.finetune._data import make_batch
-from sklearn_pttf.finetune._guard import charge_rounds, finetune_data
+from sklearn_pttf.finetune._data import finetune_data, make_batch
+from sklearn_pttf.finetune._rounds import charge_rounds
 from sklearn_pttf.metrics import decision_cost
 from sklearn_pttf.pipeline import make_decision_pipeline
 from sklearn_pttf.problems import Newsvendor, Pricing

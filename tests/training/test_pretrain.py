@@ -1,7 +1,9 @@
 """Pretraining: the same seed gives the same weights, however often the run is interrupted."""
 
+import inspect
 import json
 import math
+from dataclasses import asdict
 from fnmatch import fnmatch
 from types import SimpleNamespace
 
@@ -14,6 +16,7 @@ from sklearn_pttf._kinds.head import NetworkOutput
 from sklearn_pttf._network.network import DecisionNetwork, NetworkConfig
 from sklearn_pttf._training.loss import PortfolioLoss
 from sklearn_pttf._training.pretrain import HIDDEN, PortfolioStream, _Schedule
+from sklearn_pttf._training.settings import TrainingSettings
 from sklearn_pttf.problems import Newsvendor
 
 TINY = NetworkConfig(width=16, n_layers=1, n_tokens=4, n_heads=2, observation_width=8)
@@ -648,3 +651,18 @@ def test_a_diverged_run_stops_and_leaves_its_last_good_state(tmp_path, monkeypat
     saved = torch.load(state, weights_only=True)
     assert len(json.loads(saved["rounds"])) == 1
     assert all(value.isfinite().all() for value in saved["module"].values())
+
+
+def test_settings_have_the_defaults_of_pretrain():
+    parameters = inspect.signature(pretrain).parameters
+    assert asdict(TrainingSettings()) == {
+        name: parameters[name].default for name in TrainingSettings.names()
+    }
+
+
+def test_only_prices_have_a_weight_of_decisions_on_the_card():
+    settings = TrainingSettings(n_steps=3)
+    entry = settings.entry(start=None, priced=True)
+    assert entry == {**asdict(settings), "start": None}
+    del entry["decision_weight"]
+    assert settings.entry(start=None, priced=False) == entry

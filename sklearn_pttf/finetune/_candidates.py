@@ -1,0 +1,104 @@
+"""Laws of the candidates: networks, pretrained and finetuned, and what is between them."""
+
+import copy
+
+import numpy as np
+
+from sklearn_pttf._laws.pit import pit_values, smooth_test
+from sklearn_pttf._network.reading import encode_context, predict_law
+from sklearn_pttf._tables.periods import students_errors, two_way_error
+from sklearn_pttf.finetune._rounds import cell_costs, n_periods, periods_of, row_means
+
+
+def network_laws(network, rounds, of_mean=False, portfolios=None):
+    """The law of every row, one a round, with the round's evidence as context.
+
+    With ``of_mean`` that of its mean, where the network has one. With ``portfolios``, one a round,
+    of their rows instead of the evidence's.
+    """
+    of_mean = of_mean and network.kind.of_means
+    contexts = (encode_context(network, round.evidence) for round in rounds)
+    portfolios = portfolios or [round.evidence for round in rounds]
+    return [
+        predict_law(network, context, portfolio, of_mean)
+        for context, portfolio in zip(contexts, portfolios, strict=True)
+    ]
+
+
+def cross_fitted_laws(problem, trained, before, rounds, folds):
+    """Laws of every row by a network that neither trained on it nor was chosen by it.
+
+    Two halves of a fold each choose the epoch for the other. A row outside the folds keeps the law
+    of ``before``, and so does one in a round that charges nothing of its half.
+    """
+    quantiles = [law.quantiles.copy() for law in before]
+    for fold, rows in zip(trained, folds, strict=True):
+        for network, part in zip(fold.for_half, (rows[::2], rows[1::2]), strict=True):
+            used = [k for k, each in enumerate(rounds) if not np.isnan(each.charged[part]).all()]
+            some = [rounds[k] for k in used]
+            evidence = [round.evidence.take(part) for round in some]
+            laws = network_laws(network, some, problem.of_means, evidence)
+            for k, law in zip(used, laws, strict=True):
+                quantiles[k][part] = law.quantiles
+    return [law.with_quantiles(own) for law, own in zip(before, quantiles, strict=True)]
+
+
+def blended(left, right):
+    """The law between two: its quantiles are the means of theirs."""
+    known = left.means is not None and right.means is not None
+    means = (left.means + right.means) / 2 if known else None
+    return left.with_quantiles((left.quantiles + right.quantiles) / 2, means)
+
+
+def averaged(networks):
+    """The network whose weights are the means of others', in place of the first."""
+    states = [network.state_dict() for network in networks]
+    mean = {name: sum(state[name] for state in states) / len(states) for name in states[0]}
+    networks[0].load_state_dict(mean)
+    return networks[0]
+
+
+def agreement_of(network, portfolio):
+    """What makes the laws of a network agree with their table; None of most kinds."""
+    context = encode_context(network, portfolio)
+    return network.kind.agreement(lambda some: predict_law(network, context, some), portfolio)
+
+
+def agreed(agreement, laws, rounds):
+    """Laws, one a round, as decisions are made on them."""
+    if agreement is None:
+        return laws
+    return agreement.laws(laws, [round.evidence for round in rounds])
+
+
+def prior_conflict(laws, rounds, rng, shared=False):
+    """p-value of the laws on what they are charged on: small where they are wrong.
+
+    Neyman's smooth test of the probability integral transforms of one outcome a row and round,
+    taken as independent, unless rows share shocks of periods. Those of one row are not: they are
+    held out in turn, and what makes one high makes the others low. So right laws have p-values
+    around 0.8 where rows have three observations or more, and hardly ever below 0.2. On later
+    outcomes their p-values are even.
+    """
+    random = np.random.RandomState(rng.integers(2**31 - 1))
+    pits, periods = [], []
+    for law, round in zip(laws, rounds, strict=True):
+        seen = ~np.isnan(round.charged)
+        column = np.where(seen, rng.random(seen.shape), -1.0).argmax(axis=1)[:, None]
+        outcome = np.take_along_axis(round.charged, column, axis=1)
+        pits.append(pit_values(law, outcome, random).ravel())
+        periods.append(np.take_along_axis(round.periods, column, axis=1).ravel())
+    pit, periods = np.concatenate(pits), np.concatenate(periods)
+    seen = ~np.isnan(pit)
+    return smooth_test(pit[seen], periods=periods[seen] if shared else None)
+
+
+def moments_are_cheaper(network, problem, before, rounds, shared=False):
+    """Whether costs fall, by two standard errors, if the network's last layer forgets."""
+    network = copy.deepcopy(network)
+    network.head.forget()
+    after = network_laws(network, rounds, problem.of_means)
+    gain = cell_costs(problem, before, rounds) - cell_costs(problem, after, rounds)
+    error = two_way_error(gain, periods_of(rounds))
+    n_errors = students_errors(2, n_periods(rounds)) if shared else 2
+    return bool(np.nanmean(row_means(gain)) > n_errors * error)
