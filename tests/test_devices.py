@@ -100,6 +100,12 @@ def _everywhere(mask):
     return (mask.flatten().long(),)
 
 
+def _copied(self, memo):
+    """A copy that, other than torch's, does not copy the mode with it."""
+    copy = self.detach().clone()
+    return torch.nn.Parameter(copy, self.requires_grad) if self.is_leaf else copy
+
+
 class _Unfused(torch.optim.AdamW):
     def __init__(self, *args, fused=None, **kwargs):
         super().__init__(*args, **kwargs)
@@ -137,6 +143,7 @@ def outcomes(request, monkeypatch):
     monkeypatch.setattr(torch.nn.Module, "to", _unless_there(torch.nn.Module.to))
     there = SimpleNamespace(**{**vars(torch), "Generator": _Source})
     monkeypatch.setattr(pretraining, "torch", there)
+    monkeypatch.setattr(FakeTensor, "__deepcopy__", _copied, raising=False)
     monkeypatch.setattr(Random, "__init__", _random)
     monkeypatch.setattr(PriorDraws, "_seed", lambda *args: 0)
     monkeypatch.setattr(torch.optim, "AdamW", _Unfused)
