@@ -1,0 +1,222 @@
+"""No tensor stays on the CPU while a network on another device trains and reads.
+
+Fake tensors have a shape and a device but no numbers, and refuse to mix devices; so this needs
+no other device. They are put on "meta", which is none of the two that constants may be left on.
+"""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, unset_fake_temporarily
+from torch.overrides import TorchFunctionMode
+
+from sklearn_pttf import PretrainedDecisionTransformer, PricingPrior, SyntheticPrior, pretrain
+from sklearn_pttf._kinds import mixing, normal_means
+from sklearn_pttf._kinds.counts import mixing as counts_mixing
+from sklearn_pttf._kinds.counts import units as counts_units
+from sklearn_pttf._kinds.head import Head
+from sklearn_pttf._kinds.prices import curves
+from sklearn_pttf._kinds.prices import units as price_units
+from sklearn_pttf._kinds.registry import KINDS
+from sklearn_pttf._network.network import DecisionNetwork, NetworkConfig
+from sklearn_pttf._priors.draws import PriorDraws
+from sklearn_pttf._priors.sampling import Random
+from sklearn_pttf._training import optimizer
+from sklearn_pttf._training import pretrain as pretraining
+from sklearn_pttf.datasets import load_horse_kicks
+from sklearn_pttf.finetune import FullFinetune, HeadFinetune, LoRAFinetune
+from sklearn_pttf.finetune._data import FinetuneData
+from sklearn_pttf.finetune._replay import Replay
+from sklearn_pttf.problems import Estimation, Newsvendor, Pricing
+
+N_ROWS, N_CELLS = 12, 3
+DEVICE = "meta"
+OUTCOMES = ("demand", "values", "counts", "prices")
+PROBLEMS = {
+    "demand": Newsvendor(),
+    "values": Estimation(),
+    "counts": Estimation(noise="poisson"),
+    "prices": Pricing([0, 1, 2], [3, 4, 5], unit_cost=4.0, bounds=(6.0, 20.0)),
+}
+TRAINING = {
+    "n_steps": 2,
+    "rows": N_ROWS,
+    "n_outcomes": 3,
+    "lr": 1e-3,
+    "weight_decay": 0.01,
+    "warmup": 0.1,
+    "cooldown": 0.5,
+    "clip": 1.0,
+    "round_steps": 1,
+    "random_state": 0,
+    "decision_weight": 1.0,
+}
+MANY = (  # steps, all alike, that would take long
+    (mixing, "N_STEPS"),
+    (normal_means, "N_NEWTON"),
+    (counts_mixing, "N_SEGMENT_STEPS"),
+    (counts_units, "N_HALVINGS"),
+    (price_units, "N_STEPS"),
+)
+
+
+class _Source:
+    """What stands for a generator on the device, where torch has none."""
+
+    def __init__(self, device):
+        self.device = torch.device(device)
+
+    def manual_seed(self, seed):
+        return self
+
+
+def _random(self, source):
+    self.generator, self.device = None, source.device
+
+
+class _AllRows(TorchFunctionMode):
+    """Masks, of which fake tensors cannot tell where they hold, hold everywhere."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func is torch.Tensor.nonzero:
+            return torch.ones_like(args[0], dtype=torch.long).flatten().cumsum(0).unsqueeze(-1)
+        if func is torch.Tensor.__getitem__ and _is_mask(args[1]):
+            values, mask = args
+            return values.flatten(0, mask.ndim - 1)[_everywhere(mask)[0]]
+        if func is torch.Tensor.index_put and _is_mask(args[1][0]):
+            values, (mask,), new = args
+            flat = values.flatten(0, mask.ndim - 1).index_put(_everywhere(mask), new)
+            return flat.view_as(values)
+        return func(*args, **(kwargs or {}))
+
+
+def _is_mask(index):
+    return isinstance(index, torch.Tensor) and index.dtype == torch.bool and index.ndim > 0
+
+
+def _everywhere(mask):
+    return (mask.flatten().long(),)
+
+
+def _copied(self, memo):
+    """A copy that, other than torch's, does not copy the mode with it."""
+    copy = self.detach().clone()
+    return torch.nn.Parameter(copy, self.requires_grad) if self.is_leaf else copy
+
+
+class _Unfused(torch.optim.AdamW):
+    def __init__(self, *args, fused=None, **kwargs):
+        super().__init__(*args, **kwargs)
+
+
+def _unless_there(to):
+    """A module that is on the device already, or of another dtype, is left alone or moved."""
+
+    def wrapped(self, *args):
+        there = all(p.device.type == DEVICE for p in (*self.parameters(), *self.buffers()))
+        return self if there else to(self, *args)
+
+    return wrapped
+
+
+def _real(init):
+    """Networks are built of real tensors: fake parameters cannot move to a device."""
+
+    def wrapped(self, config):
+        with unset_fake_temporarily():
+            init(self, config)
+
+    return wrapped
+
+
+@pytest.fixture(params=[*OUTCOMES, "values, no"])
+def outcomes(request, monkeypatch):
+    """A kind of outcomes, whose fake tensors answer yes, or no, to all that is asked of them."""
+    name, *no = request.param.split(", ")
+    curves._spline_weights(), curves._fine_roots()  # kept, so that they must be real
+    monkeypatch.setattr(FakeTensor, "__bool__", lambda self: not no, raising=False)
+    monkeypatch.setattr(FakeTensor, "__int__", lambda self: 2, raising=False)
+    monkeypatch.setattr(FakeTensor, "item", lambda self: 1.0, raising=False)
+    monkeypatch.setattr(DecisionNetwork, "__init__", _real(DecisionNetwork.__init__))
+    monkeypatch.setattr(torch.nn.Module, "to", _unless_there(torch.nn.Module.to))
+    there = SimpleNamespace(**{**vars(torch), "Generator": _Source})
+    monkeypatch.setattr(pretraining, "torch", there)
+    monkeypatch.setattr(FakeTensor, "__deepcopy__", _copied, raising=False)
+    monkeypatch.setattr(Random, "__init__", _random)
+    monkeypatch.setattr(PriorDraws, "_seed", lambda *args: 0)
+    monkeypatch.setattr(torch.optim, "AdamW", _Unfused)
+    monkeypatch.setattr(optimizer, "AdamW", _Unfused)
+    monkeypatch.setattr(pretraining, "N_VALIDATION_STEPS", 1)
+    monkeypatch.setattr(Replay, "_sizes", lambda self, inputs: self.network(**inputs).typical)
+    for module, steps in MANY:
+        monkeypatch.setattr(module, steps, 2)
+    with FakeTensorMode(allow_non_fake_inputs=True), _AllRows():
+        yield name
+
+
+def small(outcomes):
+    return NetworkConfig(outcomes=outcomes, width=8, n_layers=1, n_tokens=2, observation_width=8)
+
+
+def prior_of(outcomes):
+    sizes = {"n_instances": (N_ROWS, N_ROWS), "n_observations": (N_CELLS, N_CELLS)}
+    if outcomes == "prices":
+        return PricingPrior(demand=SyntheticPrior(**sizes))
+    return KINDS[outcomes].prior(**sizes)
+
+
+def pretrained(outcomes):
+    """The network that two steps of pretraining give."""
+    settings = prior_of(outcomes), PROBLEMS[outcomes], small(outcomes), TRAINING
+    net, _ = pretraining._train(*settings, None, None, None, None, DEVICE, 0)
+    return net.module_
+
+
+def table(outcomes):
+    """Rows to finetune on, of which nothing is on the device yet."""
+    rng = np.random.default_rng(0)
+    cells, row = rng.poisson(5.0, (N_ROWS, N_CELLS)).astype(float), np.ones(N_ROWS)
+    beside = {"errors": row} if outcomes == "values" else {}
+    if outcomes == "prices":
+        beside = {"prices": 1.0 + cells, "posted": row}
+    return FinetuneData(cells, None, row / 2, row, row, outcomes == "counts", **beside)
+
+
+def chunk(outcomes):
+    """Evidence as `encode_context` takes it, on the device."""
+    cells = torch.empty(N_ROWS, N_CELLS, dtype=torch.float64, device=DEVICE)
+    return cells, None if outcomes == "demand" else cells if outcomes != "values" else cells[:, 0]
+
+
+def test_pretraining(outcomes):
+    assert {p.device.type for p in pretrained(outcomes).parameters()} == {DEVICE}
+
+
+def test_reading(outcomes):
+    network = DecisionNetwork(small(outcomes)).to(DEVICE, torch.float64)
+    asked = {"queries": chunk("prices")[1].unsqueeze(0)} if outcomes == "prices" else {}
+    with torch.no_grad():
+        context = network.encode_context([chunk(outcomes)] * 2, True)
+        output = network.predict_rows(chunk(outcomes), context, **asked)
+    assert {x.device.type for x in (*context.units, *context.tokens)} == {DEVICE}
+    assert output.outcome_quantiles().device.type == DEVICE
+
+
+@pytest.mark.parametrize("strategy", [FullFinetune, HeadFinetune, LoRAFinetune])
+def test_finetuning(outcomes, strategy):
+    network = DecisionNetwork(small(outcomes)).to(DEVICE)
+    strategy = strategy(max_epochs=1, anchor=0.1, replay=0.5)
+    rows = np.arange(N_ROWS)
+    done = strategy.train(
+        network,
+        PROBLEMS[outcomes],
+        table(outcomes),
+        rows[4:],
+        rows[:4],
+        0,
+        DEVICE,
+        prior_of(outcomes),
+    )
+    assert {p.device.type for p in done.network.parameters()} == {DEVICE}
