@@ -372,11 +372,3 @@ def test_works_without_a_network():
     assert done.returncode == 0, done.stderr
     X = load_horse_kicks().data[:, :5]
     assert float(done.stdout) == _frozen().fit(X).decide(X).sum()
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_gpu_and_cpu_agree(X, fitted):
-    on_gpu = clone(fitted).set_params(device="cuda").fit(X)
-    np.testing.assert_allclose(
-        on_gpu.predict_quantiles(X, [0.1, 0.5, 0.9]), fitted.predict_quantiles(X, [0.1, 0.5, 0.9])
-    )
