@@ -29,6 +29,7 @@ from sklearn_pttf._priors.sampling import Random
 from sklearn_pttf._training import optimizer
 from sklearn_pttf._training import pretrain as pretraining
 from sklearn_pttf._training.loss import PortfolioLoss
+from sklearn_pttf._training.settings import TrainingSettings
 from sklearn_pttf.datasets import load_horse_kicks
 from sklearn_pttf.finetune import FullFinetune, HeadFinetune, LoRAFinetune
 from sklearn_pttf.finetune import _base as finetuning
@@ -47,19 +48,7 @@ PROBLEMS = {
     "counts": Estimation(noise="poisson"),
     "prices": Pricing([0, 1, 2], [3, 4, 5], unit_cost=4.0, bounds=(6.0, 20.0)),
 }
-TRAINING = {
-    "n_steps": 1,
-    "rows": N_ROWS,
-    "n_outcomes": 3,
-    "lr": 1e-3,
-    "weight_decay": 0.01,
-    "warmup": 0.1,
-    "cooldown": 0.5,
-    "clip": 1.0,
-    "round_steps": 1,
-    "random_state": 0,
-    "decision_weight": 1.0,
-}
+SETTINGS = TrainingSettings(n_steps=1, rows=N_ROWS, n_outcomes=3, round_steps=1, warmup=0.1)
 LESS = (  # steps and batches, all alike, that would take long
     (mixing, "N_STEPS", 2),
     (normal_means, "N_NEWTON", 2),
@@ -196,8 +185,8 @@ def prior_of(outcomes):
 
 def pretrained(outcomes):
     """The network that a step of pretraining gives."""
-    settings = prior_of(outcomes), PROBLEMS[outcomes], small(outcomes), TRAINING
-    net, _ = pretraining._train(*settings, None, None, None, None, DEVICE, 0)
+    asked = prior_of(outcomes), PROBLEMS[outcomes], small(outcomes), SETTINGS
+    net, _ = pretraining._train(pretraining._Run(*asked, None, DEVICE), None, None, 0)
     return net.module_
 
 
