@@ -11,10 +11,9 @@ from time import perf_counter
 import numpy as np
 import torch
 from joblib import Memory
-from sklearn.base import BaseEstimator, _fit_context
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_pttf._alarms import (
     warn_of_conflict,
@@ -37,6 +36,7 @@ from sklearn_pttf._network.reading import (
 from sklearn_pttf._tables.portfolio import are_whole
 from sklearn_pttf._training.own_prior import pretrained_on
 from sklearn_pttf._utils.device import check_device
+from sklearn_pttf._utils.sklearn_private import Interval, StrOptions, _fit_context
 from sklearn_pttf._version import __version__
 from sklearn_pttf.exceptions import FewPeriodsWarning
 from sklearn_pttf.finetune import AutoFinetune, FinetuneStrategy

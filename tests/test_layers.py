@@ -83,6 +83,16 @@ def test_every_folder_has_a_layer():
     assert kinds - {"__init__"} == set().union(*KINDS)
 
 
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_private_names_of_sklearn_have_one_place(path):
+    if path.name == "sklearn_private.py":
+        return
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "sklearn":
+            names = [*node.module.split("."), *(alias.name for alias in node.names)]
+            assert not [name for name in names if name.startswith("_")]
+
+
 def test_few_modules_lie_at_the_root():
     assert len(list(PACKAGE.glob("*.py"))) <= MOST_AT_THE_ROOT
 

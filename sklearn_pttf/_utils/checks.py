@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.utils import _safe_indexing, check_array, check_consistent_length
-from sklearn.utils.validation import _get_feature_names, _num_features, validate_data
+from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils.validation import validate_data
+
+from sklearn_pttf._utils.sklearn_private import _get_feature_names, _num_features, _safe_indexing
 
 MOST_PERIODS = 100  # of a horizon
 LARGEST = 1e100  # size of a number, so that products and squares of sums are numbers too

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.base import BaseEstimator, _fit_context
+from sklearn.base import BaseEstimator
 
 from sklearn_pttf._laws.at_prices import (
     MOST_RATIO,
@@ -17,6 +17,7 @@ from sklearn_pttf._laws.at_prices import (
 )
 from sklearn_pttf._laws.atoms import WeightedAtoms
 from sklearn_pttf._mixin import DecisionMixin
+from sklearn_pttf._utils.sklearn_private import _fit_context
 from sklearn_pttf.problems import DecisionProblem
 
 N_RATIOS = 50  # atoms of what demand is over what is expected

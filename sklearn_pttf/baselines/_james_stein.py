@@ -1,12 +1,13 @@
 """James-Stein: rows' means, all shrunken by one factor."""
 
 import numpy as np
-from sklearn.base import BaseEstimator, _fit_context
+from sklearn.base import BaseEstimator
 
 from sklearn_pttf._laws.atoms import WeightedAtoms
 from sklearn_pttf._laws.means import law_of_moments
 from sklearn_pttf._laws.parametric import NormalLaw
 from sklearn_pttf._mixin import DecisionMixin
+from sklearn_pttf._utils.sklearn_private import _fit_context
 from sklearn_pttf.baselines._values import (
     common_error,
     is_poisson,

@@ -4,8 +4,7 @@ from numbers import Integral
 
 import numpy as np
 from scipy import special
-from sklearn.base import BaseEstimator, _fit_context
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.base import BaseEstimator
 
 from sklearn_pttf._laws.atoms import WeightedAtoms
 from sklearn_pttf._laws.base import PredictiveDistribution, check_levels
@@ -13,6 +12,7 @@ from sklearn_pttf._laws.grid import QuantileGrid
 from sklearn_pttf._laws.nodes import gauss_levels
 from sklearn_pttf._laws.parametric import EDGES, LAST_WHOLE, MixtureLaw, PoissonLaw
 from sklearn_pttf._mixin import DecisionMixin
+from sklearn_pttf._utils.sklearn_private import Interval, StrOptions, _fit_context
 from sklearn_pttf.baselines._parametric_bayes import (
     beta_binomial,
     row_components,

@@ -4,8 +4,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 from scipy import optimize, special
-from sklearn.base import BaseEstimator, _fit_context
-from sklearn.utils._param_validation import StrOptions
+from sklearn.base import BaseEstimator
 
 from sklearn_pttf._laws.atoms import WeightedAtoms
 from sklearn_pttf._laws.beta import BetaBinomialMixture, BetaMixture
@@ -18,6 +17,7 @@ from sklearn_pttf._laws.parametric import (
     ZeroInflatedLognormalLaw,
 )
 from sklearn_pttf._mixin import DecisionMixin
+from sklearn_pttf._utils.sklearn_private import StrOptions, _fit_context
 from sklearn_pttf.baselines._values import (
     LEAST_VARIANCE,
     common_error,

@@ -1,11 +1,12 @@
 """Pooled ratios: every instance its own level, all instances one shape."""
 
 import numpy as np
-from sklearn.base import BaseEstimator, _fit_context
+from sklearn.base import BaseEstimator
 
 from sklearn_pttf._laws.atoms import pooled_atoms
 from sklearn_pttf._laws.base import PredictiveDistribution, check_levels
 from sklearn_pttf._mixin import DecisionMixin
+from sklearn_pttf._utils.sklearn_private import _fit_context
 from sklearn_pttf.baselines._values import FOR_VALUES, refuse_values
 from sklearn_pttf.problems import DecisionProblem
 

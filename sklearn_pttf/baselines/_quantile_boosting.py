@@ -3,14 +3,14 @@
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import BaseEstimator, _fit_context
+from sklearn.base import BaseEstimator
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval
 
 from sklearn_pttf._laws.base import check_levels
 from sklearn_pttf._laws.grid import QuantileGrid
 from sklearn_pttf._mixin import DecisionMixin
+from sklearn_pttf._utils.sklearn_private import Interval, _fit_context
 from sklearn_pttf.baselines._values import FOR_VALUES, refuse_values
 from sklearn_pttf.problems import DecisionProblem
 

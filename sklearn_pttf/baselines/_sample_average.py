@@ -1,9 +1,10 @@
 """Sample average approximation: every instance on its own."""
 
-from sklearn.base import BaseEstimator, _fit_context
+from sklearn.base import BaseEstimator
 
 from sklearn_pttf._laws.atoms import sample_average_law
 from sklearn_pttf._mixin import DecisionMixin
+from sklearn_pttf._utils.sklearn_private import _fit_context
 from sklearn_pttf.problems import DecisionProblem
 
 

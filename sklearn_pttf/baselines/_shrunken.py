@@ -3,11 +3,11 @@
 from numbers import Integral
 
 import numpy as np
-from sklearn.base import BaseEstimator, _fit_context
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.base import BaseEstimator
 
 from sklearn_pttf._laws.atoms import WeightedAtoms
 from sklearn_pttf._mixin import DecisionMixin
+from sklearn_pttf._utils.sklearn_private import Interval, StrOptions, _fit_context
 from sklearn_pttf.problems import DecisionProblem
 
 N_ANCHOR_ATOMS = 256

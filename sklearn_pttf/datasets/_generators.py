@@ -4,7 +4,8 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+
+from sklearn_pttf._utils.sklearn_private import Interval, StrOptions, validate_params
 
 FAMILIES = ("poisson", "negative_binomial", "gamma", "lognormal")
 QUIET = 1e-6  # a coefficient of variation below this is no noise at all

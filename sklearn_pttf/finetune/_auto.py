@@ -3,8 +3,8 @@
 from numbers import Real
 
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import Interval
 
+from sklearn_pttf._utils.sklearn_private import Interval
 from sklearn_pttf.finetune._base import FinetuneStrategy
 from sklearn_pttf.finetune._full import FullFinetune
 

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import Interval
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping, GradientNormClipping
 from skorch.helper import predefined_split
@@ -17,6 +16,7 @@ from skorch.utils import noop, to_tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from sklearn_pttf._training.loss import PortfolioLoss
+from sklearn_pttf._utils.sklearn_private import Interval
 from sklearn_pttf.finetune._data import TrainingBatches, ValidationBatches
 from sklearn_pttf.finetune._replay import Replay
 

@@ -1,7 +1,6 @@
 """Train all weights."""
 
-from sklearn.utils._param_validation import StrOptions
-
+from sklearn_pttf._utils.sklearn_private import StrOptions
 from sklearn_pttf.finetune._base import FinetuneStrategy
 
 

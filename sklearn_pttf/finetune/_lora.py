@@ -3,10 +3,10 @@
 from numbers import Integral
 
 import torch
-from sklearn.utils._param_validation import Interval
 from torch import nn
 from torch.nn.utils import parametrize
 
+from sklearn_pttf._utils.sklearn_private import Interval
 from sklearn_pttf.finetune._base import FinetuneStrategy
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 from scipy import special
 from sklearn.pipeline import Pipeline
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from sklearn_pttf._laws.pit import counts_up_to, coverage_table, pit_values, row_variance
 from sklearn_pttf._utils.checks import check_whole
+from sklearn_pttf._utils.sklearn_private import check_matplotlib_support
 
 LEVELS = tuple(np.arange(1, 20) / 20)
 BAND = special.ndtri(0.975)  # standard errors to either side of a band of 95 %

@@ -1,8 +1,8 @@
 """A picture of how cost falls as a portfolio grows."""
 
 import numpy as np
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 
+from sklearn_pttf._utils.sklearn_private import check_matplotlib_support
 from sklearn_pttf.model_selection import transfer_curve
 from sklearn_pttf.model_selection._transfer_curve import (
     METHODS,

@@ -9,8 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 from sklearn.base import clone
-from sklearn.utils import Bunch, _safe_indexing, check_random_state
-from sklearn.utils._param_validation import StrOptions, validate_params
+from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 from tqdm import tqdm
 
@@ -19,6 +18,7 @@ from sklearn_pttf._kinds.registry import KINDS, kind_of
 from sklearn_pttf._mixin import check_problem, refuse_prices
 from sklearn_pttf._network.network import NetworkConfig
 from sklearn_pttf._utils.checks import as_table, check_outcomes, column_names
+from sklearn_pttf._utils.sklearn_private import StrOptions, _safe_indexing, validate_params
 from sklearn_pttf._version import __version__
 from sklearn_pttf.baselines import SampleAverage
 from sklearn_pttf.exceptions import (

@@ -5,7 +5,6 @@ from typing import ClassVar
 
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import HasMethods, Interval
 
 from sklearn_pttf._priors.draws import PriorDraws
 from sklearn_pttf._priors.ranges import HyperPrior, RangeRule
@@ -20,6 +19,7 @@ from sklearn_pttf._priors.sampling import (
     hide,
     lognormal_means,
 )
+from sklearn_pttf._utils.sklearn_private import HasMethods, Interval
 
 MEAN_FAMILIES = ("gamma", "lognormal", "segments", "heavy_tailed")
 N_OTHERS = 256  # means that an instance's own is compared with

@@ -3,10 +3,9 @@
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context, clone
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import HasMethods, Interval
-from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from sklearn_pttf._kinds.demand.calibration import (
     MAX_CELLS,
@@ -21,6 +20,12 @@ from sklearn_pttf._priors.draws import PriorDraws, seeded_generator
 from sklearn_pttf._priors.ranges import as_tensors
 from sklearn_pttf._tables.summaries import SUMMARIES, mid_ranks, portfolio_summaries, row_summaries
 from sklearn_pttf._utils.checks import check_table
+from sklearn_pttf._utils.sklearn_private import (
+    HasMethods,
+    Interval,
+    _check_feature_names_in,
+    _fit_context,
+)
 from sklearn_pttf.problems import Newsvendor
 
 ACCEPTED_SHARE = 0.05

@@ -6,7 +6,6 @@ from typing import ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
-from sklearn.utils._param_validation import HasMethods, Interval
 
 from sklearn_pttf._kinds.demand.prior import SyntheticPrior
 from sklearn_pttf._kinds.demand.ranges import DemandHyperPrior
@@ -18,6 +17,7 @@ from sklearn_pttf._kinds.prices.sampler import (
 from sklearn_pttf._priors.draws import PriorDraws, parameters_of
 from sklearn_pttf._priors.ranges import HyperPrior, RangeRule, as_tensors, canonical, restored
 from sklearn_pttf._tables.portfolio import Portfolio
+from sklearn_pttf._utils.sklearn_private import HasMethods, Interval
 
 N_POSTED = 3  # prices of a row that pretraining charges outcomes at
 N_CANDIDATES = 10  # prices of a row that pretraining chooses from

@@ -5,11 +5,11 @@ from typing import ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import HasMethods, Interval
 
 from sklearn_pttf._kinds.values.sampler import MEAN_FAMILIES, NOISE_FAMILIES, draw_real_portfolios
 from sklearn_pttf._priors.draws import PriorDraws
 from sklearn_pttf._priors.ranges import HyperPrior, RangeRule
+from sklearn_pttf._utils.sklearn_private import HasMethods, Interval
 
 RANGES = {
     "noise": RangeRule(1e-3, 1e3, log=True),
