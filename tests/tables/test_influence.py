@@ -234,3 +234,18 @@ def test_an_odd_row_has_its_own_rate(times):
     found = PretrainedDecisionTransformer(problem, finetune=None).fit(X).decide(X)
     assert found[7] == pytest.approx(50 * times, rel=0.03)
     assert np.delete(found, 7) == pytest.approx(50.0, rel=0.1)
+
+
+@pytest.mark.parametrize("times", [1, 1000])
+def test_a_row_without_a_failure_among_rare_successes(times):
+    """The largest of the other rates is .37; rows without a hit were doubled."""
+    rng = np.random.default_rng(1)
+    rates = rng.beta(0.3, 3.0, 50)
+    trials = rng.integers(5, 60, 50)
+    X = np.column_stack([rng.binomial(trials, rates), trials]).astype(float)
+    changed = X.copy()
+    changed[7] = times * trials[7]
+    problem = Estimation(noise="binomial", trials=Column(1))
+    before, after = (PretrainedDecisionTransformer(problem).fit(t).decide(t) for t in (X, changed))
+    np.testing.assert_allclose(np.delete(after / before, 7), 1.0, rtol=0.05)
+    assert after[7] > 0.8

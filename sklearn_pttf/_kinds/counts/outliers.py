@@ -2,10 +2,10 @@
 
 Each row in question is held against a law of rates that is fitted to all others: a gamma law of
 counts, a beta law of successes, averaged over how wide they may be. Chance is part of that: what is
-asked is how likely so large or so small a total is, given its exposure. Rates far above may also
-have a lognormal law of as much variance, whose tail is heavier; and a row may be one more of
-another row's kind. A row that hardly any right table would have is left out, and is decided like
-any later row.
+asked is how likely so large or so small a total is, given its exposure. Rates far above, or their
+odds, may also have a lognormal law of as much variance, whose tail is heavier; and a row may be
+one more of another row's kind. A row that hardly any right table would have is left out, and is
+decided like any later row.
 """
 
 from typing import NamedTuple
@@ -21,7 +21,7 @@ MOST_FITTED = 5000  # rows that a law is fitted to; more say nothing new
 SHAPES = np.geomspace(0.05, 2e4, 40)  # of the gamma law
 SCORES = np.linspace(-14.0, 14.0, 225)  # normal scores that a rate is summed over
 VAGUE = 0.25  # exposure, as a share of that of one count, that a row's rate is known from at least
-RARE = 0.1  # mean of rates up to which they may be lognormal as well
+RARE = 0.1  # mean of rates up to which their odds may be lognormal as well
 MOST_SHAPE = 6.0  # of the law of one row's rate, which it may be unlike
 ALIKE = 0.2  # chance that a row is one more of another row's kind
 SIZES = np.geomspace(0.1, 1e6, 29)  # of the beta law
@@ -192,7 +192,8 @@ class _BetaBinomial:
         if mean > RARE:
             return chance
         deviation = np.sqrt(np.log1p((1 - mean) / mean / (1 + sizes)))[:, None]
-        rate = np.minimum(mean * np.exp(deviation * SCORES - deviation**2 / 2), 1.0)
+        odds = mean / (1 - mean) * np.exp(deviation * SCORES - deviation**2 / 2)
+        rate = odds / (1 + odds)
         return max(chance, likely @ _binomial_above(hits, trials, rate, SCORES))
 
     def _of_one_alike(self, hits, trials, mean, rows):
