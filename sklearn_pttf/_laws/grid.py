@@ -193,8 +193,11 @@ class QuantileGrid(PredictiveDistribution):
         begin = np.maximum(first, begin)
         total += self._smooth_excess(first - 0.5) - self._smooth_excess(begin - 0.5)
         for k in range(EXACT_TERMS):
-            total += 1 - self._smooth_cdf(begin + k)
-        return total + self._smooth_excess(begin + (EXACT_TERMS - 0.5))
+            below = self._smooth_cdf(begin + k)
+            total += 1 - below
+        # the sum of a smooth function at whole numbers is its integral and a bit of its slope
+        slope = self._smooth_cdf(begin + EXACT_TERMS) - below
+        return total + self._smooth_excess(begin + (EXACT_TERMS - 0.5)) - slope / 24
 
     def mean(self):
         if self.means is not None:

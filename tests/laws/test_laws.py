@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit, logit
@@ -243,6 +243,7 @@ def test_integer_excess_against_summation(name):
 
 @FEW
 @given(st.floats(0, 1e5), st.floats(0.01, 20.0))
+@example(15.0, 2.0)  # steepest where the sum one by one ends
 def test_integer_mean_against_summation(middle, scale):
     law = _logistic(middle, scale, integer=True)
     start = max(0.0, np.floor(middle - 40 * scale))  # below it every outcome is exceeded

@@ -27,7 +27,8 @@ LOG_POWER_RANGE = (-0.7, 0.7)
 LOG_FACTOR_RANGE = (-3.0, 3.0)
 SMALL_SHARE = 0.02  # of a mean or of sales that may be missing: laws are not moved for it
 KNOTS = (np.arange(8) + 0.5) / 8  # quantiles of rows at which log odds of a zero are moved
-OF_MANY = 1.5  # standard errors in place of one, as one of several knots is off by chance
+OF_MANY = 2.5  # standard errors in place of one, as one of several knots is off by chance
+FEWEST_ALONG_LEVEL = 50  # rows that say anything of several levels
 LEAST_STEP = 0.3  # in log level, from knot to knot
 LEAST_EXPECTED = 0.01  # added to expected outcomes, where there may be next to none
 MOST_SHIFT = 3.0  # of log odds at a knot
@@ -134,8 +135,10 @@ class ZerosByLevel(NamedTuple):
         turns : list of HeldOut
             Of the same rows.
         """
+        if len(law) < FEWEST_ALONG_LEVEL or not turns:
+            return None
         knots = _spaced(np.quantile(_log_expected(law), KNOTS))
-        if len(knots) < 2 or not turns:
+        if len(knots) < 2:
             return None
         none = cls(knots, np.zeros(len(knots)))
         laws = [turn.law for turn in turns]
