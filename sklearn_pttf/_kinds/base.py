@@ -62,8 +62,8 @@ class Kind(ABC):
     any_sign = False  # outcomes may be below zero, and their origin means nothing
     priced = False  # laws are asked at prices
     of_means = False  # the head gives the law of every row's mean too
-    reads_exposure = False  # others may read rates in place of outcomes over an exposure
-    takes_rates = False
+    reads_exposure = False  # what outcomes were counted over
+    takes_rates = False  # or rates in place of outcomes over an exposure
     levelled = None  # units once the laws of the context are known
 
     # -- tables, as plain arrays

@@ -8,14 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sklearn_pttf import PretrainedDecisionTransformer
-from sklearn_pttf._kinds.demand.agreement import (
-    HeldOut,
-    Recalibration,
-    ZerosByLevel,
-    spread_out,
-    sure_part,
-    turns_of,
-)
+from sklearn_pttf._kinds.demand.held_out import HeldOut, spread_out, turns_of
+from sklearn_pttf._kinds.demand.recalibration import Recalibration, ZerosByLevel, sure_part
 from sklearn_pttf._laws.grid import QuantileGrid
 from sklearn_pttf._tables.portfolio import Portfolio
 from sklearn_pttf.baselines import SampleAverage
