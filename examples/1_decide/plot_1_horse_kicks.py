@@ -38,7 +38,7 @@ seen, later = kicks.iloc[:, :5], kicks.iloc[:, 5:]
 problem = Newsvendor(underage=9.0, overage=1.0)
 deciders = {
     "SAA": SampleAverage(problem).fit(seen),
-    "pretrained": PretrainedDecisionTransformer(problem).fit(seen),
+    "pretrained": PretrainedDecisionTransformer(problem, random_state=0).fit(seen),
 }
 decisions = {name: decider.decide(seen) for name, decider in deciders.items()}
 
