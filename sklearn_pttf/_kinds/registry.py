@@ -62,7 +62,5 @@ def name_of_kind(name):
 
 
 def kind_of(portfolio):
-    """The kind that a table is of, whatever network reads it."""
-    if portfolio.prices is not None:
-        return Prices
-    return Values if portfolio.real else Demand
+    """The kind that a table is of, whatever network reads it; the latest that says so."""
+    return next(kind for kind in reversed(KINDS.values()) if kind.is_of(portfolio))
