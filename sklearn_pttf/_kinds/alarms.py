@@ -1,4 +1,4 @@
-"""Whether rows break what decisions rest on: a law that fits, noise that is what it is said to be."""
+"""Whether rows break what decisions rest on: a law that fits, noise as it is said to be."""
 
 import warnings
 

@@ -48,7 +48,7 @@ class Kind(ABC):
 
     >>> from sklearn_pttf import Kind
     >>> sorted(Kind.__abstractmethods__)
-    ['rows', 'units']
+    ['cell_features', 'portfolio_features', 'row_features', 'rows', 'units']
     """
 
     name: ClassVar[str]  # in configurations of networks, and on cards
@@ -173,6 +173,21 @@ class Kind(ABC):
         whole : Tensor of shape (B, 1)
             1 where outcomes are whole numbers, else 0.
         """
+
+    @staticmethod
+    @abstractmethod
+    def cell_features(rows, units):
+        """Features of every observation; ``(B, N, n, n_cell_features)``."""
+
+    @staticmethod
+    @abstractmethod
+    def row_features(rows, units):
+        """Features of every row; ``(B, N, n_row_features)``."""
+
+    @staticmethod
+    @abstractmethod
+    def portfolio_features(units):
+        """Features that the rows of a portfolio share; ``(B, 1, n_portfolio_features)``."""
 
     @staticmethod
     def placed(rows, units):

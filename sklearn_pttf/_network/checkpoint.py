@@ -16,6 +16,7 @@ from sklearn_pttf._utils.files import written_whole
 
 FORMAT = 1
 SHIPPED = Path(__file__).parents[1] / "weights"
+OF_KINDS = {kind.name: kind.checkpoint for kind in KINDS.values()}  # shipped weights
 
 
 def shipped_names():
@@ -176,7 +177,7 @@ def _shipped(name):
     """Where a shipped checkpoint lies that has this name, or is of the kind of this name."""
     if not isinstance(name, str):
         return None
-    found = KINDS[name].checkpoint if name in KINDS else name
+    found = OF_KINDS.get(name, name)
     return SHIPPED / found if found in shipped_names() else None
 
 
