@@ -10,6 +10,7 @@ from numpy.testing import assert_array_equal
 
 from sklearn_pttf import Portfolio, PretrainedDecisionTransformer, _estimator
 from sklearn_pttf._laws.atoms import WeightedAtoms
+from sklearn_pttf._tables.evidence import Evidence
 from sklearn_pttf.exceptions import DriftWarning, FewPeriodsWarning
 from sklearn_pttf.finetune import AutoFinetune, FullFinetune, _guard
 from sklearn_pttf.finetune._choice import choose
@@ -134,7 +135,8 @@ def _data(outcomes=None):
     observations = np.arange(60.0).reshape(10, 6)
     shape = (observations if outcomes is None else outcomes).shape
     ones = np.ones(10)
-    return FinetuneData(observations, outcomes, ones / 2, ones, ones, True, periods=_columns(shape))
+    evidence, periods = Evidence(observations), _columns(shape)
+    return FinetuneData(evidence, outcomes, ones / 2, ones, ones, True, periods)
 
 
 def _charged(batches):

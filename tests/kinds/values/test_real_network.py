@@ -27,6 +27,7 @@ from sklearn_pttf._network.reading import (
     encode_context,
     predict_law,
 )
+from sklearn_pttf._tables.evidence import Evidence
 from sklearn_pttf._training.loss import PortfolioLoss
 from sklearn_pttf.problems import Newsvendor
 from sklearn_pttf.testing import NormalNormal
@@ -157,11 +158,12 @@ def test_forward_agrees_with_encoding_and_reading():
     errors[:, ::3] = torch.nan
     in_context = torch.ones(2, 12, dtype=torch.bool)
     in_context[:, 7:] = False
-    output = NETWORK(X, torch.zeros(2, dtype=torch.float64), in_context, errors)
+    output = NETWORK(X, torch.zeros(2, dtype=torch.float64), in_context, errors=errors)
     for b in range(2):
-        pieces = [(X[b, :3], errors[b, :3]), (X[b, 3:7], errors[b, 3:7])]
+        rows = Evidence(X[b], errors=errors[b])
+        pieces = [rows.take(slice(0, 3)), rows.take(slice(3, 7))]
         context = NETWORK.encode_context(pieces, False)
-        again = NETWORK.predict_rows((X[b], errors[b]), context)
+        again = NETWORK.predict_rows(rows, context)
         for left, right in ((again, output), (again.of_mean, output.of_mean)):
             for name in ("quantiles", "location", "scale", "grain", "typical", "zero_width"):
                 left_value, right_value = getattr(left, name)[0], getattr(right, name)[b]
