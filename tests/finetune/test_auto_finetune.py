@@ -14,8 +14,6 @@ from sklearn_pttf.testing import GammaPoisson, LognormalNormal
 from support.finetuning import X, finetune_data, quick_estimator
 from support.networks import TINY
 
-NAN = np.nan
-
 
 def test_auto_trains_on_few_rows_only_where_the_prior_is_wrong(checkpoint):
     X = LognormalNormal(3.0, 0.3, 0.4).sample(100, 4, random_state=0).observations

@@ -15,7 +15,6 @@ from sklearn_pttf.problems import Newsvendor
 from support.finetuning import finetune_data
 from support.networks import TINY
 
-NAN = np.nan
 STRATEGIES = [FullFinetune, HeadFinetune, LoRAFinetune]
 
 

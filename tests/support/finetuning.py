@@ -1,4 +1,4 @@
-"""A table in the hand, and estimators that train for a moment."""
+"""A small table, and estimators that train for a moment."""
 
 import numpy as np
 
