@@ -20,26 +20,16 @@ from sklearn_pttf._kinds.demand.units import (
     row_level,
     zero_credibility,
 )
-from sklearn_pttf._network.network import Attention, DecisionNetwork, NetworkConfig
+from sklearn_pttf._network.network import Attention, NetworkConfig
 from sklearn_pttf._network.reading import encode_context, predict_law
 from sklearn_pttf._tables.evidence import Evidence
 from sklearn_pttf._tables.portfolio import Portfolio
+from support.networks import random_network
 
 SMALL = NetworkConfig(width=16, n_layers=2, n_tokens=4, n_heads=2, observation_width=8, n_knots=9)
 
 
-def _random_network(seed=0):
-    """A network whose weights are far from their start, so that every part matters."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        network = DecisionNetwork(SMALL).double().eval()
-        with torch.no_grad():
-            for parameter in network.parameters():
-                parameter.add_(0.3 * torch.randn_like(parameter))
-    return network
-
-
-NETWORK = _random_network()
+NETWORK = random_network(SMALL)
 
 
 def _observations(elements):

@@ -31,6 +31,7 @@ from sklearn_pttf._tables.evidence import Evidence
 from sklearn_pttf._training.loss import PortfolioLoss
 from sklearn_pttf.problems import Newsvendor
 from sklearn_pttf.testing import NormalNormal
+from support.networks import random_network
 
 NAN = np.nan
 SMALL = NetworkConfig(
@@ -38,18 +39,7 @@ SMALL = NetworkConfig(
 )
 
 
-def _random_network(seed=0):
-    """A network whose weights are far from their start, so that every part matters."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        network = DecisionNetwork(SMALL).double().eval()
-        with torch.no_grad():
-            for parameter in network.parameters():
-                parameter.add_(0.3 * torch.randn_like(parameter))
-    return network
-
-
-NETWORK = _random_network()
+NETWORK = random_network(SMALL)
 SHAPES = st.tuples(st.integers(1, 9), st.integers(1, 6))
 
 
@@ -312,7 +302,7 @@ def test_loss_is_that_of_outcomes_and_of_means():
 
 
 def test_checkpoints_keep_the_kind(tmp_path):
-    made = Checkpoint.from_network(_random_network(1).float(), {"name": "small"})
+    made = Checkpoint.from_network(random_network(SMALL, seed=1).float(), {"name": "small"})
     made.save(tmp_path / "small")
     loaded = Checkpoint.load(tmp_path / "small")
     assert loaded.card["network"] == SMALL.to_dict()
@@ -321,7 +311,7 @@ def test_checkpoints_keep_the_kind(tmp_path):
         for each in (made, loaded)
     )
     np.testing.assert_array_equal(left, right)
-    _assert_close(left, _predict(_table(), network=_random_network(1)), 1e-5)
+    _assert_close(left, _predict(_table(), network=random_network(SMALL, seed=1)), 1e-5)
 
 
 def test_config_refuses_an_unknown_kind():
