@@ -14,9 +14,11 @@ import torch
 from sklearn_pttf import Checkpoint, SyntheticPrior, __version__, pretrain
 from sklearn_pttf._kinds.head import NetworkOutput
 from sklearn_pttf._network.network import DecisionNetwork, NetworkConfig
+from sklearn_pttf._training.callbacks import Schedule
 from sklearn_pttf._training.loss import PortfolioLoss
-from sklearn_pttf._training.pretrain import HIDDEN, PortfolioStream, _Schedule
+from sklearn_pttf._training.run import HIDDEN
 from sklearn_pttf._training.settings import TrainingSettings
+from sklearn_pttf._training.stream import PortfolioStream
 from sklearn_pttf.problems import Newsvendor
 
 TINY = NetworkConfig(width=16, n_layers=1, n_tokens=4, n_heads=2, observation_width=8)
@@ -292,7 +294,7 @@ def test_first_step_of_muon_and_of_adamw():
 
 
 def _rates(n_steps, warmup, cooldown, first=0):
-    schedule = _Schedule(0.5, n_steps, warmup, cooldown, first)
+    schedule = Schedule(0.5, n_steps, warmup, cooldown, first)
     net = SimpleNamespace(optimizer_=SimpleNamespace(param_groups=[{"lr": None}, {"lr": None}]))
     rates = []
     for _ in range(first, n_steps):

@@ -32,7 +32,7 @@ from sklearn_pttf._network.reading import (
     predict_law,
 )
 from sklearn_pttf._training.loss import FAR_MEAN, PortfolioLoss
-from sklearn_pttf._training.pretrain import PortfolioStream
+from sklearn_pttf._training.stream import PortfolioStream
 from sklearn_pttf.pretraining import load_recipe
 from sklearn_pttf.problems import Estimation, Newsvendor
 from sklearn_pttf.testing import GammaPoisson, Segments
