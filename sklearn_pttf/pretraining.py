@@ -27,7 +27,8 @@ from sklearn_pttf.problems import Newsvendor, Pricing
 __all__ = ["load_recipe", "pretrain", "recipe_names"]
 
 _PROBLEMS = {"newsvendor": Newsvendor, "pricing": partial(Pricing, prices=[0], demands=[1])}
-_TABLES = {"name", "problem", "prior", "network", "training"}
+_TABLES = ("prior", "network", "training")
+_ENTRIES = {"name", "problem", *_TABLES}
 _RECIPES = resources.files("sklearn_pttf") / "recipes"
 
 
@@ -75,10 +76,10 @@ def load_recipe(name_or_path):
         recipe = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"recipe {path} is no TOML file: {error}") from None
-    unknown = sorted(set(recipe) - _TABLES)
+    unknown = sorted(set(recipe) - _ENTRIES)
     if unknown:
         raise ValueError(f"recipe {path} has unknown entries: {', '.join(unknown)}.")
-    for name in ("prior", "network", "training"):
+    for name in _TABLES:
         if not isinstance(recipe.get(name, {}), dict):
             raise ValueError(f"recipe {path}: {name} must be a table; got {recipe[name]!r}.")
     foreign = sorted(set(recipe.get("training", {})) - TrainingSettings.names())

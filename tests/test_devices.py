@@ -27,8 +27,8 @@ from sklearn_pttf._network.network import DecisionNetwork, NetworkConfig
 from sklearn_pttf._priors.draws import PriorDraws
 from sklearn_pttf._priors.sampling import Random
 from sklearn_pttf._tables.evidence import Evidence
-from sklearn_pttf._training import optimizer
-from sklearn_pttf._training import pretrain as pretraining
+from sklearn_pttf._training import optimizer, stream
+from sklearn_pttf._training import run as pretraining
 from sklearn_pttf._training.loss import PortfolioLoss
 from sklearn_pttf._training.settings import TrainingSettings
 from sklearn_pttf.datasets import load_horse_kicks
@@ -142,7 +142,7 @@ def _answer(monkeypatch, yes):
 
 def _draw_on_the_device(monkeypatch):
     there = SimpleNamespace(**{**vars(torch), "Generator": _Source})
-    monkeypatch.setattr(pretraining, "torch", there)
+    monkeypatch.setattr(stream, "torch", there)
     monkeypatch.setattr(Random, "__init__", _random)
     monkeypatch.setattr(PriorDraws, "_seed", lambda *args: 0)
 
@@ -187,7 +187,7 @@ def prior_of(outcomes):
 def pretrained(outcomes):
     """The network that a step of pretraining gives."""
     asked = prior_of(outcomes), PROBLEMS[outcomes], small(outcomes), SETTINGS
-    net, _ = pretraining._train(pretraining._Run(*asked, None, DEVICE), None, None, 0)
+    net, _ = pretraining.train(pretraining.Run(*asked, None, DEVICE), None, None, 0)
     return net.module_
 
 

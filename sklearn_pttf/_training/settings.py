@@ -1,6 +1,7 @@
 """The settings of pretraining: defaults, allowed ranges, and their entry on the card."""
 
 from dataclasses import asdict, dataclass, field, fields
+from inspect import Parameter, signature
 
 from sklearn_pttf._utils.checks import check_real, check_whole
 
@@ -19,7 +20,8 @@ def _real(default, low, high):
 class TrainingSettings:
     """How `pretrain` trains; what each setting means is said there.
 
-    They are also what the table ``[training]`` of a recipe may hold.
+    They are also the parameters of `pretrain` that its signature shows after its own, and what the
+    table ``[training]`` of a recipe may hold.
 
     Raises
     ------
@@ -36,14 +38,14 @@ class TrainingSettings:
     n_steps: int = _whole(2000, 1, 10**9)
     rows: int = _whole(1000, 1, 10**7)
     n_outcomes: int = _whole(8, 1, 10**4)
-    round_steps: int = _whole(500, 1, 10**9)
-    random_state: int = _whole(0, 0, 2**31 - 1)
     lr: float = _real(1e-3, 1e-9, 1.0)
     weight_decay: float = _real(0.01, 0.0, 1.0)
     warmup: float = _real(0.02, 0.0, 1.0)
     cooldown: float = _real(0.5, 0.0, 1.0)
     clip: float = _real(1.0, 1e-9, 1e9)
     decision_weight: float = _real(4.0, 0.0, 1e6)
+    round_steps: int = _whole(500, 1, 10**9)
+    random_state: int = _whole(0, 0, 2**31 - 1)
 
     def __post_init__(self):
         for setting in fields(self):
@@ -70,3 +72,15 @@ class TrainingSettings:
         if not priced:
             del entry["decision_weight"]
         return entry
+
+
+def shows_settings(function):
+    """Show every setting in the signature of a function, in place of its ``**settings``."""
+    own = signature(function)
+    *parameters, _ = own.parameters.values()
+    settings = [
+        Parameter(setting.name, Parameter.KEYWORD_ONLY, default=setting.default)
+        for setting in fields(TrainingSettings)
+    ]
+    function.__signature__ = own.replace(parameters=[*parameters, *settings])
+    return function

@@ -1,7 +1,6 @@
 """What finetuning strategies have in common."""
 
 import copy
-import time
 from abc import ABC, abstractmethod
 from numbers import Integral, Real
 from typing import NamedTuple
@@ -9,20 +8,15 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
-from skorch import NeuralNet
-from skorch.callbacks import Callback, EarlyStopping, GradientNormClipping
-from skorch.helper import predefined_split
-from skorch.utils import noop, to_tensor
-from torch.optim.swa_utils import get_ema_multi_avg_fn
+from skorch.callbacks import Callback
 
-from sklearn_pttf._training.loss import PortfolioLoss
 from sklearn_pttf._utils.sklearn_private import Interval
 from sklearn_pttf.finetune._data import TrainingBatches, ValidationBatches
+from sklearn_pttf.finetune._net import net_of
 from sklearn_pttf.finetune._replay import Replay
 
 MAX_PASSES = 4  # of the rows in an epoch
 MOST_VALIDATION = 2000  # rows; more would only take longer
-CLIP = 1.0
 
 
 class Finetuned(NamedTuple):
@@ -32,143 +26,6 @@ class Finetuned(NamedTuple):
     for_half: tuple  # the network that is to be charged on every other validation row, from either
     n_iter: int  # the best epoch; 0 is the pretrained network
     history: list  # of dict, one an epoch, from epoch 0
-
-
-class FinetuneLoss(PortfolioLoss):
-    """The pretraining loss on rows' outcomes, one half of it at the levels that rows ask for."""
-
-    def forward(self, output, targets):
-        charged = (targets["weight"] > 0).sum().clamp_min(1)
-        return self.by_row(output, targets).sum() / charged
-
-    def by_row(self, output, targets):
-        """Weighted loss of every row; ``(B, N)``."""
-        weights = self.level_weights() / self.level_weights().mean()
-        weights = 0.5 * weights + 0.5 * self._own_levels(targets["ratio"])
-        loss = self.losses(output, targets["outcomes"])  # (B, N, K)
-        return (loss * weights).mean(-1) * output.scale * targets["weight"]
-
-    def _own_levels(self, ratio):
-        """Weights of the two knots around each row's ratio, their mean over knots 1; (B, N, K)."""
-        knots = self.levels.logit()
-        distance = (
-            ratio.clamp(self.levels[0], self.levels[-1]).logit().unsqueeze(-1) - knots
-        ).abs()
-        near = (1 - distance / (knots[1] - knots[0])).clamp_min(0)
-        near = near * (self.levels * (1 - self.levels)) ** -0.5
-        return near / near.mean(-1, keepdim=True)
-
-
-class _FinetuneNet(NeuralNet):
-    """A skorch net whose loss pulls the trained parameters back to where they began."""
-
-    def __init__(self, *args, anchor=0.0, **kwargs):
-        self.anchor = anchor
-        super().__init__(*args, **kwargs)
-
-    def get_loss(self, y_pred, y_true, X=None, training=False):
-        loss = super().get_loss(y_pred, y_true, X, training)
-        if training and self.anchor:
-            trained = [p for p in self.module_.parameters() if p.requires_grad]
-            if not hasattr(self, "start_"):
-                self.start_ = [p.detach().clone() for p in trained]
-            distance = sum(
-                ((p - p0) ** 2).sum() for p, p0 in zip(trained, self.start_, strict=True)
-            )
-            loss = loss + self.anchor * distance
-        return loss
-
-
-class _ScoreFirst(Callback):
-    """Epoch 0 trains nothing: it scores the pretrained network."""
-
-    def __init__(self, lr):
-        self.lr = lr
-
-    def on_epoch_begin(self, net, **kwargs):
-        if len(net.history) <= 2:  # later a scheduler of the user's may see to it
-            for group in net.optimizer_.param_groups:
-                group["lr"] = self.lr if len(net.history) == 2 else 0.0
-
-
-class _Averaging(Callback):
-    """A running mean of the weights is what is validated and kept, not the last step's."""
-
-    def __init__(self, left):
-        self.left = left  # of the mean, by a step
-
-    def on_train_begin(self, net, **kwargs):
-        self.update_ = get_ema_multi_avg_fn(self.left)
-        self.trained_ = [p for p in net.module_.parameters() if p.requires_grad]
-        self.mean_ = [p.detach().clone() for p in self.trained_]
-        self.last_ = None
-
-    def on_epoch_begin(self, net, **kwargs):
-        if self.last_ is not None:
-            self._set(self.last_)
-            self.last_ = None
-
-    def on_batch_begin(self, net, batch=None, training=None, **kwargs):
-        if not training and self.last_ is None:
-            self.last_ = [p.detach().clone() for p in self.trained_]
-            self._set(self.mean_)
-
-    def on_batch_end(self, net, batch=None, training=None, **kwargs):
-        if training:
-            self.update_(self.mean_, self.trained_, None)
-
-    @torch.no_grad()
-    def _set(self, values):
-        for p, value in zip(self.trained_, values, strict=True):
-            p.copy_(value)
-
-
-class _BestByHalf(Callback):
-    """The weights that are best on each half of the validation rows.
-
-    One half is charged on what the other chose, so that no row chooses what it is charged on.
-    """
-
-    def on_train_begin(self, net, **kwargs):
-        self.trained_ = [p for p in net.module_.parameters() if p.requires_grad]
-        self.least_ = [np.inf, np.inf]
-        self.epoch_ = [None, None]
-        self.weights_ = [None, None]
-
-    def on_epoch_begin(self, net, **kwargs):
-        self.loss_ = [0.0, 0.0]
-
-    def on_batch_end(self, net, batch=None, training=None, y_pred=None, **kwargs):
-        if training:
-            return
-        targets = to_tensor(batch[1], net.device)
-        by_row = net.criterion_.by_row(y_pred, targets)
-        for half in (0, 1):
-            self.loss_[half] += by_row[targets["half"] == half].sum().item()
-
-    def on_epoch_end(self, net, **kwargs):
-        for half in (0, 1):
-            if self.epoch_[half] is None or self.loss_[half] < self.least_[half]:
-                self.least_[half], self.epoch_[half] = self.loss_[half], len(net.history) - 1
-                self.weights_[half] = [p.detach().clone() for p in self.trained_]
-
-
-class _StopInTime(Callback):
-    def __init__(self, max_seconds):
-        self.max_seconds = max_seconds
-
-    def on_train_begin(self, net, **kwargs):
-        self.end_ = time.monotonic() + self.max_seconds
-
-    def on_epoch_end(self, net, **kwargs):
-        if time.monotonic() > self.end_:
-            raise KeyboardInterrupt
-
-
-def _named(k, callback):
-    """A callback of the user's, with a name that none of ours has."""
-    name, callback = callback if isinstance(callback, tuple) else (k, callback)
-    return f"own_{name}", callback
 
 
 class FinetuneStrategy(BaseEstimator, ABC):
@@ -210,7 +67,8 @@ class FinetuneStrategy(BaseEstimator, ABC):
     callbacks : list of skorch callbacks or None
         Handed on to skorch as they are, in every fold: callbacks, their classes, or pairs of a name
         and one of these. They may end a fold's training at the end of an epoch, as skorch's
-        ``EarlyStopping`` does.
+        ``EarlyStopping`` does, by ``KeyboardInterrupt``; elsewhere that ends `fit`. Epoch 0 has
+        batches and losses, but no steps; skorch's ``LRScheduler`` begins after it.
 
     baselines : bool
         Whether a classical baseline may be used instead, where it is cheaper.
@@ -311,15 +169,7 @@ class FinetuneStrategy(BaseEstimator, ABC):
             raise ValueError(
                 f"{len(training)} rows to train and {len(validation)} to validate on are too few."
             )
-        replay = None
-        if self.replay:
-            if prior is None:
-                raise ValueError(
-                    f"replay={self.replay} needs the prior of the pretrained weights, and their "
-                    "card does not name it; use replay=0."
-                )
-            shares = (self.replay, self.batch_size, seed, device)
-            replay = Replay(network.config, prior, data.ratios, *shares)
+        replay = self._replayed(network.config, prior, data.ratios, seed, device)
         untouched = copy.deepcopy(network)
         if not self._prepared(network, seed):
             raise ValueError(f"{self!r} trains nothing.")
@@ -327,16 +177,10 @@ class FinetuneStrategy(BaseEstimator, ABC):
         context = training[: max(self.batch_size, 3 * len(validation))]
         sizes = (self.batch_size, MAX_PASSES, self._n_together)
         batches = TrainingBatches(data, training, *sizes, seed, replay)
-        net = self._net(network, problem, device)
-        net.set_params(
-            train_split=predefined_split(
-                ValidationBatches(data, validation, context, self.batch_size, seed)
-            )
-        )
+        kept = ValidationBatches(data, validation, context, self.batch_size, seed)
+        net = net_of(self, network, problem, kept, device)
         with torch.random.fork_rng(devices=[]):  # loaders of data draw a seed that is not used
             net.fit(batches, y=None)
-        if self._was_interrupted(net):
-            raise KeyboardInterrupt
         history = [
             {"epoch": k, "train_loss": row["train_loss"], "valid_loss": row["valid_loss"]}
             for k, row in enumerate(net.history)
@@ -344,6 +188,17 @@ class FinetuneStrategy(BaseEstimator, ABC):
         best = int(np.nanargmin([row["valid_loss"] for row in history]))
         for_half = self._for_halves(untouched, seed, dict(net.callbacks_)["halves"])
         return Finetuned(self.finish(net.module_).eval(), for_half, best, history)
+
+    def _replayed(self, config, prior, ratios, seed, device):
+        """Synthetic portfolios between the real ones; None for none."""
+        if not self.replay:
+            return None
+        if prior is None:
+            raise ValueError(
+                f"replay={self.replay} needs the prior of the pretrained weights, and their "
+                "card does not name it; use replay=0."
+            )
+        return Replay(config, prior, ratios, self.replay, self.batch_size, seed, device)
 
     def _prepared(self, network, seed):
         """Prepare a network; the parameters that are trained."""
@@ -373,44 +228,3 @@ class FinetuneStrategy(BaseEstimator, ABC):
                     "callbacks must be a list of skorch callbacks, or of pairs of a name and one; "
                     f"got {given!r} in it."
                 )
-
-    def _was_interrupted(self, net):
-        """Whether it was the user who ended training, which skorch takes for an early stop."""
-        if "valid_loss" not in net.history[-1]:
-            return True  # in the middle of an epoch
-        named = dict(net.callbacks_)
-        in_time = "time" not in named or time.monotonic() < named["time"].end_
-        waiting = named["stop"].misses_ < self.patience
-        more = len(net.history) <= self.max_epochs
-        return not self.callbacks and in_time and waiting and more
-
-    def _net(self, network, problem, device):
-        stop = EarlyStopping(patience=self.patience, threshold=0, sink=noop, load_best=True)
-        callbacks = [
-            ("first", _ScoreFirst(self.lr)),
-            ("clip", GradientNormClipping(CLIP)),
-            ("mean", _Averaging(self._averaging)),
-            ("halves", _BestByHalf()),
-            *(_named(k, callback) for k, callback in enumerate(self.callbacks or [])),
-            ("stop", stop),
-        ]
-        if self.max_seconds is not None:
-            callbacks.append(("time", _StopInTime(self.max_seconds)))
-        return _FinetuneNet(
-            network,
-            criterion=FinetuneLoss,
-            criterion__problem=problem,
-            criterion__levels=network.config.levels,
-            anchor=self.anchor,
-            optimizer=torch.optim.AdamW,
-            optimizer__weight_decay=0.0,
-            optimizer__fused=True,
-            lr=self.lr,
-            max_epochs=self.max_epochs + 1,
-            iterator_train__batch_size=None,
-            iterator_valid__batch_size=None,
-            callbacks=callbacks,
-            callbacks__print_log=None,
-            device=device,
-            verbose=0,
-        )

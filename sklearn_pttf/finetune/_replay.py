@@ -4,7 +4,7 @@ import torch
 
 from sklearn_pttf._laws.grid import QuantileGrid
 from sklearn_pttf._network.network import DecisionNetwork
-from sklearn_pttf._training.pretrain import PortfolioStream
+from sklearn_pttf._training.stream import PortfolioStream
 
 N_OUTCOMES = 8
 MOST_STEPS = 2**31 - 1

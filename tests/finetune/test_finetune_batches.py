@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_pttf.finetune._base import FinetuneLoss
 from sklearn_pttf.finetune._data import (
     TrainingBatches,
     ValidationBatches,
@@ -12,6 +11,7 @@ from sklearn_pttf.finetune._data import (
     drawn_cells,
     make_batch,
 )
+from sklearn_pttf.finetune._net import FinetuneLoss
 from sklearn_pttf.problems import Newsvendor
 from support.finetuning import X, finetune_data
 from support.networks import TINY

@@ -5,7 +5,7 @@ import torch
 
 from sklearn_pttf import SyntheticPrior, pretrain
 from sklearn_pttf._network.network import NetworkConfig
-from sklearn_pttf._training.pretrain import PortfolioStream
+from sklearn_pttf._training.stream import PortfolioStream
 from support.pretraining import PRIOR, ROUNDS, SMALL, same_weights
 
 

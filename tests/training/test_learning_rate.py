@@ -10,7 +10,8 @@ import torch
 
 from sklearn_pttf import Checkpoint, pretrain
 from sklearn_pttf._network.network import DecisionNetwork
-from sklearn_pttf._training.pretrain import HIDDEN, _Schedule
+from sklearn_pttf._training.callbacks import Schedule
+from sklearn_pttf._training.run import HIDDEN
 from support.networks import TINY
 from support.pretraining import PRIOR, SMALL
 
@@ -43,7 +44,7 @@ def test_first_step_of_muon_and_of_adamw():
 
 
 def _rates(n_steps, warmup, cooldown, first=0):
-    schedule = _Schedule(0.5, n_steps, warmup, cooldown, first)
+    schedule = Schedule(0.5, n_steps, warmup, cooldown, first)
     net = SimpleNamespace(optimizer_=SimpleNamespace(param_groups=[{"lr": None}, {"lr": None}]))
     rates = []
     for _ in range(first, n_steps):

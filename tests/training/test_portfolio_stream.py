@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from sklearn_pttf._training.pretrain import PortfolioStream
+from sklearn_pttf._training.stream import PortfolioStream
 from support.pretraining import PRIOR
 
 

@@ -11,8 +11,8 @@ import torch
 
 from sklearn_pttf import Checkpoint, SyntheticPrior, __version__, pretrain
 from sklearn_pttf._training.loss import PortfolioLoss
-from sklearn_pttf._training.pretrain import PortfolioStream
 from sklearn_pttf._training.settings import TrainingSettings
+from sklearn_pttf._training.stream import PortfolioStream
 from sklearn_pttf.problems import Newsvendor
 from support.networks import TINY
 from support.pretraining import PRIOR, ROUNDS, SMALL, same_weights

@@ -15,7 +15,7 @@ import torch
 import sklearn_pttf
 from sklearn_pttf import Checkpoint, SyntheticPrior, pretrain
 from sklearn_pttf._network.network import NetworkConfig
-from sklearn_pttf._training.pretrain import PortfolioStream
+from sklearn_pttf._training.stream import PortfolioStream
 from sklearn_pttf.pretraining import load_recipe, main, recipe_names
 from sklearn_pttf.problems import Newsvendor
 from support.pretraining import same_weights

@@ -10,7 +10,7 @@ from scipy import stats
 
 from sklearn_pttf import CountPrior, PretrainedDecisionTransformer, pretrain
 from sklearn_pttf._network.network import NetworkConfig
-from sklearn_pttf._training.pretrain import PortfolioStream
+from sklearn_pttf._training.stream import PortfolioStream
 from sklearn_pttf.problems import Estimation
 from support.counts import SMALL, count_table
 

@@ -27,7 +27,7 @@ from sklearn_pttf._kinds.values.sampler import (
 )
 from sklearn_pttf._network.network import DecisionNetwork, NetworkConfig
 from sklearn_pttf._priors.ranges import canonical_key
-from sklearn_pttf._training.pretrain import PortfolioStream
+from sklearn_pttf._training.stream import PortfolioStream
 from sklearn_pttf.pretraining import load_recipe, recipe_names
 from sklearn_pttf.problems import Estimation
 
