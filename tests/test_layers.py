@@ -25,7 +25,7 @@ LAYERS = [
 ]
 # within kinds: what they share, then each, then where they are registered
 KINDS = [
-    {"base", "head", "mixing"},
+    {"base", "features", "head", "mixing"},
     {"normal_means"},
     {"counts", "values"},
     {"demand"},
@@ -100,7 +100,7 @@ def test_few_modules_lie_at_the_root():
 # what runs while a network is trained, on any device
 NETWORK = [
     PACKAGE / "_network" / "network.py",
-    *(PACKAGE / "_kinds" / f"{name}.py" for name in ("head", "mixing", "normal_means")),
+    *(PACKAGE / "_kinds" / f"{name}.py" for name in ("features", "head", "mixing", "normal_means")),
     *(
         path
         for kind in ("demand", "values", "counts", "prices")

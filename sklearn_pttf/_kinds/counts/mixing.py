@@ -29,6 +29,7 @@ NEAR_ZERO = 0.1  # added to these
 LEAST_MEAN = 1e-3
 LEAST_WEIGHT = 1e-30  # of a segment
 LARGEST_SHAPE = 1e5  # of the gamma law around a grid point; more would cost digits
+LAWS = ("gamma", "two_means", "three_means", "without_shape")  # in this order everywhere
 FREE = (1, 3, 5, 8)  # numbers that are fitted; of the last by experience
 COST_OF_FREE = 2.0  # log likelihood that each of them has to gain
 

@@ -15,6 +15,19 @@ from sklearn_pttf._kinds.demand.units import (
 from sklearn_pttf._kinds.head import Head, NetworkOutput, increasing
 
 ZERO_WIDTH = 0.5  # of a zero of continuous outcomes, in units of a row's uncertainty
+FIRST_ZEROS = -1.0  # added to the logit of the share of zeros, before anything is learned
+
+
+class DemandNumbers(NamedTuple):
+    """What the network says of a row beside increments; each of shape (B, N)."""
+
+    trust_level: torch.Tensor  # added to the logit of how far its level is believed
+    trust_noise: torch.Tensor  # added to the logit of how far its noise is
+    shift: torch.Tensor  # of its log level, in units of the portfolio's noise
+    stretch: torch.Tensor  # log of what its noise is multiplied by
+    base: torch.Tensor  # of its median from its level, in units of noise
+    zeros: torch.Tensor  # added to the logit of its share of zeros
+    trust_zeros: torch.Tensor  # log of what that logit is multiplied by before
 
 
 class RowFacts(NamedTuple):
@@ -51,20 +64,20 @@ class DemandHead(Head):
     are believed as far as moments of the portfolio say. The network learns what to change.
     """
 
-    N_NUMBERS = 7  # beside the increments
+    numbers_type = DemandNumbers
 
     def __init__(self, config):
-        super().__init__(config, self.N_NUMBERS + config.n_knots - 1)
+        super().__init__(config)
         self.n_knots = config.n_knots
         with torch.no_grad():
-            self.mlp[-1].bias[5] = -1.0
+            self.mlp[-1].bias[self.place_of("zeros")] = FIRST_ZEROS
 
     def forward(self, states, rows, units):
         """`NetworkOutput` of rows."""
         facts = row_facts(rows, units)
         return self._output(self.mlp(self.norm(states)), facts, units)
 
-    def _output(self, numbers, facts, units, log_curve=None, doubt=0.0, factor=None):
+    def _output(self, outputs, facts, units, log_curve=None, doubt=0.0, factor=None):
         """`NetworkOutput` from what the network and the rows themselves say.
 
         ``log_curve`` is the log of what the level is multiplied by, ``doubt`` the standard
@@ -76,7 +89,7 @@ class DemandHead(Head):
         typical = (units.noise**2 + doubt**2).sqrt() * (level + 0.1) + 0.3 * grain
         by_noise = units.noise * (level + 0.1)
         zero_width = torch.where(grain > 0, grain, ZERO_WIDTH * by_noise)
-        others, share = self._mixture(numbers, facts, units, log_curve)
+        others, share = self._mixture(outputs, facts, units, log_curve)
         quantiles, mean = self._law(others, share, zero_width, grain, factor)
         origin = torch.zeros_like(units.scale)
         around = (origin, units.scale, grain, typical, zero_width)
@@ -86,16 +99,15 @@ class DemandHead(Head):
         """Quantiles of the mixture, and its mean where that is needed."""
         return self._with_zeros(others, share.unsqueeze(-1), zero_width.unsqueeze(-1)), None
 
-    def _mixture(self, numbers, facts, units, log_curve):
+    def _mixture(self, outputs, facts, units, log_curve):
         """Quantiles of what is above zero, and the share of zeros beside that."""
-        own, rises = numbers.split([self.N_NUMBERS, self.n_knots - 1], dim=-1)  # (B, N, ...)
-        trust_level, trust_noise, shift, stretch, base, zeros, trust_zeros = own.unbind(-1)
-        share = self._zero_share(facts, units, zeros, trust_zeros)
-        log_location = self._log_location(facts, units, trust_level, shift)
+        own, rises = self.split(outputs)
+        share = self._zero_share(facts, units, own.zeros, own.trust_zeros)
+        log_location = self._log_location(facts, units, own.trust_level, own.shift)
         location = (log_location + log_curve).exp() / (1 - share)
-        width = self._width(facts, trust_noise, stretch)
+        width = self._width(facts, own.trust_noise, own.stretch)
 
-        standard = base.unsqueeze(-1) + width.unsqueeze(-1) * increasing(rises)
+        standard = own.base.unsqueeze(-1) + width.unsqueeze(-1) * increasing(rises)
         unit = location * row_noise(units, location)
         grain = units.whole / units.scale  # a whole number stands for what is up to one below it
         unit, centre = (unit**2 + grain**2 / 12).sqrt(), location - grain / 2

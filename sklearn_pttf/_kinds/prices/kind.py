@@ -19,9 +19,9 @@ class Prices(Kind):
     priced = True
     units_type = price_units.PriceUnits
     head = PriceHead
-    n_cell_features = price_features.N_CELL_FEATURES
-    n_row_features = price_features.N_ROW_FEATURES
-    n_portfolio_features = price_features.N_PORTFOLIO_FEATURES
+    n_cell_features = len(price_features.CELL_FEATURES)
+    n_row_features = len(price_features.ROW_FEATURES)
+    n_portfolio_features = len(price_features.PORTFOLIO_FEATURES)
 
     rows = staticmethod(price_units.pairs_of)
     units = staticmethod(price_units.price_units)
