@@ -12,6 +12,9 @@ from torch.nn.functional import pad, softplus
 # a head starts from what moments say; with no weights at all, nothing before it would be learned
 FIRST_WEIGHTS = 0.01  # standard deviation of those of its last layer
 FIRST_INCREMENT = -1.0  # before softplus, which makes it 0.31
+# bounds of what networks say, so that no row's law gets out of hand before they have learned
+MOST_STRETCH = 4.0  # log of what the width of a law is multiplied by, either way
+MOST_SHIFT = 8.0  # units of its uncertainty that a law is moved by, either way
 
 
 class NetworkOutput(NamedTuple):

@@ -12,9 +12,14 @@ from sklearn_pttf._kinds.demand.units import (
     row_noise,
     zero_credibility,
 )
-from sklearn_pttf._kinds.head import Head, NetworkOutput, increasing
+from sklearn_pttf._kinds.head import MOST_SHIFT, MOST_STRETCH, Head, NetworkOutput, increasing
 
 ZERO_WIDTH = 0.5  # of a zero of continuous outcomes, in units of a row's uncertainty
+LEAST_LEVEL = 0.1  # scales added to a row's level: a row without sales is uncertain too
+GRAIN_DOUBT = 0.3  # whole numbers: about the deviation, root of 1/12, of an even draw from one
+ZERO_LOGITS = (-9.0, 5.0)  # of a row's share of zeros: one in 8,000, and all but one in 150
+LEAST_ODDS = 1e-9  # of a level among what is above zero; the first knot is then meant
+LEAST_ZEROS = 1e-6  # share that is divided by; none is asked for below it
 FIRST_ZEROS = -1.0  # added to the logit of the share of zeros, before anything is learned
 
 
@@ -86,8 +91,8 @@ class DemandHead(Head):
         log_curve = torch.zeros_like(facts.level) if log_curve is None else log_curve
         level = facts.level * log_curve.detach().exp()
         grain = units.whole / units.scale
-        typical = (units.noise**2 + doubt**2).sqrt() * (level + 0.1) + 0.3 * grain
-        by_noise = units.noise * (level + 0.1)
+        typical = (units.noise**2 + doubt**2).sqrt() * (level + LEAST_LEVEL) + GRAIN_DOUBT * grain
+        by_noise = units.noise * (level + LEAST_LEVEL)
         zero_width = torch.where(grain > 0, grain, ZERO_WIDTH * by_noise)
         others, share = self._mixture(outputs, facts, units, log_curve)
         quantiles, mean = self._law(others, share, zero_width, grain, factor)
@@ -109,7 +114,8 @@ class DemandHead(Head):
 
         standard = own.base.unsqueeze(-1) + width.unsqueeze(-1) * increasing(rises)
         unit = location * row_noise(units, location)
-        grain = units.whole / units.scale  # a whole number stands for what is up to one below it
+        # a whole number stands for what is up to one below it, evenly: of variance 1/12
+        grain = units.whole / units.scale
         unit, centre = (unit**2 + grain**2 / 12).sqrt(), location - grain / 2
         return centre.unsqueeze(-1) + unit.unsqueeze(-1) * standard, share  # (B, N, K), (B, N)
 
@@ -117,13 +123,13 @@ class DemandHead(Head):
     def _zero_share(facts, units, zeros, trust):
         """Share of zeros beside those that the quantiles have by themselves; ``(B, N)``."""
         logit = zeros + trust.clamp(-1, 1).exp() * facts.zero_logit
-        return logit.clamp(-9, 5).sigmoid() * (units.zero_share > 0)
+        return logit.clamp(*ZERO_LOGITS).sigmoid() * (units.zero_share > 0)
 
     @staticmethod
     def _width(facts, trust, stretch):
         """The row's noise, as a multiple of the expected one; ``(B, N)``."""
         trust = (facts.noise_logit + trust).sigmoid()
-        return (stretch + trust * facts.own_noise).clamp(-4, 4).exp()
+        return (stretch + trust * facts.own_noise).clamp(-MOST_STRETCH, MOST_STRETCH).exp()
 
     @staticmethod
     def _log_location(facts, units, trust, shift):
@@ -131,7 +137,7 @@ class DemandHead(Head):
         trust = (facts.level_logit + trust).sigmoid()
         centre = torch.minimum(units.centre, units.log_mean)
         log_location = centre + trust * (facts.level.log() - centre)
-        return log_location + (units.noise * shift).clamp(-8, 8)
+        return log_location + (units.noise * shift).clamp(-MOST_SHIFT, MOST_SHIFT)
 
     def _with_zeros(self, quantiles, share, zero_width):
         """Quantiles at the same levels, of the mixture with a share of zeros below all else.
@@ -140,11 +146,15 @@ class DemandHead(Head):
         """
         levels = self.levels.to(quantiles.dtype)
         first, last = levels[0].logit(), levels[-1].logit()
-        odds = (levels - share).clamp_min(1e-9) / (1 - levels)  # of the level among the others
+        odds = (levels - share).clamp_min(LEAST_ODDS) / (
+            1 - levels
+        )  # of the level among the others
         position = (odds.log().clamp(first, last) - first) / ((last - first) / (self.n_knots - 1))
         lower = position.detach().floor().clamp(0, self.n_knots - 2)
         low = quantiles.gather(-1, lower.long())
         high = quantiles.gather(-1, lower.long() + 1)
         others = torch.lerp(low, high, position - lower)
-        below = quantiles[..., :1].clamp_max(0) - zero_width * (1 - levels / share.clamp_min(1e-6))
+        below = quantiles[..., :1].clamp_max(0) - zero_width * (
+            1 - levels / share.clamp_min(LEAST_ZEROS)
+        )
         return torch.where(levels > share, others, below)

@@ -5,7 +5,14 @@ from typing import NamedTuple
 import torch
 
 import sklearn_pttf._kinds.values.units as real
-from sklearn_pttf._kinds.head import Head, NetworkOutput, increasing, mean_weights
+from sklearn_pttf._kinds.head import (
+    MOST_SHIFT,
+    MOST_STRETCH,
+    Head,
+    NetworkOutput,
+    increasing,
+    mean_weights,
+)
 from sklearn_pttf._kinds.mixing import mixing_quantiles
 from sklearn_pttf._kinds.normal_means import Parts, quantiles_of
 
@@ -55,11 +62,11 @@ class RealHead(Head):
         location = units.centre + trust * (real.row_mean(rows, units) - units.centre)
         location = torch.lerp(location, mixed.mean, own.mix.sigmoid())
         typical = torch.lerp(doubt, mixed.deviation, own.mix.detach().sigmoid())
-        location = location + typical * own.shift.clamp(-8, 8)
+        location = location + typical * own.shift.clamp(-MOST_SHIFT, MOST_SHIFT)
         noise = real.row_noise(rows, units, own.trust_noise) * real.untold_noise(rows)
 
         def law(unit, stretch, base, rises):
-            width = stretch.clamp(-4, 4).exp().unsqueeze(-1)
+            width = stretch.clamp(-MOST_STRETCH, MOST_STRETCH).exp().unsqueeze(-1)
             standard = base.unsqueeze(-1) + width * increasing(rises)
             quantiles = location.unsqueeze(-1) + unit.unsqueeze(-1) * standard
             nothing = torch.zeros_like(units.scale)
