@@ -740,7 +740,7 @@ def _checkpoint():
         torch.manual_seed(0)
         network = DecisionNetwork(config)
     with torch.no_grad():
-        network.head.mlp[-1].bias[network.head.place_of("shift")] += 2.0  # in units of noise
+        network.head.mlp[-1].bias[2] += 2.0  # the shift of the location, in units of noise
     return Checkpoint.from_network(network, {"name": "too much"})
 
 
