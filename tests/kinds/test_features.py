@@ -14,6 +14,7 @@ from sklearn_pttf._kinds.features import order_statistics, side_by_side
 from sklearn_pttf._kinds.prices.head import OF_ROW
 from sklearn_pttf._kinds.registry import KINDS
 from sklearn_pttf._network.network import DecisionNetwork
+from sklearn_pttf._tables.evidence import Evidence
 
 NAN = math.nan
 MODULES = {"demand": of_demand, "values": of_values, "counts": of_counts, "prices": of_prices}
@@ -25,12 +26,11 @@ def _read(kind, whole=1.0):
     """Rows and units of `COUNTS`, each sold at prices 2, 3 and 4 where there are prices."""
     observations = torch.tensor(COUNTS, dtype=torch.float64)[None]
     prices = torch.tensor([[2.0, 3.0, 4.0]], dtype=torch.float64).expand(1, len(COUNTS), 3)
-    beside = prices if kind == "prices" else None
-    weights = observations.new_ones(1, len(COUNTS))
-    whole = observations.new_full((1, 1), whole)
-    kind = KINDS[kind]
-    units = kind.units([observations], [beside], [weights], whole)
-    return kind.placed(kind.rows(observations, beside), units), units
+    evidence = Evidence(observations, prices=prices if kind == "prices" else None)
+    kind, weights = KINDS[kind], observations.new_ones(1, len(COUNTS))
+    rows = kind.rows(evidence)
+    units = kind.units([rows], [weights], observations.new_full((1, 1), whole))
+    return kind.placed(rows, units), units
 
 
 def _by_name(kind, group):
