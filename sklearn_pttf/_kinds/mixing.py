@@ -10,9 +10,9 @@ from typing import NamedTuple
 import torch
 
 N_GRID = 64  # points; half of them by rank, half evenly spaced on the scale of asinh
-N_STEPS = 60
+N_STEPS = 60  # of EM, as many in training as in use: a network learns with what they leave
 LEAST_WIDTH = 1e-3  # scales
-LEAST_WEIGHT = 1e-12
+LEAST_WEIGHT = 1e-12  # of a point, whose log is taken
 
 
 class Mixing(NamedTuple):

@@ -28,12 +28,12 @@ ITSELF = 2.0  # times that what a row adds to its own law is left out: points li
 NEIGHBOURS = 12.0  # rows to each side of a point that its width reaches to
 LEAST_WIDTH = 1e-6  # of the spread of means
 STRAY = 0.01  # of a row's law without a shape, that is normal
-N_NEWTON = 20
+N_NEWTON = 20  # steps at most, to quantiles
 CLOSE = 1e-7  # normal scores; the last step then takes what is left to rounding
 LEAST_PART = 1e-9  # of a law
-ROWS_AT_ONCE = 512
+ROWS_AT_ONCE = 512  # that are solved together, so that memory does not grow with the table
 LEAST_VARIANCE = 1e-36  # of a row's mean by chance, in units of the scale
-TINY = 1e-300
+TINY = 1e-300  # divided by, or taken the log of, in place of 0; all is computed in doubles
 
 
 class NormalMeans(NamedTuple):

@@ -19,7 +19,7 @@ TABLE_ODDS = np.concatenate(
 )
 TABLE_LEVELS = special.expit(TABLE_ODDS)  # of the table's numbers, about
 DIGITS = 1e-12  # of a count that are looked at
-MOST_STEPS, NEWTON_STEPS = 1200, 8
+MOST_STEPS, NEWTON_STEPS = 1200, 8  # to a quantile, of which the first are Newton's
 FAR_ODDS, TAIL_STEP = 9.0, 1.7  # log odds up to which, and steps in which, tails are cut
 SAME = 1e-12  # a level that is missed by rounding only is reached
 

@@ -19,19 +19,20 @@ from sklearn_pttf._laws.beta import BetaBinomialMixture, BetaMixture, SharedLaw
 
 LEAST_SIZE, LARGEST_SIZE = 0.02, 1e4  # of the beta law; the latter times the rows' trials
 USUAL_DEVIATION = 0.7  # of rates, relative; half of it lies below that a priori
-N_SIZES = 33
+N_SIZES = 33  # in each round
 MOST_ROUNDS = 6  # of sizes, each in a part of the last one's range
-N_MEANS = 17
+N_MEANS = 17  # that are looked at, 0.75 standard errors apart
 N_CENTRES = 4  # rounds that find it, without strays
 MEANS_END = 6.0  # standard errors of the mean's logit that are looked at
 FAR = 18.0  # log likelihood below the best that counts for nothing
 N_KEPT_SIZES, NEAR = 13, 10.0  # of those whose log likelihood is this near to the best
+# places, in deviations, and weights that are exact for a normal law of up to degree 5 (Hermite's)
 GAUSS = np.array([-(3**0.5), 0.0, 3**0.5]), np.array([1.0, 4.0, 1.0]) / 6
-N_SEGMENTS = (2, 3)
-N_SEGMENT_STEPS = 200
+N_SEGMENTS = (2, 3)  # rates of the laws of few
+N_SEGMENT_STEPS = 200  # of EM
 SEGMENT_SIZE = 1e3  # of the beta law that stands for one rate; times the rows' trials
-N_POINTS = 60
-N_POINT_STEPS = 100
+N_POINTS = 60  # half of them by rank, half evenly spaced
+N_POINT_STEPS = 100  # of EM
 INNER, WIDER = np.array([0.05, 0.95]), 0.3  # ranks, and shares of what lies between them
 FREE_WITHOUT_SHAPE = 6.0  # numbers that it counts for, by experience
 POINT_SIZE = 2.0, 1e9  # of the beta law around a point

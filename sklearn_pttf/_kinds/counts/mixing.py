@@ -19,14 +19,14 @@ from sklearn_pttf._kinds.mixing import (
     posterior_moments,
 )
 
-N_SHAPES = 40
-SHAPE_RANGE = (0.05, 2e4)  # of the gamma law
-N_SEGMENTS = (2, 3)
-MOST_SEGMENTS = 3
-N_SEGMENT_STEPS = 50
+N_SHAPES = 40  # a factor of 1.4 apart
+SHAPE_RANGE = (0.05, 2e4)  # of the gamma law: relative spread of means from 4.5 to 0.007
+N_SEGMENTS = (2, 3)  # means of the laws of few
+MOST_SEGMENTS = max(N_SEGMENTS)
+N_SEGMENT_STEPS = 50  # of EM, as many in training as in use
 APART = 0.3  # between logs of the means that EM begins with
 NEAR_ZERO = 0.1  # added to these
-LEAST_MEAN = 1e-3
+LEAST_MEAN = 1e-3  # of a segment or point, over the portfolio's: a row with counts is possible
 LEAST_WEIGHT = 1e-30  # of a segment
 LARGEST_SHAPE = 1e5  # of the gamma law around a grid point; more would cost digits
 LAWS = ("gamma", "two_means", "three_means", "without_shape")  # in this order everywhere

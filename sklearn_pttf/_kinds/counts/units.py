@@ -22,7 +22,7 @@ from sklearn_pttf._utils.rounding import TINY_SINGLE
 N_CONTEXT_SEEN = 500  # rows beyond this number say nothing new about "how many rows"
 NO_COUNT = 0.5  # what a total of 0 counts for
 VARIANCE_RANGE = (1e-4, 50.0)  # of rows' means beyond chance, in squared means
-CREDIBILITY_RANGE = (1e-4, 1 - 1e-4)
+CREDIBILITY_RANGE = (1e-4, 1 - 1e-4)  # of a row's mean; a logit is taken of it
 LEAST_TOTAL = 1e-6  # of the incomplete gamma function, which 0 is no argument of
 LEAST_TRUST = 1e-9  # of all rows in their mean; 0 where none is used
 CHANCE = 1e-6  # that a row's total is so large though its mean is within reach

@@ -13,8 +13,8 @@ from sklearn_pttf._laws.reweighted import ReweightedZeros
 
 FEWEST_ROWS = 10  # with observations that say anything about a portfolio
 SHIFT_RANGE = (-12.0, 12.0)  # of the log odds of a zero
-LOG_POWER_RANGE = (-0.7, 0.7)
-LOG_FACTOR_RANGE = (-3.0, 3.0)
+LOG_POWER_RANGE = (-0.7, 0.7)  # of levels above zero: to the power of a half, to squared
+LOG_FACTOR_RANGE = (-3.0, 3.0)  # of sizes: a twentieth to twenty times
 SMALL_SHARE = 0.02  # of a mean or of sales that may be missing: laws are not moved for it
 KNOTS = (np.arange(8) + 0.5) / 8  # quantiles of rows at which log odds of a zero are moved
 OF_MANY = 2.5  # standard errors in place of one, as one of several knots is off by chance
@@ -22,7 +22,7 @@ FEWEST_ALONG_LEVEL = 50  # rows that say anything of several levels
 LEAST_STEP = 0.3  # in log level, from knot to knot
 LEAST_EXPECTED = 0.01  # added to expected outcomes, where there may be next to none
 MOST_SHIFT = 3.0  # of log odds at a knot
-NEWTON_STEPS = 30
+NEWTON_STEPS = 30  # steps of at most 1; the farthest shift is three of them away
 COMMON_ZEROS = 0.1  # share of them from which levels are tilted, not all sizes multiplied
 AGREED = 1.5  # standard errors that the table may differ from the companion
 

@@ -16,28 +16,28 @@ MOST_UNITS = 1e12  # of an observation: its square is still a number in float32
 SMALL_COUNT = 5.0  # below about this, zeros are what counts have anyway
 SMALL_POWER = 4  # of how sharply: a zero among eights is worth 0.9 of one, among threes 0.1
 # what keeps ratios of sums over few, or all equal, rows finite, and logs and logits of them
-LEAST_SUM = 1e-6
+LEAST_SUM = 1e-6  # of squares, degrees of freedom or zeros, as they come
 LEAST_CELLS = 0.1  # observations of an empty row
-LEAST_ZERO_CELLS = 1e-3
+LEAST_ZERO_CELLS = 1e-3  # observations of rows whose zeros say something
 LEAST_WORTH = 0.01  # of all rows' log noise, in rows whose noise is normal
 LEAST_KNOWN, KNOWN = 1e-12, 1e-9  # degrees of freedom, weighted; and from which there are any
 LEAST_VARIANCE = 1e-4  # added to that of rows' log levels
 LEAST_LEVEL_VARIANCE, LEAST_NOISE_VARIANCE = 0.0005, 0.002  # of logs, between rows, beyond chance
-CREDIBILITY_RANGE = (0.002, 0.998)
+CREDIBILITY_RANGE = (0.002, 0.998)  # of a row's level and noise; never certain
 ZERO_RANGE = (1e-4, 0.998)  # of a row's share of zeros
 TRUST_RANGE = (0.005, 0.95)  # of the correlation of two zeros of a row
 QUIETEST = 0.05  # of the expected variance of a row, added to its own
 # what is guessed where few or none tell: as weak as so many degrees of freedom, or zeros
-GUESSED_DEGREES = 0.02
+GUESSED_DEGREES = 0.02  # of freedom, of noise
 GUESSED_NOISE = (0.5, 0.05)  # relative variance: that of levels times this, and this
-GUESSED_ZEROS = 0.1
+GUESSED_ZEROS = 0.1  # of how shares of zeros differ
 GUESSED_SPREAD = 0.03  # of shares of zeros between rows, over chance
 # what one wild row may say of noise: squared deviations at most, for each of its degrees of freedom
 MOST_SQUARES = 4.0  # relative ones
 MOST_OF_EXPECTED = 9.0  # times the expected ones
 # variance of whole numbers that is not that of counts
 LEAST_LEFT = 0.01  # of all relative variance
-LEFT_RANGE = (1e-6, 4.0)
+LEFT_RANGE = (1e-6, 4.0)  # relative; at most that of noise of 2
 LEAST_SURE = 0.3  # standard errors of itself: less cannot be told from none
 
 

@@ -38,9 +38,9 @@ from sklearn_pttf._kinds.prices.curves import (
 )
 
 LEAST_VARIATION = 1e-3  # of log prices of a row, below which they are one price
-N_STEPS = 40
+N_STEPS = 40  # of EM, as many in training as in use
 PRIOR_ROWS = 2.0  # weight, in rows, of what is taken for likely before any is seen
-LEAST_NOISE = 0.03
+LEAST_NOISE = 0.03  # relative: the quietest that the prior draws; less would trust one curve alone
 TIE = 1e-6  # of misfits, relative
 REACH = 0.8  # log of a price over the usual one, beyond which elasticity stays as it is
 LEVEL_SLOPES = tuple(k / 100 for k in range(-150, 51))  # of different products, see below
