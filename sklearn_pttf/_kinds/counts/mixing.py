@@ -18,6 +18,7 @@ from sklearn_pttf._kinds.mixing import (
     mixing_weights,
     posterior_moments,
 )
+from sklearn_pttf._utils.rounding import TINY_SINGLE
 
 N_SHAPES = 40  # a factor of 1.4 apart
 SHAPE_RANGE = (0.05, 2e4)  # of the gamma law: relative spread of means from 4.5 to 0.007
@@ -146,7 +147,7 @@ def _products(share, values):
 def _first_means(pieces):
     """Where EM begins: quantiles of rows' means, drawn apart; ``(B, 2, 3)``."""
     total, exposure, counts = (torch.cat(part, dim=-1) for part in zip(*pieces, strict=True))
-    means = torch.where(counts > 0, total / exposure.clamp_min(1e-30), torch.inf)
+    means = torch.where(counts > 0, total / exposure.clamp_min(TINY_SINGLE), torch.inf)
     ordered = means.sort(dim=-1).values
     n_rows = counts.sum(-1, keepdim=True).long()
     first = []
@@ -180,7 +181,7 @@ def segment_posterior(evidence, means, weights):
 def fit_without_shape(pieces):
     """`Mixing` of means, gamma laws around its points, and the fit ``(B, 1)``."""
     total, exposure, counts = (torch.cat(part, dim=-1) for part in zip(*pieces, strict=True))
-    means = total / exposure.clamp_min(1e-30)
+    means = total / exposure.clamp_min(TINY_SINGLE)
     points, width = mixing_grid(means, counts > 0, (torch.sqrt, torch.square))
     points = points.clamp_min(LEAST_MEAN)
     width = width.minimum(0.5 * points)
