@@ -13,8 +13,8 @@ EDGES = 1 / (1 + np.exp(-np.linspace(-9, 9, 49)))  # of levels, denser in the ta
 EDGES[0], EDGES[-1] = 0.0, 1.0
 MANY_LEVELS = 12  # that are sooner looked up in a table of whole numbers
 MOST_TABULATED = 4096  # of these in a row
-TABLE_CELLS = 1_000_000  # numbers of all rows that are tabulated together
-FINE_LEVELS = 1 / (1 + np.exp(-np.linspace(-12, 12, 97)))  # a quarter of log odds apart
+TABLE_CELLS = 1_000_000
+FINE_LEVELS = 1 / (1 + np.exp(-np.linspace(-12, 12, 97)))
 LARGE_MEAN = 1e6  # of counts, from which laws are rounded continuous ones, to a few units
 NORMAL_SHAPE = 1e6  # of a gamma law that is as good as normal
 

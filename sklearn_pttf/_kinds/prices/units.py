@@ -36,8 +36,9 @@ from sklearn_pttf._kinds.prices.curves import (
     on_finer_grid,
     read_table,
 )
-from sklearn_pttf._utils.rounding import EXACT, TINY_SINGLE
 
+SAME_PRICE = 1e-12  # of a log price, that is rounding
+LEAST_DEMAND = 1e-30  # of a row, whose log is taken
 LEAST_VARIATION = 1e-3  # of log prices of a row, below which they are one price
 N_STEPS = 40  # of EM, as many in training as in use
 PRIOR_ROWS = 2.0  # weight, in rows, of what is taken for likely before any is seen
@@ -127,7 +128,7 @@ def pairs_of(demand, prices, posted=None):
     usual, has_pairs = _mean_log(prices)
     usual = torch.where(has_pairs, usual, alone)
     x = (prices.log() - usual.unsqueeze(-1)).masked_fill(missing, 0.0)
-    x = torch.where(x.abs() < EXACT, 0.0, x)  # of one price, whatever its rounding
+    x = torch.where(x.abs() < SAME_PRICE, 0.0, x)  # of one price, whatever its rounding
     count = (~missing).sum(-1).to(demand.dtype)
     return Pairs(demand, x.clamp(-FARTHEST, FARTHEST), usual, told, count, posted)
 
@@ -153,7 +154,7 @@ def _misfits(pairs):
     logs = log_curves(pairs.x)  # (B, N, n, N_CURVES)
     level = (pairs.demand.nan_to_num().unsqueeze(-2) @ (-logs).exp()).squeeze(-2)
     total = (pairs.seen.to(logs.dtype).unsqueeze(-2) @ logs).squeeze(-2)
-    misfit = level.clamp_min(TINY_SINGLE).log() * pairs.count.unsqueeze(-1) + total
+    misfit = level.clamp_min(LEAST_DEMAND).log() * pairs.count.unsqueeze(-1) + total
     misfit = misfit - misfit.amin(-1, keepdim=True)
     _, varied = _variation(pairs)
     tells = varied & (pairs.demand.nan_to_num().sum(-1) > 0)
