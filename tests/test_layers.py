@@ -35,6 +35,8 @@ KINDS = [
 ]
 MODULES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")
 MOST_AT_THE_ROOT = 12
+TESTS = Path(__file__).parent
+LONGEST_TEST_FILE = 600  # lines
 
 
 def _rank(layers):
@@ -96,6 +98,14 @@ def test_private_names_of_sklearn_have_one_place(path):
 
 def test_few_modules_lie_at_the_root():
     assert len(list(PACKAGE.glob("*.py"))) <= MOST_AT_THE_ROOT
+
+
+def test_test_files_are_short():
+    lengths = {
+        str(path.relative_to(TESTS)): len(path.read_text(encoding="utf-8").splitlines())
+        for path in TESTS.rglob("*.py")
+    }
+    assert not {name: n for name, n in lengths.items() if n > LONGEST_TEST_FILE}
 
 
 # what runs while a network is trained, on any device

@@ -21,7 +21,7 @@ def per_cell(coming=None, usual=None, **more):
         Name of the field, of one entry a row, that is the same of the next outcome.
 
     usual : str, default=None
-        Name of the method that fills that one in where nothing is told.
+        Name of the method that fills that one in where nothing is told. None: it stays missing.
     """
     return field(metadata={"along": "cell", "coming": coming, "usual": usual}, **more)
 
@@ -170,7 +170,10 @@ class Evidence:
         about = self.__dataclass_fields__[name].metadata
         if about["coming"] is None:
             return None
-        return about["coming"], getattr(self, about["usual"])()
+        if about["usual"] is not None:
+            return about["coming"], getattr(self, about["usual"])()
+        told, like = getattr(self, about["coming"]), getattr(self, name)
+        return about["coming"], np.full_like(like[:, 0], np.nan) if told is None else told
 
     # -- prices
 
