@@ -39,7 +39,7 @@ NOISE_RANGE = (0.01, 5.0)  # of an instance's relative noise
 SHAPE_RANGE = (0.05, 1e5)  # of gamma noise: relative noise from 0.003 to 4.5
 ORDERS_RANGE = (0.02, 100.0)  # orders a period of compound Poisson demand
 LEAST_SHAPE = 1e-3  # of the size of no orders, which is drawn too, and counts for nothing
-LEAST_BETA = 1e-2  # of the law of shares of zeros, which draws 0 or 1 only if less
+LEAST_BETA = 1e-2  # of the law of shares of zeros, which hardly draws anything but 0 and 1 if less
 LEAST_LEVEL = 1e-7  # of a uniform draw, from 0 and 1: single floats next to 1 are 6e-8 apart
 MOST_OF_MEAN = 10.0  # largest outcome, over the largest mean
 
