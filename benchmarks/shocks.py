@@ -57,7 +57,7 @@ def biased(checkpoint):
     """The weights, with a shift of all orders by one standard deviation of the noise."""
     network = checkpoint.build_network()
     with torch.no_grad():
-        network.head.mlp[-1].bias[2] += 1.0
+        network.head.mlp[-1].bias[network.head.place_of("shift")] += 1.0
     return Checkpoint.from_network(network, checkpoint.card)
 
 

@@ -25,7 +25,7 @@ LAYERS = [
 ]
 # within kinds: what they share, then each, then where they are registered
 KINDS = [
-    {"alarms", "drift", "head", "mixing"},
+    {"alarms", "drift", "features", "head", "mixing"},
     {"base"},
     {"normal_means"},
     {"counts", "values"},
@@ -111,7 +111,8 @@ def test_test_files_are_short():
 # what runs while a network is trained, on any device
 NETWORK = [
     PACKAGE / "_network" / "network.py",
-    *(PACKAGE / "_kinds" / f"{name}.py" for name in ("head", "mixing", "normal_means")),
+    PACKAGE / "_utils" / "rounding.py",
+    *(PACKAGE / "_kinds" / f"{name}.py" for name in ("features", "head", "mixing", "normal_means")),
     *(
         path
         for kind in ("demand", "values", "counts", "prices")

@@ -5,11 +5,13 @@ import warnings
 import numpy as np
 from scipy import stats
 
+from sklearn_pttf._utils.rounding import ROUNDED
 from sklearn_pttf.exceptions import BinaryOutcomesWarning, PriorConflictWarning
 
 FEWEST_ROWS = 20  # that say anything
 CHANCE = 1e-5  # of a warning where there is nothing to warn of
 MOST_ROWS = 2000  # that the law is tried on
+MOST_NAMED = 5  # rows that a message names
 OUTER = 0.005  # probability of either tail
 MOST_OUTSIDE = 0.05  # share of rows in the tails; twice OUTER is what should be
 USUAL = 0.02  # share of rows in the tails of a law that is about right
@@ -115,10 +117,10 @@ def warn_of_conflict(kind, predict, portfolio, rng, noise=None):
     evidence, outcomes = portfolio.held_out(keys.argmax(axis=1))
     law, outcomes = predict(evidence), outcomes[:, 0]
     # of whole numbers and zeros, the whole mass of the outcome counts for it
-    below, reached = law.cdf(outcomes - 1e-9 * (1 + np.abs(outcomes))), law.cdf(outcomes)
+    below, reached = law.cdf(outcomes - ROUNDED * (1 + np.abs(outcomes))), law.cdf(outcomes)
     outside = (reached < OUTER) | (below > 1 - OUTER)
     if _too_many(outside, MOST_OUTSIDE, USUAL):
-        shown = ", ".join(str(row) for row in rows[outside][:5])
+        shown = ", ".join(str(row) for row in rows[outside][:MOST_NAMED])
         warnings.warn(
             f"the predictive law does not fit: in {outside.mean():.0%} of {len(rows):,} rows an "
             f"observation lies outside of the central {1 - 2 * OUTER:.0%} of the law that the "

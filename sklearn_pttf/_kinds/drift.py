@@ -5,10 +5,12 @@ import warnings
 import numpy as np
 from scipy import stats
 
+from sklearn_pttf._utils.rounding import ROUNDED, TINY
 from sklearn_pttf.exceptions import DriftWarning
 
 FEWEST_ROWS = 20  # that say anything
 LEAST_DRIFT = 0.1  # of the mean that is worth a warning
+LEAST_EARLY = 1e-9  # of amounts before a rise, where there were none
 LEAST_SHIFT = 0.25  # of the noise that is worth one, of values of any sign
 CHANCE = 1e-5  # of a warning where there is nothing to warn of
 CHANCE_OF_PERIODS = 0.02  # likewise, of periods that differ by themselves
@@ -34,7 +36,7 @@ class DriftOfAmounts:
     @staticmethod
     def told(mean, error, shared, observations):
         """Size of a mean change and its standard error, in words; None of too small a one."""
-        ratio = (1 + mean) / max(1 - mean, 1e-9) - 1
+        ratio = (1 + mean) / max(1 - mean, LEAST_EARLY) - 1
         if abs(ratio) < LEAST_DRIFT:
             return None
         return f"{abs(ratio):.0%}", f"{max(2 * error, shared):.0%}"
@@ -124,7 +126,7 @@ def _drift_of_periods(effects):
     early, late = effects[:half], effects[-half:]
     error = np.sqrt((early.var(ddof=1) + late.var(ddof=1)) / half)
     size = abs(late.mean() - early.mean())
-    step = 2 * stats.t.sf(size / max(error, 1e-9 * size, 1e-300), 2 * half - 2)
+    step = 2 * stats.t.sf(size / max(error, ROUNDED * size, TINY), 2 * half - 2)
     steady = stats.linregress(np.arange(n), effects).pvalue
     return min(2 * step, 2 * steady, 1.0), error
 

@@ -3,11 +3,18 @@
 Shapes are written ``(B, N, K)``: ``B`` portfolios of ``N`` rows with ``K`` knots each.
 """
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import nn
 from torch.nn.functional import pad, softplus
+
+# a head starts from what moments say; with no weights at all, nothing before it would be learned
+FIRST_WEIGHTS = 0.01  # standard deviation of those of its last layer
+FIRST_INCREMENT = -1.0  # before softplus, which makes it 0.31
+# bounds of what networks say, so that no row's law gets out of hand before they have learned
+MOST_STRETCH = 4.0  # log of what the width of a law is multiplied by, either way
+MOST_SHIFT = 8.0  # units of its uncertainty that a law is moved by, either way
 
 
 class NetworkOutput(NamedTuple):
@@ -46,10 +53,10 @@ def mlp(n_in, hidden, n_out):
 
 def start_small(last, n_numbers):
     """Let a head's last layer hardly depend on states, and its increments be even."""
-    nn.init.normal_(last.weight, std=0.01)
+    nn.init.normal_(last.weight, std=FIRST_WEIGHTS)
     with torch.no_grad():
         last.bias.zero_()
-        last.bias[n_numbers:] = -1.0
+        last.bias[n_numbers:] = FIRST_INCREMENT
 
 
 def increasing(increments):
@@ -76,15 +83,33 @@ def mean_weights(levels):
 
 
 class Head(nn.Module):
-    """What heads of all kinds have: two layers after a norm."""
+    """What heads of all kinds have: two layers after a norm.
 
-    def __init__(self, config, n_out):
+    They give named numbers, in the order that weights were learned in, and after these the
+    increments of ``n_laws`` laws.
+    """
+
+    numbers_type: ClassVar[type]  # NamedTuple of the numbers of a row
+
+    def __init__(self, config, n_laws=1):
         super().__init__()
+        n_numbers = len(self.numbers_type._fields)
+        self.widths = [n_numbers, *[config.n_knots - 1] * n_laws]
         self.norm = nn.LayerNorm(config.width)
-        self.mlp = mlp(config.width, 2 * config.width, n_out)
+        self.mlp = mlp(config.width, 2 * config.width, sum(self.widths))
         levels = torch.tensor(config.levels, dtype=torch.float64)
         self.register_buffer("levels", levels, persistent=False)
-        start_small(self.mlp[-1], self.N_NUMBERS)
+        start_small(self.mlp[-1], n_numbers)
+
+    @classmethod
+    def place_of(cls, name):
+        """Where a named number stands among all that the last layer gives; int."""
+        return cls.numbers_type._fields.index(name)
+
+    def split(self, outputs):
+        """A `numbers_type` of shapes ``(B, N)``, and increments ``(B, N, K - 1)`` of each law."""
+        numbers, *rises = outputs.split(self.widths, dim=-1)
+        return self.numbers_type(*numbers.unbind(-1)), *rises
 
     def forget(self):
         """Say what moments say, whatever states are."""

@@ -10,9 +10,10 @@ from typing import NamedTuple
 import torch
 
 N_GRID = 64  # points; half of them by rank, half evenly spaced on the scale of asinh
-N_STEPS = 60
+N_STEPS = 60  # of EM, as many in training as in use: a network learns with what they leave
 LEAST_WIDTH = 1e-3  # scales
-LEAST_WEIGHT = 1e-12
+LEAST_SPREAD = 1e-20  # cubed scales, that a third moment is divided by
+LEAST_WEIGHT = 1e-12  # of a point, whose log is taken
 
 
 class Mixing(NamedTuple):
@@ -155,7 +156,7 @@ def posterior_moments(weights, centres, variances):
     mean = (weights * centres).sum(-1)
     away = centres - mean.unsqueeze(-1)
     spread = (weights * (away**2 + variances)).sum(-1)
-    skew = (weights * away**3).sum(-1) / (spread**1.5).clamp_min(1e-20)
+    skew = (weights * away**3).sum(-1) / (spread**1.5).clamp_min(LEAST_SPREAD)
     return MixingPosterior(mean, spread.sqrt(), skew, weights)
 
 
@@ -176,6 +177,6 @@ def mixing_quantiles(mixing, posterior, levels):
     wanted = levels.to(reached.dtype).expand(*reached.shape[:-1], -1).contiguous()
     cell = torch.searchsorted(reached[..., 1:-1].contiguous(), wanted)
     low, high = reached.gather(-1, cell), reached.gather(-1, cell + 1)
-    share = ((wanted - low) / (high - low).clamp_min(1e-12)).clamp(0, 1)
+    share = ((wanted - low) / (high - low).clamp_min(LEAST_WEIGHT)).clamp(0, 1)
     edges = edges.expand_as(reached)
     return torch.lerp(edges.gather(-1, cell), edges.gather(-1, cell + 1), share)

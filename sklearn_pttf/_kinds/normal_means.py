@@ -18,6 +18,7 @@ from sklearn_pttf._kinds.mixing import (
     log_likelihood,
     mixing_weights,
 )
+from sklearn_pttf._utils.rounding import NEAREST, TINY
 
 N_SPREADS = (64, 24, 16)  # of the means; every grid lies around the likely part of the last
 LEAST_SPREAD = 0.1  # smallest standard errors
@@ -28,12 +29,11 @@ ITSELF = 2.0  # times that what a row adds to its own law is left out: points li
 NEIGHBOURS = 12.0  # rows to each side of a point that its width reaches to
 LEAST_WIDTH = 1e-6  # of the spread of means
 STRAY = 0.01  # of a row's law without a shape, that is normal
-N_NEWTON = 20
+N_NEWTON = 20  # steps at most, to quantiles
 CLOSE = 1e-7  # normal scores; the last step then takes what is left to rounding
 LEAST_PART = 1e-9  # of a law
-ROWS_AT_ONCE = 512
+ROWS_AT_ONCE = 512  # that are solved together, so that memory does not grow with the table
 LEAST_VARIANCE = 1e-36  # of a row's mean by chance, in units of the scale
-TINY = 1e-300
 
 
 class NormalMeans(NamedTuple):
@@ -285,7 +285,7 @@ def _solved(parts, wanted):
             reached += weight * ndtr(z)
             density += weight / deviation * (-0.5 * z**2).exp()
         # on the scale of normal scores, where a single normal law is a line
-        score = ndtri(reached.clamp(1e-15, 1 - 1e-15))
+        score = ndtri(reached.clamp(NEAREST, 1 - NEAREST))
         low, high = torch.where(score < wanted, x, low), torch.where(score < wanted, high, x)
         step = x - (score - wanted) / (density * (0.5 * score**2).exp()).clamp_min(TINY)
         x = torch.where((step >= low) & (step <= high), step, (low + high) / 2)

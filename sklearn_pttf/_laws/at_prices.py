@@ -8,11 +8,14 @@ from typing import NamedTuple
 import numpy as np
 
 from sklearn_pttf._laws.atoms import WeightedAtoms
+from sklearn_pttf._utils.rounding import EXACT, ROUNDED, TINY
 
 FAR = 2.0  # times the largest change of a price that any row has seen
 STEEPEST = 10.0  # elasticity of a row on its own
 MOST_RATIO = 50.0  # of demand, within what a regression may say
 N_STEPS = 25  # of Newton's method
+MOST_STEP = 2.0  # of elasticity, in each of them
+LEAST_VARIANCE = 1e-12  # of log prices, which a step is divided by
 
 
 class PriceRange(NamedTuple):
@@ -31,10 +34,10 @@ class PriceRange(NamedTuple):
 
     def extrapolates(self, price, portfolio):
         """Whether prices lie outside of what any row has had; bool ndarray of shape (n,)."""
-        outside = (price < self.low * (1 - 1e-9)) | (price > self.high * (1 + 1e-9))
+        outside = (price < self.low * (1 - ROUNDED)) | (price > self.high * (1 + ROUNDED))
         if self.change > 0:
             x = log_changes(price[:, None], portfolio.usual_prices())[:, 0]
-            outside = outside | (np.abs(x) > FAR * self.change + 1e-9)
+            outside = outside | (np.abs(x) > FAR * self.change + ROUNDED)
         return outside
 
 
@@ -63,7 +66,7 @@ def log_changes(prices, usual):
     """Log of prices ``(n, m)`` over usual ones ``(n,)``; NaN where either is missing."""
     with np.errstate(invalid="ignore", divide="ignore"):
         x = np.log(prices) - np.log(usual)[:, None]
-    return np.where(np.abs(x) < 1e-12, 0.0, x)
+    return np.where(np.abs(x) < EXACT, 0.0, x)
 
 
 # ------------------------------------------------------------------ a row on its own
@@ -93,11 +96,11 @@ def fit_rows(demand, x):
     varied = (np.ptp(z, axis=1) > 1e-9) & (total > 0) if d.shape[1] else np.zeros(len(d), bool)
     for _ in range(N_STEPS if varied.any() else 0):
         curve = np.exp(slope[:, None] * z) * seen
-        share = curve / np.maximum(curve.sum(axis=1, keepdims=True), 1e-300)
+        share = curve / np.maximum(curve.sum(axis=1, keepdims=True), TINY)
         centre = (share * z).sum(axis=1)
         variance = (share * z**2).sum(axis=1) - centre**2
-        score = (d * z).sum(axis=1) / np.maximum(total, 1e-300) - centre
-        step = np.clip(score / np.maximum(variance, 1e-12), -2.0, 2.0)
+        score = (d * z).sum(axis=1) / np.maximum(total, TINY) - centre
+        step = np.clip(score / np.maximum(variance, LEAST_VARIANCE), -MOST_STEP, MOST_STEP)
         slope = np.where(varied, np.clip(slope + step, -STEEPEST, 0.0), 0.0)
     curve = np.where(seen, np.exp(slope[:, None] * z), 0.0).sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -124,7 +127,7 @@ def whole_law(atoms, weights):
 
     Rounded atoms would let expected demand fall with price in steps, and that of slow rows be 0.
     """
-    low = np.floor(atoms * (1 + 1e-12) + 1e-9)  # what is whole but for rounding stays one atom
+    low = np.floor(atoms * (1 + EXACT) + ROUNDED)  # what is whole but for rounding stays one atom
     above = np.nan_to_num(np.clip(atoms - low, 0.0, 1.0))
     return WeightedAtoms(
         np.hstack([low, low + 1]), np.hstack([weights * (1 - above), weights * above])

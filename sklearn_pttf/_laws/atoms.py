@@ -3,9 +3,10 @@
 import numpy as np
 
 from sklearn_pttf._laws.base import PredictiveDistribution, check_levels
+from sklearn_pttf._utils.rounding import ROUNDED
 
-N_POOLED_ATOMS = 1000
-N_POOLED_RATES = 200
+N_POOLED_ATOMS = 1000  # of all observations, at even ranks: a thousandth is what levels reach to
+N_POOLED_RATES = 200  # likewise, of rates, each by its exposure
 
 
 class WeightedAtoms(PredictiveDistribution):
@@ -85,7 +86,7 @@ class WeightedAtoms(PredictiveDistribution):
         tau, flat = self._columns(check_levels(tau))
         reached = np.cumsum(self.weights, axis=1)
         # a level that a sum of weights misses by rounding only is reached, but not by no weight
-        needed = np.maximum(tau - 1e-9, np.finfo(float).tiny)
+        needed = np.maximum(tau - ROUNDED, np.finfo(float).tiny)
         index = np.stack([(reached < c[:, None]).sum(axis=1) for c in needed.T], axis=1)
         out = np.take_along_axis(self.atoms, np.minimum(index, self.atoms.shape[1] - 1), axis=1)
         return out[:, 0] if flat else out
@@ -235,7 +236,9 @@ def _law_of_own_rates(portfolio, pooled):
     atoms = rates * portfolio.coming_exposure()[:, None]
     if not portfolio.integer:
         return WeightedAtoms(atoms, weights)
-    atoms = np.where(np.abs(atoms - np.rint(atoms)) < 1e-9 * np.abs(atoms), np.rint(atoms), atoms)
+    atoms = np.where(
+        np.abs(atoms - np.rint(atoms)) < ROUNDED * np.abs(atoms), np.rint(atoms), atoms
+    )
     below = np.floor(atoms)
     above = np.nan_to_num(atoms - below)
     return WeightedAtoms(

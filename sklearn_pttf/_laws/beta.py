@@ -8,11 +8,15 @@ from scipy import special
 from sklearn_pttf._laws.base import PredictiveDistribution, check_levels
 from sklearn_pttf._laws.nodes import narrow_rows, whole_nodes
 from sklearn_pttf._laws.parametric import EDGES
+from sklearn_pttf._utils.rounding import EXACT, TINY
 
 MOST_ATOMS = 4096  # numbers of successes of a row that are listed one by one
 END = 1e-11  # of a row's law of the rate, beyond which no number is listed
 TABLE_CELLS = 4_000_000  # numbers times components that are computed together
 NO_WEIGHT = 1e-14  # of a component that is left out
+LEAST_SIZE, LARGEST_SIZE = 1e-3, 1e15  # of a beta law: all but 0 or 1, and all but one rate
+LEAST_START = 1e-3  # of the mean: a quantile is searched from there, not from 0
+MOST_SURE, MORE = 6.0, 20.0  # roots of a number of successes that are listed beyond it, and more
 MOST_STEPS = 140  # to a quantile; 64 halvings find a float
 CLOSE = 1e-11, 4e-16  # of two steps: in deviations, and relative
 
@@ -81,8 +85,8 @@ class BetaMixture(PredictiveDistribution):
     def nodes(self, split=None):
         """Two nodes between any two edges, which have the mean and the variance there."""
         mean, variance = self.mean(), self.variance()
-        size = mean * (1 - mean) / np.maximum(variance, 1e-300)
-        size = np.clip(size - 1, 1e-3, 1e15)
+        size = mean * (1 - mean) / np.maximum(variance, TINY)
+        size = np.clip(size - 1, LEAST_SIZE, LARGEST_SIZE)
         shape = (mean * size)[:, None], ((1 - mean) * size)[:, None]
         edges = special.betaincinv(*shape, EDGES[1:-1])
         edges = np.maximum.accumulate(np.nan_to_num(edges), axis=1)
@@ -143,7 +147,7 @@ class BetaMixture(PredictiveDistribution):
         """
         low, high = np.zeros(len(self)), np.ones(len(self))
         mean, deviation = self.mean(), np.sqrt(self.variance())
-        found = np.clip(mean + deviation * special.ndtri(tau), 1e-3 * mean, (mean + 1) / 2)
+        found = np.clip(mean + deviation * special.ndtri(tau), LEAST_START * mean, (mean + 1) / 2)
         left = np.arange(len(self))
         for _ in range(MOST_STEPS):
             if not len(left):
@@ -254,7 +258,7 @@ class BetaBinomialMixture(PredictiveDistribution):
         out = np.empty(tau.shape)
         for rows, start, table in self._listed:
             # a level that a sum of weights misses by rounding only is reached
-            needed = tau[rows] - 1e-12
+            needed = tau[rows] - EXACT
             index = np.stack([(table < level[:, None]).sum(axis=1) for level in needed.T], axis=1)
             out[rows] = start[:, None] + np.minimum(index, table.shape[1] - 1)
         rows, law = self._smooth
@@ -308,7 +312,7 @@ class BetaBinomialMixture(PredictiveDistribution):
             out.append(rate * self.trials[:, None])
         sure = np.sqrt(np.maximum(out[1], 1.0))
         low = np.nanmin(np.floor(out[0] - sure - 2), axis=1)
-        high = np.nanmax(np.ceil(out[1] + 6 * sure + 20), axis=1)
+        high = np.nanmax(np.ceil(out[1] + MOST_SURE * sure + MORE), axis=1)
         return np.maximum(low, 0.0), np.minimum(high, self.trials)
 
     @cached_property
@@ -361,7 +365,7 @@ class BetaBinomialMixture(PredictiveDistribution):
 def _size_of_share(size, trials):
     """``a + b`` of the beta law that has the variance of the share of successes in trials."""
     trials = np.maximum(trials, 1.0)
-    return np.maximum((size + 1) * trials / (trials + size) - 1, 1e-3)
+    return np.maximum((size + 1) * trials / (trials + size) - 1, LEAST_SIZE)
 
 
 class SharedLaw(PredictiveDistribution):

@@ -195,7 +195,8 @@ class QuantileGrid(PredictiveDistribution):
         for k in range(EXACT_TERMS):
             below = self._smooth_cdf(begin + k)
             total += 1 - below
-        # the sum of a smooth function at whole numbers is its integral and a bit of its slope
+        # the sum of a smooth function at whole numbers is its integral and a bit of its slope (the
+        # first term of Euler and Maclaurin's formula for midpoints)
         slope = self._smooth_cdf(begin + EXACT_TERMS) - below
         return total + self._smooth_excess(begin + (EXACT_TERMS - 0.5)) - slope / 24
 

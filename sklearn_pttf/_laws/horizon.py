@@ -11,18 +11,22 @@ from scipy.special import ndtr, ndtri
 
 from sklearn_pttf._laws.atoms import sample_average_law
 from sklearn_pttf._laws.grid import QuantileGrid
+from sklearn_pttf._utils.rounding import NEAREST
 
 # of the values of a first period that a second one is predicted after
 FIRST_LEVELS = np.array([1e-4, 0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98, 1 - 1e-3, 1 - 1e-4])
 N_HERMITE = 12  # terms of a quantile function of a normal score
-MOST_CORRELATION = 0.98
+MOST_CORRELATION = 0.98  # of normal scores, which are divided by the root of what it leaves of 1
+N_HALVINGS = 40  # to the correlation, which then is known to 1e-12
 N_FACTOR = (15, 61)  # fewest and most values of the common factor, to four deviations
-FACTOR_END = 4.0
+FACTOR_END = 4.0  # deviations, beyond which 6e-5 of a normal law lie
 FACTOR_STEP = 1.2  # of the total's mean between two of them, in its deviations given one
 N_GRID = 512  # values of one period
 GRID_SD = 8.0  # standard deviations of the total that the grid reaches above its mean
 GRID_LEVELS = (1e-5, 0.9995)  # of one period that the grid reaches from and to, at least
-BLOCK_ROWS = 2048
+BLOCK_ROWS = 2048  # that are computed together, so that memory does not grow with the table
+SUREST = 1e-16  # a probability, from 0 and 1, whose normal score is finite
+BY_FOURIER = 1e-12  # what probabilities may be off by, below 0 and above 1, after transforms
 STEEPEST = 1e6  # times a number above 0, of one below it
 LEVELS = 1 / (1 + np.exp(-np.linspace(-7.6, 7.6, 77)))  # of the total's quantile function
 
@@ -117,7 +121,7 @@ def copula_correlation(law, covariance):
     outcomes, weights = _sorted_nodes(law)
     jumps = np.diff(outcomes, axis=1)
     # of a step function: a_k is the sum of jumps times h_(k-1) phi / sqrt(k) where they are
-    score = ndtri(np.clip(weights.cumsum(axis=1)[:, :-1], 1e-15, 1 - 1e-15))
+    score = ndtri(np.clip(weights.cumsum(axis=1)[:, :-1], NEAREST, 1 - NEAREST))
     density = np.exp(-(score**2) / 2) / np.sqrt(2 * np.pi)
     orders = np.arange(1, N_HERMITE + 1)
     previous, current = np.zeros_like(score), np.ones_like(score)
@@ -127,7 +131,7 @@ def copula_correlation(law, covariance):
         previous, current = current, (score * current - np.sqrt(k - 1) * previous) / np.sqrt(k)
     squares = np.stack(squares, axis=1)
     low, high = np.zeros(len(law)), np.full(len(law), MOST_CORRELATION)
-    for _ in range(40):
+    for _ in range(N_HALVINGS):
         middle = (low + high) / 2
         less = (squares * middle[:, None] ** orders).sum(axis=1) < covariance
         low, high = np.where(less, middle, low), np.where(less, high, middle)
@@ -138,7 +142,7 @@ def _quantiles_of_total(law, correlation, start, step, horizon, whole, factor):
     """Quantiles of the total of rows at ``LEVELS``, given nodes of the factor; ``(n, k)``."""
     correlation, start, step = correlation[:, None], start[:, None], step[:, None]
     edges = start + (np.arange(N_GRID) + 0.5) * step
-    scores = ndtri(np.clip(law.cdf(edges), 1e-16, 1 - 1e-16))
+    scores = ndtri(np.clip(law.cdf(edges), SUREST, 1 - SUREST))
     weights = np.exp(-(factor**2) / 2)
     transform = 0.0
     for value, weight in zip(factor, weights / weights.sum(), strict=True):
@@ -149,7 +153,7 @@ def _quantiles_of_total(law, correlation, start, step, horizon, whole, factor):
         one = np.fft.rfft(mass, 2 * N_GRID, axis=1)
         transform = transform + weight * _whole_power(one, horizon)
     reached = np.cumsum(np.fft.irfft(transform, 2 * N_GRID, axis=1), axis=1)
-    reached = np.maximum.accumulate(np.clip(reached, 1e-12, 1 - 1e-12), axis=1)
+    reached = np.maximum.accumulate(np.clip(reached, BY_FOURIER, 1 - BY_FOURIER), axis=1)
     # a step holds what is up to half of it away; the last whole number of that is reached there
     values = horizon * start + np.arange(2 * N_GRID) * step + (step - whole) / 2
     values[:, 0] = horizon * start[:, 0]

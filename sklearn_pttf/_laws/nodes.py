@@ -4,9 +4,12 @@ from itertools import pairwise
 
 import numpy as np
 
+from sklearn_pttf._utils.rounding import BELOW_ONE, NEAREST
+
 MOST_ATOMS = 512  # whole numbers of a row that stand for themselves in a mean
 ODDS_STEP = 1.0  # most log odds between the edges of nodes
-END_ODDS = 12.0
+END_ODDS = 12.0  # log odds that nodes reach to at least: 6e-6 of a law lies beyond
+N_POINTS = 4  # of Gauss and Legendre's in each segment: exact for polynomials up to degree 7
 NODE_TAIL = 1e-6  # of a law of whole numbers, that its first atom stands for
 ATOM_TAIL = 1e-3  # that a few nodes stand for, beyond the last of the atoms
 TAIL_SHARES = np.array([0.0, 1e-4, 1e-3, 0.01, 0.03, 0.1, 0.3, 1.0])  # of it, between nodes
@@ -43,10 +46,10 @@ def gauss_levels(edges, split=None):
     if split is not None:
         shared = np.broadcast_to(edges, (len(split), edges.shape[1]))
         edges = np.sort(np.column_stack([shared, split]), axis=1)
-    points, weights = np.polynomial.legendre.leggauss(4)
+    points, weights = np.polynomial.legendre.leggauss(N_POINTS)
     half = np.diff(edges, axis=1)[..., None] / 2
     levels = edges[:, :-1, None] + half * (points + 1)
-    levels = np.clip(levels.reshape(len(edges), -1), np.finfo(float).tiny, 1 - 1e-16)
+    levels = np.clip(levels.reshape(len(edges), -1), np.finfo(float).tiny, BELOW_ONE)
     return levels, (half * weights).reshape(len(edges), -1)
 
 
@@ -103,5 +106,5 @@ def _atoms(law, first, width):
     end = np.take_along_axis(reached, width.astype(int)[:, None] - 1, axis=1)
     mass = np.diff(np.minimum(reached, end), axis=1, prepend=0.0)
     shares, weights = gauss_levels(TAIL_SHARES)
-    beyond = law.quantile(np.clip(1 - (1 - end) * shares, NODE_TAIL, 1 - 1e-15))
+    beyond = law.quantile(np.clip(1 - (1 - end) * shares, NODE_TAIL, 1 - NEAREST))
     return np.hstack([atoms, beyond]), np.hstack([mass, (1 - end) * weights])

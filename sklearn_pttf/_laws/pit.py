@@ -8,7 +8,7 @@ from sklearn.utils import Bunch, check_array, check_random_state
 from sklearn_pttf._laws.base import PredictiveDistribution, check_levels
 
 CHUNK_CELLS = 200_000  # outcomes whose cdf is asked for in one call, or one column
-LEVELS = (0.1, 0.5, 0.9, 0.95)
+LEVELS = (0.1, 0.5, 0.9, 0.95)  # that coverage is told of unless others are asked for
 
 
 def pit_values(law, y, random_state=None):

@@ -8,23 +8,28 @@ from scipy import special
 
 from sklearn_pttf._laws.base import PredictiveDistribution, check_levels
 from sklearn_pttf._laws.nodes import fine_edges, narrow_rows, whole_nodes
+from sklearn_pttf._utils.rounding import BELOW_ONE, NEAREST, ROUNDED, TINY
 
 CELL_ODDS = 0.5  # most log odds of a cell of levels that two means stand for
 WIDE = 2.0  # in Poisson deviations: a cell wider than that is more than its two means
 MOST_EXACT = 1e4  # mean, above which a count is as good as normal
 FEW = 64  # counts that are summed one by one
+MOST_DEVIATIONS = 6.0  # above the mean, that these reach
+CELL_END = 1e-6  # a level, from 0 and 1, where the width of the last cells is measured
+LARGEST = 1e300  # stands for infinity, which no differences are taken of
+N_CACHED = 16  # sets of levels, of as many networks
 MANY_LEVELS = 16  # quantiles that are sooner read from a table
 TABLE_ODDS = np.concatenate(
     [np.linspace(-14, -7, 10)[:-1], np.linspace(-7, 7, 113), np.linspace(7, 14, 10)[1:]]
 )
 TABLE_LEVELS = special.expit(TABLE_ODDS)  # of the table's numbers, about
 DIGITS = 1e-12  # of a count that are looked at
-MOST_STEPS, NEWTON_STEPS = 1200, 8
+MOST_STEPS, NEWTON_STEPS = 1200, 8  # to a quantile, of which the first are Newton's
 FAR_ODDS, TAIL_STEP = 9.0, 1.7  # log odds up to which, and steps in which, tails are cut
 SAME = 1e-12  # a level that is missed by rounding only is reached
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=N_CACHED)
 def _cells(levels):
     """How means stand for a quantile function that is linear in log odds between levels.
 
@@ -43,7 +48,7 @@ def _cells(levels):
     """
     knots = np.log(levels) - np.log1p(-np.array(levels))
     pieces = [
-        np.linspace(low, high, int(np.ceil((high - low) / CELL_ODDS - 1e-9)) + 1)[:-1]
+        np.linspace(low, high, int(np.ceil((high - low) / CELL_ODDS - ROUNDED)) + 1)[:-1]
         for low, high in pairwise(knots)
     ]
     tail = np.arange(knots[-1], FAR_ODDS + TAIL_STEP, TAIL_STEP)
@@ -56,7 +61,7 @@ def _cells(levels):
     means = np.diff(area, axis=0) / half
     gauss = special.logit(middle + half * np.array([[-1.0], [1.0]]) / np.sqrt(3))
     gauss[:, [0, -1]] = means[:, [0, -1]]  # the last cells have no end
-    width = np.diff(special.logit(np.clip(ends, 1e-6, 1 - 1e-6)), axis=0)
+    width = np.diff(special.logit(np.clip(ends, CELL_END, 1 - CELL_END)), axis=0)
 
     def matrix(values):
         place = np.clip(np.searchsorted(knots, means, side="right") - 1, 0, len(knots) - 2)
@@ -212,7 +217,7 @@ class PoissonMixture(PredictiveDistribution):
 
     def cdf(self, x):
         x, flat = self._columns(x)
-        k = np.floor(np.minimum(x, 1e300))
+        k = np.floor(np.minimum(x, LARGEST))
         parts = self._mixture
         in_turn = k.shape[1] > 4 and (np.diff(k, axis=1) == 1).all() and (k[:, 0] >= 0).all()
         if in_turn and parts[0].max(initial=0.0) <= MOST_EXACT:
@@ -225,7 +230,7 @@ class PoissonMixture(PredictiveDistribution):
         tau, flat = self._columns(check_levels(tau))
         out = np.empty(tau.shape)
         deviation = self._deviation()
-        end = self.mean() + 6 * deviation
+        end = self.mean() + MOST_DEVIATIONS * deviation
         few, many = end < FEW, tau.shape[1] > MANY_LEVELS
         tabled = ~few & many & (deviation > MANY_LEVELS)
         for rows, method in (
@@ -284,7 +289,7 @@ class PoissonMixture(PredictiveDistribution):
                 left, k, reached = left[going], k[going], reached[going]
                 if not len(left):
                     break
-                score = special.ndtri(np.clip(reached, 1e-300, 1 - 1e-16))
+                score = special.ndtri(np.clip(reached, TINY, BELOW_ONE))
                 move = np.rint(k + (wanted[left] - score) * deviation[left])
                 if step >= NEWTON_STEPS:
                     twice = 2 * np.maximum(low[left], 0.0) + 1
@@ -302,9 +307,9 @@ class PoissonMixture(PredictiveDistribution):
         at = np.maximum(np.rint(at + special.ndtri(TABLE_LEVELS) * np.sqrt(at)), 0.0)
         at = np.maximum.accumulate(at, axis=1)
         reached = np.stack([self._reached(k, means, spread, weights) for k in at.T], axis=1)
-        scores = special.ndtri(np.clip(reached, 1e-15, 1 - 1e-15))
+        scores = special.ndtri(np.clip(reached, NEAREST, 1 - NEAREST))
         found = [np.interp(*row) for row in zip(special.ndtri(tau), scores, at, strict=True)]
-        return np.ceil(np.stack(found) - 1e-9)
+        return np.ceil(np.stack(found) - ROUNDED)
 
     def excess(self, x):
         x, flat = self._columns(x)

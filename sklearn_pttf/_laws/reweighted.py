@@ -4,6 +4,7 @@ import numpy as np
 
 from sklearn_pttf._laws.base import PredictiveDistribution, check_levels
 from sklearn_pttf._laws.nodes import fine_edges, gauss_levels, narrow_rows, whole_nodes
+from sklearn_pttf._utils.rounding import BELOW_ONE, NEAREST, TINY
 
 TILT_KNOTS = np.concatenate(  # levels among outcomes above zero, finer near the upper end
     [[0.0, 0.05], np.linspace(0.1, 0.9, 9), [0.95, 0.98, 0.99, 0.995, 0.999, 1.0]]
@@ -50,7 +51,7 @@ class ReweightedZeros(PredictiveDistribution):
     @classmethod
     def shifted(cls, law, log_odds, power=1.0):
         """Laws in which the log odds of a zero are higher by so much."""
-        own = np.clip(law.cdf(0.0), 1e-15, 1 - 1e-15)
+        own = np.clip(law.cdf(0.0), NEAREST, 1 - NEAREST)
         return cls(law, 1 / (1 + np.exp(-log_odds) * (1 - own) / own), power)
 
     def __len__(self):
@@ -82,7 +83,7 @@ class ReweightedZeros(PredictiveDistribution):
         own, zeros = self._own[:, None], self.zeros[:, None]
         old, new = self._shares()
         share = np.interp(np.maximum(tau - zeros, 0.0) / (1 - zeros), new, old)
-        level = np.clip(own + (1 - own) * share, 1e-300, 1 - 1e-16)
+        level = np.clip(own + (1 - own) * share, TINY, BELOW_ONE)
         out = np.where(tau > zeros, self.law.quantile(level), 0.0)
         return out[:, 0] if flat else out
 

@@ -9,6 +9,8 @@ from sklearn_pttf._tables.portfolio import Portfolio
 from sklearn_pttf._utils.checks import check_whole
 from sklearn_pttf._utils.device import check_device
 
+N_SEEDS = 2**31  # from 0 on, which a C long holds on every platform
+
 
 class PriorDraws:
     """`sample`, `draw` and `describe` of a prior.
@@ -140,7 +142,7 @@ class PriorDraws:
 
     @staticmethod
     def _seed(generator):
-        return int(torch.randint(2**31, (1,), generator=generator, device=generator.device))
+        return int(torch.randint(N_SEEDS, (1,), generator=generator, device=generator.device))
 
     def _current(self):
         """The prior that portfolios are drawn from."""
@@ -174,4 +176,4 @@ def parameters_of(draw, hyper, families):
 
 def seeded_generator(rng, device):
     """A torch generator on a device, seeded by a numpy one."""
-    return torch.Generator(device).manual_seed(int(rng.randint(2**31 - 1)))
+    return torch.Generator(device).manual_seed(int(rng.randint(N_SEEDS - 1)))

@@ -5,7 +5,15 @@ from typing import NamedTuple
 
 import torch
 
-MAX_MEAN = 1e9
+from sklearn_pttf._utils.rounding import TINY_SINGLE
+
+LEAST_MEAN, MAX_MEAN = 1e-6, 1e9  # of an instance's outcomes
+SHAPE_RANGE = (0.15, 1e4)  # of gamma laws of means: spreads of log means from 0.01 to 1.4
+DEGREES = 3.0  # of freedom of Student's law: the fewest whole ones with a variance
+FARTHEST = 8.0  # log of a heavy-tailed mean over the portfolio's level, either way
+# segments of instances, as priors of all kinds draw them
+MOST_SEGMENTS = 5  # two at least
+APART, WITHIN = 1.3, 0.3  # times the spread: deviation of segments, and most within one
 
 
 class Draw(NamedTuple):
@@ -39,7 +47,7 @@ class Random:
 
     def gamma(self, shape_parameter):
         draws = torch._standard_gamma(shape_parameter.double(), generator=self.generator)
-        return draws.float().clamp_min(1e-30)
+        return draws.float().clamp_min(TINY_SINGLE)
 
     def poisson(self, rate):
         return torch.poisson(rate.clamp(0, MAX_MEAN).double(), generator=self.generator).float()
@@ -55,7 +63,7 @@ def lognormal_means(random, spread, n):
 
 
 def gamma_means(random, spread, n):
-    shape = (1 / torch.expm1(spread**2)).clamp(0.15, 1e4)
+    shape = (1 / torch.expm1(spread**2)).clamp(*SHAPE_RANGE)
     return random.gamma(shape.expand(-1, n)) / shape
 
 
@@ -63,10 +71,11 @@ def heavy_tailed_means(random, spread, n):
     """Pareto upper tail in one half of the portfolios, Student log means in the other."""
     size = len(spread)
     pareto = spread * random.exponential(size, n)
-    chi_square = 2 * random.gamma(torch.full((size, n), 1.5, device=random.device))
-    student = spread * random.normal(size, n) * (3 / chi_square).sqrt() / math.sqrt(3)
+    chi_square = 2 * random.gamma(torch.full((size, n), DEGREES / 2, device=random.device))
+    student = spread * random.normal(size, n) * (DEGREES / chi_square).sqrt()
+    student = student / math.sqrt(DEGREES / (DEGREES - 2))  # of variance 1
     log_means = torch.where(random.uniform(size, 1) < 0.5, pareto, student)
-    return log_means.clamp(-8, 8).exp()
+    return log_means.clamp(-FARTHEST, FARTHEST).exp()
 
 
 def by_family(families, codes, n_last, like, draw):

@@ -7,7 +7,7 @@ decided from the others like any later row, but they are not decided from it.
 
 import numpy as np
 
-FEWEST_ROWS = 10
+FEWEST_ROWS = 10  # below which any of them may be a good part of all
 N_ROUNDS = 3  # of taking the rest anew, as one row may hide another
 LEAST_DEVIATIONS = 3.5  # from the others' mean, of a row that is far out
 MOST_OF_SPREAD = 0.2  # variance that a row may add, as a share of that of all others

@@ -3,6 +3,7 @@
 import numpy as np
 
 SUMMARIES = ("level", "dispersion", "zero_share", "peak")
+LEVEL, PEAK = (SUMMARIES.index(name) for name in ("level", "peak"))
 
 
 def row_summaries(observations):
@@ -50,8 +51,8 @@ def portfolio_summaries(observations):
     rows = row_summaries(observations)
     count = (~np.isnan(observations)).sum(axis=-1)
     with np.errstate(divide="ignore"):
-        rows[..., 0] = np.log(np.maximum(rows[..., 0], 0.5 / np.maximum(count, 1)))
-        rows[..., 3] = np.log1p(rows[..., 3])
+        rows[..., LEVEL] = np.log(np.maximum(rows[..., LEVEL], 0.5 / np.maximum(count, 1)))
+        rows[..., PEAK] = np.log1p(rows[..., PEAK])
     weight = (count > 0)[..., None] / (count > 0).sum(axis=-1)[..., None, None]
     rows = np.nan_to_num(rows)
     mean = (rows * weight).sum(axis=-2)

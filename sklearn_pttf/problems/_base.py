@@ -18,11 +18,12 @@ from sklearn_pttf._utils.checks import (
     refuse_negative,
     row_values,
 )
+from sklearn_pttf._utils.rounding import TINY_SINGLE
 from sklearn_pttf.problems._exposure import exposure_positions, read_exposure
 from sklearn_pttf.problems._risk import check_risk, risk_of_costs
 from sklearn_pttf.problems._search import cheapest
 
-LEVEL_RANGE = (0.001, 0.999)
+LEVEL_RANGE = (0.001, 0.999)  # of the networks' knots; a few observations say nothing beyond
 N_CASES = 1000  # outcomes of a continuous law that stand for it in a quantile of costs
 
 
@@ -418,7 +419,7 @@ class DecisionProblem(BaseEstimator, ABC):
         ).unsqueeze(-1)  # (B, N, m, 1)
         short = outcomes.unsqueeze(-1) - grain / 2 - output.quantiles.unsqueeze(2)
         loss = short * (levels - (short < 0).to(short.dtype))  # (B, N, m, K)
-        inside = (0.5 - short.abs() / grain.clamp_min(1e-30)).clamp_min(0)
+        inside = (0.5 - short.abs() / grain.clamp_min(TINY_SINGLE)).clamp_min(0)
         return (loss + grain / 2 * inside**2).mean(2)
 
     def for_training(self, portfolio, share):

@@ -5,6 +5,8 @@ import numpy as np
 from sklearn_pttf._utils.checks import check_real
 from sklearn_pttf.problems._values import ValueProblem
 
+COVERAGE_RANGE = (0.01, 0.99)  # of an interval; few observations say nothing of wider ones
+
 
 class Estimation(ValueProblem):
     """Estimate the mean of every row from a few noisy observations, under squared error.
@@ -124,7 +126,7 @@ class Estimation(ValueProblem):
 
     def check(self):
         super().check()
-        check_real("coverage", self.coverage, 0.01, 0.99)
+        check_real("coverage", self.coverage, *COVERAGE_RANGE)
 
     def cost(self, decision, outcome):
         """Squared error of estimates.

@@ -7,6 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 MOST_STEPS = 200  # of narrowing the shadow price down
+BISECTED = 3  # every so many steps is a bisection, which halves the range for certain
+INNER = (0.01, 0.99)  # of the range, where the others fall, so that its ends move
+MOST_NAMED = 10  # groups that a message lists
 FEW_UNITS = 50_000  # that are bought one by one, dearest to miss first
 ROUNDING = 1e-12  # of a limit, and of the highest price
 CLOSE = 1e-6  # of a limit: what is left between two prices is shared out
@@ -114,7 +117,7 @@ def shared_limits(limit, groups, weights):
         if unknown:
             raise ValueError(
                 f"limit has no amount for group {unknown[0]!r} of X ({len(unknown)} of "
-                f"{len(labels)} groups have none); it has {list(limit)[:10]!r}."
+                f"{len(labels)} groups have none); it has {list(limit)[:MOST_NAMED]!r}."
             )
         limits = [limit[label] for label in labels]
     else:
@@ -204,9 +207,9 @@ def _narrowed(limits, order_at, over, least, most, top, whole):
         if not unsettled.any():
             break
         share = np.full(len(top), 0.5)
-        if step % 3:  # every third step is a bisection
+        if step % BISECTED:
             between = np.where(unsettled, excess + room, 1.0)
-            share = np.clip(np.where(unsettled, excess, 0.0) / between, 0.01, 0.99)
+            share = np.clip(np.where(unsettled, excess, 0.0) / between, *INNER)
         price = np.where(unsettled, low + share * (high - low), high)
         orders = order_at(price[group])
         used = limits.used(orders)

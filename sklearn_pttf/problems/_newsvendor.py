@@ -14,10 +14,11 @@ from sklearn_pttf._utils.checks import (
     row_labels,
     row_values,
 )
+from sklearn_pttf._utils.rounding import EXACT
 from sklearn_pttf.problems._base import DecisionProblem
 from sklearn_pttf.problems._limit import allocate, check_limit, scaled_limit, shared_limits
 
-RATIO_RANGE = (0.001, 0.999)
+RATIO_RANGE = (0.001, 0.999)  # critical ratios, beyond which a few observations say nothing
 HIGHEST_PRICE = 1e300  # of a limit; rows that use next to nothing of it would pay any
 LEAST_RATIO = 1e-9  # at a shadow price; at none, nothing is ordered beyond the lower bound
 
@@ -220,7 +221,7 @@ class Newsvendor(DecisionProblem):
                 )
         ratio = self.critical_ratio(**costs)
         low, high = RATIO_RANGE
-        bad = ~((ratio >= low - 1e-12) & (ratio <= high + 1e-12))
+        bad = ~((ratio >= low - EXACT) & (ratio <= high + EXACT))
         if bad.any():
             raise ValueError(
                 f"underage / (underage + overage) must be in [{low}, {high}], beyond which a few "

@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.utils import check_array, check_consistent_length
 
 from sklearn_pttf._utils.checks import describe_rows
+from sklearn_pttf._utils.rounding import ROUNDED
 
 
 def order_quantity(level, on_hand=0, on_order=0, pack=1, minimum=0):
@@ -71,7 +72,7 @@ def order_quantity(level, on_hand=0, on_order=0, pack=1, minimum=0):
     packs = arrays["pack"] > 0
     size = np.where(packs, arrays["pack"], 1.0)
     # what rounding adds to a whole number of packs is no further pack
-    order = np.where(packs, np.ceil(wanted / size - 1e-9) * size, wanted)
+    order = np.where(packs, np.ceil(wanted / size - ROUNDED) * size, wanted)
     return _like(order + 0.0, given)  # no -0.0 where nothing is ordered
 
 

@@ -13,10 +13,11 @@ from sklearn_pttf._utils.checks import (
     numeric_columns,
     row_values,
 )
+from sklearn_pttf._utils.rounding import EXACT
 from sklearn_pttf.problems._base import DecisionProblem, mean_of_seen
 
-N_PRICES = 33  # of the grid that is searched first
-N_REFINED = 7  # between the neighbours of the best, until they are close
+N_PRICES = 33  # of the grid that is searched first: 9 % apart where bounds are 16-fold
+N_REFINED = 7  # between the neighbours of the best, until they are close: 4 times as near a round
 CLOSE = 1e-3  # a step, as a share of the price, over what is earned of it
 LEAST_MARGIN = 0.02  # of a price, for that
 USUAL_CHANGE = 1.5  # times the usual price, and one over it: bounds where none are given
@@ -279,7 +280,7 @@ class Pricing(DecisionProblem):
             inner = np.clip(inner, low, high)
             found = self._profits(law, inner, portfolio)
             k = found.argmax(axis=1)
-            better = far & (found[rows, k] > most + 1e-12 * np.abs(most))
+            better = far & (found[rows, k] > most + EXACT * np.abs(most))
             best = np.where(better, inner[rows, k], best)
             most = np.where(better, found[rows, k], most)
             step = 2 * step / (N_REFINED + 1)

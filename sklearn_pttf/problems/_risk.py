@@ -4,6 +4,8 @@ from numbers import Real
 
 import numpy as np
 
+from sklearn_pttf._utils.rounding import EXACT
+
 MEASURES = ("cvar", "quantile")
 
 
@@ -53,7 +55,7 @@ def risk_of_costs(risk, costs, weights):
     reached = np.cumsum(weights, axis=1)
     reached /= reached[:, -1:]
     if measure == "quantile":
-        at = (reached < level - 1e-12).sum(axis=1)
+        at = (reached < level - EXACT).sum(axis=1)
         return np.take_along_axis(costs, at[:, None], axis=1)[:, 0]
     before = np.column_stack([np.zeros(len(costs)), reached[:, :-1]])
     worst = np.clip(reached - np.maximum(before, level), 0.0, None)

@@ -3,13 +3,15 @@
 import numpy as np
 
 from sklearn_pttf._laws.atoms import WeightedAtoms
+from sklearn_pttf._utils.rounding import TINY
 
 LEVELS = 1 / (1 + np.exp(-np.linspace(-9.0, 9.0, 37)))  # of the quantiles that are tried first
 PARTS = np.linspace(0.0, 1.0, 5)  # of the way from the best to either neighbour
-MOST_ROUNDS = 60
+MOST_ROUNDS = 60  # of dividing a bracket, and of doubling a span: a double has 53 binary digits
 TIE = 1e-11  # of a risk: what sums of weights miss by rounding
 PRECISION = 1e-7  # of the range of the decisions that were tried first
 WHOLE_PRECISION = 1e-12  # of that range, where it is so wide that a unit is next to nothing
+LEAST_SPAN = 1e-12  # of decisions that were tried, from which larger ones begin
 BLOCK_CELLS = 2_000_000  # rows times nodes that are charged together
 
 
@@ -69,7 +71,7 @@ def _cheapest_of_block(risk_of, law, lower, upper, whole):
     points = np.sort(np.clip(points, lower[:, None], upper[:, None]), axis=1)
     points = _grown(risk_of, np.rint(points) if whole else points, upper, whole)
     span = points[:, -1] - points[:, 0]
-    precision = PRECISION * np.maximum(span, 1e-300)
+    precision = PRECISION * np.maximum(span, TINY)
     precision = np.maximum(WHOLE_PRECISION * span, 1.0) if whole else precision
     found, done = np.empty(len(law)), np.zeros(len(law), dtype=bool)
     for _ in range(MOST_ROUNDS):
@@ -101,7 +103,7 @@ def _bracket(risk_of, points):
 def _grown(risk_of, points, upper, whole):
     """The points, with larger ones as long as these are better."""
     last = points[:, -1]
-    span = np.maximum(last - points[:, 0], 1.0 if whole else 1e-12)
+    span = np.maximum(last - points[:, 0], 1.0 if whole else LEAST_SPAN)
     risk, growing = risk_of(last), last < upper
     for k in range(MOST_ROUNDS):
         if not growing.any():

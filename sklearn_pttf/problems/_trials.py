@@ -12,9 +12,10 @@ from sklearn_pttf._utils.checks import (
     numeric_columns,
     row_values,
 )
+from sklearn_pttf._utils.rounding import ROUNDED
 from sklearn_pttf.problems._exposure import is_listed
 
-MOST_TRIALS = 1e9
+MOST_TRIALS = 1e9  # of an observation: sums over millions of them are still exact in doubles
 ALLOWED = f"whole numbers from 1 to {MOST_TRIALS:,.0f}"
 
 
@@ -57,7 +58,7 @@ def read_trials(trials, coming, X, names, observations):
     )
     known = _are_trials(cells) & (seen if is_listed(trials) else True)
     mean = np.where(known, cells, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
-    usual = np.where(known.any(axis=1), np.ceil(mean - 1e-9), np.nan)
+    usual = np.where(known.any(axis=1), np.ceil(mean - ROUNDED), np.nan)
     if coming is None:
         return cells, usual
     told = row_values(coming, X, names, "coming_trials")

@@ -14,7 +14,7 @@ def checkpoint():
     start = pretrain(SyntheticPrior(), network=TINY, n_steps=3, rows=100, verbose=0)
     network = start.build_network()
     with torch.no_grad():
-        network.head.mlp[-1].bias[3] -= 1.2  # of the log width
+        network.head.mlp[-1].bias[network.head.place_of("stretch")] -= 1.2
     return Checkpoint.from_network(network, start.card)
 
 
@@ -25,7 +25,7 @@ def garbled(checkpoint):
     with torch.no_grad():
         noise = torch.randn(network.head.mlp[-1].weight.shape, generator=torch.manual_seed(0))
         network.head.mlp[-1].weight += 0.3 * noise
-        network.head.mlp[-1].bias[3] += 1.2
+        network.head.mlp[-1].bias[network.head.place_of("stretch")] += 1.2
     return Checkpoint.from_network(network, checkpoint.card)
 
 

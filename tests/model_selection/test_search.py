@@ -45,7 +45,7 @@ def _checkpoint():
         torch.manual_seed(0)
         network = DecisionNetwork(TINY)
     with torch.no_grad():
-        network.head.mlp[-1].bias[6] += 2.0  # of the middle, in units of noise
+        network.head.mlp[-1].bias[network.head.place_of("base")] += 2.0  # in units of noise
     return Checkpoint.from_network(network, {"name": "too much"})
 
 

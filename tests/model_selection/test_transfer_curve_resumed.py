@@ -46,7 +46,7 @@ def _too_high():
     """A network of values that orders far too much, so that finetuning helps."""
     network = fresh_checkpoint(config=replace(TINY, outcomes="values")).build_network()
     with torch.no_grad():
-        network.head.mlp[-1].bias[6] += 2.0  # of the middle, in units of noise
+        network.head.mlp[-1].bias[network.head.place_of("base")] += 2.0  # units of noise
     return Checkpoint.from_network(network, {"name": "too high"})
 
 

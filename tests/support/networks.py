@@ -20,7 +20,7 @@ def ordering_too_much():
     """A small network that orders far too much, so that training helps."""
     network = fresh_checkpoint().build_network()
     with torch.no_grad():
-        network.head.mlp[-1].bias[2] += 2.0  # the shift of the location, in units of noise
+        network.head.mlp[-1].bias[network.head.place_of("shift")] += 2.0  # units of noise
     return Checkpoint.from_network(network, {"name": "too much"})
 
 

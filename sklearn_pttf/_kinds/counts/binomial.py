@@ -19,19 +19,20 @@ from sklearn_pttf._laws.beta import BetaBinomialMixture, BetaMixture, SharedLaw
 
 LEAST_SIZE, LARGEST_SIZE = 0.02, 1e4  # of the beta law; the latter times the rows' trials
 USUAL_DEVIATION = 0.7  # of rates, relative; half of it lies below that a priori
-N_SIZES = 33
+N_SIZES = 33  # in each round
 MOST_ROUNDS = 6  # of sizes, each in a part of the last one's range
-N_MEANS = 17
+N_MEANS = 17  # that are looked at, 0.75 standard errors apart
 N_CENTRES = 4  # rounds that find it, without strays
 MEANS_END = 6.0  # standard errors of the mean's logit that are looked at
 FAR = 18.0  # log likelihood below the best that counts for nothing
 N_KEPT_SIZES, NEAR = 13, 10.0  # of those whose log likelihood is this near to the best
+# places, in deviations, and weights that are exact for a normal law of up to degree 5 (Hermite's)
 GAUSS = np.array([-(3**0.5), 0.0, 3**0.5]), np.array([1.0, 4.0, 1.0]) / 6
-N_SEGMENTS = (2, 3)
-N_SEGMENT_STEPS = 200
+N_SEGMENTS = (2, 3)  # rates of the laws of few
+N_SEGMENT_STEPS = 200  # of EM
 SEGMENT_SIZE = 1e3  # of the beta law that stands for one rate; times the rows' trials
-N_POINTS = 60
-N_POINT_STEPS = 100
+N_POINTS = 60  # half of them by rank, half evenly spaced
+N_POINT_STEPS = 100  # of EM
 INNER, WIDER = np.array([0.05, 0.95]), 0.3  # ranks, and shares of what lies between them
 FREE_WITHOUT_SHAPE = 6.0  # numbers that it counts for, by experience
 POINT_SIZE = 2.0, 1e9  # of the beta law around a point
@@ -42,6 +43,11 @@ LEAST_SHARE = 1e-6  # of one of the four laws
 MOST_SURE = 10.0  # times the median number of trials, which a row tells the portfolio of at most
 MOST_KINDS = 4000  # of rows that laws are fitted to; more say nothing new
 LARGE = 1e4  # parameter of a beta law, whose logarithms of gamma functions have few digits left
+LEAST_OF_SERIES = 100.0  # parameter from which Stirling's series is off by 1e-13 at most
+APART = 0.3  # log odds between the rates that EM begins with
+TO_ANGLE = 0.25  # successes, and as many failures, added before the arc sine of the root
+DIGITS = 12  # of an angle, beyond which two points are one
+ONE_GAP = 0.1  # angle around a point that is alone
 NO_WEIGHT = 1e-12  # of a component of a row
 
 
@@ -75,7 +81,7 @@ def log_likelihood(hits, trials, a, b):
 
 def _log_rising(a, n):
     """``log(gamma(a + n) / gamma(a))``, by Stirling's series where both are large."""
-    large = np.maximum(a, LARGE / 100)
+    large = np.maximum(a, LEAST_OF_SERIES)
     series = (large - 0.5) * np.log1p(n / large) + n * (np.log(large + n) - 1)
     series += (1 / (large + n) - 1 / large) / 12 - (1 / (large + n) ** 3 - 1 / large**3) / 360
     return np.where(a < large, special.gammaln(a + n) - special.gammaln(a), series)
@@ -294,7 +300,7 @@ def _segments(rows, k):
     order = np.argsort(logit, kind="stable")
     reached = np.cumsum(rows.number[order])
     ranks = np.searchsorted(reached, (np.arange(k) + 0.5) / k * n_rows)
-    logits = logit[order][ranks] + 0.3 * (np.arange(k) - (k - 1) / 2)
+    logits = logit[order][ranks] + APART * (np.arange(k) - (k - 1) / 2)
     rates, weights = special.expit(logits), np.full(k, 1 / k)
     for _ in range(N_SEGMENT_STEPS):
         logs = _log_shares(rows, rates, weights)
@@ -345,7 +351,7 @@ def _points(rows):
 
     The latter reach as far as most rows; beyond, a row's rank has a point.
     """
-    angle = np.arcsin(np.sqrt((rows.hits + 0.25) / (rows.trials + 0.5)))
+    angle = np.arcsin(np.sqrt((rows.hits + TO_ANGLE) / (rows.trials + 2 * TO_ANGLE)))
     order = np.argsort(angle, kind="stable")
     reached = np.cumsum(rows.number[order])
     ranks = np.linspace(0, 1, N_POINTS // 2) * (reached[-1] - 1)
@@ -354,8 +360,8 @@ def _points(rows):
     low, high = inner + WIDER * np.ptp(inner) * np.array([-1, 1])
     low, high = max(low, angle.min()), min(high, angle.max())
     even = np.linspace(low, high, N_POINTS - N_POINTS // 2)
-    angles = np.unique(np.concatenate([by_rank, even]).round(12))
-    gaps = np.diff(angles) if len(angles) > 1 else np.array([0.1])
+    angles = np.unique(np.concatenate([by_rank, even]).round(DIGITS))
+    gaps = np.diff(angles) if len(angles) > 1 else np.array([ONE_GAP])
     gaps = np.concatenate([gaps[:1], gaps, gaps[-1:]])[: len(angles) + 1]
     # an angle has the standard deviation ``1 / (2 sqrt(size + 1))``
     width = (gaps[1:] + gaps[:-1]) / 4

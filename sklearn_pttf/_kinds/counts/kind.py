@@ -23,9 +23,9 @@ class Counts(Kind):
     reads = ("exposure",)
     units_type = count_units.CountUnits
     head = CountHead
-    n_cell_features = count_features.N_CELL_FEATURES
-    n_row_features = count_features.N_ROW_FEATURES
-    n_portfolio_features = count_features.N_PORTFOLIO_FEATURES
+    n_cell_features = len(count_features.CELL_FEATURES)
+    n_row_features = len(count_features.ROW_FEATURES)
+    n_portfolio_features = len(count_features.PORTFOLIO_FEATURES)
 
     placed = staticmethod(count_units.placed_rows)
     cell_features = staticmethod(count_features.cell_features)

@@ -19,16 +19,18 @@ from sklearn_pttf._kinds.mixing import (
     posterior_moments,
 )
 
-N_SHAPES = 40
-SHAPE_RANGE = (0.05, 2e4)  # of the gamma law
-N_SEGMENTS = (2, 3)
-MOST_SEGMENTS = 3
-N_SEGMENT_STEPS = 50
+N_SHAPES = 40  # a factor of 1.4 apart
+SHAPE_RANGE = (0.05, 2e4)  # of the gamma law: relative spread of means from 4.5 to 0.007
+N_SEGMENTS = (2, 3)  # means of the laws of few
+MOST_SEGMENTS = max(N_SEGMENTS)
+N_SEGMENT_STEPS = 50  # of EM, as many in training as in use
 APART = 0.3  # between logs of the means that EM begins with
 NEAR_ZERO = 0.1  # added to these
-LEAST_MEAN = 1e-3
+LEAST_MEAN = 1e-3  # of a segment or point, over the portfolio's: a row with counts is possible
+LEAST_EXPOSURE = 1e-30  # that totals are divided by, where there is none
 LEAST_WEIGHT = 1e-30  # of a segment
 LARGEST_SHAPE = 1e5  # of the gamma law around a grid point; more would cost digits
+LAWS = ("gamma", "two_means", "three_means", "without_shape")  # in this order everywhere
 FREE = (1, 3, 5, 8)  # numbers that are fitted; of the last by experience
 COST_OF_FREE = 2.0  # log likelihood that each of them has to gain
 
@@ -145,7 +147,7 @@ def _products(share, values):
 def _first_means(pieces):
     """Where EM begins: quantiles of rows' means, drawn apart; ``(B, 2, 3)``."""
     total, exposure, counts = (torch.cat(part, dim=-1) for part in zip(*pieces, strict=True))
-    means = torch.where(counts > 0, total / exposure.clamp_min(1e-30), torch.inf)
+    means = torch.where(counts > 0, total / exposure.clamp_min(LEAST_EXPOSURE), torch.inf)
     ordered = means.sort(dim=-1).values
     n_rows = counts.sum(-1, keepdim=True).long()
     first = []
@@ -179,7 +181,7 @@ def segment_posterior(evidence, means, weights):
 def fit_without_shape(pieces):
     """`Mixing` of means, gamma laws around its points, and the fit ``(B, 1)``."""
     total, exposure, counts = (torch.cat(part, dim=-1) for part in zip(*pieces, strict=True))
-    means = total / exposure.clamp_min(1e-30)
+    means = total / exposure.clamp_min(LEAST_EXPOSURE)
     points, width = mixing_grid(means, counts > 0, (torch.sqrt, torch.square))
     points = points.clamp_min(LEAST_MEAN)
     width = width.minimum(0.5 * points)

@@ -15,6 +15,7 @@ import torch
 from scipy import special
 
 from sklearn_pttf._kinds.counts.units import FEWEST_ROWS, MOST_SURE, log_rarity
+from sklearn_pttf._utils.rounding import TINY
 
 MOST_ROUNDS = 6  # rows that are left out at most, of either side
 MOST_FITTED = 5000  # rows that a law is fitted to; more say nothing new
@@ -28,7 +29,8 @@ SIZES = np.geomspace(0.1, 1e6, 29)  # of the beta law
 FEW_SCORES = np.linspace(-9.0, 9.0, 73)  # likewise, where a rate's law takes time
 N_ALIKE = 3  # rows that may be alike of those with the highest rates
 NOT_BELIEVED = 1e-9  # how likely a size is that is left out
-LEAST_CHANCE = 1e-300
+LEAST_CHANCE = TINY  # whose log is taken
+LEAST_TOTAL = 1e-9  # of the incomplete beta function, which 0 is no parameter of
 
 
 class Rows(NamedTuple):
@@ -98,7 +100,7 @@ def _farthest(rows, kept):
     """Positions of the rows farthest above and below what is expected of them, in deviations."""
     mean, variance = _moments(_some(rows.take(kept)))
     expected = rows.exposure * mean
-    score = (rows.total - expected) / np.sqrt(expected + rows.exposure**2 * variance + 1e-300)
+    score = (rows.total - expected) / np.sqrt(expected + rows.exposure**2 * variance + TINY)
     above = int(np.where(kept, score, -np.inf).argmax())
     below = int(np.where(kept, score, np.inf).argmin())
     return sorted({above, below})
@@ -153,7 +155,7 @@ def _gamma_chance(total, exposure, shape, rate, above):
     """Of so large a total, or so small a one, where rates have gamma laws."""
     share = exposure / (rate + exposure)
     if above:
-        return special.betainc(np.maximum(total, 1e-9), shape, share)
+        return special.betainc(np.maximum(total, LEAST_TOTAL), shape, share)
     return special.betainc(shape, total + 1, rate / (rate + exposure))
 
 
@@ -216,5 +218,5 @@ def _beta_above(hits, trials, a, b):
 
 def _binomial_above(hits, trials, rates, scores):
     """Of so many successes, where rates are at normal scores; ``(k,)`` for ``(k, n_scores)``."""
-    above = special.betainc(np.maximum(hits, 1e-9), trials - hits + 1, rates)
+    above = special.betainc(np.maximum(hits, LEAST_TOTAL), trials - hits + 1, rates)
     return above @ special.softmax(-(scores**2) / 2)

@@ -9,7 +9,11 @@ from sklearn.base import BaseEstimator
 from sklearn_pttf._priors.draws import PriorDraws
 from sklearn_pttf._priors.ranges import HyperPrior, RangeRule
 from sklearn_pttf._priors.sampling import (
+    APART,
+    LEAST_MEAN,
     MAX_MEAN,
+    MOST_SEGMENTS,
+    WITHIN,
     Draw,
     Random,
     by_family,
@@ -178,17 +182,18 @@ def _draw_means(random, hyper, n):
 
     like = hyper["spread"].new_empty(len(hyper["spread"]), n)
     mean = by_family(MEAN_FAMILIES, hyper["mean_family"], 1, like, means_of).squeeze(-1)
-    return (mean * column(hyper["level"])).clamp(1e-6, MAX_MEAN)
+    return (mean * column(hyper["level"])).clamp(LEAST_MEAN, MAX_MEAN)
 
 
 def _segment_means(random, spread, tight, n):
     """Two to five segments, each with a common mean, or with a little spread within."""
     size = len(spread)
-    n_segments = 2 + (random.uniform(size, 1) ** 2 * 4).floor()
-    weights = random.exponential(size, 5) * (torch.arange(5, device=random.device) < n_segments)
+    n_segments = 2 + (random.uniform(size, 1) ** 2 * (MOST_SEGMENTS - 1)).floor()
+    weights = random.exponential(size, MOST_SEGMENTS)
+    weights = weights * (torch.arange(MOST_SEGMENTS, device=random.device) < n_segments)
     segment = torch.multinomial(weights, n, replacement=True, generator=random.generator)
-    centres = 1.3 * spread * random.normal(size, 5)
-    within = 0.3 * spread * random.uniform(size, 1) * random.normal(size, n)
+    centres = APART * spread * random.normal(size, MOST_SEGMENTS)
+    within = WITHIN * spread * random.uniform(size, 1) * random.normal(size, n)
     return (centres.gather(-1, segment) + within * (1 - tight)).exp()
 
 

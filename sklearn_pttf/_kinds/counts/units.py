@@ -17,15 +17,19 @@ from sklearn_pttf._kinds.counts.mixing import (
     four_posteriors,
     known_shapes,
 )
+from sklearn_pttf._utils.rounding import TINY_SINGLE
 
 N_CONTEXT_SEEN = 500  # rows beyond this number say nothing new about "how many rows"
 NO_COUNT = 0.5  # what a total of 0 counts for
-VARIANCE_RANGE = (1e-4, 50.0)
+VARIANCE_RANGE = (1e-4, 50.0)  # of rows' means beyond chance, in squared means
+CREDIBILITY_RANGE = (1e-4, 1 - 1e-4)  # of a row's mean; a logit is taken of it
+LEAST_TOTAL = 1e-6  # of the incomplete gamma function, which 0 is no argument of
+LEAST_TRUST = 1e-9  # of all rows in their mean; 0 where none is used
 CHANCE = 1e-6  # that a row's total is so large though its mean is within reach
 FAR_OUT = 30.0  # times the mean of the others, beyond which a row tells the portfolio nothing
 TRIMMED = 0.004  # share of the largest means that, beside one, are not among these others
 FEWEST_TO_TRIM = 8  # of the others, below which all rows tell the portfolio of theirs
-ENDLESS = 1e20
+ENDLESS = 1e20  # what no mean reaches
 FEWEST_ROWS = 10  # below which no row is odd
 ONE_IN = 50.0  # right tables that have an odd row
 PER_ROW = 0.1  # log likelihood that a row may cost for each of the others
@@ -108,7 +112,7 @@ def exposure(rows, units):
 def level_credibility(rows, units):
     """How far a row's own mean is to be believed, by moments (Buhlmann); ``(B, N)``."""
     informed = exposure(rows, units) * units.level_variance
-    return (informed / (1 + informed)).clamp(1e-4, 1 - 1e-4)
+    return (informed / (1 + informed)).clamp(*CREDIBILITY_RANGE)
 
 
 def posteriors_of(rows, units):
@@ -134,7 +138,7 @@ def is_alone(rows, units):
     alone = far_out(rows, units.reach * units.scale)
     alone = alone | far_out(rows, units.highest * units.scale, CHANCE_OF_ODD)
     least = exposure(rows, units) * units.lowest
-    by_chance = torch.special.gammaincc(rows.total + 1, least.clamp_min(1e-30))
+    by_chance = torch.special.gammaincc(rows.total + 1, least.clamp_min(TINY_SINGLE))
     return alone | ((rows.total < least) & (by_chance < CHANCE_OF_ODD))
 
 
@@ -169,7 +173,7 @@ def count_units(pieces, weights):
     trusted = [rows.count / (1 + rows.count * variance / scale) for rows in kept]
     means = [_rate(rows) for rows in kept]
     balanced = sum((w * m).sum(-1, keepdim=True) for w, m in zip(trusted, means, strict=True))
-    balanced = balanced / sum(w.sum(-1, keepdim=True) for w in trusted).clamp_min(1e-9)
+    balanced = balanced / sum(w.sum(-1, keepdim=True) for w in trusted).clamp_min(LEAST_TRUST)
     scale = torch.where(total > 0, balanced, scale)
     variance = (_level_variance(kept, scale) / scale**2).clamp(*VARIANCE_RANGE)
     evidence = [Evidence(rows.total, rows.count * scale, _is_used(rows)) for rows in kept]
@@ -242,14 +246,16 @@ def _trimmed_rate(pieces):
     kept = (place <= n_kept) & ordered.isfinite()
     mean = torch.where(kept, ordered, 0.0).sum(-1, keepdim=True) / n_kept.clamp_min(1)
     seen = torch.cat([rows.count for rows in pieces], dim=-1)
-    least = 1 / seen.sum(-1, keepdim=True).clamp_min(1e-30)  # as if one had been counted
+    least = 1 / seen.sum(-1, keepdim=True).clamp_min(TINY_SINGLE)  # as if one had been counted
     return torch.where(n_kept >= FEWEST_TO_TRIM, mean + least, ENDLESS)
 
 
 def far_out(rows, reach, chance=CHANCE):
     """Whether rows' means are larger than ``reach``, and not by chance; bool ``(B, N)``."""
     most = rows.count * reach
-    by_chance = torch.special.gammainc(rows.total.clamp_min(1e-6), most.clamp_min(1e-30))
+    by_chance = torch.special.gammainc(
+        rows.total.clamp_min(LEAST_TOTAL), most.clamp_min(TINY_SINGLE)
+    )
     return (rows.total > most) & (by_chance < chance)
 
 
@@ -269,7 +275,7 @@ def _median(pieces, column):
 
 def _at_most(rows, exposure):
     """Rows of the same means, whose exposure is at most so large."""
-    share = (exposure / rows.count.clamp_min(1e-30)).clamp_max(1)
+    share = (exposure / rows.count.clamp_min(TINY_SINGLE)).clamp_max(1)
     return rows._replace(total=rows.total * share, count=rows.count * share)
 
 

@@ -9,8 +9,10 @@ from sklearn_pttf._priors.ranges import as_tensors
 from sklearn_pttf._tables.summaries import row_summaries
 
 MAX_ROWS = 100  # rows of X, and of each simulated portfolio, that calibration looks at
-MAX_CELLS = 30
-REFERENCE_ROWS = 1000
+MAX_CELLS = 30  # of a row, likewise: what the prior draws at most unless told otherwise
+REFERENCE_ROWS = 1000  # synthetic ones that real rows are placed among, to a thousandth
+COVERED = (0.05, 0.95)  # quantiles of accepted hyperparameters between which ranges are narrowed
+ROWS_A_DRAW = 4  # of the reference, in a portfolio: many portfolios tell more than many rows of few
 LEVEL_WINDOW = 4.0  # calibration looks for levels within this factor of the rows' own
 
 
@@ -44,7 +46,7 @@ def narrowed(hyperprior, accepted):
     for name, rule in RANGES.items():
         if rule.whole or name == "missing":
             continue
-        ends = np.quantile(accepted[name], [0.05, 0.95])
+        ends = np.quantile(accepted[name], COVERED)
         low, high = np.clip(ends, *hyperprior.bounds(name))  # exp(log(x)) may lie beyond x
         params[name] = (float(low), float(high))
     for name, known in FAMILIES.items():
@@ -58,10 +60,12 @@ def narrowed(hyperprior, accepted):
 
 def reference_table(hyperprior, rng):
     """Sorted summaries of synthetic rows by number of observations; ``(30, 4, n_rows)``."""
-    n_portfolios = REFERENCE_ROWS // 4
+    n_portfolios = REFERENCE_ROWS // ROWS_A_DRAW
     hyper = hyperprior.draw(n_portfolios, rng)
     hyper["missing"] = np.zeros(n_portfolios)
-    draw = draw_portfolios(as_tensors(hyper), 4, 0, MAX_CELLS, seeded_generator(rng, "cpu"))
+    draw = draw_portfolios(
+        as_tensors(hyper), ROWS_A_DRAW, 0, MAX_CELLS, seeded_generator(rng, "cpu")
+    )
     cells = draw.outcomes.numpy().astype(float).reshape(-1, MAX_CELLS)
     tables = [row_summaries(cells[:, :n]).T for n in range(1, MAX_CELLS + 1)]
     return np.sort(np.array(tables), axis=-1)

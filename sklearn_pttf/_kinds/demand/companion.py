@@ -19,10 +19,12 @@ from sklearn_pttf._kinds.counts.units import (
     first_logits,
 )
 from sklearn_pttf._laws.parametric import MixtureLaw, NegativeBinomialLaw
+from sklearn_pttf._utils.rounding import TINY
 
 GROUP_ENDS = (-1.5, -0.5, 0.5, 1.5, 3.0)  # deviations from a row's mean between groups of means
 BLOCK_ROWS = 4096  # that are looked at together
-LEAST_MEAN = 1e-9
+LEAST_MEAN = 1e-9  # of a law, which variances are divided by
+LARGEST_SIZE = 1e9  # of a negative binomial law, over its mean: next to a Poisson law
 
 
 class PoissonCompanion:
@@ -120,7 +122,7 @@ def _grouped(weights, means, variances):
     for k in range(len(GROUP_ENDS) + 1):
         own = np.where(group == k, weights, 0.0)
         total = own.sum(axis=1)
-        share = own / np.maximum(total, 1e-300)[:, None]
+        share = own / np.maximum(total, TINY)[:, None]
         mean = np.where(total > 0, (share * means).sum(axis=1), centre[:, 0])
         variance = (share * ((means - mean[:, None]) ** 2 + variances)).sum(axis=1)
         parts.append((total, mean, variance))
@@ -130,6 +132,6 @@ def _grouped(weights, means, variances):
 def _gamma_poisson(mean, variance):
     """Law of a Poisson count whose mean has a gamma law; `NegativeBinomialLaw`."""
     mean = np.maximum(mean, LEAST_MEAN)
-    most = 1e9 * np.maximum(mean, 1.0)  # next to a Poisson law
+    most = LARGEST_SIZE * np.maximum(mean, 1.0)
     size = mean**2 / np.maximum(variance, mean**2 / most)
     return NegativeBinomialLaw(size, size / (size + mean))

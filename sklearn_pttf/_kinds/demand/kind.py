@@ -23,9 +23,9 @@ class Demand(Kind):
     agreement = Agreement
     units_type = demand_units.PortfolioUnits
     head = DemandHead
-    n_cell_features = demand_features.N_CELL_FEATURES
-    n_row_features = demand_features.N_ROW_FEATURES
-    n_portfolio_features = demand_features.N_PORTFOLIO_FEATURES
+    n_cell_features = len(demand_features.CELL_FEATURES)
+    n_row_features = len(demand_features.ROW_FEATURES)
+    n_portfolio_features = len(demand_features.PORTFOLIO_FEATURES)
     portfolio_features = staticmethod(demand_features.portfolio_features)
 
     units = staticmethod(demand_units.portfolio_units)

@@ -28,7 +28,9 @@ from sklearn_pttf._utils.sklearn_private import (
 )
 from sklearn_pttf.problems import Newsvendor
 
-ACCEPTED_SHARE = 0.05
+ACCEPTED_SHARE = 0.05  # of the simulations, the nearest ones
+FEWEST_ACCEPTED = 20  # of few simulations, so that ends of ranges are not those of a handful
+LEAST_DEVIATION = 1e-9  # of summaries over simulations, which distances are divided by
 
 _RANGE = [tuple, list, Real, HasMethods(["rvs", "ppf"])]
 _SHARE = [Interval(Real, 0, 1, closed="both")]
@@ -319,8 +321,8 @@ class SyntheticPrior(PriorDraws, TransformerMixin, BaseEstimator):
         simulated[:, np.isnan(observations)] = np.nan
         simulated = portfolio_summaries(simulated)
         distance = np.abs(simulated - portfolio_summaries(observations))
-        distance = (distance / (simulated.std(axis=0) + 1e-9)).sum(axis=1)
-        n_accepted = max(20, int(ACCEPTED_SHARE * self.n_simulations))
+        distance = (distance / (simulated.std(axis=0) + LEAST_DEVIATION)).sum(axis=1)
+        n_accepted = max(FEWEST_ACCEPTED, int(ACCEPTED_SHARE * self.n_simulations))
         accepted = np.argsort(distance, kind="stable")[:n_accepted]
         return narrowed(hyperprior, {name: value[accepted] for name, value in hyper.items()})
 

@@ -10,11 +10,12 @@ from scipy import optimize, special
 
 from sklearn_pttf._kinds.demand.companion import totals_of
 from sklearn_pttf._laws.reweighted import ReweightedZeros
+from sklearn_pttf._utils.rounding import NEAREST, ROUNDED
 
 FEWEST_ROWS = 10  # with observations that say anything about a portfolio
 SHIFT_RANGE = (-12.0, 12.0)  # of the log odds of a zero
-LOG_POWER_RANGE = (-0.7, 0.7)
-LOG_FACTOR_RANGE = (-3.0, 3.0)
+LOG_POWER_RANGE = (-0.7, 0.7)  # of levels above zero: to the power of a half, to squared
+LOG_FACTOR_RANGE = (-3.0, 3.0)  # of sizes: a twentieth to twenty times
 SMALL_SHARE = 0.02  # of a mean or of sales that may be missing: laws are not moved for it
 KNOTS = (np.arange(8) + 0.5) / 8  # quantiles of rows at which log odds of a zero are moved
 OF_MANY = 2.5  # standard errors in place of one, as one of several knots is off by chance
@@ -22,7 +23,9 @@ FEWEST_ALONG_LEVEL = 50  # rows that say anything of several levels
 LEAST_STEP = 0.3  # in log level, from knot to knot
 LEAST_EXPECTED = 0.01  # added to expected outcomes, where there may be next to none
 MOST_SHIFT = 3.0  # of log odds at a knot
-NEWTON_STEPS = 30
+LEAST_SLOPE = 1e-9  # expected zeros, for a unit of log odds, that a step is divided by
+ROOT = 1e-13  # that a root is off by at most
+NEWTON_STEPS = 30  # steps of at most 1; the farthest shift is three of them away
 COMMON_ZEROS = 0.1  # share of them from which levels are tilted, not all sizes multiplied
 AGREED = 1.5  # standard errors that the table may differ from the companion
 
@@ -104,11 +107,11 @@ def _spaced(knots):
 
 def _shifts(nearness, chance, moved):
     """Shifts of log odds at knots that move sums of chances by so much, by Newton's method."""
-    odds = special.logit(np.clip(chance, 1e-15, 1 - 1e-15))
+    odds = special.logit(np.clip(chance, NEAREST, 1 - NEAREST))
     wanted, shifts = chance @ nearness + moved, np.zeros(len(moved))
     for _ in range(NEWTON_STEPS):
         now = special.expit(odds + nearness @ shifts)
-        slope = np.maximum((now * (1 - now)) @ nearness, 1e-9)
+        slope = np.maximum((now * (1 - now)) @ nearness, LEAST_SLOPE)
         step = np.clip((wanted - now @ nearness) / slope, -1, 1)
         shifts = np.clip(shifts + np.where(moved == 0, 0.0, step), -MOST_SHIFT, MOST_SHIFT)
     return shifts
@@ -155,7 +158,7 @@ class Recalibration(NamedTuple):
         def missing(log_value):
             return changed(log_value).apply(law).mean().sum() - wanted
 
-        if abs(missing(0.0)) <= 1e-9 * wanted:
+        if abs(missing(0.0)) <= ROUNDED * wanted:
             return self
         return changed(_root(missing, ends))
 
@@ -182,7 +185,7 @@ def _zero_shift(law, observations, by_level):
     wanted = chance.sum() + all_but(small, sure_part(missing.sum(), error))
     if wanted == chance.sum() and not np.any(by_level):
         return 0.0
-    odds = special.logit(np.clip(chance, 1e-15, 1 - 1e-15)) + by_level
+    odds = special.logit(np.clip(chance, NEAREST, 1 - NEAREST)) + by_level
     return _root(lambda shift: special.expit(odds + shift).sum() - wanted, SHIFT_RANGE)
 
 
@@ -211,4 +214,4 @@ def _root(function, ends):
     low, high = (function(end) for end in ends)
     if low >= 0 or high <= 0:
         return ends[0] if low >= 0 else ends[1]
-    return optimize.brentq(function, *ends, xtol=1e-13, rtol=1e-13)
+    return optimize.brentq(function, *ends, xtol=ROOT, rtol=ROOT)

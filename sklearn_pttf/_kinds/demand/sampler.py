@@ -8,7 +8,11 @@ instance are independent draws of the same law: that is what "exchangeable" mean
 import torch
 
 from sklearn_pttf._priors.sampling import (
+    APART,
+    LEAST_MEAN,
     MAX_MEAN,
+    MOST_SEGMENTS,
+    WITHIN,
     Draw,
     Random,
     by_family,
@@ -29,17 +33,26 @@ NOISE_FAMILIES = (
     "compound_poisson",
 )
 COUNT_FAMILIES = ("poisson", "negative_binomial")
-MAX_BULK_RATE = 0.5
+MAX_BULK_RATE = 0.5  # of an instance, in bulk orders a period
+BULK_SPREAD = 0.5  # standard deviation of their log size
+NOISE_RANGE = (0.01, 5.0)  # of an instance's relative noise
+SHAPE_RANGE = (0.05, 1e5)  # of gamma noise: relative noise from 0.003 to 4.5
+ORDERS_RANGE = (0.02, 100.0)  # orders a period of compound Poisson demand
+LEAST_SHAPE = 1e-3  # of the size of no orders, which is drawn too, and counts for nothing
+LEAST_BETA = 1e-2  # of the law of shares of zeros, which hardly draws anything but 0 and 1 if less
+LEAST_LEVEL = 1e-7  # of a uniform draw, from 0 and 1: single floats next to 1 are 6e-8 apart
+MOST_OF_MEAN = 10.0  # largest outcome, over the largest mean
 
 
 def _segment_means(random, spread, n):
     """Two to five segments, each with a common level and a little spread within."""
     size = len(spread)
-    n_segments = 2 + (random.uniform(size, 1) * 4).floor()
-    weights = random.exponential(size, 5) * (torch.arange(5, device=random.device) < n_segments)
-    centres = 1.3 * spread * random.normal(size, 5)
+    n_segments = 2 + (random.uniform(size, 1) * (MOST_SEGMENTS - 1)).floor()
+    weights = random.exponential(size, MOST_SEGMENTS)
+    weights = weights * (torch.arange(MOST_SEGMENTS, device=random.device) < n_segments)
+    centres = APART * spread * random.normal(size, MOST_SEGMENTS)
     segment = torch.multinomial(weights, n, replacement=True, generator=random.generator)
-    within = 0.3 * spread * random.uniform(size, 1) ** 2 * random.normal(size, n)
+    within = WITHIN * spread * random.uniform(size, 1) ** 2 * random.normal(size, n)
     return (centres.gather(-1, segment) + within).exp()
 
 
@@ -64,7 +77,7 @@ def _negative_binomial(random, mean, noise, hyper, m):
 
 
 def _gamma(random, mean, noise, hyper, m):
-    shape = (noise**-2).clamp(0.05, 1e5)
+    shape = (noise**-2).clamp(*SHAPE_RANGE)
     return mean * random.gamma(shape.expand(*mean.shape[:2], m)) / shape
 
 
@@ -78,16 +91,18 @@ def _normal(random, mean, noise, hyper, m):
     noise = noise.clamp_max(1.0)
     low = torch.special.ndtr(-1 / noise)
     u = low + (1 - low) * random.uniform(*mean.shape[:2], m)
-    return mean * (1 + noise * torch.special.ndtri(u.clamp(1e-7, 1 - 1e-7))).clamp_min(0)
+    return mean * (
+        1 + noise * torch.special.ndtri(u.clamp(LEAST_LEVEL, 1 - LEAST_LEVEL))
+    ).clamp_min(0)
 
 
 def _compound_poisson(random, mean, noise, hyper, m):
     """A Poisson number of orders, each of gamma-distributed size."""
     rate = hyper["order_rate"][:, None, None] * (hyper["noise"][:, None, None] / noise) ** 2
-    rate = rate.clamp(0.02, 100.0)
+    rate = rate.clamp(*ORDERS_RANGE)
     orders = random.poisson(rate.expand(*mean.shape[:2], m))
     shape = (hyper["order_dispersion"][:, None, None] ** -2).expand_as(orders)
-    sizes = random.gamma((shape * orders).clamp_min(1e-3)) / shape
+    sizes = random.gamma((shape * orders).clamp_min(LEAST_SHAPE)) / shape
     return mean / rate * sizes * (orders > 0)
 
 
@@ -144,10 +159,10 @@ def draw_instances(random, hyper, n_instances):
         return column(_MEANS[family](random, column(hyper["spread"][index]), n_instances))
 
     mean = by_family(SPREAD_FAMILIES, hyper["spread_family"], 1, like, means_of)
-    mean = (mean * hyper["level"][:, None, None]).clamp(1e-6, MAX_MEAN)
+    mean = (mean * hyper["level"][:, None, None]).clamp(LEAST_MEAN, MAX_MEAN)
     noise_z = random.normal(size, n_instances, 1)
     noise = hyper["noise"][:, None, None] * (hyper["noise_spread"][:, None, None] * noise_z).exp()
-    return mean, noise.clamp(0.01, 5.0)
+    return mean, noise.clamp(*NOISE_RANGE)
 
 
 def draw_cells(random, hyper, mean, noise, n_cells):
@@ -177,7 +192,7 @@ def draw_cells(random, hyper, mean, noise, n_cells):
     zero_rate = _zero_rates(random, hyper, n_instances)
     cells = cells * (random.uniform(*mean.shape[:2], n_cells) >= zero_rate)
     whole = hyper["whole"][:, None, None]
-    cells = torch.where(whole > 0, cells.round(), cells).clamp_max(10 * MAX_MEAN)
+    cells = torch.where(whole > 0, cells.round(), cells).clamp_max(MOST_OF_MEAN * MAX_MEAN)
     return cells, zero_rate.squeeze(-1)
 
 
@@ -185,8 +200,8 @@ def _zero_rates(random, hyper, n_instances):
     """Share of periods without any demand, of each instance; ``(B, N, 1)``."""
     rate = hyper["zero_rate"][:, None].expand(-1, n_instances)
     concentration = hyper["zero_concentration"][:, None]
-    a = random.gamma((rate * concentration).clamp_min(1e-2))
-    b = random.gamma(((1 - rate) * concentration).clamp_min(1e-2))
+    a = random.gamma((rate * concentration).clamp_min(LEAST_BETA))
+    b = random.gamma(((1 - rate) * concentration).clamp_min(LEAST_BETA))
     return (hyper["intermittent"][:, None] * a / (a + b)).unsqueeze(-1)
 
 
@@ -199,5 +214,5 @@ def _bulk_orders(random, hyper, mean, n_cells):
     rate = (hyper["bulk"] * hyper["bulk_rate"])[:, None, None]
     rate = (rate * random.exponential(*mean.shape[:2], 1)).clamp_max(MAX_BULK_RATE)
     happens = random.uniform(*shape) < rate
-    size = hyper["bulk_size"][:, None, None] * (0.5 * random.normal(*shape)).exp()
+    size = hyper["bulk_size"][:, None, None] * (BULK_SPREAD * random.normal(*shape)).exp()
     return happens * size * mean

@@ -14,11 +14,12 @@ from sklearn_pttf._laws.parametric import MixtureLaw
 
 SURE_OF_SMALL = 2.0  # log odds that noise is Poisson where outcomes are 0 or 1
 LESS_BY_SIZE = 2.0  # and by how much less they are, for a unit of log size
-MIDDLE_SIZES = (7.4, 100.0)  # between which they stay the same
+MIDDLE_SIZES = (7.4, 100.0)  # between which they stay the same: from e^2 on, the odds are -2
 FEW = 40.0  # over the number of rows: log odds taken off for a companion of few rows
 SPREAD_OF_ODDS = (1.5, 0.7)  # prior deviations: of all log odds, and for a unit of log size
-LEAST_SIZE = 0.1
-LEAST_MASS = 1e-12
+LEAST_SIZE = 0.1  # added to sizes, which may be 0, before their logs
+LEAST_MASS = 1e-12  # of an outcome under either law: one alone does not decide
+GRADIENT = 1e-9  # of the log likelihood, left at its top: the order of rows then does not matter
 
 
 class Stack:
@@ -77,7 +78,7 @@ class Stack:
             precision = 1 / np.square(SPREAD_OF_ODDS)
             return (precision * odds**2).sum() / 2 - fit.sum(), precision * odds - directions @ rise
 
-        options = {"gtol": 1e-9}  # so that the order of rows does not matter
+        options = {"gtol": GRADIENT}
         return optimize.minimize(loss, np.zeros(2), jac=True, method="BFGS", options=options).x
 
     def _log_size(self, sizes):

@@ -14,6 +14,31 @@ NOISE_RANGE = (0.02, 3.0)  # bounds of a portfolio's relative noise
 N_CONTEXT_SEEN = 500  # rows beyond this number say nothing new about "how many rows"
 MOST_UNITS = 1e12  # of an observation: its square is still a number in float32
 SMALL_COUNT = 5.0  # below about this, zeros are what counts have anyway
+SMALL_POWER = 4  # of how sharply: a zero among eights is worth 0.9 of one, among threes 0.1
+# what keeps ratios of sums over few, or all equal, rows finite, and logs and logits of them
+LEAST_SUM = 1e-6  # of squares, degrees of freedom or zeros, as they come
+LEAST_CELLS = 0.1  # observations of an empty row
+LEAST_ZERO_CELLS = 1e-3  # observations of rows whose zeros say something
+LEAST_WORTH = 0.01  # of all rows' log noise, in rows whose noise is normal
+LEAST_KNOWN, KNOWN = 1e-12, 1e-9  # degrees of freedom, weighted; and from which there are any
+LEAST_VARIANCE = 1e-4  # added to that of rows' log levels
+LEAST_LEVEL_VARIANCE, LEAST_NOISE_VARIANCE = 0.0005, 0.002  # of logs, between rows, beyond chance
+CREDIBILITY_RANGE = (0.002, 0.998)  # of a row's level and noise; never certain
+ZERO_RANGE = (1e-4, 0.998)  # of a row's share of zeros
+TRUST_RANGE = (0.005, 0.95)  # of the correlation of two zeros of a row
+QUIETEST = 0.05  # of the expected variance of a row, added to its own
+# what is guessed where few or none tell: as weak as so many degrees of freedom, or zeros
+GUESSED_DEGREES = 0.02  # of freedom, of noise
+GUESSED_NOISE = (0.5, 0.05)  # relative variance: that of levels times this, and this
+GUESSED_ZEROS = 0.1  # of how shares of zeros differ
+GUESSED_SPREAD = 0.03  # of shares of zeros between rows, over chance
+# what one wild row may say of noise: squared deviations at most, for each of its degrees of freedom
+MOST_SQUARES = 4.0  # relative ones
+MOST_OF_EXPECTED = 9.0  # times the expected ones
+# variance of whole numbers that is not that of counts
+LEAST_LEFT = 0.01  # of all relative variance
+LEFT_RANGE = (1e-6, 4.0)  # relative; at most that of noise of 2
+LEAST_SURE = 0.3  # standard errors of itself: less cannot be told from none
 
 
 class PortfolioUnits(NamedTuple):
@@ -108,7 +133,7 @@ def positive_part(rows, scale):
 
 def _worth_of_zeros(rows, part, scale, whole):
     """Whether a zero is more than a small count: 1 for continuous outcomes; ``(B, N)``."""
-    large = 1 / (1 + (SMALL_COUNT / (part.level * scale)) ** 4)
+    large = 1 / (1 + (SMALL_COUNT / (part.level * scale)) ** SMALL_POWER)
     judged = (part.count > 0) | (rows.count == 1)  # a single zero by the portfolio's level
     return torch.where(whole > 0, large * judged, 1.0)
 
@@ -131,31 +156,31 @@ def excess_log_noise(rows, units, level):
     degrees = _degrees(rows.count)
     variance = _relative_squares(rows, units.scale, level) / degrees.clamp_min(1)
     expected = row_noise(units, level) ** 2
-    return 0.5 * ((variance + 0.05 * expected) / expected).log() * (degrees > 0)
+    return 0.5 * ((variance + QUIETEST * expected) / expected).log() * (degrees > 0)
 
 
 def _chance_of_log_noise(rows, units, level):
     """Variance of a row's log noise by chance: if its noise is normal, and of few counts."""
     normal = torch.special.polygamma(1, (rows.count - 1).clamp_min(1) / 2) / 4
     counted = rows.count * level  # in grains: the sum of the counts
-    return normal, normal + 0.25 * units.whole / units.scale / counted.clamp_min(1e-6)
+    return normal, normal + units.whole / units.scale / counted.clamp_min(LEAST_SUM) / 4
 
 
 def _chance_of_log_level(rows, units, level):
     """Variance of a row's log level by chance alone."""
-    return row_noise(units, level) ** 2 / rows.count.clamp_min(0.1)
+    return row_noise(units, level) ** 2 / rows.count.clamp_min(LEAST_CELLS)
 
 
 def level_credibility(rows, units, level):
     """How far a row's own level is to be believed, by moments (Buhlmann); ``(B, N)``."""
     chance = _chance_of_log_level(rows, units, level)
-    return (units.level_variance / (units.level_variance + chance)).clamp(0.002, 0.998)
+    return (units.level_variance / (units.level_variance + chance)).clamp(*CREDIBILITY_RANGE)
 
 
 def noise_credibility(rows, units):
     """How far a row's own noise is to be believed, by moments; ``(B, N)``."""
     _, chance = _chance_of_log_noise(rows, units, row_level(rows, units.scale))
-    return (units.noise_variance / (units.noise_variance + chance)).clamp(0.002, 0.998)
+    return (units.noise_variance / (units.noise_variance + chance)).clamp(*CREDIBILITY_RANGE)
 
 
 def zero_credibility(rows, units):
@@ -163,7 +188,7 @@ def zero_credibility(rows, units):
     worth = _worth_of_zeros(rows, positive_part(rows, units.scale), units.scale, units.whole)
     pseudo = 1 / units.zero_trust - 1
     share = (n_zeros(rows) * worth + pseudo * units.extra_zeros) / (rows.count + pseudo)
-    return share.clamp(1e-4, 0.998)
+    return share.clamp(*ZERO_RANGE)
 
 
 # ------------------------------------------------------------------ sums over rows
@@ -199,7 +224,7 @@ def _moments(rows, scale, whole):
     level = row_level(rows, scale)
     log_level = level.log()
     degrees = _degrees(rows.count)
-    squares = torch.minimum(_relative_squares(rows, scale, level), 4 * degrees)
+    squares = torch.minimum(_relative_squares(rows, scale, level), MOST_SQUARES * degrees)
     used = (rows.count > 0).to(level.dtype)
     zeros = n_zeros(rows)
     part = positive_part(rows, scale)
@@ -238,7 +263,8 @@ def _chances(rows, units):
     degrees = _degrees(rows.count)
     expected = row_noise(units, level) ** 2
     of_counts = units.whole / units.scale / level
-    squares = torch.minimum(_relative_squares(rows, units.scale, level), 9 * degrees * expected)
+    most = MOST_OF_EXPECTED * degrees * expected
+    squares = torch.minimum(_relative_squares(rows, units.scale, level), most)
     return {
         "used": used,
         "level_chance": _chance_of_log_level(rows, units, level) * used,
@@ -281,13 +307,14 @@ def _plain_units(scale, whole, sums):
     """`PortfolioUnits` before the variances are parted from chance."""
     centre = sums.log_level / sums.used.clamp_min(1)
     variance = (sums.log_level_square / sums.used.clamp_min(1) - centre**2).clamp_min(0)
-    guess = 0.02 * (0.5 * variance + 0.05)  # where no row has two observations
-    noise = ((sums.squares + guess) / (sums.degrees + 0.02)).sqrt().clamp(*NOISE_RANGE)
+    guess = GUESSED_DEGREES * (GUESSED_NOISE[0] * variance + GUESSED_NOISE[1])
+    noise = ((sums.squares + guess) / (sums.degrees + GUESSED_DEGREES)).sqrt().clamp(*NOISE_RANGE)
     extra_noise, count_share = _count_noise(sums, noise, whole / scale, centre.exp())
     extra_zeros, zero_spread, zero_trust = _zero_moments(sums)
-    positive_noise = (sums.positive_squares + 0.02 * noise**2) / (sums.positive_degrees + 0.02)
-    slope = sums.squares_by_log_level / (sums.squares + 1e-6) - centre
-    unevenness = (sums.fourth * sums.degrees + 1e-6) / (sums.squares**2 + 1e-6)
+    positive_noise = sums.positive_squares + GUESSED_DEGREES * noise**2
+    positive_noise = positive_noise / (sums.positive_degrees + GUESSED_DEGREES)
+    slope = sums.squares_by_log_level / (sums.squares + LEAST_SUM) - centre
+    unevenness = (sums.fourth * sums.degrees + LEAST_SUM) / (sums.squares**2 + LEAST_SUM)
     log_mean = ((sums.amount + LEVEL_WEIGHT) / (sums.cells + LEVEL_WEIGHT)).log()
     zero_odds = (sums.zeros + LEVEL_WEIGHT) / (sums.cells - sums.zeros + LEVEL_WEIGHT)
     return PortfolioUnits(
@@ -295,7 +322,7 @@ def _plain_units(scale, whole, sums):
         whole=whole,
         centre=centre,
         log_mean=log_mean,
-        spread=(variance + 1e-4).sqrt(),
+        spread=(variance + LEAST_VARIANCE).sqrt(),
         level_variance=variance,
         noise=noise,
         extra_noise=extra_noise,
@@ -322,10 +349,10 @@ def _count_noise(sums, noise, grain, typical_level):
     plus the proportional variance times the level.
     """
     of_counts = grain * sums.degrees
-    share = ((sums.squares_by_level + 1e-6) / (of_counts + 1e-6)).clamp_max(1.0)
-    left = (sums.squares_by_level - of_counts) / sums.degrees_by_level.clamp_min(1e-6)
-    left = left.clamp_min(0.01 * noise**2).sqrt()
-    guess = (noise**2 - grain / typical_level).clamp_min(0.01 * noise**2).sqrt()
+    share = ((sums.squares_by_level + LEAST_SUM) / (of_counts + LEAST_SUM)).clamp_max(1.0)
+    left = (sums.squares_by_level - of_counts) / sums.degrees_by_level.clamp_min(LEAST_SUM)
+    left = left.clamp_min(LEAST_LEFT * noise**2).sqrt()
+    guess = (noise**2 - grain / typical_level).clamp_min(LEAST_LEFT * noise**2).sqrt()
     extra_noise = torch.where(sums.degrees > 0, left, guess)
     return (
         torch.where(grain > 0, extra_noise, noise),
@@ -335,28 +362,30 @@ def _count_noise(sums, noise, grain, typical_level):
 
 def _zero_moments(sums):
     """Share of zeros beyond small counts, how much rows differ in it, and their correlation."""
-    share = (sums.worthy_zeros + 1e-6) / (sums.zero_cells + 1e-3)
+    share = (sums.worthy_zeros + LEAST_SUM) / (sums.zero_cells + LEAST_ZERO_CELLS)
     by_chance = sums.zero_rows * share * (1 - share)
-    spread = (sums.worthy_zeros_square - share * sums.worthy_zeros + 0.1) / (by_chance + 0.1)
-    others = (sums.zero_cells / sums.zero_rows.clamp_min(1e-6) - 1).clamp_min(0)
-    return share, spread, ((spread - 1 + 0.03) / (others + 0.1)).clamp(0.005, 0.95)
+    found = sums.worthy_zeros_square - share * sums.worthy_zeros
+    spread = (found + GUESSED_ZEROS) / (by_chance + GUESSED_ZEROS)
+    others = (sums.zero_cells / sums.zero_rows.clamp_min(LEAST_SUM) - 1).clamp_min(0)
+    trust = (spread - 1 + GUESSED_SPREAD) / (others + GUESSED_ZEROS)
+    return share, spread, trust.clamp(*TRUST_RANGE)
 
 
 def _parted_from_chance(units, sums):
     """The units with what chance explains of the variances between rows taken out."""
-    worth, known = sums.worth.clamp_min(0.01), sums.known.clamp_min(1e-12)
+    worth, known = sums.worth.clamp_min(LEAST_WORTH), sums.known.clamp_min(LEAST_KNOWN)
     noise_centre = sums.log_noise / worth
     noise_variance = sums.log_noise_square / worth - noise_centre**2 - sums.noise_chance / worth
     # the first guess was dominated by rows of small counts, which know little about the rest
     doubt = (2 / known).sqrt()
-    left = torch.maximum((sums.squares - sums.of_counts) / known, 0.3 * doubt)
-    share = ((sums.squares + 1e-6) / (sums.of_counts + 1e-6)).clamp_max(1.0)
-    counted = units.whole * (known > 1e-9) > 0
+    left = torch.maximum((sums.squares - sums.of_counts) / known, LEAST_SURE * doubt)
+    share = ((sums.squares + LEAST_SUM) / (sums.of_counts + LEAST_SUM)).clamp_max(1.0)
+    counted = units.whole * (known > KNOWN) > 0
     level_variance = units.level_variance - sums.level_chance / sums.used.clamp_min(1)
     return units._replace(
-        extra_noise=torch.where(counted, left.clamp(1e-6, 4.0).sqrt(), units.extra_noise),
+        extra_noise=torch.where(counted, left.clamp(*LEFT_RANGE).sqrt(), units.extra_noise),
         count_share=torch.where(counted, share, units.count_share),
         noise_centre=noise_centre,
-        noise_variance=noise_variance.clamp_min(0.002),
-        level_variance=level_variance.clamp_min(0.0005),
+        noise_variance=noise_variance.clamp_min(LEAST_NOISE_VARIANCE),
+        level_variance=level_variance.clamp_min(LEAST_LEVEL_VARIANCE),
     )

@@ -11,11 +11,13 @@ from functools import cache
 import torch
 
 FAMILIES = ("linear", "constant_elasticity", "exponential", "logit")
+LEAST_DEMAND = 1e-4  # of a straight line, over that at the reference price, where it ends at 0
+MOST_LOG_ODDS = 50.0  # whose exponential single floats have; `LOG_RANGE` ends long before
 LOG_RANGE = (-7.0, 7.0)  # of a curve: nothing is left, or more than anyone knows
 
 
 def _linear(x, elasticity, share):
-    return (1 - elasticity * x.expm1()).clamp_min(1e-4).log()
+    return (1 - elasticity * x.expm1()).clamp_min(LEAST_DEMAND).log()
 
 
 def _constant_elasticity(x, elasticity, share):
@@ -28,7 +30,7 @@ def _exponential(x, elasticity, share):
 
 def _logit(x, elasticity, share):
     """The share of all buyers that is reached at the reference price is ``share``."""
-    odds = (elasticity / (1 - share) * x.expm1()).clamp_max(50.0).exp()
+    odds = (elasticity / (1 - share) * x.expm1()).clamp_max(MOST_LOG_ODDS).exp()
     return -(share + (1 - share) * odds).log()
 
 
@@ -70,7 +72,9 @@ N_CURVES = len(FAMILIES) * len(ELASTICITIES)
 GRID_RANGE = (-3.0, 3.0)  # of the log of a curve of the grid
 TYPICAL, SPREAD = 1.6, 0.9  # of elasticities, before anything is seen
 FARTHEST = 2.5  # log of a price over the reference price, in the table of a curve
-TABLE = tuple(FARTHEST * (k / 50 - 1) for k in range(101))
+N_TABLE = 101  # prices, 5 % apart, between which a cubic is taken
+TABLE = tuple(FARTHEST * (2 * k / (N_TABLE - 1) - 1) for k in range(N_TABLE))
+LEAST_VARIANCE = 1e-4  # added to that of log elasticities, whose root has a log
 
 
 def log_curves(x, elasticities=ELASTICITIES):
@@ -201,4 +205,4 @@ def elasticity_moments(weights, elasticities=ELASTICITIES):
     mean = (weights * logs).sum(-1)
     variance = (weights * (logs - mean.unsqueeze(-1)) ** 2).sum(-1)
     shares = weights.unflatten(-1, (len(FAMILIES), -1)).sum(-1)
-    return mean, (variance + 1e-4).sqrt(), shares
+    return mean, (variance + LEAST_VARIANCE).sqrt(), shares

@@ -1,13 +1,29 @@
 """Laws of demand at prices, from states of rows."""
 
+from typing import NamedTuple
+
 import torch
 from torch import nn
 from torch.nn.functional import gelu
 
 from sklearn_pttf._kinds.demand.head import DemandHead, row_facts
 from sklearn_pttf._kinds.head import mean_weights, start_small
-from sklearn_pttf._kinds.prices.features import N_QUERY_FEATURES, query_features
+from sklearn_pttf._kinds.prices.features import QUERY_FEATURES, query_features
 from sklearn_pttf._kinds.prices.units import log_common_curve, query_positions, reach_of
+
+LOG_CURVE_RANGE = (-9.0, 9.0)  # of demand over that at the usual price: 1/8,000 to 8,000 times
+LOG_FACTOR_RANGE = (-60.0, 9.0)  # of demand beyond reach; less is none, and still a number
+LEAST_GRAIN = 1e-9  # scales, of continuous outcomes, which no part of is asked for
+OF_ROW = ("trust_level", "shift", "base")  # of `DemandNumbers`: where a law lies; see `_at`
+
+
+class Slopes(NamedTuple):
+    """What the network says of a row's curve; each of shape (B, N, 1)."""
+
+    tilt: torch.Tensor  # added to its elasticity, with the sign turned
+    bend: torch.Tensor  # to its log curve, for the square of log price
+    twist: torch.Tensor  # for the cube
+    share: torch.Tensor  # logit of how far the curve is the one that rows share
 
 
 class PriceHead(DemandHead):
@@ -19,12 +35,11 @@ class PriceHead(DemandHead):
 
     def __init__(self, config):
         super().__init__(config)
-        self.query = nn.Linear(N_QUERY_FEATURES, 2 * config.width, bias=False)
-        self.slopes = nn.Linear(2 * config.width, 4)
-        start_small(self.slopes, 4)
+        self.query = nn.Linear(len(QUERY_FEATURES), 2 * config.width, bias=False)
+        self.slopes = nn.Linear(2 * config.width, len(Slopes._fields))
+        start_small(self.slopes, len(Slopes._fields))
         of_row = torch.zeros(self.mlp[-1].out_features, dtype=torch.bool)
-        # how far its level is believed, what that is off by, and the middle
-        of_row[[0, 2, 4]] = True
+        of_row[[self.place_of(name) for name in OF_ROW]] = True
         self.register_buffer("of_row", of_row, persistent=False)
         self.register_buffer("mean_weights", mean_weights(self.levels), persistent=False)
 
@@ -64,9 +79,12 @@ class PriceHead(DemandHead):
         grain, share = grain.unsqueeze(-1), share.unsqueeze(-1)
         others = factor.unsqueeze(-1) * (others + grain) - grain
         quantiles = self._with_zeros(others, share, zero_width.unsqueeze(-1))
-        # a whole number above 0 is by half of its width above the mean of what stands for it
+        # a whole number above 0 is by half of its width above the mean of what stands for it; below
+        # the first of them, a parabola from 0 to 1.5 whose mean is 1
         above = others.clamp_min(0)
-        part = (above / grain.clamp_min(1e-9)).clamp_max(1)  # of the way to the first of them
+        part = (above / grain.clamp_min(LEAST_GRAIN)).clamp_max(
+            1
+        )  # of the way to the first of them
         values = (1 - share) * (above + grain * (2 * part - 1.5 * part**2))
         return quantiles, values @ self.mean_weights.to(values.dtype)
 
@@ -80,15 +98,19 @@ class PriceHead(DemandHead):
         at_price = gelu(hidden + self.query(query_features(x, own, common, rows, units)))
         # where a row's law lies at its usual price, and along its curve, is the row's, so that
         # curves are smooth; only the law's shape is the price's
-        numbers = torch.where(self.of_row, last(of_row), last(at_price)).flatten(1, 2)
-        tilt, bend, twist, share = self.slopes(of_row).unbind(-1)
-        curve = torch.lerp(own, common, share.sigmoid())
-        log_curve = (curve + x * (tilt + x * (bend + x * twist))).clamp(-9, 9)
+        outputs = torch.where(self.of_row, last(of_row), last(at_price)).flatten(1, 2)
+        slopes = Slopes(*self.slopes(of_row).unbind(-1))
+        curve = torch.lerp(own, common, slopes.share.sigmoid())
+        log_curve = (curve + x * (slopes.tilt + x * (slopes.bend + x * slopes.twist))).clamp(
+            *LOG_CURVE_RANGE
+        )
         # beyond reach the mean elasticity is what it is within
         beyond = asked != x
         slope = (log_curve / torch.where(beyond, x, 1.0)).clamp_max(0)
-        factor = torch.where(beyond, slope * (asked - x), 0.0).clamp(-60, 9).exp().flatten(1)
+        factor = (
+            torch.where(beyond, slope * (asked - x), 0.0).clamp(*LOG_FACTOR_RANGE).exp().flatten(1)
+        )
         doubt = (rows.slope_doubt().unsqueeze(-1) * x).flatten(1)
         facts, log_curve = facts.repeated(x.shape[-1]), log_curve.flatten(1)
-        output = self._output(numbers, facts, units, log_curve, doubt, factor)
+        output = self._output(outputs, facts, units, log_curve, doubt, factor)
         return output._replace(middle=facts.level * log_curve.detach().exp())

@@ -30,9 +30,9 @@ class Prices(Kind):
     reads = ("prices", "posted")
     units_type = price_units.PriceUnits
     head = PriceHead
-    n_cell_features = price_features.N_CELL_FEATURES
-    n_row_features = price_features.N_ROW_FEATURES
-    n_portfolio_features = price_features.N_PORTFOLIO_FEATURES
+    n_cell_features = len(price_features.CELL_FEATURES)
+    n_row_features = len(price_features.ROW_FEATURES)
+    n_portfolio_features = len(price_features.PORTFOLIO_FEATURES)
 
     units = staticmethod(price_units.price_units)
     placed = staticmethod(price_units.placed_rows)

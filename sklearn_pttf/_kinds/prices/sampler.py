@@ -18,6 +18,16 @@ ELASTICITY_FAMILIES = ("lognormal", "segments")
 FARTHEST = 1.2  # log of a price over the reference price
 NEAREST_BOUND, FARTHEST_BOUND = 0.1, 0.7  # of the log of a bound over the usual price
 N_SHIFTS = 6  # most common deviations from reference prices
+ELASTICITY_RANGE = (0.02, 10.0)  # of an instance, at its reference price
+MOST_SEGMENTS = 3  # of elasticities, two at least
+APART, WITHIN = 1.2, 0.2  # of their logs, times the spread: between segments, and within one
+LEAST_DEVIATION = 1e-3  # of log levels, which elasticities go with; they may all be equal
+MOST_DEVIATIONS = 3.0  # of a log level, which an elasticity goes with
+EVEN = (
+    1.7  # end of even deviations, which have about the variance 1 (root of 3) that normal ones do
+)
+KNOWN_SHARE = 0.6  # of an instance's noise that somebody knew beforehand and priced by
+LIKE_PAST = 0.4  # share of later prices that are drawn as past ones are; others lie between bounds
 
 
 class PricedDraw(NamedTuple):
@@ -41,7 +51,9 @@ def _elasticities(random, hyper, mean):
     away = logs - logs.mean(-1, keepdim=True)
     z = torch.zeros_like(away)
     if logs.shape[1] > 1:
-        z = (away / (logs.std(-1, keepdim=True) + 1e-3)).clamp(-3, 3)
+        z = (away / (logs.std(-1, keepdim=True) + LEAST_DEVIATION)).clamp(
+            -MOST_DEVIATIONS, MOST_DEVIATIONS
+        )
     correlation = column(hyper["level_correlation"])
     n = logs.shape[1]
 
@@ -49,16 +61,18 @@ def _elasticities(random, hyper, mean):
         if family == "lognormal":
             rho, own = correlation[index], random.normal(len(index), n)
             return column(rho * z[index] + (1 - rho**2).sqrt() * own)
-        centres = 1.2 * random.normal(len(index), 3)
+        centres = APART * random.normal(len(index), MOST_SEGMENTS)
         segment = (random.uniform(len(index), n) * (2 + random.uniform(len(index), 1))).floor()
-        within = 0.2 * random.normal(len(index), n)
-        return column(centres.gather(-1, segment.long().clamp_max(2)) + within)
+        within = WITHIN * random.normal(len(index), n)
+        return column(centres.gather(-1, segment.long().clamp_max(MOST_SEGMENTS - 1)) + within)
 
     standard = by_family(
         ELASTICITY_FAMILIES, hyper["elasticity_family"], 1, column(logs), of_family
     )
     spread = column(hyper["elasticity_spread"])
-    return (column(hyper["elasticity"]) * (spread * standard.squeeze(-1)).exp()).clamp(0.02, 10.0)
+    return (column(hyper["elasticity"]) * (spread * standard.squeeze(-1)).exp()).clamp(
+        *ELASTICITY_RANGE
+    )
 
 
 def _log_demand(random, hyper, elasticity, x):
@@ -90,7 +104,7 @@ def _past(random, hyper, usual, m):
     size, n = usual.shape
     n_values = hyper["n_prices"][:, None, None].clamp_max(m).clamp_min(1)
     values = random.normal(size, n, m)
-    even = 1.7 * (2 * random.uniform(size, n, m) - 1)
+    even = EVEN * (2 * random.uniform(size, n, m) - 1)
     values = torch.where(random.uniform(size, 1, 1) < 0.5, values, even)
     chosen = (random.uniform(size, n, m) * n_values).floor().long().clamp_max(m - 1)
     share = torch.where(hyper["mixed_prices"] > 0, random.uniform(size), 0.0)
@@ -142,7 +156,7 @@ def draw_priced_portfolios(
     past, like_past = past[..., :n_observations], past[..., n_observations:]
     # somebody knew a part of what would be asked for, and priced by it
     endogeneity = hyper["endogeneity"][:, None, None]
-    spread = 0.6 * noise.clamp_max(1.0) * (endogeneity != 0)
+    spread = KNOWN_SHARE * noise.clamp_max(1.0) * (endogeneity != 0)
     shock = spread * random.normal(size, n, n_observations)
     past = (past + endogeneity * shock).clamp(-FARTHEST, FARTHEST)
 
@@ -150,7 +164,7 @@ def draw_priced_portfolios(
     low = usual - NEAREST_BOUND - room * random.uniform(size, n)
     high = usual + NEAREST_BOUND + room * random.uniform(size, n)
     anywhere = torch.lerp(column(low), column(high), random.uniform(size, n, n_posted))
-    posted = torch.where(random.uniform(size, n, n_posted) < 0.4, like_past, anywhere)
+    posted = torch.where(random.uniform(size, n, n_posted) < LIKE_PAST, like_past, anywhere)
     posted = posted.clamp(-FARTHEST, FARTHEST)
     step = torch.linspace(0, 1, n_candidates, device=random.device)
     candidates = torch.lerp(column(low.exp()), column(high.exp()), step).log()

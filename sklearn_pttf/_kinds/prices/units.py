@@ -37,10 +37,14 @@ from sklearn_pttf._kinds.prices.curves import (
     read_table,
 )
 
+SAME_PRICE = 1e-12  # of a log price, that is rounding
+LEAST_DEMAND = 1e-30  # of a row, whose log is taken
 LEAST_VARIATION = 1e-3  # of log prices of a row, below which they are one price
-N_STEPS = 40
+N_STEPS = 40  # of EM, as many in training as in use
 PRIOR_ROWS = 2.0  # weight, in rows, of what is taken for likely before any is seen
-LEAST_NOISE = 0.03
+LEAST_VARIANCE = 1e-6  # added to those of log prices and levels, whose roots have logs
+LEAST_FOR_SLOPE = 1e-4  # likewise, where a slope is divided by it
+LEAST_NOISE = 0.03  # relative: the quietest that the prior draws; less would trust one curve alone
 TIE = 1e-6  # of misfits, relative
 REACH = 0.8  # log of a price over the usual one, beyond which elasticity stays as it is
 LEVEL_SLOPES = tuple(k / 100 for k in range(-150, 51))  # of different products, see below
@@ -124,7 +128,7 @@ def pairs_of(demand, prices, posted=None):
     usual, has_pairs = _mean_log(prices)
     usual = torch.where(has_pairs, usual, alone)
     x = (prices.log() - usual.unsqueeze(-1)).masked_fill(missing, 0.0)
-    x = torch.where(x.abs() < 1e-12, 0.0, x)  # of one price, whatever its rounding
+    x = torch.where(x.abs() < SAME_PRICE, 0.0, x)  # of one price, whatever its rounding
     count = (~missing).sum(-1).to(demand.dtype)
     return Pairs(demand, x.clamp(-FARTHEST, FARTHEST), usual, told, count, posted)
 
@@ -150,7 +154,7 @@ def _misfits(pairs):
     logs = log_curves(pairs.x)  # (B, N, n, N_CURVES)
     level = (pairs.demand.nan_to_num().unsqueeze(-2) @ (-logs).exp()).squeeze(-2)
     total = (pairs.seen.to(logs.dtype).unsqueeze(-2) @ logs).squeeze(-2)
-    misfit = level.clamp_min(1e-30).log() * pairs.count.unsqueeze(-1) + total
+    misfit = level.clamp_min(LEAST_DEMAND).log() * pairs.count.unsqueeze(-1) + total
     misfit = misfit - misfit.amin(-1, keepdim=True)
     _, varied = _variation(pairs)
     tells = varied & (pairs.demand.nan_to_num().sum(-1) > 0)
@@ -284,9 +288,10 @@ def _price_moments(pieces, levels, weights, n_rows, centre):
     together = _total([a * level for a, level in zip(away, levels, strict=True)], weights) / n_rows
     level_variance = _total([level**2 for level in levels], weights) / n_rows
     single = _total([~many for _, many in varied], weights) / n_rows
-    fit = together / ((variance + 1e-6) * (level_variance + 1e-6)).sqrt()
-    slope = together / (variance + 1e-4)
-    return (variance + 1e-6).sqrt(), (within + 1e-6).sqrt(), slope, fit, single
+    fit = together / ((variance + LEAST_VARIANCE) * (level_variance + LEAST_VARIANCE)).sqrt()
+    slope = together / (variance + LEAST_FOR_SLOPE)
+    spread, within = ((each + LEAST_VARIANCE).sqrt() for each in (variance, within))
+    return spread, within, slope, fit, single
 
 
 @torch.no_grad()

@@ -32,9 +32,9 @@ class Values(Kind):
     reads = ("errors",)
     units_type = real_units.RealUnits
     head = RealHead
-    n_cell_features = real_features.N_CELL_FEATURES
-    n_row_features = real_features.N_ROW_FEATURES
-    n_portfolio_features = real_features.N_PORTFOLIO_FEATURES
+    n_cell_features = len(real_features.CELL_FEATURES)
+    n_row_features = len(real_features.ROW_FEATURES)
+    n_portfolio_features = len(real_features.PORTFOLIO_FEATURES)
 
     placed = staticmethod(real_units.placed_rows)
     counted = staticmethod(real_units.counted_rows)

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import torch
 
 from sklearn_pttf._kinds.normal_means import masked_median, masked_quantile
+from sklearn_pttf._utils.rounding import TINY_SINGLE
 
-TINY = 1e-30
 MEDIAN_OF_NORMAL = 0.6745  # of the absolute distance, in standard deviations
 FAR_ROWS = (0.9, 3.0)  # quantile of distances, and times that, as far as an error is to be believed
 ROUNDING = 1e-9  # of the farthest distance that is no stray; what is smaller counts as none
@@ -21,7 +21,8 @@ VAGUE = (8.0, 16.0)  # between these a row says less and less of the others
 HOPELESS = 50.0  # from which a row is as one without observations
 # distances of rows' means from their median
 START = 100.0  # typical ones; what lies further out counts as that, to begin with
-FEWEST_NEAR = 20  # rows, of which one in a hundred and one more may be strays
+FEWEST_NEAR = 20  # rows, of which one in so many and one more may be strays
+ROWS_A_STRAY = 100
 LEAST_LIMIT = 2.5  # typical ones
 STRAY = (2.5, 3.0)  # times the farthest that is none; between these a row says less of the others
 
@@ -65,7 +66,7 @@ def log_part(values, ends):
 
 def safe_log(values):
     """Log of what is not negative, a very small number in place of 0."""
-    return values.clamp_min(TINY).log()
+    return values.clamp_min(TINY_SINGLE).log()
 
 
 def part_of_way(values, ends):
@@ -110,7 +111,7 @@ def distances_of(pieces, weights):
     away = (means - middle).abs()
     cells = torch.cat([_mean_distance(rows, middle) for rows in pieces], dim=-1)
     n_used = used.sum(-1, keepdim=True)
-    strays = torch.where(n_used >= FEWEST_NEAR, 1 + n_used // 100, 0)
+    strays = torch.where(n_used >= FEWEST_NEAR, 1 + n_used // ROWS_A_STRAY, 0)
     farthest, rounding = (
         torch.where(used, each, 0.0).sort(dim=-1, descending=True).values.gather(-1, strays)
         for each in (away, cells)

@@ -9,11 +9,33 @@ import math
 
 import torch
 
-from sklearn_pttf._priors.sampling import Draw, Random, by_family, column, hide
+from sklearn_pttf._priors.sampling import (
+    MOST_SEGMENTS,
+    WITHIN,
+    Draw,
+    Random,
+    by_family,
+    column,
+    hide,
+)
 
 MEAN_FAMILIES = ("normal", "two_point", "sparse", "segments", "heavy_tailed")
 NOISE_FAMILIES = ("normal", "laplace", "student", "skewed")
 FARTHEST = 50.0  # standard deviations of a heavy-tailed mean
+# what a portfolio draws for itself, evenly
+SHARE_OF_VALUE = (0.05, 0.95)  # share of either of two values
+BLURRED, MOST_BLUR = 0.3, 0.2  # share of portfolios of two values that have a spread, at most this
+MOST_SHIFT = 4.0  # of means off the common one, to one side, in their deviations
+MEAN_DEGREES = (2.2, 6.2)  # of freedom of Student's law of means; above 2, so of finite variance
+NOISE_DEGREES = (3.0, 10.0)  # likewise, of noise
+SIGMA = (0.3, 1.0)  # of lognormal means
+SKEWED_SHAPE = (0.5, 4.5)  # of gamma noise: skewness from 2.8 to 0.9
+MOST_SLOPED = 3.0  # deviations of a mean that its noise may go with
+
+
+def _between(ends, share):
+    low, high = ends
+    return low + (high - low) * share
 
 
 def _student(random, degrees, *shape):
@@ -38,9 +60,9 @@ def _normal_means(random, share, n):
 def _two_point_means(random, share, n):
     """Two values; in some portfolios each with a little spread around it."""
     size = len(share)
-    upper = 0.05 + 0.9 * random.uniform(size, 1)
+    upper = _between(SHARE_OF_VALUE, random.uniform(size, 1))
     means = (random.uniform(size, n) < upper).float() - upper
-    spread = 0.2 * random.uniform(size, 1) * (random.uniform(size, 1) < 0.3)
+    spread = MOST_BLUR * random.uniform(size, 1) * (random.uniform(size, 1) < BLURRED)
     return means / (upper * (1 - upper)).sqrt() + spread * random.normal(size, n)
 
 
@@ -48,7 +70,7 @@ def _sparse_means(random, share, n):
     """Most have the common mean; the others lie to either side, or all to one."""
     size = len(share)
     one_sided = random.uniform(size, 1) < 0.5
-    shift = one_sided * 4 * random.uniform(size, 1)
+    shift = one_sided * MOST_SHIFT * random.uniform(size, 1)
     normal = random.uniform(size, 1) < 0.5
     off = torch.where(normal, random.normal(size, n), _laplace(random, size, n)) + shift
     off = off * random.sign(size, 1) / (share * (1 + shift**2)).sqrt()
@@ -58,18 +80,19 @@ def _sparse_means(random, share, n):
 def _segment_means(random, share, n):
     """Two to five segments, each with a common mean and a little spread within."""
     size = len(share)
-    n_segments = 2 + (random.uniform(size, 1) * 4).floor()
-    weights = random.exponential(size, 5) * (torch.arange(5, device=random.device) < n_segments)
+    n_segments = 2 + (random.uniform(size, 1) * (MOST_SEGMENTS - 1)).floor()
+    weights = random.exponential(size, MOST_SEGMENTS)
+    weights = weights * (torch.arange(MOST_SEGMENTS, device=random.device) < n_segments)
     segment = torch.multinomial(weights, n, replacement=True, generator=random.generator)
-    within = 0.3 * random.uniform(size, 1) ** 2 * random.normal(size, n)
-    return random.normal(size, 5).gather(-1, segment) + within
+    within = WITHIN * random.uniform(size, 1) ** 2 * random.normal(size, n)
+    return random.normal(size, MOST_SEGMENTS).gather(-1, segment) + within
 
 
 def _heavy_tailed_means(random, share, n):
     """Student in one half of the portfolios, lognormal to either side in the other."""
     size = len(share)
-    student = _student(random, 2.2 + 4 * random.uniform(size, 1), size, n)
-    sigma = 0.3 + 0.7 * random.uniform(size, 1)
+    student = _student(random, _between(MEAN_DEGREES, random.uniform(size, 1)), size, n)
+    sigma = _between(SIGMA, random.uniform(size, 1))
     variance = sigma**2
     centred = (sigma * random.normal(size, n)).exp() - (variance / 2).exp()
     lognormal = centred / (variance.exp() * variance.expm1()).sqrt() * random.sign(size, 1)
@@ -94,12 +117,12 @@ def _normal_noise(random, *shape):
 
 
 def _student_noise(random, *shape):
-    return _student(random, 3 + 7 * random.uniform(shape[0], 1, 1), *shape)
+    return _student(random, _between(NOISE_DEGREES, random.uniform(shape[0], 1, 1)), *shape)
 
 
 def _skewed_noise(random, *shape):
     """A gamma law, to either side."""
-    size = 0.5 + 4 * random.uniform(shape[0], 1, 1)
+    size = _between(SKEWED_SHAPE, random.uniform(shape[0], 1, 1))
     noise = (random.gamma(size.expand(*shape)) - size) / size.sqrt()
     return noise * random.sign(shape[0], 1, 1)
 
@@ -146,7 +169,7 @@ def draw_real_portfolios(hyper, n_instances, n_observations, n_outcomes, generat
 
     mean = by_family(MEAN_FAMILIES, hyper["mean_family"], 1, like, means_of).squeeze(-1)
     log_noise = hyper["noise_spread"][:, None] * random.normal(size, n_instances)
-    log_noise = log_noise + hyper["noise_slope"][:, None] * mean.clamp(-3, 3)
+    log_noise = log_noise + hyper["noise_slope"][:, None] * mean.clamp(-MOST_SLOPED, MOST_SLOPED)
     noise = hyper["noise"][:, None] * log_noise.exp()
     cells = by_family(NOISE_FAMILIES, hyper["noise_family"], n_cells, like, noise_of)
     cells = mean.unsqueeze(-1) + noise.unsqueeze(-1) * cells

@@ -20,7 +20,6 @@ from sklearn_pttf._kinds.normal_means import (
 )
 from sklearn_pttf._kinds.values.rows import (
     STRAY,
-    TINY,
     chance_error,
     distances_of,
     log_part,
@@ -31,18 +30,37 @@ from sklearn_pttf._kinds.values.rows import (
     without_hopeless,
     worth_of_rows,
 )
+from sklearn_pttf._utils.rounding import TINY_SINGLE
 
 N_CONTEXT_SEEN = 500  # rows beyond this number say nothing new about "how many rows"
 NOISE_RANGE = (0.01, 4.0)  # bounds of a portfolio's noise, in units of its scale
+FIRST_NOISE, FIRST_LEVEL_VARIANCE = 0.7, 0.5  # scales, until sums over rows say what they are
 FAR = 1e4  # scales; what lies further out counts as that
 REACH = 3.0  # scales from the location, beyond which observations count as at that distance
 N_REFINEMENTS = 4  # of location and scale
 MOST = 12.0  # scales that a row's mean counts for at most, or an observation's distance from it
 LEAST_SCALE = 0.5  # in standard errors, where these are known
 KNOWN_CHANCE = 0.05  # variance by chance of a known log noise, for its weight among others
+N_NOISES = 3  # times that noise is found, with what lies far out of the last as nearer
 FAR_OUT = 4.0  # times the noise, of an observation that counts as at that distance
 LEAST_ERROR = 1e-4  # scales
 HALF_WEIGHT = 0.3  # variance of a row's mean, in squared scales, at which it weighs half
+# what keeps ratios of sums over few, or all equal, rows finite, and logs and logits of them
+LEAST_CELLS = 0.1  # observations of an empty row
+LEAST_DEGREES = 0.1  # of freedom, for each observation of a row
+LEAST_WORTH = 0.01  # of all rows' log noise, in rows whose variance by chance is 1
+LEAST_WEIGHT = 1e-9  # of all rows in their mean
+LEAST_LEFT = 0.1  # share of that weight that is left where few rows have it all
+LEAST_LEVEL_VARIANCE = 0.0005  # between rows, beyond chance, in squared scales
+LEAST_NOISE_VARIANCE = 0.002  # likewise, of log noise
+LEVEL_CREDIBILITY = (0.0005, 0.9995)  # of a row's mean; never certain
+NOISE_CREDIBILITY = (0.002, 0.998)  # of its noise
+QUIETEST = 0.05  # of the expected variance of a row, added to its own
+LEAST_EXPECTED = 1e-12  # squared scales, of that
+MOST_UNLIKE = 4.0  # log of a row's noise over the common one, either way
+GUESSED_DEGREES, GUESSED_NOISE = 0.02, 0.5  # where no row has two observations; squared scales
+MOST_DEVIATIONS = 8.0  # of an observation, or a row's mean, in what is said of shapes
+NORMAL_CELLS, NORMAL_KURTOSIS = 3, 3.0  # of a normal law, that kurtosis is pulled to
 # standard errors, in typical distances of rows, or their logs
 PRECISE = (0.01, 0.002)  # between these the exact law takes over from the network's
 FAR_ERROR = 4.0  # of a log, from the median, that counts as at that distance
@@ -149,13 +167,17 @@ def excess_log_noise(rows, units):
     degrees = _degrees(rows)
     expected = common_noise(rows, units) ** 2
     variance = (_residuals(rows, units) ** 2).sum(-1) / degrees.clamp_min(1)
-    return 0.5 * ((variance + 0.05 * expected) / expected.clamp_min(1e-12)).log() * (degrees > 0)
+    return (
+        0.5
+        * ((variance + QUIETEST * expected) / expected.clamp_min(LEAST_EXPECTED)).log()
+        * (degrees > 0)
+    )
 
 
 def noise_credibility(rows, units):
     """How far a row's own noise is to be believed, by moments; ``(B, N)``."""
     chance = torch.special.polygamma(1, _degrees(rows).clamp_min(1) / 2) / 4
-    return (units.noise_variance / (units.noise_variance + chance)).clamp(0.002, 0.998)
+    return (units.noise_variance / (units.noise_variance + chance)).clamp(*NOISE_CREDIBILITY)
 
 
 def row_noise(rows, units, trust=0.0):
@@ -163,18 +185,18 @@ def row_noise(rows, units, trust=0.0):
     credibility = (noise_credibility(rows, units).logit() + trust).sigmoid()
     own = excess_log_noise(rows, units) - units.noise_centre * (rows.count > 1)
     own = torch.where(rows.errors.isnan(), credibility * own, 0.0)
-    return common_noise(rows, units) * own.clamp(-4, 4).exp()
+    return common_noise(rows, units) * own.clamp(-MOST_UNLIKE, MOST_UNLIKE).exp()
 
 
 def chance_variance(rows, units):
     """Variance of a row's mean by chance alone; ``(B, N)``."""
-    return row_noise(rows, units) ** 2 / rows.count.clamp_min(0.1)
+    return row_noise(rows, units) ** 2 / rows.count.clamp_min(LEAST_CELLS)
 
 
 def level_credibility(rows, units):
     """How far a row's own mean is to be believed, by moments (Buhlmann); ``(B, N)``."""
     chance = chance_variance(rows, units)
-    return (units.level_variance / (units.level_variance + chance)).clamp(0.0005, 0.9995)
+    return (units.level_variance / (units.level_variance + chance)).clamp(*LEVEL_CREDIBILITY)
 
 
 def posterior_deviation(rows, units):
@@ -234,11 +256,11 @@ def levelled_units(units, pieces, means):
         return [sum(part.sum(-1, keepdim=True) for part in parts) for parts in columns]
 
     weight, own, short, free = total(map(first, pieces, means))
-    middle = own / weight.clamp_min(TINY)
+    middle = own / weight.clamp_min(TINY_SINGLE)
     squares = [[(weights(rows) * (own_mean(rows, units) - middle)) ** 2] for rows in pieces]
     error = total(squares)[0].sqrt()
     beyond = short.sign() * (short.abs() - OFF * error).clamp_min(0)
-    return units._replace(shift=beyond / free.clamp_min(TINY))
+    return units._replace(shift=beyond / free.clamp_min(TINY_SINGLE))
 
 
 # ------------------------------------------------------------------ what errors alone say
@@ -339,7 +361,12 @@ def real_units(pieces, weights):
     ]
     location, scale = _location_and_scale(pieces, weights, middle, start)
     zero = torch.zeros_like(scale)
-    units = RealUnits(location, scale, zero, zero + 0.7, zero + 0.5, *(zero for _ in range(29)))
+    units = RealUnits(**dict.fromkeys(RealUnits._fields, zero))._replace(
+        location=location,
+        scale=scale,
+        noise=zero + FIRST_NOISE,
+        level_variance=zero + FIRST_LEVEL_VARIANCE,
+    )
     units = _with_variances(units, total, pieces, weights)
     units = _with_mixing(_with_shapes(units, pieces, weights), pieces, weights)
     units = units._replace(
@@ -451,21 +478,22 @@ def _with_variances(units, first, pieces, weights):
         }
 
     reach = torch.full_like(units.scale, MOST)
-    for _ in range(3):  # what lies far out counts as nearer
+    for _ in range(N_NOISES):
         sums = _sums(pieces, weights, partial(of_noise, reach))
         reach = FAR_OUT * sums.distance / sums.expected.clamp_min(1)
-    guess = 0.02 * 0.5  # where no row has two observations
-    noise = ((sums.squares + guess) / (sums.degrees + 0.02)).sqrt().clamp(*NOISE_RANGE)
+    guess = GUESSED_DEGREES * GUESSED_NOISE
+    noise = ((sums.squares + guess) / (sums.degrees + GUESSED_DEGREES)).sqrt().clamp(*NOISE_RANGE)
     units = units._replace(noise=noise)
     level = _sums(pieces, weights, of_level)
-    total = level.weight.clamp_min(1e-9)
+    total = level.weight.clamp_min(LEAST_WEIGHT)
     centre = level.mean / total
     squares = level.square - total * centre**2
     by_chance = level.chance - level.chance_weight / total
-    variance = (squares - by_chance) / (total - level.weight_square / total).clamp_min(0.1 * total)
+    left = (total - level.weight_square / total).clamp_min(LEAST_LEFT * total)
+    variance = (squares - by_chance) / left
     return units._replace(
         centre=centre,
-        level_variance=variance.clamp_min(0.0005),
+        level_variance=variance.clamp_min(LEAST_LEVEL_VARIANCE),
         known=first.known / first.rows.clamp_min(1),
         log_rows=first.used.clamp(1, N_CONTEXT_SEEN).log(),
         log_depth=(first.cells / first.rows.clamp_min(1)).log1p(),
@@ -494,11 +522,12 @@ def _with_shapes(units, pieces, weights):
         noise = row_noise(rows, units)
         degrees = _degrees(rows)
         # residuals of few observations are smaller than noise
-        unit = noise * (degrees / rows.count.clamp_min(1)).clamp_min(0.1).sqrt()
-        residual = ((y - mean.unsqueeze(-1)) / unit.unsqueeze(-1)).clamp(-8, 8) * rows.seen
+        unit = noise * (degrees / rows.count.clamp_min(1)).clamp_min(LEAST_DEGREES).sqrt()
+        residual = (y - mean.unsqueeze(-1)) / unit.unsqueeze(-1)
+        residual = residual.clamp(-MOST_DEVIATIONS, MOST_DEVIATIONS) * rows.seen
         residual = residual * (degrees > 0).unsqueeze(-1)
         spread = (units.level_variance + chance_variance(rows, units)).sqrt()
-        z = ((mean - units.centre) / spread).clamp(-8, 8)
+        z = ((mean - units.centre) / spread).clamp(-MOST_DEVIATIONS, MOST_DEVIATIONS)
         return {
             "used": (rows.count > 0).to(z.dtype),
             "cells": rows.count * (degrees > 0),
@@ -512,16 +541,19 @@ def _with_shapes(units, pieces, weights):
         }
 
     noise = _sums(pieces, weights, of_noise)
-    worth = noise.worth.clamp_min(0.01)
+    worth = noise.worth.clamp_min(LEAST_WORTH)
     centre = noise.log_noise / worth
     variance = noise.log_noise_square / worth - centre**2 - noise.chance / worth
-    units = units._replace(noise_centre=centre, noise_variance=variance.clamp_min(0.002))
+    units = units._replace(
+        noise_centre=centre, noise_variance=variance.clamp_min(LEAST_NOISE_VARIANCE)
+    )
     sums = _sums(pieces, weights, of_shape)
-    used, cells = sums.used.clamp_min(1), sums.cells + 3  # three cells of a normal law
+    used, cells = sums.used.clamp_min(1), sums.cells + NORMAL_CELLS
+    normal = NORMAL_CELLS * NORMAL_KURTOSIS
     return units._replace(
-        noise_tail=((sums.residual_fourth + 9) / cells).log(),
+        noise_tail=((sums.residual_fourth + normal) / cells).log(),
         noise_skew=torch.asinh(sums.residual_cube / cells),
-        level_tail=((sums.z_fourth + 3) / (used + 1)).log(),
+        level_tail=((sums.z_fourth + NORMAL_KURTOSIS) / (used + 1)).log(),
         level_skew=torch.asinh(sums.z_cube / used),
         level_core=sums.z_distance / used,
         slope=sums.z_noise / sums.degrees.clamp_min(1),

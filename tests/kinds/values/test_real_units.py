@@ -9,11 +9,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from sklearn_pttf._kinds.features import N_ORDER_STATISTICS
 from sklearn_pttf._kinds.values.features import (
-    N_CELL_FEATURES,
-    N_ORDER_STATISTICS,
-    N_PORTFOLIO_FEATURES,
-    N_ROW_FEATURES,
+    CELL_FEATURES,
+    PORTFOLIO_FEATURES,
+    ROW_FEATURES,
     cell_features,
     portfolio_features,
     row_features,
@@ -400,9 +400,9 @@ def test_odd_portfolios_have_finite_features(X, error):
     for name in ("scale", "noise", "level_variance", "noise_variance"):
         assert getattr(units, name).item() > 0, name
     cells, by_row, common = _features(rows, units)
-    assert cells.shape == (len(X), len(X[0]), N_CELL_FEATURES)
-    assert by_row.shape == (len(X), N_ROW_FEATURES)
-    assert common.shape == (N_PORTFOLIO_FEATURES,)
+    assert cells.shape == (len(X), len(X[0]), len(CELL_FEATURES))
+    assert by_row.shape == (len(X), len(ROW_FEATURES))
+    assert common.shape == (len(PORTFOLIO_FEATURES),)
     for values in (cells, by_row, common):
         assert np.isfinite(values).all()
         assert np.abs(values).max() < 60
