@@ -100,6 +100,7 @@ def test_few_modules_lie_at_the_root():
 # what runs while a network is trained, on any device
 NETWORK = [
     PACKAGE / "_network" / "network.py",
+    PACKAGE / "_utils" / "mixtures.py",
     *(PACKAGE / "_kinds" / f"{name}.py" for name in ("head", "mixing", "normal_means")),
     *(
         path

@@ -16,7 +16,7 @@ from sklearn_pttf._kinds.mixing import (
     N_GRID,
     filled_grid,
     log_likelihood,
-    mixing_weights,
+    weights_of_points,
 )
 
 N_SPREADS = (64, 24, 16)  # of the means; every grid lies around the likely part of the last
@@ -197,7 +197,7 @@ def fit_normal_means(means, variances, counts):
     centre, spread = ((likely * each).sum(-1, keepdim=True) for each in (centres, spreads))
     points, width = _grid(means, variances, counts, centre, spread)
     logs = log_likelihood(means, variances, points, width)
-    weights = mixing_weights([logs], [counts])
+    weights = weights_of_points([logs], [counts])
     at_spreads = log_likelihood(means, variances, centres, spreads)
     normal = (at_spreads + likely.clamp_min(TINY).log().unsqueeze(-2)).logsumexp(-1)
     fit = (counts * normal).sum(-1, keepdim=True) + COST_OF_SHAPE
