@@ -19,9 +19,9 @@ from sklearn.model_selection import GridSearchCV, KFold
 from sklearn_pttf import Checkpoint, Column, Portfolio, PretrainedDecisionTransformer, _mixin
 from sklearn_pttf._laws.atoms import WeightedAtoms
 from sklearn_pttf._laws.grid import QuantileGrid
+from sklearn_pttf._laws.mixture import MixtureLaw
 from sklearn_pttf._laws.parametric import (
     LognormalLaw,
-    MixtureLaw,
     NegativeBinomialLaw,
     PoissonLaw,
     RectifiedNormalLaw,

@@ -12,9 +12,9 @@ from sklearn.base import clone
 from sklearn_pttf import Column, Portfolio, PretrainedDecisionTransformer
 from sklearn_pttf._laws.atoms import WeightedAtoms
 from sklearn_pttf._laws.grid import QuantileGrid
+from sklearn_pttf._laws.mixture import MixtureLaw
 from sklearn_pttf._laws.parametric import (
     LognormalLaw,
-    MixtureLaw,
     NegativeBinomialLaw,
     PoissonLaw,
     RectifiedNormalLaw,
