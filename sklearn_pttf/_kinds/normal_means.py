@@ -278,7 +278,7 @@ def _solved(parts, wanted):
         low, high = torch.minimum(low, end), torch.maximum(high, end)
     found = (mean + spread * wanted).clamp(low, high)
     rows, x = torch.arange(len(found), device=found.device), found
-    for _ in range(N_NEWTON):
+    for _ in range(N_NEWTON):  # in torch, on any device
         reached, density = torch.zeros_like(x), torch.zeros_like(x)
         for weight, centre, deviation in _columns(weights, centres, deviations):
             z = (x - centre) / deviation

