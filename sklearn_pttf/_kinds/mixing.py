@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import torch
 
+from sklearn_pttf._utils.mixtures import mixing_weights
+
 N_GRID = 64  # points; half of them by rank, half evenly spaced on the scale of asinh
 N_STEPS = 60  # of EM, as many in training as in use: a network learns with what they leave
 LEAST_WIDTH = 1e-3  # scales
@@ -99,10 +101,10 @@ def fit_mixing(pieces):
     means, _, in_context = (torch.cat(part, dim=-1) for part in zip(*pieces, strict=True))
     points, width = mixing_grid(means, in_context > 0)
     logs = [log_likelihood(mean, variance, points, width) for mean, variance, _ in pieces]
-    return Mixing(points, width, mixing_weights(logs, [counts for *_, counts in pieces]))
+    return Mixing(points, width, weights_of_points(logs, [counts for *_, counts in pieces]))
 
 
-def mixing_weights(logs, counts):
+def weights_of_points(logs, counts):
     """Weights of points that make rows likely, by EM from even ones; ``(B, G)``.
 
     Parameters
@@ -113,20 +115,10 @@ def mixing_weights(logs, counts):
     counts : list of Tensor of shape (B, N_c)
         Whether rows count.
     """
-    likelihoods = [
-        (each - each.amax(-1, keepdim=True)).exp() * own.unsqueeze(-1)
-        for each, own in zip(logs, counts, strict=True)
-    ]
+    likelihoods = [(each - each.amax(-1, keepdim=True)).exp() for each in logs]
     n_points = logs[0].shape[-1]
-    weights = logs[0].new_full((len(logs[0]), n_points), 1 / n_points)
-    n_rows = sum(own.sum(-1, keepdim=True) for own in counts).clamp_min(1)
-    for _ in range(N_STEPS):
-        rise = 0.0
-        for likelihood in likelihoods:
-            total = (likelihood @ weights.unsqueeze(-1)).clamp_min(1e-30)
-            rise = rise + (likelihood / total).sum(-2)
-        weights = weights * rise / n_rows
-    weights = weights.clamp_min(LEAST_WEIGHT)
+    even = logs[0].new_full((len(logs[0]), n_points), 1 / n_points)
+    weights = mixing_weights(likelihoods, counts, even, N_STEPS).clamp_min(LEAST_WEIGHT)
     return weights / weights.sum(-1, keepdim=True)
 
 

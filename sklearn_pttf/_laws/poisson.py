@@ -278,6 +278,7 @@ class PoissonMixture(PredictiveDistribution):
             low, high = np.full(len(rows), -1.0), np.full(len(rows), np.inf)
             guess = np.maximum(np.rint(centre + wanted * deviation), 0.0)
             left = np.arange(len(rows))
+            # on whole numbers, at which `scipy`'s `find_root` does not end
             for step in range(MOST_STEPS):
                 k, some = guess[left], None if spread is None else spread[left]
                 reached = self._reached(k, means[left], some, weights)

@@ -199,6 +199,7 @@ def _narrowed(limits, order_at, over, least, most, top, whole):
     low, high = np.zeros(len(top)), np.where(over, top, 0.0)
     many, few = most, np.where(over[group], least, most)
     room, excess = amounts - limits.used(few), limits.used(many) - amounts
+    # one call prices the rows of all groups, and use falls in jumps: nothing for `find_root`
     for step in range(MOST_STEPS):
         left = limits.used(many - few)
         unsettled = over & (high - low > ROUNDING * top) & (whole | (left > CLOSE * amounts))

@@ -74,6 +74,7 @@ def _cheapest_of_block(risk_of, law, lower, upper, whole):
     precision = PRECISION * np.maximum(span, TINY)
     precision = np.maximum(WHOLE_PRECISION * span, 1.0) if whole else precision
     found, done = np.empty(len(law)), np.zeros(len(law), dtype=bool)
+    # of ties the smallest, of several dips the deepest: nothing that `scipy` looks for
     for _ in range(MOST_ROUNDS):
         low, high, best = _bracket(risk_of, points)
         found = np.where(done, found, best)  # a row's rounds are its own

@@ -8,9 +8,9 @@ from scipy import special
 from sklearn.utils import check_random_state
 
 from sklearn_pttf._laws.atoms import WeightedAtoms
+from sklearn_pttf._laws.mixture import MixtureLaw
 from sklearn_pttf._laws.parametric import (
     LognormalLaw,
-    MixtureLaw,
     NegativeBinomialLaw,
     NormalLaw,
     PoissonLaw,

@@ -12,7 +12,7 @@ from sklearn_pttf._laws.parametric import (
     ZeroInflatedLognormalLaw,
 )
 from sklearn_pttf.baselines import ParametricEmpiricalBayes
-from sklearn_pttf.baselines._parametric_bayes import beta_binomial, gamma_poisson
+from sklearn_pttf.baselines._marginal_likelihood import beta_binomial, gamma_poisson
 from sklearn_pttf.problems import Estimation, Newsvendor, Selection
 from sklearn_pttf.testing import GammaPoisson, LognormalNormal
 

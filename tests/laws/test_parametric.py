@@ -8,9 +8,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import special, stats
 
 from sklearn_pttf._laws.atoms import WeightedAtoms
+from sklearn_pttf._laws.mixture import MixtureLaw
 from sklearn_pttf._laws.parametric import (
     LognormalLaw,
-    MixtureLaw,
     NegativeBinomialLaw,
     NormalLaw,
     PoissonLaw,

@@ -8,9 +8,9 @@ from scipy.special import expit, logit
 
 from sklearn_pttf._laws.atoms import WeightedAtoms
 from sklearn_pttf._laws.grid import QuantileGrid
+from sklearn_pttf._laws.mixture import MixtureLaw
 from sklearn_pttf._laws.parametric import (
     LognormalLaw,
-    MixtureLaw,
     RectifiedNormalLaw,
     ZeroInflatedLognormalLaw,
 )

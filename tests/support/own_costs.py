@@ -6,8 +6,8 @@ from scipy import special
 from sklearn_pttf import Portfolio, PretrainedDecisionTransformer
 from sklearn_pttf._laws.atoms import WeightedAtoms
 from sklearn_pttf._laws.grid import QuantileGrid
+from sklearn_pttf._laws.mixture import MixtureLaw
 from sklearn_pttf._laws.parametric import (
-    MixtureLaw,
     NegativeBinomialLaw,
     PoissonLaw,
     RectifiedNormalLaw,

@@ -16,6 +16,7 @@ from scipy import special
 from sklearn_pttf._kinds.counts.outliers import typical_successes
 from sklearn_pttf._laws.atoms import WeightedAtoms
 from sklearn_pttf._laws.beta import BetaBinomialMixture, BetaMixture, SharedLaw
+from sklearn_pttf._utils.mixtures import expected_sums, mixing_weights
 
 LEAST_SIZE, LARGEST_SIZE = 0.02, 1e4  # of the beta law; the latter times the rows' trials
 USUAL_DEVIATION = 0.7  # of rates, relative; half of it lies below that a priori
@@ -200,6 +201,12 @@ def _in_law(logs, any_rate):
     return np.logaddexp(logs + np.log1p(-STRAYS), any_rate)
 
 
+def _likelihoods(rows, logs):
+    """Of rows under components ``(n_kinds, k)``, and as strays ``(n_kinds,)``, over the largest."""
+    largest = np.maximum(logs.max(axis=1), rows.any_rate)
+    return (1 - STRAYS) * np.exp(logs - largest[:, None]), np.exp(rows.any_rate - largest)
+
+
 def _evened(rows, fits, parts):
     """Fits of laws to which no row has added more than `MOST_OF_ROW` beyond the first."""
     by_row = []
@@ -302,15 +309,13 @@ def _segments(rows, k):
     ranks = np.searchsorted(reached, (np.arange(k) + 0.5) / k * n_rows)
     logits = logit[order][ranks] + APART * (np.arange(k) - (k - 1) / 2)
     rates, weights = special.expit(logits), np.full(k, 1 / k)
+    values = np.stack([rows.hits, rows.trials, np.ones(len(logit))]) * rows.number
     for _ in range(N_SEGMENT_STEPS):
-        logs = _log_shares(rows, rates, weights)
-        share = np.exp(logs - _in_law(special.logsumexp(logs, axis=1), rows.any_rate)[:, None])
-        share *= (1 - STRAYS) * rows.number[:, None]
-        trials = rows.trials @ share
-        rates = (rows.hits @ share + 0.5) / (trials + 1)
-        weights = share.sum(axis=0) + 0.5
-        weights /= weights.sum()
-    logs = _log_shares(rows, rates, weights)
+        likelihood, stray = _likelihoods(rows, _log_likelihoods(rows, rates))
+        hits, trials, number = expected_sums([likelihood], weights, [values], stray)
+        rates = (hits + 0.5) / (trials + 1)
+        weights = (number + 0.5) / (number + 0.5).sum()
+    logs = _log_likelihoods(rows, rates) + np.log(weights)
     fit = rows.number @ _in_law(special.logsumexp(logs, axis=1), rows.any_rate)
     fit += 0.5 * np.log(2 * np.pi * rates * (1 - rates) / (trials + 1)).sum()
     fit += 0.5 * (np.log(2 * np.pi) * (k - 1) + np.log(weights).sum() - (k - 1) * np.log(n_rows))
@@ -319,10 +324,10 @@ def _segments(rows, k):
     return fit, (rates * size, (1 - rates) * size, np.log(weights))
 
 
-def _log_shares(rows, rates, weights):
-    """Log likelihood of rows and each rate; ``(n_kinds, k)``."""
+def _log_likelihoods(rows, rates):
+    """Of rows under each rate; ``(n_kinds, k)``."""
     missed = (rows.trials - rows.hits)[:, None]
-    return rows.hits[:, None] * np.log(rates) + missed * np.log1p(-rates) + np.log(weights)
+    return rows.hits[:, None] * np.log(rates) + missed * np.log1p(-rates)
 
 
 # ------------------------------------------------------------------ a distribution without a shape
@@ -333,17 +338,12 @@ def _without_shape(rows):
     points, size = _points(rows)
     a, b = points * size, (1 - points) * size
     logs = log_likelihood(rows.hits[:, None], rows.trials[:, None], a, b)
-    largest = np.maximum(logs.max(axis=1), rows.any_rate)
-    likelihood = (1 - STRAYS) * np.exp(logs - largest[:, None])
-    stray = np.exp(rows.any_rate - largest)
-    n_rows = rows.number.sum()
-    weights = np.full(len(points), 1 / len(points))
-    for _ in range(N_POINT_STEPS):
-        weights = weights * ((rows.number / (likelihood @ weights + stray)) @ likelihood)
-        weights /= weights.sum()
+    likelihood, stray = _likelihoods(rows, logs)
+    even = np.full(len(points), 1 / len(points))
+    weights = mixing_weights([likelihood], [rows.number], even, N_POINT_STEPS, rest=stray)
     weights = np.maximum(weights, 1e-12) / np.maximum(weights, 1e-12).sum()
     fit = rows.number @ _in_law(special.logsumexp(logs + np.log(weights), axis=1), rows.any_rate)
-    return fit - 0.5 * FREE_WITHOUT_SHAPE * np.log(n_rows), (a, b, np.log(weights))
+    return fit - 0.5 * FREE_WITHOUT_SHAPE * np.log(rows.number.sum()), (a, b, np.log(weights))
 
 
 def _points(rows):

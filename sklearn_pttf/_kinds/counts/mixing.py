@@ -15,9 +15,10 @@ from sklearn_pttf._kinds.mixing import (
     Mixing,
     MixingPosterior,
     mixing_grid,
-    mixing_weights,
     posterior_moments,
+    weights_of_points,
 )
+from sklearn_pttf._utils.mixtures import expected_sums
 
 N_SHAPES = 40  # a factor of 1.4 apart
 SHAPE_RANGE = (0.05, 2e4)  # of the gamma law: relative spread of means from 4.5 to 0.007
@@ -121,27 +122,18 @@ def fit_segments(pieces):
     weights = means.new_tensor([[1 / k] * k + [0.0] * (MOST_SEGMENTS - k) for k in N_SEGMENTS])
     weights = weights.expand_as(means)
     unused = weights == 0
+    values = [torch.stack(each, dim=-2) * each.counts.unsqueeze(-2) for each in pieces]
+    values = [each.unsqueeze(1) for each in values]  # (B, 1, 3, N), alike for two and three
     for _ in range(N_SEGMENT_STEPS):
-        shares = [_log_shares(each, means, weights).softmax(-1) for each in pieces]
-        shares = [
-            share * each.counts[..., None, None] for share, each in zip(shares, pieces, strict=True)
-        ]
-        total, exposure, rows = (
-            sum(_products(share, value) for share, value in zip(shares, values, strict=True))
-            for values in zip(*pieces, strict=True)
-        )
+        logs = [_log_likelihoods(each, means).transpose(1, 2) for each in pieces]
+        likelihoods = [(each - each.amax(-1, keepdim=True)).exp() for each in logs]
+        sums = expected_sums(likelihoods, weights.clamp_min(LEAST_WEIGHT), values)
+        total, exposure, rows = sums.unbind(-2)
         means = (total / exposure.clamp_min(1e-30)).clamp_min(LEAST_MEAN)
         means = torch.where(unused, means[..., 1:2], means)  # by itself it would go anywhere
         weights = rows / rows.sum(-1, keepdim=True).clamp_min(1)
     logs = [_log_shares(each, means, weights).logsumexp(-1) for each in pieces]
     return means, weights, _summed(pieces, logs)
-
-
-def _products(share, values):
-    """Sums over rows of shares ``(B, N, 2, 3)`` times values ``(B, N)``."""
-    return (share.flatten(-2).transpose(-1, -2) @ values.to(share.dtype).unsqueeze(-1)).view(
-        share.shape[0], *share.shape[2:]
-    )
 
 
 def _first_means(pieces):
@@ -160,10 +152,15 @@ def _first_means(pieces):
     return torch.stack(first, dim=1)
 
 
+def _log_likelihoods(evidence, means):
+    """Of rows in each segment; ``(B, N, 2, 3)``."""
+    flat = poisson_log_likelihood(evidence, means.flatten(1).unsqueeze(1))
+    return flat.view(*flat.shape[:2], *means.shape[1:])
+
+
 def _log_shares(evidence, means, weights):
     """Log likelihood of rows and each segment; ``(B, N, 2, 3)``."""
-    flat = poisson_log_likelihood(evidence, means.flatten(1).unsqueeze(1))
-    logs = flat.view(*flat.shape[:2], *means.shape[1:])
+    logs = _log_likelihoods(evidence, means)
     return logs + weights.clamp_min(LEAST_WEIGHT).log().unsqueeze(1)
 
 
@@ -186,7 +183,7 @@ def fit_without_shape(pieces):
     points = points.clamp_min(LEAST_MEAN)
     width = width.minimum(0.5 * points)
     logs = [_at_points(each, points, width) for each in pieces]
-    mixing = Mixing(points, width, mixing_weights(logs, [each.counts for each in pieces]))
+    mixing = Mixing(points, width, weights_of_points(logs, [each.counts for each in pieces]))
     marginal = [(each + mixing.weights.log().unsqueeze(1)).logsumexp(-1) for each in logs]
     return mixing, _summed(pieces, marginal).unsqueeze(-1)
 

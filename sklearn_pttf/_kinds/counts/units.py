@@ -228,7 +228,7 @@ def _ends_of_means(likely, n_rows):
 def _halved(is_beyond, like):
     """Where a condition begins to hold, between `LOG_ENDS`; ``(B, 1)``."""
     low, high = (like.new_full((len(like), 1), end) for end in LOG_ENDS)
-    for _ in range(N_HALVINGS):
+    for _ in range(N_HALVINGS):  # in torch, on any device
         middle = (low + high) / 2
         beyond = is_beyond(middle)
         low, high = torch.where(beyond, low, middle), torch.where(beyond, middle, high)

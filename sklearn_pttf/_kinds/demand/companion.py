@@ -18,7 +18,8 @@ from sklearn_pttf._kinds.counts.units import (
     far_out,
     first_logits,
 )
-from sklearn_pttf._laws.parametric import MixtureLaw, NegativeBinomialLaw
+from sklearn_pttf._laws.mixture import MixtureLaw
+from sklearn_pttf._laws.parametric import NegativeBinomialLaw
 from sklearn_pttf._utils.rounding import TINY
 
 GROUP_ENDS = (-1.5, -0.5, 0.5, 1.5, 3.0)  # deviations from a row's mean between groups of means

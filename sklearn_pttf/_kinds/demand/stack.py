@@ -10,7 +10,7 @@ from sklearn_pttf._kinds.demand.recalibration import (
     error_of_sum,
     error_of_zeros,
 )
-from sklearn_pttf._laws.parametric import MixtureLaw
+from sklearn_pttf._laws.mixture import MixtureLaw
 
 SURE_OF_SMALL = 2.0  # log odds that noise is Poisson where outcomes are 0 or 1
 LESS_BY_SIZE = 2.0  # and by how much less they are, for a unit of log size

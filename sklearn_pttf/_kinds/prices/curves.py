@@ -10,6 +10,8 @@ from functools import cache
 
 import torch
 
+from sklearn_pttf._utils.splines import spline_weights
+
 FAMILIES = ("linear", "constant_elasticity", "exponential", "logit")
 LEAST_DEMAND = 1e-4  # of a straight line, over that at the reference price, where it ends at 0
 MOST_LOG_ODDS = 50.0  # whose exponential single floats have; `LOG_RANGE` ends long before
@@ -108,27 +110,8 @@ def on_finer_grid(values):
 
 @cache
 def _spline_weights():
-    """What values on the grid weigh at elasticities of the finer one; (n_elasticities, n_fine).
-
-    Of the cubic spline whose third derivative is steady at the second knots ("not a knot").
-    """
-    n = len(ELASTICITIES)
-    own = torch.eye(n, dtype=torch.float64)
-    bends, rises = own.clone(), torch.zeros_like(own)  # bends @ second derivatives = rises
-    for k in range(1, n - 1):
-        bends[k, k - 1 : k + 2] = own.new_tensor([1.0, 4.0, 1.0])
-        rises[k, k - 1 : k + 2] = own.new_tensor([6.0, -12.0, 6.0])
-    bends[0, :3] = bends[-1, -3:] = own.new_tensor([1.0, -2.0, 1.0])
-    second = torch.linalg.solve(bends, rises)
-    left = torch.arange(n - 1).repeat_interleave(N_FINE)
-    t = (torch.arange(N_FINE, dtype=torch.float64) / N_FINE).repeat(n - 1).unsqueeze(-1)
-
-    def at(left, t):
-        line = torch.lerp(own[left], own[left + 1], t)
-        bend = ((1 - t) ** 3 - (1 - t)) * second[left] + (t**3 - t) * second[left + 1]
-        return line + bend / 6
-
-    return torch.cat([at(left, t), own[-1:]]).T
+    """What values on the grid weigh at elasticities of the finer one; (n_elasticities, n_fine)."""
+    return torch.from_numpy(spline_weights(len(ELASTICITIES), N_FINE))
 
 
 def log_mixed_curve(weights, x):

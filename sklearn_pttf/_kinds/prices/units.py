@@ -36,6 +36,7 @@ from sklearn_pttf._kinds.prices.curves import (
     on_finer_grid,
     read_table,
 )
+from sklearn_pttf._utils.mixtures import mixing_weights
 
 SAME_PRICE = 1e-12  # of a log price, that is rounding
 LEAST_DEMAND = 1e-30  # of a row, whose log is taken
@@ -185,16 +186,8 @@ def _log_likelihoods(misfits, noise):
 def _mixture(logs, told):
     """Weights of the curves that make context rows likeliest, by EM; ``(B, N_CURVES)``."""
     first = first_weights(logs[0]).expand(len(logs[0]), -1)
-    mixture = first
-    total = PRIOR_ROWS + sum(each.sum(-1, keepdim=True) for each in told)
     likelihoods = [each.exp() for each in logs]
-    for _ in range(N_STEPS):
-        rise = 0.0
-        for likelihood, counts in zip(likelihoods, told, strict=True):
-            fit = (likelihood @ mixture.unsqueeze(-1)).clamp_min(1e-30)
-            rise = rise + (likelihood / fit * counts.unsqueeze(-1)).sum(-2)
-        mixture = (PRIOR_ROWS * first + mixture * rise) / total
-    mixture = mixture.clamp_min(1e-9)
+    mixture = mixing_weights(likelihoods, told, first, N_STEPS, PRIOR_ROWS).clamp_min(1e-9)
     return mixture / mixture.sum(-1, keepdim=True)
 
 
