@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from numbers import Integral, Real
 
+import narwhals.stable.v2 as nw
 import numpy as np
+from narwhals.exceptions import DuplicateError
+from narwhals.stable.v2.dependencies import is_into_dataframe, is_pandas_dataframe
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import validate_data
 
@@ -132,13 +135,17 @@ def as_table(X):
 
     Cells are left as they are: text may ride along until columns are taken.
     """
-    if hasattr(X, "collect"):
+    try:
+        frame = nw.from_native(X, pass_through=True)
+    except DuplicateError as error:
+        raise ValueError(f"Columns of X must have names of their own. {error}") from None
+    if isinstance(frame, nw.LazyFrame):
         raise ValueError(
             "X must be a data frame or an array; got a lazy frame: collect() it first."
         )
-    if not hasattr(X, "columns"):
-        X = check_array(X, dtype=None, ensure_all_finite=False, input_name="X")
-    elif len(X) == 0 or _num_features(X) == 0:
+    if not isinstance(frame, nw.DataFrame):
+        return check_array(X, dtype=None, ensure_all_finite=False, input_name="X")
+    if len(X) == 0 or _num_features(X) == 0:
         check_array(np.empty((len(X), _num_features(X))), input_name="X")  # refuses it
     return X
 
@@ -172,11 +179,12 @@ def numeric_columns(X, positions, name="X"):
     So are numbers beyond 1e100; those nearer to 0 than 1e-100 are taken for 0. The array is not for
     writing: it may share memory with X.
     """
-    if hasattr(X, "columns"):
+    framed = is_into_dataframe(X)
+    if framed:
         _refuse_text(X, positions, name)
-    if hasattr(X, "columns") or len(positions) != X.shape[1]:
+    if framed or len(positions) != X.shape[1]:
         X = _safe_indexing(X, [int(k) for k in positions], axis=1)
-    if hasattr(X, "notna") and "O" in {dtype.kind for dtype in X.dtypes}:
+    if is_pandas_dataframe(X) and "O" in {dtype.kind for dtype in X.dtypes}:
         # pandas NA among Python objects is nothing that NumPy takes for a number
         X = X.to_numpy(dtype=object, na_value=np.nan)
     values = check_array(X, dtype=np.float64, ensure_all_finite="allow-nan", input_name=name)
@@ -207,10 +215,10 @@ def within_limits(values, name):
 
 def _refuse_text(X, positions, name):
     """Refuse columns of a frame that hold text or dates, digits in quotes included."""
+    frame = nw.from_native(X)
     for k in positions:
-        column = X.iloc[:, int(k)] if hasattr(X, "iloc") else X[:, int(k)]
-        numeric = getattr(column.dtype, "is_numeric", None)
-        if numeric() if numeric else getattr(column.dtype, "kind", "O") in "iufb":
+        column = frame[:, int(k)]
+        if column.dtype.is_numeric() or column.dtype == nw.Boolean:
             continue
         cells = np.asarray(column)
         dated = cells.dtype.kind in "mM"
@@ -218,7 +226,7 @@ def _refuse_text(X, positions, name):
         row = 0 if dated else next(iter(texts), None)
         if row is not None:
             raise ValueError(
-                f"column {X.columns[int(k)]!r} of {name} holds {'dates' if dated else 'text'} "
+                f"column {column.name!r} of {name} holds {'dates' if dated else 'text'} "
                 f"(row {row}: {str(cells[row])!r}) where numbers are needed. If it is no column of "
                 f"observations, name those that are with observations=[...] of the problem."
             )
