@@ -49,21 +49,49 @@ class LinearCombination:
 
     Parameters
     ----------
-    constant : float
+    constant : float, default=0.0
         What is added for every row.
 
-    terms : tuple of (float, str or Column)
+    terms : tuple of (float, str or Column), default=()
         Weights and columns.
+
+    See Also
+    --------
+    Column : A column by its position.
 
     Examples
     --------
-    >>> from sklearn_pttf._utils.checks import LinearCombination
-    >>> LinearCombination.difference("price", 2.5)
-    LinearCombination(constant=-2.5, terms=((1.0, 'price'),))
+    A unit that is missing costs the margin, price minus 2.5:
+
+    >>> from sklearn_pttf import LinearCombination
+    >>> from sklearn_pttf.problems import Newsvendor
+    >>> Newsvendor(underage=LinearCombination(-2.5, ((1.0, "price"),)), overage=0.5)
+    Newsvendor(overage=0.5,
+               underage=LinearCombination(constant=-2.5, terms=((1.0, 'price'),)))
+    >>> LinearCombination.difference("price", "cost")
+    LinearCombination(constant=0.0, terms=((1.0, 'price'), (-1.0, 'cost')))
     """
 
     constant: float = 0.0
     terms: tuple = ()
+
+    def __post_init__(self):
+        if not _is_finite(self.constant):
+            raise ValueError(
+                f"constant of LinearCombination must be a finite number; got {self.constant!r}."
+            )
+        pairs = isinstance(self.terms, tuple) and all(
+            isinstance(term, tuple)
+            and len(term) == 2
+            and _is_finite(term[0])
+            and is_column(term[1])
+            for term in self.terms
+        )
+        if not pairs:
+            raise ValueError(
+                "terms of LinearCombination must be a tuple of pairs (finite weight, column's name "
+                f"or Column); got {self.terms!r}."
+            )
 
     def __str__(self):
         parts = [f"{weight:+g} * {column!r}" for weight, column in self.terms]
@@ -71,7 +99,17 @@ class LinearCombination:
 
     @classmethod
     def difference(cls, left, right):
-        """``left - right``, each a number or a column; a plain float if both are numbers."""
+        """Give ``left - right``.
+
+        Parameters
+        ----------
+        left, right : float, str or Column
+
+        Returns
+        -------
+        LinearCombination or float
+            A float if both are numbers.
+        """
         constant, terms = 0.0, []
         for sign, value in ((1.0, left), (-1.0, right)):
             if is_column(value):
@@ -79,6 +117,11 @@ class LinearCombination:
             else:
                 constant += sign * value
         return cls(constant, tuple(terms)) if terms else constant
+
+
+def _is_finite(value):
+    """Whether a value is a finite number."""
+    return isinstance(value, Real) and not isinstance(value, bool) and bool(np.isfinite(value))
 
 
 def is_column(value):
@@ -215,18 +258,18 @@ def within_limits(values, name):
 
 def _refuse_text(X, positions, name):
     """Refuse columns of a frame that hold text or dates, digits in quotes included."""
-    frame = nw.from_native(X)
+    fields = list(nw.from_native(X).schema.items())
     for k in positions:
-        column = frame[:, int(k)]
-        if column.dtype.is_numeric() or column.dtype == nw.Boolean:
+        label, dtype = fields[int(k)]
+        if dtype.is_numeric() or dtype == nw.Boolean:
             continue
-        cells = np.asarray(column)
+        cells = np.asarray(_safe_indexing(X, int(k), axis=1))
         dated = cells.dtype.kind in "mM"
         texts = () if dated else (row for row, c in enumerate(cells) if isinstance(c, str))
         row = 0 if dated else next(iter(texts), None)
         if row is not None:
             raise ValueError(
-                f"column {column.name!r} of {name} holds {'dates' if dated else 'text'} "
+                f"column {label!r} of {name} holds {'dates' if dated else 'text'} "
                 f"(row {row}: {str(cells[row])!r}) where numbers are needed. If it is no column of "
                 f"observations, name those that are with observations=[...] of the problem."
             )

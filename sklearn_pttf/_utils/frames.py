@@ -26,8 +26,8 @@ def with_columns(X, positions, values):
         X[:, positions] = values
         return X
     frame = nw.from_native(X, eager_only=True)
-    columns = zip(positions, values.T, strict=True)
+    names = frame.columns
     return frame.with_columns(
-        nw.new_series(frame.columns[k], column, backend=frame.implementation)
-        for k, column in columns
+        nw.new_series(names[k], column, backend=frame.implementation)
+        for k, column in zip(positions, values.T, strict=True)
     ).to_native()

@@ -105,14 +105,14 @@ def to_numpy(labels):
 def build(instance, labels, table, columns):
     """A frame of a table, with labels as the index, or as the first column where there is none."""
     frame = nw.from_numpy(table, columns, backend=labels.implementation)
-    labels = labels.alias(instance)
     if labels.implementation.is_pandas_like():
         frame = frame.to_native()
         frame.index = labels.to_native()  # set_index would not keep every dtype
+        frame.index.name = instance
         return frame
     if instance in columns:
         raise ValueError(
             f"instance={instance!r} is also the name of a column of the result; it must not be "
             f"one of {columns[0]} to {columns[-1]}."
         )
-    return frame.select(labels, nw.all()).to_native()
+    return frame.select(labels.alias(instance), nw.all()).to_native()

@@ -40,8 +40,8 @@ def from_long(
     Parameters
     ----------
     frame : pandas or polars DataFrame, or pyarrow Table
-        The records; it is not changed. Other eager data frames that narwhals knows (modin, cuDF)
-        are taken too.
+        The records; it is not changed. Other eager data frames that narwhals knows, such as
+        those of modin, are taken too.
 
     instance : str
         Column that labels the instance: a product, a store, an ad.
