@@ -15,15 +15,10 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils import check_random_state
 
-from sklearn_pttf._alarms import (
-    warn_of_conflict,
-    warn_of_drift,
-    warn_of_quiet_counts,
-    warn_of_rising_demand,
-    warn_of_zeros_and_ones,
-)
+from sklearn_pttf._kinds.alarms import warn_of_conflict
 from sklearn_pttf._kinds.counts.binomial import BinomialRates
-from sklearn_pttf._kinds.registry import KINDS
+from sklearn_pttf._kinds.drift import warn_of_drift
+from sklearn_pttf._kinds.registry import KINDS, kind_of
 from sklearn_pttf._mixin import DecisionMixin
 from sklearn_pttf._network.checkpoint import Checkpoint, shipped_names
 from sklearn_pttf._network.reading import (
@@ -321,7 +316,8 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             portfolio, outcomes = self._with_later(portfolio, X, y)
             self.device_ = check_device(self.device)
             start = self._loaded(portfolio, before, int(seeds[0]))
-            drifts = warn_of_drift(portfolio.as_rates())
+            kind, rates = kind_of(portfolio), portfolio.as_rates()
+            drifts = kind.drift is not None and warn_of_drift(rates.observations, kind.drift)
             reason, ignored = self._reason_not_to_train(strategy), None
             if reason is None and outcomes is not None and not enough_periods(portfolio, outcomes):
                 outcomes, ignored = None, _warn_of_few_periods(outcomes)
@@ -345,10 +341,10 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
                 found.report["ignored"] = ignored
             self._use(found, start, portfolio)
             noise = getattr(self.problem_, "noise", None)
-            warn_of_zeros_and_ones(portfolio, noise)
-            warn_of_quiet_counts(portfolio, noise)
-            warn_of_rising_demand(portfolio)
-            warn_of_conflict(self._predict_law, portfolio, np.random.default_rng(seeds[1]), noise)
+            for alarm in kind.alarms:
+                alarm(portfolio, noise)
+            rng = np.random.default_rng(seeds[1])
+            warn_of_conflict(kind, self._predict_law, portfolio, rng, noise)
             if self.verbose:
                 print(
                     f"{len(portfolio):,} rows with {portfolio.counts.sum():,} observations read by "
@@ -503,7 +499,8 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         if self._exact is not None:
             return self._exact.successes(portfolio)
         law = self._network_law(portfolio)
-        if portfolio.real:  # an outcome is expected to be what the row's mean is
+        if portfolio.real and self._networks[0].kind.of_means:
+            # an outcome is expected to be what the row's mean is
             mean = self._network_law(portfolio, of_mean=True).mean()
             law = law.with_quantiles(law.quantiles + (mean - law.mean())[:, None])
         return law if self._agreement is None else self._agreement.law(law, portfolio)

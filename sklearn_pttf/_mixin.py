@@ -178,7 +178,7 @@ class DecisionMixin:
         self._pooled = pooled_atoms(portfolio.as_rates().observations, portfolio.exposures())
         self._mean_exposure = portfolio.mean_exposure()
         portfolio = self._with_coming(portfolio)
-        if portfolio.prices is not None:
+        if self.problem_.of_prices:
             self._price_range = PriceRange.of(portfolio)
         return portfolio
 
@@ -288,10 +288,8 @@ class DecisionMixin:
     def _laws(self, portfolio, horizon=1):
         """Laws of the total over a horizon, in pieces, with their portfolios."""
         check_whole("horizon", horizon, 1, MOST_PERIODS)
-        if horizon > 1 and portfolio.real:
-            raise ValueError(f"horizon must be 1 for values that may be negative; got {horizon!r}.")
-        if horizon > 1 and portfolio.prices is not None:
-            raise ValueError(f"horizon must be 1 for demand at prices; got {horizon!r}.")
+        if horizon > 1 and not portfolio.summable:
+            raise ValueError(f"horizon must be 1 for {portfolio.outcomes_are}; got {horizon!r}.")
 
         def of_piece(piece):
             return self._law_of_total(piece, horizon)
@@ -453,8 +451,10 @@ class DecisionMixin:
         check_whole("horizon", horizon, 1, MOST_PERIODS)
         if price is not None:
             portfolio = portfolio.at_price(check_price(price, self.problem_, len(portfolio)))
-        if of_mean and portfolio.prices is not None:
-            raise ValueError(f"of_mean must be False for demand at prices; got {of_mean!r}.")
+        if of_mean and not portfolio.has_mean_law:
+            raise ValueError(
+                f"of_mean must be False for {portfolio.outcomes_are}; got {of_mean!r}."
+            )
         if of_mean and horizon != 1:
             raise ValueError(f"horizon must be 1 with of_mean=True; got {horizon!r}.")
         found = self._laws_of_means(portfolio, True) if of_mean else self._laws(portfolio, horizon)
@@ -530,9 +530,8 @@ class DecisionMixin:
 
     def _held_out_costs(self, portfolio, k):
         """`_row_costs` on every row's k-th horizon of observations, which decisions do not see."""
-        single = portfolio.exposure is not None and self.problem_.horizon == 1
-        if portfolio.prices is not None or single:
-            k = portfolio.observations.shape[1] - 1 - k if single else k
+        if self.problem_.horizon == 1 and portfolio.has_conditions:
+            k = portfolio.observations.shape[1] - 1 - k
             cells = np.where(portfolio.mask[:, k], k, -1)
             return self._row_costs(*portfolio.held_out(cells))
         observations = portfolio.observations.copy()

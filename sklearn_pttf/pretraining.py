@@ -17,7 +17,6 @@ from functools import partial
 from importlib import resources
 from pathlib import Path
 
-from sklearn_pttf._kinds.demand.prior import SyntheticPrior
 from sklearn_pttf._kinds.registry import KINDS
 from sklearn_pttf._network.checkpoint import Checkpoint
 from sklearn_pttf._network.network import NetworkConfig
@@ -93,25 +92,12 @@ def load_recipe(name_or_path):
         return {
             "name": recipe.get("name", path.stem if isinstance(path, Path) else str(name_or_path)),
             "problem": _PROBLEMS[problem](),
-            "prior": _prior(network.outcomes, recipe.get("prior", {})),
+            "prior": KINDS[network.outcomes].prior.from_description(recipe.get("prior", {})),
             "network": network,
             **recipe.get("training", {}),
         }
     except TypeError as error:
         raise ValueError(f"recipe {path} has an unknown setting: {error}") from None
-
-
-def _prior(outcomes, table):
-    """The prior of a kind of outcomes; that of prices holds one of demand."""
-    settings = _pairs(table)
-    if KINDS[outcomes].priced and "demand" in settings:
-        settings["demand"] = SyntheticPrior(**_pairs(settings["demand"]))
-    return KINDS[outcomes].prior(**settings)
-
-
-def _pairs(table):
-    """TOML's lists as the tuples that ranges are."""
-    return {key: tuple(v) if isinstance(v, list) else v for key, v in table.items()}
 
 
 def _parser():

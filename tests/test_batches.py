@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_pttf import Column, PretrainedDecisionTransformer
+from sklearn_pttf import Column
 from sklearn_pttf._laws.parametric import PoissonLaw
 from sklearn_pttf.baselines import (
     JamesStein,
@@ -19,12 +19,9 @@ from sklearn_pttf.baselines import (
     ShrunkenSampleAverage,
 )
 from sklearn_pttf.problems import DecisionProblem, Estimation, Newsvendor, Pricing
+from support.estimators import network
 
 MANY = settings(max_examples=12, deadline=None)
-
-
-def network(problem):
-    return PretrainedDecisionTransformer(problem, finetune=None)
 
 
 class Clearance(DecisionProblem):

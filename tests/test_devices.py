@@ -26,6 +26,7 @@ from sklearn_pttf._kinds.values import units as values_units
 from sklearn_pttf._network.network import DecisionNetwork, NetworkConfig
 from sklearn_pttf._priors.draws import PriorDraws
 from sklearn_pttf._priors.sampling import Random
+from sklearn_pttf._tables.evidence import Evidence
 from sklearn_pttf._training import optimizer
 from sklearn_pttf._training import pretrain as pretraining
 from sklearn_pttf._training.loss import PortfolioLoss
@@ -197,13 +198,20 @@ def table(outcomes):
     beside = {"errors": row} if outcomes == "values" else {}
     if outcomes == "prices":
         beside = {"prices": 1.0 + cells, "posted": row}
-    return FinetuneData(cells, None, row / 2, row, row, outcomes == "counts", **beside)
+    evidence = Evidence(cells, **beside)
+    return FinetuneData(evidence, None, row / 2, row, row, outcomes == "counts")
 
 
 def chunk(outcomes):
     """Evidence as `encode_context` takes it, on the device."""
     cells = torch.empty(N_ROWS, N_CELLS, dtype=torch.float64, device=DEVICE)
-    return cells, None if outcomes == "demand" else cells if outcomes != "values" else cells[:, 0]
+    row = cells[:, 0]
+    beside = {
+        "values": {"errors": row},
+        "counts": {"exposure": cells},
+        "prices": {"prices": cells, "posted": row},
+    }
+    return Evidence(cells, **beside.get(outcomes, {}))
 
 
 @of_kinds(*OUTCOMES, "values, no")
@@ -214,10 +222,9 @@ def test_pretraining(outcomes):
 @of_kinds(*OUTCOMES, "values, no")
 def test_reading(outcomes):
     network = DecisionNetwork(small(outcomes)).to(DEVICE, torch.float64)
-    asked = {"queries": chunk("prices")[1].unsqueeze(0)} if outcomes == "prices" else {}
     with torch.no_grad():
         context = network.encode_context([chunk(outcomes)] * 2, True)
-        output = network.predict_rows(chunk(outcomes), context, **asked)
+        output = network.predict_rows(chunk(outcomes), context)
     assert {x.device.type for x in (*context.units, *context.tokens)} == {DEVICE}
     assert output.outcome_quantiles().device.type == DEVICE
 

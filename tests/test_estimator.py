@@ -18,13 +18,14 @@ from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
-from sklearn_pttf import Checkpoint, Column, PretrainedDecisionTransformer
+from sklearn_pttf import Checkpoint, Column, NetworkConfig, PretrainedDecisionTransformer
+from sklearn_pttf._kinds.registry import KINDS
 from sklearn_pttf._laws.atoms import WeightedAtoms
 from sklearn_pttf._mixin import saved_share
 from sklearn_pttf._network import reading as _network_use
 from sklearn_pttf.baselines import ParametricEmpiricalBayes, SampleAverage
 from sklearn_pttf.datasets import load_horse_kicks
-from sklearn_pttf.problems import Newsvendor
+from sklearn_pttf.problems import Estimation, Newsvendor
 from sklearn_pttf.testing import GammaPoisson, LognormalNormal
 
 
@@ -328,6 +329,20 @@ def test_broken_weights_are_refused(X):
     broken.weights["tokens"] = np.full_like(broken.weights["tokens"], np.nan)
     with pytest.raises(ValueError, match="weights that are not finite"):
         _frozen(checkpoint=broken).fit(X)
+
+
+def test_values_may_be_decided_by_a_network_of_demand():
+    """Estimates are then of the next outcome, as such a network knows no law of means."""
+    X = np.random.RandomState(0).gamma(2.0, 3.0, size=(20, 4))
+    fitted = _frozen(Estimation(), checkpoint="demand").fit(X)
+    np.testing.assert_allclose(fitted.decide(X), fitted.predict_distribution(X).mean())
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
+def test_checkpoints_have_the_names_of_their_kinds_too(kind):
+    found = Checkpoint.load(kind.name)
+    assert found.card == Checkpoint.load(kind.checkpoint).card
+    assert NetworkConfig(**found.card["network"]).outcomes == kind.name
 
 
 def test_a_problem_of_ones_own_names_its_checkpoint(X):

@@ -1,6 +1,5 @@
 """scikit-learn's full check list, and our own for `decide`, on every estimator."""
 
-import inspect
 import pickle
 from functools import partial
 
@@ -29,6 +28,7 @@ from sklearn_pttf.baselines import (
 from sklearn_pttf.finetune import AutoFinetune, HeadFinetune
 from sklearn_pttf.problems import Estimation, Newsvendor, PerRow, Pricing, Selection
 from sklearn_pttf.testing import decision_checks
+from support.estimators import name_of
 
 # the rows of the checks are odd, and would be trained on for seconds each; and what another problem
 # is decided on is that of a fit to it only where nothing was learned for either
@@ -91,35 +91,31 @@ ORDER_CHECKS = {  # of `decide`, that estimates need not pass
 VALUE_CHECKS = [check for check in decision_checks() if check.__name__ not in ORDER_CHECKS]
 
 
-def _name(value):
-    return value.__name__ if inspect.isfunction(value) else type(value).__name__
-
-
 @parametrize_with_checks(DECIDERS + OF_VALUES + OF_AMOUNTS + SHARING + TRANSFORMERS)
 def test_sklearn_check(estimator, check):
     check(estimator)
 
 
-@pytest.mark.parametrize("check", MORE_CHECKS, ids=_name)
-@pytest.mark.parametrize("estimator", [*DECIDERS, JamesStein(), *TRANSFORMERS], ids=_name)
+@pytest.mark.parametrize("check", MORE_CHECKS, ids=name_of)
+@pytest.mark.parametrize("estimator", [*DECIDERS, JamesStein(), *TRANSFORMERS], ids=name_of)
 def test_more_sklearn_checks(estimator, check):
     check(type(estimator).__name__, clone(estimator))
 
 
-@pytest.mark.parametrize("check", TRANSFORMER_CHECKS, ids=_name)
-@pytest.mark.parametrize("estimator", TRANSFORMERS, ids=_name)
+@pytest.mark.parametrize("check", TRANSFORMER_CHECKS, ids=name_of)
+@pytest.mark.parametrize("estimator", TRANSFORMERS, ids=name_of)
 def test_sklearn_transformer_checks(estimator, check):
     check(type(estimator).__name__, clone(estimator))
 
 
-@pytest.mark.parametrize("check", decision_checks(), ids=_name)
-@pytest.mark.parametrize("estimator", DECIDERS, ids=_name)
+@pytest.mark.parametrize("check", decision_checks(), ids=name_of)
+@pytest.mark.parametrize("estimator", DECIDERS, ids=name_of)
 def test_decision_check(estimator, check):
     check(clone(estimator))
 
 
-@pytest.mark.parametrize("check", VALUE_CHECKS, ids=_name)
-@pytest.mark.parametrize("estimator", OF_VALUES, ids=_name)
+@pytest.mark.parametrize("check", VALUE_CHECKS, ids=name_of)
+@pytest.mark.parametrize("estimator", OF_VALUES, ids=name_of)
 def test_decision_check_of_values(estimator, check):
     check(clone(estimator))
 
@@ -173,14 +169,14 @@ def test_sklearn_check_of_successes(estimator, check):
     check(estimator)
 
 
-@pytest.mark.parametrize("check", MORE_CHECKS, ids=_name)
-@pytest.mark.parametrize("estimator", OF_SUCCESSES, ids=_name)
+@pytest.mark.parametrize("check", MORE_CHECKS, ids=name_of)
+@pytest.mark.parametrize("estimator", OF_SUCCESSES, ids=name_of)
 def test_more_sklearn_checks_of_successes(estimator, check):
     check(type(estimator).__name__, clone(estimator))
 
 
-@pytest.mark.parametrize("check", SUCCESS_CHECKS, ids=_name)
-@pytest.mark.parametrize("estimator", OF_SUCCESSES, ids=_name)
+@pytest.mark.parametrize("check", SUCCESS_CHECKS, ids=name_of)
+@pytest.mark.parametrize("estimator", OF_SUCCESSES, ids=name_of)
 def test_decision_check_of_successes(estimator, check):
     check(clone(estimator))
 
@@ -218,8 +214,8 @@ def test_sklearn_check_of_prices(estimator, check):
     check(estimator)
 
 
-@pytest.mark.parametrize("check", MORE_CHECKS, ids=_name)
-@pytest.mark.parametrize("estimator", _pricing_estimators(_AnyPricing([0], [1]))[1:], ids=_name)
+@pytest.mark.parametrize("check", MORE_CHECKS, ids=name_of)
+@pytest.mark.parametrize("estimator", _pricing_estimators(_AnyPricing([0], [1]))[1:], ids=name_of)
 def test_more_sklearn_checks_of_prices(estimator, check):
     check(type(estimator).__name__, clone(estimator))
 
@@ -237,7 +233,7 @@ def _priced(n_instances=23):
     return np.hstack([np.where(missing, np.nan, prices), np.where(missing, np.nan, demand)])
 
 
-priced_estimators = pytest.mark.parametrize("estimator", _pricing_estimators(PRICED), ids=_name)
+priced_estimators = pytest.mark.parametrize("estimator", _pricing_estimators(PRICED), ids=name_of)
 
 
 @priced_estimators

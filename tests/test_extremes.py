@@ -20,13 +20,10 @@ from sklearn_pttf.baselines import (
 )
 from sklearn_pttf.finetune import HeadFinetune
 from sklearn_pttf.problems import Estimation, Newsvendor, Pricing, Selection
+from support.estimators import network
 
 SOME = settings(max_examples=14, deadline=None)
 EXPONENT = st.integers(-99, 99)
-
-
-def network(problem):
-    return PretrainedDecisionTransformer(problem, finetune=None)
 
 
 OF_DEMAND = (

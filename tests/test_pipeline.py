@@ -1,6 +1,5 @@
 """DecisionPipeline: what its last step decides, on what the steps before it make of X."""
 
-import inspect
 import pickle
 
 import numpy as np
@@ -27,6 +26,7 @@ from sklearn_pttf.metrics import decision_cost, make_decision_scorer
 from sklearn_pttf.pipeline import DecisionPipeline, make_decision_pipeline
 from sklearn_pttf.problems import Newsvendor
 from sklearn_pttf.testing import decision_checks
+from support.estimators import doubled, name_of
 
 DEAR = Newsvendor(underage=9.0, overage=1.0)
 WEEKS = ["w0", "w1", "w2", "w3"]
@@ -46,14 +46,6 @@ DECIDERS = [
     PooledRatio(DEAR),
     PretrainedDecisionTransformer(DEAR, checkpoint=_untrained(), finetune=None),
 ]
-
-
-def _name(value):
-    return value.__name__ if inspect.isfunction(value) else type(value).__name__
-
-
-def _doubled(X):
-    return 2 * X
 
 
 def _with_plain_names(X):
@@ -84,11 +76,11 @@ def _renaming():
 # ---------------------------------------------------------------- what is handed on
 
 
-@pytest.mark.parametrize("decider", DECIDERS, ids=_name)
+@pytest.mark.parametrize("decider", DECIDERS, ids=name_of)
 def test_the_last_step_decides_transformed_rows(sales, decider):
     X, y = sales
     alone = clone(decider).fit(2 * X)
-    pipe = make_decision_pipeline(FunctionTransformer(_doubled), clone(decider)).fit(X)
+    pipe = make_decision_pipeline(FunctionTransformer(doubled), clone(decider)).fit(X)
     assert_array_equal(pipe.decide(X), alone.decide(2 * X))
     assert not np.array_equal(pipe.decide(X), clone(decider).fit(X).decide(X))
     cheap = Newsvendor(1.0, 3.0)
@@ -108,18 +100,18 @@ def test_the_last_step_decides_transformed_rows(sales, decider):
     assert pipe.score(X) == alone.score(2 * X)
 
 
-@pytest.mark.parametrize("decider", DECIDERS, ids=_name)
+@pytest.mark.parametrize("decider", DECIDERS, ids=name_of)
 def test_a_stock_pipeline_predicts_and_scores_but_does_not_decide(sales, decider):
     X, y = sales
-    stock = make_pipeline(FunctionTransformer(_doubled), clone(decider)).fit(X)
-    pipe = make_decision_pipeline(FunctionTransformer(_doubled), clone(decider)).fit(X)
+    stock = make_pipeline(FunctionTransformer(doubled), clone(decider)).fit(X)
+    pipe = make_decision_pipeline(FunctionTransformer(doubled), clone(decider)).fit(X)
     assert_array_equal(stock.predict(X), pipe.predict(X))
     assert stock.score(X, y) == pipe.score(X, y)
     assert isinstance(stock.score(X), float)
     assert not any(hasattr(stock, method) for method in HANDED_ON)
 
 
-@pytest.mark.parametrize("decider", DECIDERS, ids=_name)
+@pytest.mark.parametrize("decider", DECIDERS, ids=name_of)
 def test_names_of_columns_reach_the_last_step(frame, decider):
     problem = Newsvendor(underage="short", overage=1.0)
     decider = clone(decider).set_params(problem=problem)
@@ -181,7 +173,7 @@ def test_steps_that_change_nothing(sales, steps):
 CHECKS = [check for check in decision_checks() if check.__name__ != "check_decide_other_problem"]
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=_name)
+@pytest.mark.parametrize("check", CHECKS, ids=name_of)
 def test_a_pipeline_passes_the_checks_of_what_decides(check):
     check(make_decision_pipeline("passthrough", SampleAverage()))
 
@@ -230,7 +222,7 @@ def test_a_pipeline_that_ends_in_a_regression_still_predicts(sales):
     assert_array_equal(pipe.predict(X), stock.predict(X))
 
 
-@pytest.mark.parametrize("decider", DECIDERS, ids=_name)
+@pytest.mark.parametrize("decider", DECIDERS, ids=name_of)
 def test_unfitted(sales, decider):
     X, _ = sales
     fitted = make_decision_pipeline("passthrough", clone(decider)).fit(X)
@@ -260,7 +252,7 @@ def test_parameters_of_steps(sales):
     X, _ = sales
     strategy = HeadFinetune(lr=0.01)
     pdt = PretrainedDecisionTransformer(DEAR, checkpoint=_untrained(), finetune=strategy)
-    pipe = make_decision_pipeline(FunctionTransformer(_doubled), pdt)
+    pipe = make_decision_pipeline(FunctionTransformer(doubled), pdt)
     copy = clone(pipe).set_params(
         pretraineddecisiontransformer__finetune__lr=0.5,
         pretraineddecisiontransformer__problem__underage=2.0,
@@ -268,7 +260,7 @@ def test_parameters_of_steps(sales):
     )
     assert isinstance(copy, DecisionPipeline)
     assert copy[-1].finetune.lr == 0.5
-    assert (strategy.lr, DEAR.underage, pipe[0].func) == (0.01, 9.0, _doubled)
+    assert (strategy.lr, DEAR.underage, pipe[0].func) == (0.01, 9.0, doubled)
     assert pipe.get_params()["pretraineddecisiontransformer__finetune__lr"] == 0.01
     with pytest.raises(ValueError, match="Invalid parameter 'price'"):
         pipe.set_params(pretraineddecisiontransformer__problem__price=1.0)
@@ -276,7 +268,7 @@ def test_parameters_of_steps(sales):
     assert_array_equal(pipe.fit(X).decide(X), SampleAverage(DEAR).fit(2 * X).decide(2 * X))
 
 
-@pytest.mark.parametrize("decider", DECIDERS, ids=_name)
+@pytest.mark.parametrize("decider", DECIDERS, ids=name_of)
 def test_pickles_decide_alike(frame, decider):
     decider = clone(decider).set_params(problem=Newsvendor("short", 1.0))
     pipe = make_decision_pipeline(*_renaming(), decider).fit(frame)
@@ -300,7 +292,7 @@ def test_slices(frame, sales):
 
 
 def test_html_shows_the_steps(sales):
-    pipe = make_decision_pipeline(FunctionTransformer(_doubled), SampleAverage(DEAR))
+    pipe = make_decision_pipeline(FunctionTransformer(doubled), SampleAverage(DEAR))
     for shown in (pipe, clone(pipe).fit(sales[0])):
         html = shown._repr_html_()
         for part in ("DecisionPipeline", "FunctionTransformer", "SampleAverage", "underage"):
@@ -418,7 +410,7 @@ def test_metadata_is_routed_like_that_of_predict(sales):
 def test_decision_scorers(sales, metric):
     X, y = sales
     scorer = make_decision_scorer(metric)
-    pipe = make_decision_pipeline(FunctionTransformer(_doubled), PooledRatio(DEAR)).fit(X)
+    pipe = make_decision_pipeline(FunctionTransformer(doubled), PooledRatio(DEAR)).fit(X)
     alone = PooledRatio(DEAR).fit(2 * X)
     assert scorer(pipe, X, y) == scorer(alone, 2 * X, y)
     assert scorer(make_decision_pipeline(alone), 2 * X, y) == scorer(alone, 2 * X, y)

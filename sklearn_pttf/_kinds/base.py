@@ -6,7 +6,9 @@ from typing import ClassVar
 import numpy as np
 import torch
 
+from sklearn_pttf._kinds.drift import DriftOfAmounts
 from sklearn_pttf._laws.grid import QuantileGrid
+from sklearn_pttf._tables.evidence import Evidence
 from sklearn_pttf._utils.checks import refuse_negative
 from sklearn_pttf.baselines import (
     NonparametricEmpiricalBayes,
@@ -27,9 +29,9 @@ USE_ANOTHER = " Fit with checkpoint='gaussian', or another of values."
 class Kind(ABC):
     """How tables of a kind are read, and how their laws are answered; nobody makes an instance.
 
-    A network turns observations, and what is known beside them (standard errors, prices or
-    exposures), into rows, context rows into units, rows and units into rows that are placed in
-    their portfolio, and these into features. All else of a network is the same for all kinds.
+    A network turns evidence (observations, and what it reads beside them) into rows, context rows
+    into units, rows and units into rows that are placed in their portfolio, and these into
+    features. All else of a network is the same for all kinds.
 
     A kind of one's own is a subclass that `register_kind` is told of. It sets the class attributes
     without a value below, and has static methods that compute with tensors: ``rows``, ``units``,
@@ -46,10 +48,11 @@ class Kind(ABC):
 
     >>> from sklearn_pttf import Kind
     >>> sorted(Kind.__abstractmethods__)
-    ['rows', 'units']
+    ['cell_features', 'portfolio_features', 'row_features', 'rows', 'units']
     """
 
     name: ClassVar[str]  # in configurations of networks, and on cards
+    checkpoint: ClassVar[str] = None  # file name of the shipped weights, if there are any
     title: ClassVar[str]  # in messages
     prior: ClassVar[type]  # that networks are pretrained on, unless told otherwise
     baselines: ClassVar[tuple]  # classes that may take the network's place
@@ -59,14 +62,35 @@ class Kind(ABC):
     n_row_features: ClassVar[int]
     n_portfolio_features: ClassVar[int]
 
+    reads = ()  # fields of `Evidence` beside observations, as a table's networks read them
     any_sign = False  # outcomes may be below zero, and their origin means nothing
     priced = False  # laws are asked at prices
     of_means = False  # the head gives the law of every row's mean too
-    reads_exposure = False  # what outcomes were counted over
-    takes_rates = False  # or rates in place of outcomes over an exposure
+    takes_rates = False  # in place of outcomes over an exposure
+    rests_on_width = True  # decisions rest on how wide a law is
+    drift = DriftOfAmounts  # how changes in time are measured; None: not at all
+    alarms = ()  # functions that warn of tables, called with a portfolio and what noise is said
     levelled = None  # units once the laws of the context are known
 
     # -- tables, as plain arrays
+
+    @classmethod
+    def is_of(cls, portfolio):
+        """Whether a table is of this kind, whatever network reads it; of no table unless told."""
+        return False
+
+    @classmethod
+    def own_prior(cls):
+        """How a prior of one's own is given, in words."""
+        return f"prior={cls.prior.__name__}(...)"
+
+    @classmethod
+    def as_table(cls, portfolio, problem=None):
+        """A problem, and the table that baselines read a portfolio from by it.
+
+        Of the problem that is decided only what it knows of noise counts.
+        """
+        return None, portfolio.observations
 
     @classmethod
     def check(cls, portfolio):
@@ -82,7 +106,7 @@ class Kind(ABC):
                 f"a network of {cls.title} cannot decide a problem that has {none}prices: "
                 "fit with checkpoint='auto', or another of its kind."
             )
-        if portfolio.exposure is not None and not (cls.reads_exposure or cls.takes_rates):
+        if portfolio.exposure is not None and not (cls.reads_exposure() or cls.takes_rates):
             raise ValueError(
                 f"a network of {cls.title} cannot read exposure: fit with checkpoint='auto', or "
                 "another of counts or demand."
@@ -93,16 +117,23 @@ class Kind(ABC):
             )
 
     @classmethod
+    def reads_exposure(cls):
+        """Whether networks read what outcomes were counted over."""
+        return "exposure" in cls.reads
+
+    @classmethod
     def as_read(cls, portfolio):
         """The portfolio as networks read it: outcomes over an exposure as rates, if need be."""
-        if portfolio.exposure is None or cls.reads_exposure:
+        if portfolio.exposure is None or cls.reads_exposure():
             return portfolio
         return portfolio.as_rates()
 
-    @staticmethod
-    def beside(portfolio):
-        """What is known beside each observation, or of each row; ndarray or None."""
-        return portfolio.exposures() if portfolio.exposure is not None else portfolio.errors
+    @classmethod
+    def evidence(cls, portfolio):
+        """What networks see of a portfolio as they read it; an `Evidence` of these fields."""
+        return Evidence(
+            portfolio.observations, **{name: getattr(portfolio, name) for name in cls.reads}
+        )
 
     @staticmethod
     def typical_rows(portfolio):
@@ -123,13 +154,40 @@ class Kind(ABC):
 
     @staticmethod
     @abstractmethod
-    def rows(observations, beside):
-        """Rows by what they show."""
+    def rows(evidence):
+        """Rows by what they show: a NamedTuple of tensors, of an `Evidence` of tensors."""
 
     @staticmethod
     @abstractmethod
-    def units(observations, beside, weights, whole):
-        """What a context says, of lists of its parts; a `units_type`."""
+    def units(rows, weights, whole):
+        """What a context says; a `units_type`.
+
+        Parameters
+        ----------
+        rows : list
+            What ``rows`` gives of parts of the context.
+
+        weights : list of Tensor of shape (B, N_c)
+            1 for a row of the context, else 0.
+
+        whole : Tensor of shape (B, 1)
+            1 where outcomes are whole numbers, else 0.
+        """
+
+    @staticmethod
+    @abstractmethod
+    def cell_features(rows, units):
+        """Features of every observation; ``(B, N, n, n_cell_features)``."""
+
+    @staticmethod
+    @abstractmethod
+    def row_features(rows, units):
+        """Features of every row; ``(B, N, n_row_features)``."""
+
+    @staticmethod
+    @abstractmethod
+    def portfolio_features(units):
+        """Features that the rows of a portfolio share; ``(B, 1, n_portfolio_features)``."""
 
     @staticmethod
     def placed(rows, units):
@@ -156,5 +214,4 @@ class Kind(ABC):
             quantiles = quantiles * portfolio.coming_exposure()[:, None]
         if integer and (rates or cls.any_sign):
             quantiles = quantiles - 0.5  # a grid of whole numbers rounds up
-        lowest = -np.inf if portfolio.real else 0.0
-        return QuantileGrid(quantiles, levels, integer, lowest)
+        return QuantileGrid(quantiles, levels, integer, portfolio.lowest)

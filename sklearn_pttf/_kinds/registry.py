@@ -26,20 +26,24 @@ def register_kind(kind):
     Raises
     ------
     ValueError
-        If it is no such class, or another kind has its name.
+        If it is no such class, lacks something, or another kind has its name.
 
     Examples
     --------
     >>> from sklearn_pttf import Kind, register_kind
-    >>> class Demand(Kind):
-    ...     name = "demand"
-    >>> register_kind(Demand)
+    >>> class Nothing(Kind):
+    ...     name, title = "nothing", "nothing at all"
+    >>> register_kind(Nothing)
     Traceback (most recent call last):
         ...
-    ValueError: kind must have a name of its own; got 'demand'.
+    ValueError: kind Nothing lacks baselines, cell_features, head, n_cell_features, ...
     """
     if not (isinstance(kind, type) and issubclass(kind, Kind)):
         raise ValueError(f"kind must be a subclass of Kind; got {kind!r}.")
+    values = [name for name in Kind.__annotations__ if not hasattr(kind, name)]
+    missing = sorted({*values, *kind.__abstractmethods__})
+    if missing:
+        raise ValueError(f"kind {kind.__name__} lacks {', '.join(missing)}.")
     if KINDS.get(kind.name, kind) is not kind or kind.name in FORMER_NAMES:
         raise ValueError(f"kind must have a name of its own; got {kind.name!r}.")
     KINDS[kind.name] = kind
@@ -62,7 +66,5 @@ def name_of_kind(name):
 
 
 def kind_of(portfolio):
-    """The kind that a table is of, whatever network reads it."""
-    if portfolio.prices is not None:
-        return Prices
-    return Values if portfolio.real else Demand
+    """The kind that a table is of, whatever network reads it; the latest that says so."""
+    return next(kind for kind in reversed(KINDS.values()) if kind.is_of(portfolio))

@@ -10,11 +10,13 @@ import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from sklearn_pttf._kinds.registry import KINDS
 from sklearn_pttf._network.network import DecisionNetwork, NetworkConfig
 from sklearn_pttf._utils.files import written_whole
 
 FORMAT = 1
 SHIPPED = Path(__file__).parents[1] / "weights"
+OF_KINDS = {kind.name: kind.checkpoint for kind in KINDS.values()}  # shipped weights
 
 
 def shipped_names():
@@ -133,8 +135,8 @@ class Checkpoint:
         Parameters
         ----------
         name_or_path : str or Path
-            A name such as ``"demand"``, or the path of a ``.safetensors`` file with its card
-            beside it.
+            A name such as ``"demand"``, that of a kind of outcomes such as ``"values"``, or the
+            path of a ``.safetensors`` file with its card beside it.
 
         Returns
         -------
@@ -147,8 +149,7 @@ class Checkpoint:
         """
         if not isinstance(name_or_path, (str, os.PathLike)):
             raise ValueError(f"checkpoint must be a name or a path; got {name_or_path!r}.")
-        named = isinstance(name_or_path, str) and name_or_path in shipped_names()
-        path = _weights_path(SHIPPED / name_or_path if named else name_or_path)
+        path = _weights_path(_shipped(name_or_path) or name_or_path)
         card_path = path.with_suffix(".json")
         for part in (path, card_path):
             if not part.is_file():
@@ -170,6 +171,14 @@ class Checkpoint:
         except SafetensorError as error:
             raise ValueError(f"checkpoint {path} is no safetensors file: {error}") from None
         return cls(weights, card)
+
+
+def _shipped(name):
+    """Where a shipped checkpoint lies that has this name, or is of the kind of this name."""
+    if not isinstance(name, str):
+        return None
+    found = OF_KINDS.get(name, name)
+    return SHIPPED / found if found in shipped_names() else None
 
 
 def _weights_path(path):

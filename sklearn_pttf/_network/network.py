@@ -27,6 +27,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from sklearn_pttf._kinds.head import mlp
 from sklearn_pttf._kinds.registry import KINDS, name_of_kind
+from sklearn_pttf._tables.evidence import Evidence
 
 
 @dataclass(frozen=True)
@@ -246,7 +247,7 @@ class DecisionNetwork(nn.Module):
         network.head.forget()  # whatever the other weights are
         return network.eval()
 
-    def forward(self, observations, whole, in_context=None, errors=None, prices=None, **asked):
+    def forward(self, observations, whole, in_context=None, candidates=None, **beside):
         """Predict every row, with the rows ``in_context`` (default: all) as context.
 
         Parameters
@@ -259,25 +260,21 @@ class DecisionNetwork(nn.Module):
 
         in_context : bool Tensor of shape (B, N), default=None
 
-        errors : Tensor of shape (B, N), default=None
-            Standard error of one observation of each row, NaN where unknown; of real values.
+        candidates : Tensor of shape (B, N, G), default=None
+            Prices at which a network of demand at prices gives the mean too.
 
-        prices : Tensor of shape (B, N, n), default=None
-            Prices of the observations, of demand at prices.
-
-        **asked : Tensor of shape (B, N, Q)
-            Prices that `PriceHead` is asked about.
+        **beside : Tensor
+            Other fields of `Evidence`, as the kind of outcomes reads them.
 
         Returns
         -------
         NetworkOutput
         """
-        beside = errors if prices is None else prices
-        rows = self.kind.rows(observations, beside)
+        rows = self.kind.rows(Evidence(observations, **beside))
         if in_context is None:
             in_context = torch.ones_like(rows.count, dtype=torch.bool)
         weights = in_context.to(observations.dtype)
-        units = self.kind.units([observations], [beside], [weights], whole[:, None])
+        units = self.kind.units([rows], [weights], whole[:, None])
         rows = self.kind.placed(rows, units)
         in_context = in_context & self.kind.counted(rows, units)
         states = self.encoder(rows, units)
@@ -285,16 +282,15 @@ class DecisionNetwork(nn.Module):
         for layer in self.layers:
             tokens = layer.update_tokens(tokens, layer.gather_partial(tokens, states, in_context))
             states = layer.update_rows(states, tokens)
-        return self.head(states, rows, units, **asked)
+        return self._answer(states, rows, units, candidates)
 
     def encode_context(self, chunks, whole):
         """The context of one portfolio, from its rows in pieces of bounded size.
 
         Parameters
         ----------
-        chunks : list of tuple of Tensor
-            Observations ``(N_c, n)`` of the context rows, and what is known beside them: standard
-            errors ``(N_c,)`` or prices ``(N_c, n)``, None where there is nothing.
+        chunks : list of Evidence
+            Of the context rows, of tensors ``(N_c, ...)``.
 
         whole : bool
             Whether outcomes are whole numbers.
@@ -303,12 +299,10 @@ class DecisionNetwork(nn.Module):
         -------
         Context
         """
-        observations, beside = zip(*map(_portfolio_of_one, chunks), strict=True)
-        like = observations[0]
-        weights = [like.new_ones(chunk.shape[:2]) for chunk in observations]
-        whole = like.new_full((1, 1), float(whole))
-        units = self.kind.units(observations, beside, weights, whole)
-        rows = map(self.kind.rows, observations, beside)
+        rows = [self.kind.rows(_portfolio_of_one(chunk)) for chunk in chunks]
+        like = chunks[0].observations
+        weights = [like.new_ones(1, len(chunk)) for chunk in chunks]
+        units = self.kind.units(rows, weights, like.new_full((1, 1), float(whole)))
         rows = [self.kind.placed(piece, units) for piece in rows]
         counted = [self.kind.counted(piece, units) for piece in rows]
         states = [self.encoder(piece, units) for piece in rows]
@@ -328,13 +322,17 @@ class DecisionNetwork(nn.Module):
             units = self.kind.levelled(units, rows, means)
         return Context(units, tuple(kept))
 
-    def predict_rows(self, chunk, context, **asked):
+    def predict_rows(self, chunk, context, candidates=None):
         """Predict rows, as in `encode_context`, given a `Context`; each row on its own."""
-        rows = self.kind.placed(self.kind.rows(*_portfolio_of_one(chunk)), context.units)
+        rows = self.kind.placed(self.kind.rows(_portfolio_of_one(chunk)), context.units)
         states = self.encoder(rows, context.units)
         for layer, tokens in zip(self.layers, context.tokens, strict=True):
             states = layer.update_rows(states, tokens)
-        return self.head(states, rows, context.units, **asked)
+        return self._answer(states, rows, context.units, candidates)
+
+    def _answer(self, states, rows, units, candidates):
+        asked = {} if candidates is None else {"candidates": candidates}
+        return self.head(states, rows, units, **asked)
 
     def _first_tokens(self, units):
         # (B, 1, f) -> (B, T, d)
@@ -342,5 +340,5 @@ class DecisionNetwork(nn.Module):
 
 
 def _portfolio_of_one(chunk):
-    """Observations and what is beside them with a leading dimension; None stays None."""
-    return tuple(None if part is None else part.unsqueeze(0) for part in chunk)
+    """The same evidence with a leading dimension."""
+    return chunk.map(lambda part: part.unsqueeze(0))

@@ -6,6 +6,7 @@ compares, whatever the order of rows and the size of chunks.
 
 import contextlib
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -34,25 +35,18 @@ def single_threaded():
         torch.set_num_threads(before)
 
 
-def _chunks(kind, portfolio, device, asked=None):
-    """Observations, what is beside them and what is asked, as float64 tensors of bounded size."""
+def _chunks(evidence, device):
+    """The same evidence in pieces of bounded size, as float64 tensors."""
 
     def tensor(values):
         return torch.tensor(np.ascontiguousarray(values, dtype=np.float64), device=device)
 
-    n_cells = portfolio.observations.shape[1] + (
-        0 if asked is None else CELLS_ASKED * asked.shape[1]
-    )
+    n_cells = evidence.observations.shape[1]
+    if np.ndim(evidence.posted) > 1:
+        n_cells += CELLS_ASKED * evidence.posted.shape[1]
     size = max(1, CHUNK_CELLS // max(10, n_cells))
-    beside = kind.beside(portfolio)
-    for start in range(0, len(portfolio), size):
-        rows = slice(start, start + size)
-        chunk = tensor(portfolio.observations[rows]), _some(beside, rows, tensor)
-        yield chunk if asked is None else (*chunk, _some(asked, rows, tensor))
-
-
-def _some(values, rows, tensor):
-    return None if values is None else tensor(values[rows])
+    for start in range(0, len(evidence), size):
+        yield evidence.take(slice(start, start + size)).map(tensor)
 
 
 class BandedContext(NamedTuple):
@@ -92,7 +86,7 @@ def _encode(network, portfolio):
     """The `Context` of all rows."""
     device = next(network.parameters()).device
     with single_threaded():
-        chunks = list(_chunks(network.kind, portfolio, device))
+        chunks = list(_chunks(network.kind.evidence(portfolio), device))
         return network.encode_context(chunks, portfolio.integer)
 
 
@@ -112,7 +106,7 @@ def predict_law(network, context, portfolio, of_mean=False):
     def output_of(chunk):
         return kind.answers(network.predict_rows(chunk, context), of_mean)
 
-    quantiles, _ = _in_chunks(output_of, network, portfolio)
+    quantiles, _ = _in_chunks(output_of, network, _evidence(network, portfolio))
     return kind.law(quantiles, network.config.levels, portfolio, of_mean)
 
 
@@ -138,18 +132,21 @@ def predict_laws_at(network, context, portfolio, prices):
     prices = np.where(np.isnan(prices), usual, prices)
 
     def output_of(chunk):
-        *evidence, asked = chunk
-        return network.predict_rows(evidence, context, queries=asked.unsqueeze(0))
+        return network.predict_rows(chunk, context)
 
-    quantiles, means = _in_chunks(output_of, network, portfolio, prices)
+    evidence = replace(_evidence(network, portfolio), posted=prices)
+    quantiles, means = _in_chunks(output_of, network, evidence)
     return QuantileGrid(quantiles, network.config.levels, portfolio.integer, means=means)
 
 
-def _in_chunks(output_of, network, portfolio, asked=None):
+def _evidence(network, portfolio):
+    """What a network sees of a portfolio, once that is no wrong one; `Evidence`."""
+    network.kind.check(portfolio)
+    return network.kind.evidence(network.kind.as_read(portfolio))
+
+
+def _in_chunks(output_of, network, evidence):
     """Quantiles and means of all laws, of which ``output_of`` gives a chunk; (n, K) and (n,)."""
-    kind = network.kind
-    kind.check(portfolio)
-    portfolio = kind.as_read(portfolio)
     device = next(network.parameters()).device
 
     @torch.inference_mode()
@@ -160,7 +157,7 @@ def _in_chunks(output_of, network, portfolio, asked=None):
         )
         return output.outcome_quantiles()[0].cpu().numpy(), mean.flatten().cpu().numpy()
 
-    chunks = list(_chunks(kind, portfolio, device, asked))
+    chunks = list(_chunks(evidence, device))
     with single_threaded() as n_threads:
         if len(chunks) == 1:
             done = [in_numpy(chunks[0])]

@@ -28,14 +28,7 @@ def typical_rows(portfolio):
     portfolio : Portfolio
         Of amounts.
     """
-    kept = _typical_amounts(portfolio.observations, portfolio.integer)
-    if portfolio.prices is None or kept.sum() < FEWEST_ROWS:
-        return kept
-    return kept & ~_far_prices(portfolio, kept)
-
-
-def _typical_amounts(observations, integer):
-    """`typical_rows` by their amounts."""
+    observations, integer = portfolio.observations, portfolio.integer
     seen = ~np.isnan(observations)
     count = seen.sum(axis=1)
     kept = count > 0
@@ -59,6 +52,18 @@ def _typical_amounts(observations, integer):
     if positive[kept].sum() < LEAST_LEFT * positive.sum():
         return np.ones(len(observations), dtype=bool)  # there is hardly anything to judge by
     return kept | (count == 0)
+
+
+def typical_priced_rows(portfolio):
+    """`typical_rows` by their amounts and by their prices.
+
+    Parameters
+    ----------
+    portfolio : Portfolio
+        Of demand at prices.
+    """
+    kept = typical_rows(portfolio)
+    return kept & ~_far_prices(portfolio, kept) if kept.sum() >= FEWEST_ROWS else kept
 
 
 def _without_each(values, kept):

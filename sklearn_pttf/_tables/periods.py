@@ -4,8 +4,6 @@ Outcomes of one period may have a shock in common, and then are not independent,
 there are. A period is known by a whole number, that of its column.
 """
 
-from dataclasses import replace
-
 import numpy as np
 from scipy import stats
 
@@ -38,15 +36,7 @@ def newest(portfolio, most):
     order = np.where(portfolio.mask, columns, -1)
     kept = np.sort(np.partition(order, n_columns - most, axis=1)[:, -most:], axis=1)
     kept = kept[:, (kept >= 0).any(axis=0)]
-    cells = np.maximum(kept, 0)
-
-    def some(values):
-        if values is None:
-            return None
-        return np.where(kept >= 0, np.take_along_axis(values, cells, axis=1), np.nan)
-
-    observations, prices = some(portfolio.observations), some(portfolio.prices)
-    return replace(portfolio, observations=observations, prices=prices), kept
+    return portfolio.of_cells(kept), kept
 
 
 def shared_p_value(outcomes):

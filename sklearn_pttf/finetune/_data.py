@@ -4,6 +4,7 @@ Everything here is a pure function of the rows and of a seed. Without later outc
 observation of each row is held out, and the row and its portfolio are read without it.
 """
 
+from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from torch.utils.data import IterableDataset
 
 from sklearn_pttf._network.network import DecisionNetwork
 from sklearn_pttf._network.reading import encode_context, predict_law
+from sklearn_pttf._tables.evidence import Evidence
 from sklearn_pttf._tables.periods import cells_in, well_covered
 
 N_VALIDATION_TURNS = 3  # observations of a row that are held out, one by one, to validate
@@ -23,21 +25,18 @@ LEAST_SIZE = 1e-3  # of a row, as a share of the mean
 class FinetuneData(NamedTuple):
     """Rows to finetune on."""
 
-    observations: np.ndarray  # (n, m), NaN where missing
+    evidence: Evidence  # what the network reads
     outcomes: np.ndarray | None  # (n, k) later outcomes, NaN where missing
     ratios: np.ndarray  # (n,) level of the quantile that each row's problem asks for
     sizes: np.ndarray  # (n,) what a row is uncertain by, in units of the outcome
     worth: np.ndarray  # (n,) what a unit of that costs, in money
     integer: bool
-    errors: np.ndarray | None = None  # (n,) standard error of an observation, NaN where unknown
-    prices: np.ndarray | None = None  # (n, m) of the observations, NaN where missing
-    posted: np.ndarray | None = None  # (n,) price of the outcomes
     periods: np.ndarray | None = None  # (n, k) of what is charged, where rows share periods
 
     @property
     def charged(self):
         """What decisions are charged on: later outcomes, or held-out observations; (n, k)."""
-        return self.observations if self.outcomes is None else self.outcomes
+        return self.evidence.observations if self.outcomes is None else self.outcomes
 
     @property
     def seen(self):
@@ -75,23 +74,16 @@ def finetune_data(config, problem, portfolio, outcomes, device):
     worth = np.full(len(sizes), np.nan)
     np.divide(expected, sizes, out=worth, where=sizes * expected > 0)
     levels = problem.own_levels(law, portfolio)
-    shift = np.nanmean(portfolio.observations) if network.kind.any_sign else 0.0
-    prices = posted = None
-    if portfolio.prices is not None:  # a row that tells of no price is asked at the usual one
-        posted = portfolio.posted_prices()
-        posted = np.where(np.isnan(posted), np.exp(np.nanmean(np.log(posted))), posted)
-        prices = portfolio.told_prices()
-    return FinetuneData(
-        portfolio.observations - shift,
-        None if outcomes is None else outcomes - shift,
-        levels,
-        sizes,
-        worth,
-        portfolio.integer,
-        portfolio.errors,
-        prices,
-        posted,
-    )
+    evidence = network.kind.evidence(network.kind.as_read(portfolio))
+    shift = np.nanmean(evidence.observations) if network.kind.any_sign else 0.0
+    evidence = replace(evidence, observations=evidence.observations - shift)
+    if evidence.posted is not None:  # a row that tells of no price is asked at the usual one
+        usual = np.exp(np.nanmean(np.log(evidence.posted)))
+        evidence = replace(
+            evidence, posted=np.where(np.isnan(evidence.posted), usual, evidence.posted)
+        )
+    later = None if outcomes is None else outcomes - shift
+    return FinetuneData(evidence, later, levels, sizes, worth, portfolio.integer)
 
 
 def drawn_cells(data, rng):
@@ -146,37 +138,29 @@ def make_batch(data, context, charged, cells):
         is not charged, ``(1, N)``.
     """
     place = np.arange(len(context)), cells[context]
-    observations = data.observations[context]
+    evidence = data.evidence.take(context)
     outcome = data.charged[context][place]
     can_be = ~np.isnan(outcome)
     if data.periods is not None:
         can_be = can_be & (data.periods[context][place] >= 0)
     if data.outcomes is None:
-        can_be = can_be & ((~np.isnan(observations)).sum(axis=1) > 1)
-        held_out = observations.copy()
-        held_out[place] = np.nan
-        observations = np.where(can_be[:, None], held_out, observations)
+        can_be = can_be & (evidence.counts > 1)
+        evidence, _ = evidence.held_out(np.where(can_be, cells[context], -1))
     # rows count by their own uncertainty and by what they cost, in equal parts
     sizes, worth = data.sizes[context], data.worth[context]
     weight = 0.5 * (1 / sizes + worth / (worth * sizes).mean()) * (charged & can_be)
-    inputs = {
-        "observations": torch.tensor(observations, dtype=torch.float32).unsqueeze(0),
-        "whole": torch.tensor([float(data.integer)]),
-    }
-    if data.errors is not None:
-        inputs["errors"] = torch.tensor(data.errors[context], dtype=torch.float32).unsqueeze(0)
-    if data.prices is not None:
-        asked = data.posted[context]
-        if data.outcomes is None:
-            asked = np.where(can_be, data.prices[context][place], asked)
-        inputs["prices"] = torch.tensor(data.prices[context], dtype=torch.float32).unsqueeze(0)
-        inputs["queries"] = torch.tensor(asked, dtype=torch.float32)[None, :, None]
+    inputs = {**evidence.map(_of_one).known(), "whole": torch.tensor([float(data.integer)])}
     targets = {
-        "outcomes": torch.tensor(np.nan_to_num(outcome), dtype=torch.float32)[None, :, None],
-        "ratio": torch.tensor(data.ratios[context], dtype=torch.float32).unsqueeze(0),
-        "weight": torch.tensor(weight, dtype=torch.float32).unsqueeze(0),
+        "outcomes": _of_one(np.nan_to_num(outcome)).unsqueeze(-1),
+        "ratio": _of_one(data.ratios[context]),
+        "weight": _of_one(weight),
     }
     return inputs, targets
+
+
+def _of_one(values):
+    """A float32 tensor of one portfolio."""
+    return torch.tensor(values, dtype=torch.float32).unsqueeze(0)
 
 
 def _groups(rows, size):

@@ -89,8 +89,9 @@ def _difference(name, there, here):
 
 
 def fingerprint(*arrays):
-    """A hash of arrays, whatever their layout in memory; str."""
-    return joblib.hash([np.ascontiguousarray(array) for array in arrays])
+    """A hash of arrays, or of dicts of them, whatever their layout in memory; str."""
+    parts = [each.items() if isinstance(each, dict) else [("", each)] for each in arrays]
+    return joblib.hash([[(k, np.ascontiguousarray(v)) for k, v in part] for part in parts])
 
 
 def described(value):

@@ -338,9 +338,7 @@ def _charged_table(estimator, X, y, seed, key):
         )
     names = column_names(X)
     portfolio = problem.read(X, names)
-    read = [*portfolio.costs.values(), *portfolio.constraints.values()]
-    read += [] if portfolio.errors is None else [portfolio.errors]
-    key["X"] = fingerprint(portfolio.observations, *read)
+    key["X"] = fingerprint(*portfolio.known().values())
     classical = _classical(portfolio)
     if y is not None:
         outcomes = check_outcomes(y, X, problem)

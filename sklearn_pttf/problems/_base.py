@@ -279,7 +279,7 @@ class DecisionProblem(BaseEstimator, ABC):
         """
         counted = portfolio.exposure is not None and portfolio.integer
         if counted and self.default_checkpoint == "demand":
-            return "poisson"
+            return "counts"
         return self.default_checkpoint
 
     def check_outcomes(self, outcomes, name):

@@ -90,7 +90,7 @@ class Pricing(DecisionProblem):
 
     cost_parameters = ("unit_cost",)
     constraint_parameters = ()
-    default_checkpoint = "price"
+    default_checkpoint = "prices"
     of_prices = True
 
     def __init__(self, prices, demands, *, unit_cost=0.0, bounds=None, posted=None):

@@ -29,7 +29,7 @@ class ValueProblem(DecisionProblem):
     of_means = True
     constraint_parameters = ()
     evidence_parameters = ("standard_errors",)
-    default_checkpoint = "gaussian"
+    default_checkpoint = "values"
     trials = None
     coming_trials = None
 
@@ -45,7 +45,7 @@ class ValueProblem(DecisionProblem):
         if self.has_exact_law:
             return None
         if self.noise == "poisson":
-            return "poisson"
+            return "counts"
         return self.default_checkpoint if portfolio.real else "demand"
 
     def check(self):

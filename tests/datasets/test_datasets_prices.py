@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn_pttf.baselines import PooledDemandCurve
 from sklearn_pttf.datasets import _long, from_long
 from sklearn_pttf.problems import Pricing
+from support.frames import to_polars
 
 pd = pytest.importorskip("pandas")
 pl = pytest.importorskip("polars")
@@ -25,10 +26,6 @@ COLUMNS = ("product", "day", "units", "euros")
 def records_of(*records):
     """A pandas frame of records (product, day, units, euros)."""
     return pd.DataFrame(records, columns=COLUMNS)
-
-
-def to_polars(frame):
-    return pl.DataFrame({name: frame[name].tolist() for name in frame.columns}, strict=False)
 
 
 def parts(result):

@@ -10,6 +10,7 @@ from numpy.testing import assert_array_equal
 
 from sklearn_pttf import Portfolio, PretrainedDecisionTransformer, _estimator
 from sklearn_pttf._laws.atoms import WeightedAtoms
+from sklearn_pttf._tables.evidence import Evidence
 from sklearn_pttf.exceptions import DriftWarning, FewPeriodsWarning
 from sklearn_pttf.finetune import AutoFinetune, FullFinetune, _guard
 from sklearn_pttf.finetune._choice import choose
@@ -28,16 +29,13 @@ from sklearn_pttf.finetune._rounds import (
 )
 from sklearn_pttf.metrics import decision_cost
 from sklearn_pttf.problems import Newsvendor
+from support.tensors import column_numbers
 
 NAN = np.nan
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 PROBLEM = Newsvendor(9.0, 1.0)
 ONCE = FullFinetune(max_epochs=1, baselines=False)
 SHORT = FullFinetune(lr=3e-3, max_epochs=5, baselines=False)
-
-
-def _columns(shape):
-    return np.broadcast_to(np.arange(shape[1]), shape)
 
 
 def _shocked(n_rows, shocks, seed=0):
@@ -118,7 +116,7 @@ def test_periods_before_the_later_ones_are_charged_too():
     outcomes = _shocked(30, 0.3 * np.random.default_rng(0).normal(size=10)).astype(float)
     portfolio, y = Portfolio(outcomes[:, :6]), outcomes[:, 6:]
     rounds = charge_rounds(portfolio, y, None)
-    window = rounds_of_the_window(portfolio, np.random.default_rng(0), _columns((30, 6)))
+    window = rounds_of_the_window(portfolio, np.random.default_rng(0), column_numbers((30, 6)))
     assert len(window) == 6
     for each in window:
         (column,) = set(each.cells)
@@ -134,7 +132,8 @@ def _data(outcomes=None):
     observations = np.arange(60.0).reshape(10, 6)
     shape = (observations if outcomes is None else outcomes).shape
     ones = np.ones(10)
-    return FinetuneData(observations, outcomes, ones / 2, ones, ones, True, periods=_columns(shape))
+    evidence, periods = Evidence(observations), column_numbers(shape)
+    return FinetuneData(evidence, outcomes, ones / 2, ones, ones, True, periods)
 
 
 def _charged(batches):
@@ -175,7 +174,7 @@ def test_gains_of_few_periods_are_few_gains():
     """Four hundred rows gain 3, 1, 1 and 3 in four periods: 2, with a standard error of .58."""
     costs = {"pretrained": np.full((400, 4), 9.0)}
     costs["finetuned"] = costs["pretrained"] - [3.0, 1.0, 1.0, 3.0]
-    rows, periods = np.arange(400), _columns((400, 4))
+    rows, periods = np.arange(400), column_numbers((400, 4))
     chosen, report = choose(costs, rows, periods=periods, shared=True)
     assert report["gain"][1] == 2.0
     assert report["gain_std_error"][1] == pytest.approx(np.sqrt(1 / 3), rel=0.01)
@@ -191,7 +190,7 @@ def test_gains_of_few_periods_are_few_gains():
 def test_few_periods_may_be_alike_by_chance(n_periods):
     costs = {"pretrained": np.full((400, n_periods), 9.0)}
     costs["finetuned"] = costs["pretrained"] - 8.0
-    compared = costs, np.arange(400), 1.0, _columns((400, n_periods))
+    compared = costs, np.arange(400), 1.0, column_numbers((400, n_periods))
     assert choose(*compared, shared=True)[0] == ("finetuned" if n_periods == 4 else "pretrained")
     assert choose(*compared, shared=False)[0] == "finetuned"
 

@@ -35,12 +35,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 NAN = np.nan
-
-
-@pytest.fixture(autouse=True)
-def _no_figure_stays():
-    yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("no_figure_stays")
 
 
 def _split(law, n_rows, n_seen, n_later, seed):

@@ -21,6 +21,7 @@ from sklearn_pttf._kinds.mixing import (
     mixing_posterior,
     mixing_quantiles,
 )
+from support.tensors import batched
 
 MANY = settings(max_examples=40, deadline=None)
 # eighths, so that ties happen
@@ -28,21 +29,17 @@ MEANS = arrays(np.float64, st.integers(1, 12), elements=st.integers(-80, 80).map
 LEVELS = torch.tensor([0.001, 0.1, 0.25, 0.5, 0.6, 0.9, 0.999], dtype=torch.float64)
 
 
-def _tensor(values):
-    return torch.tensor(np.asarray(values, dtype=float))[None]
-
-
 def _fit(means, variances, counts=None):
     """The mixing distribution of rows, all of which count."""
     means, variances = np.broadcast_arrays(means, variances)
     counts = np.ones(means.shape, dtype=bool) if counts is None else counts
-    return fit_mixing([(_tensor(means), _tensor(variances), torch.tensor(counts)[None])])
+    return fit_mixing([(batched(means), batched(variances), torch.tensor(counts)[None])])
 
 
 def _posterior(mixing, means, variances, seen=None):
     means, variances = np.broadcast_arrays(means, variances)
     seen = np.ones(means.shape, dtype=bool) if seen is None else np.asarray(seen)
-    return mixing_posterior(mixing, _tensor(means), _tensor(variances), torch.tensor(seen)[None])
+    return mixing_posterior(mixing, batched(means), batched(variances), torch.tensor(seen)[None])
 
 
 def _densities(mixing, means, variances):
@@ -62,7 +59,7 @@ def _portfolio(n, seed=0):
 
 def test_grid_by_hand(monkeypatch):
     monkeypatch.setattr(_mixing, "N_GRID", 8)
-    means = _tensor([2.0, 99.0, 0.0, -3.0, 1.0, 5.0, 5.0])
+    means = batched([2.0, 99.0, 0.0, -3.0, 1.0, 5.0, 5.0])
     counts = torch.tensor([[True, False, True, True, True, False, True]])
     points, width = mixing_grid(means, counts)
     # of -3, 0, 1, 2, 5: by rank those at 0, 4/3, 8/3 and 4
@@ -77,7 +74,7 @@ def test_grid_by_hand(monkeypatch):
 
 @pytest.mark.parametrize("counts", [[True, True], [True, False], [False, False]])
 def test_grid_of_few_rows(counts):
-    points, width = mixing_grid(_tensor([4.0, 4.0]), torch.tensor([counts]))
+    points, width = mixing_grid(batched([4.0, 4.0]), torch.tensor([counts]))
     torch.testing.assert_close(points, torch.full_like(points, 4.0 * any(counts)))
     assert (width == LEAST_WIDTH).all()
 
@@ -85,7 +82,7 @@ def test_grid_of_few_rows(counts):
 @given(MEANS)
 @MANY
 def test_grid_covers_the_rows(means):
-    points, width = (x[0].numpy() for x in mixing_grid(_tensor(means), _tensor(means) < 99))
+    points, width = (x[0].numpy() for x in mixing_grid(batched(means), batched(means) < 99))
     assert (np.diff(points) >= 0).all()
     np.testing.assert_allclose(points[[0, -1]], [means.min(), means.max()], atol=1e-9)
     assert (width >= LEAST_WIDTH).all()
@@ -97,7 +94,7 @@ def test_grid_covers_the_rows(means):
 def test_log_likelihood_is_normal():
     means, variances = _portfolio(5)
     mixing = _fit(means, variances)
-    logs = log_likelihood(_tensor(means), _tensor(variances), mixing.points, mixing.width)[0]
+    logs = log_likelihood(batched(means), batched(variances), mixing.points, mixing.width)[0]
     expected = np.log(_densities(mixing, means, variances)) + math.log(2 * math.pi) / 2
     np.testing.assert_allclose(logs, expected, atol=1e-10)
 
@@ -137,7 +134,7 @@ def test_pieces_and_orders_do_not_matter(means, data):
     parts = [(means[order][a], variances[order][a]) for a in (slice(cut), slice(cut, None))]
     # the second piece has a row that does not count
     parts[1] = tuple(np.append(part, 70.0) for part in parts[1])
-    pieces = [(_tensor(m), _tensor(v), _tensor(m) != 70) for m, v in parts]
+    pieces = [(batched(m), batched(v), batched(m) != 70) for m, v in parts]
     for left, right in zip(reference, fit_mixing(pieces), strict=True):
         torch.testing.assert_close(left, right, rtol=1e-9, atol=1e-9)
 

@@ -17,25 +17,22 @@ from sklearn_pttf._kinds.normal_means import (
     parts_of_means,
     quantiles_of,
 )
+from support.tensors import batched
 
 LEVELS = torch.tensor([0.001, 0.05, 0.5, 0.9, 0.999], dtype=torch.float64)
 VALUES = st.floats(-100, 100, width=32)
 SOME = settings(max_examples=20, deadline=None)
 
 
-def _tensor(values):
-    return torch.tensor(np.asarray(values, dtype=float))[None]
-
-
 def _fit(means, variances, counts=None):
     counts = np.ones(len(means)) if counts is None else counts
-    return fit_normal_means(_tensor(means), _tensor(variances), _tensor(counts))
+    return fit_normal_means(batched(means), batched(variances), batched(counts))
 
 
 def _laws(found, means, variances, seen=True):
     """Parts of rows, and the means and variances of their mixtures."""
     seen = torch.full((1, len(means)), seen)
-    parts = parts_of_means(found, _tensor(means), _tensor(variances), seen)
+    parts = parts_of_means(found, batched(means), batched(variances), seen)
     mean = (parts.weights * parts.centres).sum(-1)
     square = (parts.weights * (parts.variances + parts.centres**2)).sum(-1)
     return parts, mean[0].numpy(), (square - mean**2)[0].numpy()
@@ -54,10 +51,10 @@ def _draw(errors, spread, seed, centre=3.0):
 @SOME
 def test_quantiles_of_a_part_are_those_of_numpy(values, level, data):
     mask = np.array(data.draw(st.lists(st.booleans(), min_size=len(values), max_size=len(values))))
-    found = masked_quantile(_tensor(values), torch.tensor(mask)[None], level).item()
+    found = masked_quantile(batched(values), torch.tensor(mask)[None], level).item()
     expected = np.quantile(values[mask], level) if mask.any() else 0.0
     assert found == pytest.approx(expected, rel=1e-9, abs=1e-9)
-    middle = masked_median(_tensor(values), torch.tensor(mask)[None]).item()
+    middle = masked_median(batched(values), torch.tensor(mask)[None]).item()
     assert middle == pytest.approx(np.median(values[mask]) if mask.any() else 0.0, abs=1e-9)
 
 

@@ -1,5 +1,7 @@
 """Kinds of one's own: networks know them by name."""
 
+from abc import abstractmethod
+
 import pytest
 
 from sklearn_pttf import NetworkConfig, PretrainedDecisionTransformer, pretrain, register_kind
@@ -41,3 +43,12 @@ def test_a_kind_needs_a_name_of_its_own(name, monkeypatch):
 def test_only_kinds_are_registered(kind):
     with pytest.raises(ValueError, match="must be a subclass of Kind"):
         register_kind(kind)
+
+
+def test_a_kind_that_lacks_something_is_refused():
+    class Sales(Demand):
+        name = "sales"
+        row_features = abstractmethod(lambda rows, units: None)
+
+    with pytest.raises(ValueError, match=r"^kind Sales lacks row_features\.$"):
+        register_kind(Sales)

@@ -3,11 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import BaseEstimator, clone
 
-from sklearn_pttf import Checkpoint, Portfolio, PretrainedDecisionTransformer
+from sklearn_pttf import Portfolio, PretrainedDecisionTransformer
 from sklearn_pttf._laws import horizon as _horizon
 from sklearn_pttf._laws.atoms import WeightedAtoms
 from sklearn_pttf._laws.horizon import copula_correlation, covariance_of_periods, law_of_total
@@ -19,7 +18,6 @@ from sklearn_pttf._laws.parametric import (
     RectifiedNormalLaw,
 )
 from sklearn_pttf._mixin import DecisionMixin
-from sklearn_pttf._network.network import DecisionNetwork, NetworkConfig
 from sklearn_pttf._utils.checks import MOST_PERIODS
 from sklearn_pttf.baselines import (
     NonparametricEmpiricalBayes,
@@ -35,6 +33,7 @@ from sklearn_pttf.metrics import decision_cost, prescriptiveness, regret
 from sklearn_pttf.model_selection import transfer_curve
 from sklearn_pttf.problems import DecisionProblem, Newsvendor, PerRow
 from sklearn_pttf.testing import GammaPoisson, LognormalNormal, NormalNormal
+from support.networks import ordering_too_much
 
 NAN = np.nan
 LEVELS = np.array([[0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99]])
@@ -483,21 +482,10 @@ def test_transfer_curve_over_a_horizon():
 # ---- finetuning
 
 
-def _checkpoint():
-    """A small network that orders far too much, so that training helps."""
-    config = NetworkConfig(width=16, n_layers=1, n_tokens=4, n_heads=2, observation_width=8)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = DecisionNetwork(config)
-    with torch.no_grad():
-        network.head.mlp[-1].bias[2] += 2.0  # the shift of the location, in units of noise
-    return Checkpoint.from_network(network, {"name": "too much"})
-
-
 def _finetuned(problem):
     return PretrainedDecisionTransformer(
         problem,
-        checkpoint=_checkpoint(),
+        checkpoint=ordering_too_much(),
         finetune=HeadFinetune(max_epochs=1, baselines=False),
         random_state=0,
     )

@@ -20,25 +20,16 @@ from sklearn_pttf._kinds.demand.units import (
     row_level,
     zero_credibility,
 )
-from sklearn_pttf._network.network import Attention, DecisionNetwork, NetworkConfig
+from sklearn_pttf._network.network import Attention, NetworkConfig
 from sklearn_pttf._network.reading import encode_context, predict_law
+from sklearn_pttf._tables.evidence import Evidence
 from sklearn_pttf._tables.portfolio import Portfolio
+from support.networks import random_network
 
 SMALL = NetworkConfig(width=16, n_layers=2, n_tokens=4, n_heads=2, observation_width=8, n_knots=9)
 
 
-def _random_network(seed=0):
-    """A network whose weights are far from their start, so that every part matters."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        network = DecisionNetwork(SMALL).double().eval()
-        with torch.no_grad():
-            for parameter in network.parameters():
-                parameter.add_(0.3 * torch.randn_like(parameter))
-    return network
-
-
-NETWORK = _random_network()
+NETWORK = random_network(SMALL)
 
 
 def _observations(elements):
@@ -112,8 +103,8 @@ def test_forward_agrees_with_encoding_and_reading():
     in_context[:, 7:] = False
     output = NETWORK(X, torch.ones(2, dtype=torch.float64), in_context)
     for b in range(2):
-        context = NETWORK.encode_context([(X[b, :3], None), (X[b, 3:7], None)], True)
-        again = NETWORK.predict_rows((X[b], None), context)
+        context = NETWORK.encode_context([Evidence(X[b, :3]), Evidence(X[b, 3:7])], True)
+        again = NETWORK.predict_rows(Evidence(X[b]), context)
         torch.testing.assert_close(again.quantiles[0], output.quantiles[b], rtol=1e-9, atol=1e-9)
         for name in ("location", "scale", "grain", "typical", "zero_width"):
             torch.testing.assert_close(getattr(again, name)[0], getattr(output, name)[b])
@@ -136,8 +127,8 @@ def _context(X, whole=False):
     """Rows and units of one portfolio."""
     observations = torch.tensor(X, dtype=torch.float64)[None]
     whole = torch.full((1, 1), float(whole), dtype=torch.float64)
-    units = portfolio_units([observations], [torch.ones_like(observations[..., 0])], whole)
-    return as_rows(observations), units
+    rows = as_rows(observations)
+    return rows, portfolio_units([rows], [torch.ones_like(rows.count)], whole)
 
 
 HEAD = DemandHead(SMALL)

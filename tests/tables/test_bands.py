@@ -1,17 +1,16 @@
 """Rows of tables that span many decades are decided among rows about as large."""
 
 import pickle
-import warnings
 
 import numpy as np
 import pytest
 
-from sklearn_pttf import PretrainedDecisionTransformer
 from sklearn_pttf._network.reading import BandedContext
 from sklearn_pttf._tables.bands import FEWEST_ROWS, HALF_WIDTH, STEP, Bands, log_levels
 from sklearn_pttf._tables.portfolio import Portfolio
 from sklearn_pttf.baselines import SampleAverage
 from sklearn_pttf.problems import Newsvendor
+from support.estimators import fitted_network
 
 
 def _levels(rng, n_rows=400, top=1e4):
@@ -21,12 +20,6 @@ def _levels(rng, n_rows=400, top=1e4):
 def _counts(n=4, n_rows=400, top=1e4):
     rng = np.random.default_rng(0)
     return rng.poisson(_levels(rng, n_rows, top), (n_rows, n)).astype(float)
-
-
-def _fitted(X, problem=None):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return PretrainedDecisionTransformer(problem, finetune=None).fit(X)
 
 
 def test_levels_of_rows():
@@ -54,7 +47,7 @@ def test_tables_of_one_context(n_rows, top):
     """Of few decades, and of few rows."""
     X = _counts(n_rows=n_rows, top=top)
     assert not len(Bands.of(Portfolio(X, integer=True)).centres)
-    assert not isinstance(_fitted(X)._contexts[0], BandedContext)
+    assert not isinstance(fitted_network(X)._contexts[0], BandedContext)
 
 
 def test_amounts_that_were_mostly_zero_may_be_of_any_size():
@@ -67,7 +60,7 @@ def test_amounts_that_were_mostly_zero_may_be_of_any_size():
 def test_rows_by_themselves_and_pickled():
     X = _counts()
     X[7] = np.nan  # decided in the context of all
-    fitted = _fitted(X)
+    fitted = fitted_network(X)
     assert isinstance(fitted._contexts[0], BandedContext)
     everyone = fitted.predict(X)
     some = [7, 0, 399, 150, 210]
@@ -85,6 +78,6 @@ def test_amounts_of_many_decades(ratio):
     problem = Newsvendor(ratio, 1 - ratio)
     costs = [
         problem.cost(each.decide(X)[:, None], later).mean(axis=1).reshape(4, 100).sum(axis=1)
-        for each in (_fitted(X, problem), SampleAverage(problem).fit(X))
+        for each in (fitted_network(X, problem), SampleAverage(problem).fit(X))
     ]
     assert (costs[0] < costs[1]).all()

@@ -18,12 +18,9 @@ from sklearn_pttf._tables.periods import (
     two_way_error,
     well_covered,
 )
+from support.tensors import column_numbers
 
 NAN = np.nan
-
-
-def _columns(shape):
-    return np.broadcast_to(np.arange(shape[1]), shape)
 
 
 # ---- errors over rows and periods
@@ -36,7 +33,7 @@ def test_error_by_hand():
     of_cells = 4 / 3 * (2 * 0.2625**2 + 0.2375**2 + 0.2875**2)
     assert two_way_error(values) == pytest.approx(np.sqrt(of_rows))
     expected = np.sqrt(of_rows + of_periods - of_cells)
-    assert two_way_error(values, _columns((2, 2))) == pytest.approx(expected)
+    assert two_way_error(values, column_numbers((2, 2))) == pytest.approx(expected)
 
 
 def test_rows_alone_are_what_they_were():
@@ -59,7 +56,7 @@ def test_error_is_that_of_repeated_draws(shock):
     for _ in range(400):
         values = rng.normal(size=(60, 1)) + shock * rng.normal(size=8) + rng.normal(size=(60, 8))
         means.append(values.mean())
-        errors.append(two_way_error(values, _columns((60, 8))))
+        errors.append(two_way_error(values, column_numbers((60, 8))))
     assert np.mean(np.square(errors)) == pytest.approx(np.var(means), rel=0.2)
 
 
@@ -134,12 +131,12 @@ def test_newest_by_hand():
     assert_array_equal(found.costs["short"], [0, 1, 2])
     same, periods = newest(portfolio, 5)
     assert same is portfolio
-    assert_array_equal(periods, _columns((3, 5)))
+    assert_array_equal(periods, column_numbers((3, 5)))
 
 
 def test_rows_without_the_period_give_another_cell():
     seen = np.array([[1, 1, 1], [0, 1, 1], [0, 1, 0], [0, 0, 0]], dtype=bool)
-    cells = cells_in(seen, _columns(seen.shape), [0, 2], np.random.default_rng(0))
+    cells = cells_in(seen, column_numbers(seen.shape), [0, 2], np.random.default_rng(0))
     assert_array_equal(cells, [[0, 2], [1, 2], [1, -1], [-1, -1]])
 
 
@@ -147,7 +144,7 @@ def test_rows_without_the_period_give_another_cell():
 @given(seed=st.integers(0, 10**6), n=st.integers(1, 10), m=st.integers(1, 9))
 def test_no_cell_is_chosen_twice(seed, n, m):
     rng = np.random.default_rng(seed)
-    seen, periods = rng.uniform(size=(n, m)) < 0.5, rng.permuted(_columns((n, m)), axis=1)
+    seen, periods = rng.uniform(size=(n, m)) < 0.5, rng.permuted(column_numbers((n, m)), axis=1)
     chosen = rng.permutation(m)[: rng.integers(1, m + 1)]
     cells = cells_in(seen, periods, chosen, rng)
     for row in range(n):
@@ -160,7 +157,7 @@ def test_no_cell_is_chosen_twice(seed, n, m):
 
 def test_rare_periods_are_not_held_out():
     seen = np.array([[1, 1, 0], [1, 1, 0], [1, 0, 0], [1, 0, 1]], dtype=bool)
-    assert_array_equal(well_covered(seen, _columns(seen.shape)), [0, 1])
+    assert_array_equal(well_covered(seen, column_numbers(seen.shape)), [0, 1])
 
 
 # ---- laws

@@ -9,7 +9,6 @@ import time
 import tomllib
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -19,6 +18,7 @@ from sklearn_pttf._network.network import NetworkConfig
 from sklearn_pttf._training.pretrain import PortfolioStream
 from sklearn_pttf.pretraining import load_recipe, main, recipe_names
 from sklearn_pttf.problems import Newsvendor
+from support.pretraining import same_weights
 
 PACKAGE = Path(sklearn_pttf.__file__).parent
 RECIPE = """
@@ -64,12 +64,6 @@ def folder(tmp_path):
 
 def _names(folder):
     return sorted(os.listdir(folder))
-
-
-def _equal(a, b):
-    return a.weights.keys() == b.weights.keys() and all(
-        np.array_equal(a.weights[name], b.weights[name]) for name in a.weights
-    )
 
 
 def _command(*arguments):
@@ -195,10 +189,10 @@ def test_run(recipe, folder, capsys):
     assert checkpoint.card["training"]["random_state"] == 3
     assert checkpoint.card["prior"]["level"] == [1.0, 20.0]
     arguments = {**load_recipe(recipe), "n_steps": 3}
-    assert _equal(checkpoint, pretrain(**arguments, verbose=0, device="cpu"))
+    assert same_weights(checkpoint, pretrain(**arguments, verbose=0, device="cpu"))
     assert main(options) == 0  # again, over the old files, and with a bar
     assert "rows/s" in capsys.readouterr().err
-    assert _equal(Checkpoint.load(out), checkpoint)
+    assert same_weights(Checkpoint.load(out), checkpoint)
 
 
 @pytest.mark.parametrize(
@@ -245,7 +239,7 @@ def test_interrupt_and_resume(recipe, folder, capsys, monkeypatch):
     assert main([*options, "--resume"]) == 0
     assert _names(folder) == ["own.json", "own.safetensors"]
     whole = pretrain(**{**load_recipe(recipe), "n_steps": 50}, verbose=0)
-    assert _equal(Checkpoint.load(out), whole)
+    assert same_weights(Checkpoint.load(out), whole)
 
 
 def test_saved_state_is_never_thrown_away(recipe, folder, capsys):
@@ -296,7 +290,7 @@ def test_killed_and_resumed(recipe, folder):
     assert left == ["own.json", "own.safetensors"]
     resumed = Checkpoint.load(out)
     whole = pretrain(**load_recipe(recipe), verbose=0, device="cpu")
-    assert _equal(resumed, whole)
+    assert same_weights(resumed, whole)
     assert resumed.card["history"] == whole.card["history"]
     assert len(whole.card["history"]) == 15
 

@@ -1,5 +1,7 @@
 """How Poisson counts are read, and what they are compared with."""
 
+from dataclasses import replace
+
 import sklearn_pttf._kinds.counts.features as count_features
 import sklearn_pttf._kinds.counts.units as count_units
 from sklearn_pttf._kinds.base import OF_AMOUNTS, USE_ANOTHER, Kind
@@ -14,25 +16,29 @@ class Counts(Kind):
     """Poisson counts, of which a row's total and number are all that matters."""
 
     name = title = "counts"
+    checkpoint = "poisson"
     prior = CountPrior
     baselines = OF_AMOUNTS
-    of_means = reads_exposure = True
+    of_means = True
+    reads = ("exposure",)
     units_type = count_units.CountUnits
     head = CountHead
     n_cell_features = count_features.N_CELL_FEATURES
     n_row_features = count_features.N_ROW_FEATURES
     n_portfolio_features = count_features.N_PORTFOLIO_FEATURES
 
-    rows = staticmethod(count_units.count_rows)
     placed = staticmethod(count_units.placed_rows)
     cell_features = staticmethod(count_features.cell_features)
     row_features = staticmethod(count_features.row_features)
     portfolio_features = staticmethod(count_features.portfolio_features)
 
     @staticmethod
-    def units(observations, exposures, weights, whole):
-        rows = map(count_units.count_rows, observations, exposures)
-        return count_units.count_units(list(rows), weights)
+    def rows(evidence):
+        return count_units.count_rows(evidence.observations, evidence.exposure)
+
+    @staticmethod
+    def units(rows, weights, whole):
+        return count_units.count_units(rows, weights)
 
     @classmethod
     def check(cls, portfolio):
@@ -42,6 +48,12 @@ class Counts(Kind):
                 "observations must be whole numbers, of which a network of counts reads totals; "
                 f"got {portfolio!r}.{USE_ANOTHER}"
             )
+
+    @classmethod
+    def as_read(cls, portfolio):
+        if portfolio.exposure is None:
+            return portfolio
+        return replace(portfolio, exposure=portfolio.exposures())
 
     @staticmethod
     def typical_rows(portfolio):

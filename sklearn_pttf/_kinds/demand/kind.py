@@ -2,21 +2,24 @@
 
 import sklearn_pttf._kinds.demand.features as demand_features
 import sklearn_pttf._kinds.demand.units as demand_units
+from sklearn_pttf._kinds.alarms import warn_of_quiet_counts, warn_of_zeros_and_ones
 from sklearn_pttf._kinds.base import OF_AMOUNTS, Kind
 from sklearn_pttf._kinds.demand.agreement import Agreement
 from sklearn_pttf._kinds.demand.head import DemandHead
 from sklearn_pttf._kinds.demand.prior import SyntheticPrior
 from sklearn_pttf._tables.bands import Bands
 from sklearn_pttf._tables.influence import typical_rows
+from sklearn_pttf.problems import Estimation
 
 
 class Demand(Kind):
     """Amounts that are never negative, relative to their row's level."""
 
-    name = title = "demand"
+    name = title = checkpoint = "demand"
     prior = SyntheticPrior
     baselines = OF_AMOUNTS
     takes_rates = True
+    alarms = (warn_of_zeros_and_ones, warn_of_quiet_counts)
     agreement = Agreement
     units_type = demand_units.PortfolioUnits
     head = DemandHead
@@ -25,13 +28,27 @@ class Demand(Kind):
     n_portfolio_features = demand_features.N_PORTFOLIO_FEATURES
     portfolio_features = staticmethod(demand_features.portfolio_features)
 
-    @staticmethod
-    def rows(observations, beside):
-        return demand_units.as_rows(observations)
+    units = staticmethod(demand_units.portfolio_units)
+
+    @classmethod
+    def is_of(cls, portfolio):
+        return portfolio.prices is None and not portfolio.real
+
+    @classmethod
+    def own_prior(cls):
+        return (
+            "prior=SyntheticPrior().calibrated(X). SyntheticPrior().fit(X).transform(X) shows "
+            "which rows the prior finds odd"
+        )
+
+    @classmethod
+    def as_table(cls, portfolio, problem=None):
+        counts = getattr(problem, "noise", None) == "poisson"
+        return Estimation(noise="poisson") if counts else None, portfolio.observations
 
     @staticmethod
-    def units(observations, beside, weights, whole):
-        return demand_units.portfolio_units(observations, weights, whole)
+    def rows(evidence):
+        return demand_units.as_rows(evidence.observations)
 
     @staticmethod
     def cell_features(rows, units):

@@ -169,17 +169,17 @@ def zero_credibility(rows, units):
 # ------------------------------------------------------------------ sums over rows
 
 
-def _sums(pieces, weights, columns):
+def _sums(rows, weights, columns):
     """Sums over context rows of what ``columns(rows)`` gives a row, by name; ``(B, 1)`` each.
 
-    The rows come in pieces ``(B, N_c, n)``; a weight ``(B, N_c)`` is 1 for a row of the context.
+    The rows come in parts; a weight ``(B, N_c)`` is 1 for a row of the context.
     """
     parts = [
         {
             name: column.where(weight > 0, 0.0).sum(-1, keepdim=True)
-            for name, column in columns(as_rows(piece)).items()
+            for name, column in columns(part).items()
         }
-        for piece, weight in zip(pieces, weights, strict=True)
+        for part, weight in zip(rows, weights, strict=True)
     ]
     return SimpleNamespace(**{name: sum(part[name] for part in parts) for name in parts[0]})
 
@@ -255,13 +255,13 @@ def _chances(rows, units):
 # ------------------------------------------------------------------ the portfolio
 
 
-def portfolio_units(pieces, weights, whole):
+def portfolio_units(rows, weights, whole):
     """`PortfolioUnits` of the context.
 
     Parameters
     ----------
-    pieces : list of Tensor of shape (B, N_c, n)
-        Observations of the rows, NaN where missing.
+    rows : list of Rows
+        In parts, of shape (B, N_c).
 
     weights : list of Tensor of shape (B, N_c)
         1 for a row of the context, else 0.
@@ -269,11 +269,11 @@ def portfolio_units(pieces, weights, whole):
     whole : Tensor of shape (B, 1)
         1 where outcomes are whole numbers, else 0.
     """
-    logs = _sums(pieces, weights, _log_positives)
+    logs = _sums(rows, weights, _log_positives)
     scale = (logs.total / logs.rows.clamp_min(1)).exp()
-    moments = _sums(pieces, weights, lambda rows: _moments(rows, scale, whole))
+    moments = _sums(rows, weights, lambda part: _moments(part, scale, whole))
     units = _plain_units(scale, whole, moments)
-    chances = _sums(pieces, weights, lambda rows: _chances(rows, units))
+    chances = _sums(rows, weights, lambda part: _chances(part, units))
     return _parted_from_chance(units, chances)
 
 

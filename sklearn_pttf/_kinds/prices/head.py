@@ -32,25 +32,23 @@ class PriceHead(DemandHead):
         super().forget()
         nn.init.zeros_(self.slopes.weight)
 
-    def forward(self, states, rows, units, queries, candidates=None):
-        """`NetworkOutput` of every row and queried price, flat: ``(B, N * Q, K)``.
+    def forward(self, states, rows, units, candidates=None):
+        """`NetworkOutput` of every row and posted price, flat: ``(B, N * Q, K)``.
 
         Parameters
         ----------
         states : Tensor of shape (B, N, d)
 
         rows : PricedRows
+            With the posted prices.
 
         units : PriceUnits
-
-        queries : Tensor of shape (B, N, Q)
-            Prices.
 
         candidates : Tensor of shape (B, N, G), default=None
             Prices at which the mean is asked for, as ``curve``.
         """
         facts, states = row_facts(rows, units), self.norm(states)
-        output = self._at(queries, states, facts, rows, units)
+        output = self._at(rows.posted, states, facts, rows, units)
         if candidates is None:
             return output
         at_candidates = self._at(candidates, states, facts, rows, units)

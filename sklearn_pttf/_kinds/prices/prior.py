@@ -254,8 +254,10 @@ class PricingPrior(PriorDraws, BaseEstimator):
 
     @classmethod
     def from_description(cls, description):
-        own = {name: restored(value) for name, value in description.items() if name != "demand"}
-        return cls(demand=SyntheticPrior.from_description(description["demand"]), **own)
+        own = {name: restored(value) for name, value in description.items()}
+        if "demand" in own:
+            own["demand"] = SyntheticPrior.from_description(own["demand"])
+        return cls(**own)
 
     @staticmethod
     def _draw_portfolios(hyper, n_instances, n_observations, n_outcomes, generator):
@@ -280,7 +282,7 @@ class PricingPrior(PriorDraws, BaseEstimator):
             "observations": draw.observations,
             "whole": draw.whole,
             "prices": draw.prices,
-            "queries": draw.posted,
+            "posted": draw.posted,
             "candidates": draw.candidates,
         }
         profit = (draw.candidates - draw.unit_cost.unsqueeze(-1)) * draw.curve

@@ -73,6 +73,7 @@ class Pairs(NamedTuple):
     usual: torch.Tensor  # (B, N) mean log price; without pairs that of prices alone, else 0
     told: torch.Tensor  # (B, N) bool, whether any price is known
     count: torch.Tensor  # (B, N)
+    posted: torch.Tensor = None  # (B, N, Q) prices that are asked about
 
     @property
     def seen(self):
@@ -90,6 +91,7 @@ class PricedRows(NamedTuple):
     low: torch.Tensor  # (B, N) smallest x
     high: torch.Tensor  # (B, N) largest x
     curves: torch.Tensor  # (B, N, N_CURVES) weights that sum to one
+    posted: torch.Tensor = None  # (B, N, Q) prices that are asked about
 
     def log_curve(self, x):
         """Log of demand at ``x`` over that at the usual price; ``(B, N, Q)``."""
@@ -101,11 +103,14 @@ class PricedRows(NamedTuple):
         return mean.exp() * deviation
 
 
-def pairs_of(demand, prices):
+def pairs_of(demand, prices, posted=None):
     """`Pairs` of demand and prices ``(B, N, n)``; one that misses either is missing.
 
-    Of a row without pairs, prices without demand say what its usual price is.
+    Of a row without pairs, prices without demand say what its usual price is. Posted prices are
+    one a row ``(B, N)``, or several ``(B, N, Q)``.
     """
+    if posted is not None and posted.dim() < prices.dim():
+        posted = posted.unsqueeze(-1)
     missing = demand.isnan() | prices.isnan()
     alone, told = _mean_log(torch.where(prices.isnan(), torch.inf, prices).sort(dim=-1).values)
     # an order that no exchange of pairs changes: by price, then by demand
@@ -121,7 +126,7 @@ def pairs_of(demand, prices):
     x = (prices.log() - usual.unsqueeze(-1)).masked_fill(missing, 0.0)
     x = torch.where(x.abs() < 1e-12, 0.0, x)  # of one price, whatever its rounding
     count = (~missing).sum(-1).to(demand.dtype)
-    return Pairs(demand, x.clamp(-FARTHEST, FARTHEST), usual, told, count)
+    return Pairs(demand, x.clamp(-FARTHEST, FARTHEST), usual, told, count, posted)
 
 
 def _mean_log(prices):
@@ -242,25 +247,24 @@ def _total(values, weights):
 
 
 @torch.no_grad()
-def price_units(demand, prices, weights, whole):
-    """`PriceUnits` of context rows in pieces; see `portfolio_units`."""
-    pieces = [pairs_of(*each) for each in zip(demand, prices, strict=True)]
+def price_units(pieces, weights, whole):
+    """`PriceUnits` of the `Pairs` of context rows in parts; see `portfolio_units`."""
     misfits = [_misfits(pairs) for pairs in pieces]
     fit = sum((m * w.unsqueeze(-1)).sum(-2) for m, w in zip(misfits, weights, strict=True))
     least = fit.amin(-1, keepdim=True)
     best = (fit <= least + TIE * (1 + least)).int().argmax(-1)  # rounding breaks no ties
     one = torch.nn.functional.one_hot(best, N_CURVES).to(fit.dtype)  # (B, N_CURVES)
     common = [one.unsqueeze(-2).expand(-1, pairs.x.shape[1], -1) for pairs in pieces]
-    as_one = [_at_usual_price(*each) for each in zip(pieces, common, strict=True)]
+    as_one = [as_rows(_at_usual_price(*each)) for each in zip(pieces, common, strict=True)]
     units = portfolio_units(as_one, weights, whole)
     noises = [_noise_of(*each, units) for each in zip(pieces, common, strict=True)]
     logs = [_log_likelihoods(*each) for each in zip(misfits, noises, strict=True)]
     told = [(m.amax(-1) > 0) * w for m, w in zip(misfits, weights, strict=True)]
     mixture = _mixture(logs, told)
     curves = [_row_weights(each, mixture) for each in logs]
-    settled = [_at_usual_price(*each) for each in zip(pieces, curves, strict=True)]
+    settled = [as_rows(_at_usual_price(*each)) for each in zip(pieces, curves, strict=True)]
     units = portfolio_units(settled, weights, whole)
-    levels = [row_level(as_rows(each), units.scale).log() - units.centre for each in settled]
+    levels = [row_level(each, units.scale).log() - units.centre for each in settled]
     priced = [(pairs.count > 0) * w for pairs, w in zip(pieces, weights, strict=True)]
     n_rows = sum(w.sum(-1, keepdim=True) for w in priced)
     centre = _total([pairs.usual for pairs in pieces], priced) / n_rows.clamp_min(1)
@@ -307,6 +311,7 @@ def placed_rows(pairs, units):
         low.masked_fill(empty, 0.0),
         high.masked_fill(empty, 0.0),
         curves,
+        pairs.posted,
     )
 
 

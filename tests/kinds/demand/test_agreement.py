@@ -1,13 +1,10 @@
 """Laws agree with the table that they were made from, and with themselves."""
 
-import warnings
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sklearn_pttf import PretrainedDecisionTransformer
 from sklearn_pttf._kinds.demand.held_out import HeldOut, spread_out, turns_of
 from sklearn_pttf._kinds.demand.recalibration import Recalibration, ZerosByLevel, sure_part
 from sklearn_pttf._laws.grid import QuantileGrid
@@ -15,17 +12,12 @@ from sklearn_pttf._tables.portfolio import Portfolio
 from sklearn_pttf.baselines import SampleAverage
 from sklearn_pttf.problems import Estimation, Newsvendor
 from sklearn_pttf.testing import Segments, ZeroInflatedPoisson
-
-
-def _fitted(X, problem=None):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return PretrainedDecisionTransformer(problem, finetune=None).fit(X)
+from support.estimators import fitted_network
 
 
 def test_rare_unit_sales():
     X = (np.random.default_rng(0).random((1000, 12)) < 0.05).astype(float)
-    fitted = _fitted(X, Newsvendor(15.0, 1.0))
+    fitted = fitted_network(X, Newsvendor(15.0, 1.0))
     assert fitted.predict(X).mean() == pytest.approx(0.0515, rel=0.01)
     assert (fitted.decide(X) == 0).all()  # P(0) is .9485, and .9375 is asked for
 
@@ -34,7 +26,7 @@ def test_rare_unit_sales():
 def test_means_of_slow_movers(level, n):
     rng = np.random.default_rng(0)
     X = rng.poisson(rng.gamma(2.0, level / 2, (1000, 1)), (1000, n)).astype(float)
-    law = _fitted(X).predict_distribution(X)
+    law = fitted_network(X).predict_distribution(X)
     assert law.mean().mean() == pytest.approx(X.mean(), rel=0.03)
     assert law.cdf(0.0).mean() == pytest.approx((X == 0).mean(), abs=0.004)
 
@@ -43,7 +35,7 @@ def test_rare_amounts():
     rng = np.random.default_rng(0)
     sold = rng.random((1000, 12)) < 0.05
     X = rng.lognormal(2.0, 0.5, (1000, 1)) * rng.lognormal(0.0, 0.5, (1000, 12)) * sold
-    fitted = _fitted(X)
+    fitted = fitted_network(X)
     assert fitted.predict(X).mean() == pytest.approx(X.mean(), rel=0.05)
     assert fitted.predict_distribution(X).cdf(0.0).mean() == pytest.approx(
         1 - sold.mean(), abs=0.02 * sold.mean()
@@ -54,7 +46,7 @@ def _excess_costs(problem, X, later, known):
     """Of the network and of SAA, over that of one order for all who knows the law."""
     horizon = problem.horizon
     totals = later.reshape(len(X), -1, horizon).sum(axis=2)
-    orders = [_fitted(X, problem).decide(X), SampleAverage(problem).fit(X).decide(X)]
+    orders = [fitted_network(X, problem).decide(X), SampleAverage(problem).fit(X).decide(X)]
     best = np.full(len(X), float(known))
     costs = [problem.cost(order[:, None], totals).mean() for order in (*orders, best)]
     return costs[0] / costs[2] - 1, costs[1] / costs[2] - 1
@@ -73,7 +65,7 @@ def test_segments(n):
     prior = Segments([2.0, 10.0, 40.0], [0.5, 0.3, 0.2])
     portfolio = prior.sample(500, n, random_state=0)
     X = portfolio.observations
-    law, truth = _fitted(X).predict_distribution(X), prior.truth(portfolio)
+    law, truth = fitted_network(X).predict_distribution(X), prior.truth(portfolio)
     bayes = prior.predictive(portfolio)
     for tau in (0.5, 0.9, 0.95):
         costs = []
@@ -97,7 +89,7 @@ def test_levels_over_many_decades(top, noise):
     X, later, problem = sold(8), sold(400), Newsvendor(0.9, 0.1)
     costs = [
         problem.cost(each.decide(X)[:, None], later).mean(axis=1).reshape(4, 100).sum(axis=1)
-        for each in (_fitted(X, problem), SampleAverage(problem).fit(X))
+        for each in (fitted_network(X, problem), SampleAverage(problem).fit(X))
     ]
     assert (costs[0] < costs[1]).all()
 
@@ -114,7 +106,7 @@ def test_slowest_rows_of_noisy_tables_of_many_decades():
         costs.append(
             [
                 problem.cost(each.decide(X)[:, None], later)[:100].mean()
-                for each in (_fitted(X, problem), SampleAverage(problem).fit(X))
+                for each in (fitted_network(X, problem), SampleAverage(problem).fit(X))
             ]
         )
     network, saa = np.sum(costs, axis=0)
@@ -135,7 +127,7 @@ def test_tables_of_all_shares_of_zeros(zeros, log_level, n, whole, seed):
     X = rng.poisson(levels, (200, n)) if whole else levels * rng.gamma(4.0, 0.25, (200, n))
     X = X * (rng.random((200, n)) >= zeros)
     X[0, 0] = np.ceil(levels[0, 0])
-    fitted = _fitted(X.astype(float))
+    fitted = fitted_network(X.astype(float))
     law = fitted.predict_distribution(X)
     np.testing.assert_allclose(fitted.predict(X), law.mean(), rtol=1e-6, atol=1e-12)
     missing = law.mean() - X.mean(axis=1)
@@ -225,7 +217,7 @@ def test_zero_inflated_demand_is_no_dearer_than_by_the_network():
     for seed in range(12):
         portfolio = prior.sample(500, 10, random_state=seed)
         X, truth = portfolio.observations, prior.truth(portfolio)
-        fitted = _fitted(X)
+        fitted = fitted_network(X)
         laws = [fitted.predict_distribution(X), fitted._network_law(fitted._read(X))]
         orders = [[law.quantile(ratio) for ratio in ratios] for law in laws]
         over = np.array([[truth.excess(order) for order in some] for some in orders])
@@ -265,7 +257,7 @@ def test_a_row_of_zeros_among_steady_ones():
     rng = np.random.default_rng(6)
     X = np.repeat(np.round(rng.gamma(2, 10, (60, 1))), 10, axis=1) + (rng.random((60, 10)) < 0.1)
     X[-1] = 0
-    law = _fitted(X).predict_distribution(X)
+    law = fitted_network(X).predict_distribution(X)
     assert np.isfinite(law.mean()).all()
     assert law.mean()[-1] < 0.1 * X[:-1].mean()
 
@@ -275,14 +267,14 @@ def test_the_order_of_rows_does_not_matter():
     rng = np.random.default_rng(1)
     X = rng.poisson(np.where(rng.random((240, 1)) < 0.7, 2, 30), (240, 30)).astype(float)
     order = rng.permutation(240)
-    turned = _fitted(X[order]).predict(X[order])
-    np.testing.assert_allclose(turned, _fitted(X).predict(X)[order], rtol=1e-7)
+    turned = fitted_network(X[order]).predict(X[order])
+    np.testing.assert_allclose(turned, fitted_network(X).predict(X)[order], rtol=1e-7)
 
 
 def test_expected_outcomes_of_values_are_expected_means():
     rng = np.random.default_rng(0)
     X = rng.normal(0, 1, (50, 1)) + rng.standard_t(3, (50, 3))
-    fitted = _fitted(X, Estimation())
+    fitted = fitted_network(X, Estimation())
     for of_mean in (False, True):
         law = fitted.predict_distribution(X, of_mean=of_mean)
         np.testing.assert_allclose(fitted.predict(X), law.mean(), rtol=1e-6, atol=1e-9)

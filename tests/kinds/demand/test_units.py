@@ -37,9 +37,9 @@ def _rows(X):
 
 def _portfolio(pieces, whole, weights=None):
     """Units of one portfolio, whose rows come in pieces; a `PortfolioUnits` of floats."""
-    pieces = [_tensor(piece) for piece in pieces]
+    pieces = [_rows(piece) for piece in pieces]
     if weights is None:
-        weights = [np.ones(piece.shape[1]) for piece in pieces]
+        weights = [np.ones(piece.count.shape[1]) for piece in pieces]
     weights = [_tensor(weight) for weight in weights]
     whole = torch.full((1, 1), float(whole), dtype=torch.float64)
     return PortfolioUnits(*(x.item() for x in portfolio_units(pieces, weights, whole)))

@@ -420,7 +420,7 @@ def test_batches_have_prices_and_profits():
     inputs, targets = PortfolioStream(SMALL, range(1), 60, 6, 0, "cpu").batch(0)
     size, rows, cells = inputs["observations"].shape
     assert inputs["prices"].shape == (size, rows, cells)
-    n_posted, n_candidates = inputs["queries"].shape[-1], inputs["candidates"].shape[-1]
+    n_posted, n_candidates = inputs["posted"].shape[-1], inputs["candidates"].shape[-1]
     assert targets["outcomes"].shape == (size, rows * n_posted, 6 // n_posted)
     assert targets["margins"].shape == targets["profit"].shape == (size, rows, n_candidates)
     cost = inputs["candidates"] - targets["margins"]  # the same at every price

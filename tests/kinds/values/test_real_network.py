@@ -27,9 +27,11 @@ from sklearn_pttf._network.reading import (
     encode_context,
     predict_law,
 )
+from sklearn_pttf._tables.evidence import Evidence
 from sklearn_pttf._training.loss import PortfolioLoss
 from sklearn_pttf.problems import Newsvendor
 from sklearn_pttf.testing import NormalNormal
+from support.networks import random_network
 
 NAN = np.nan
 SMALL = NetworkConfig(
@@ -37,18 +39,7 @@ SMALL = NetworkConfig(
 )
 
 
-def _random_network(seed=0):
-    """A network whose weights are far from their start, so that every part matters."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        network = DecisionNetwork(SMALL).double().eval()
-        with torch.no_grad():
-            for parameter in network.parameters():
-                parameter.add_(0.3 * torch.randn_like(parameter))
-    return network
-
-
-NETWORK = _random_network()
+NETWORK = random_network(SMALL)
 SHAPES = st.tuples(st.integers(1, 9), st.integers(1, 6))
 
 
@@ -157,11 +148,12 @@ def test_forward_agrees_with_encoding_and_reading():
     errors[:, ::3] = torch.nan
     in_context = torch.ones(2, 12, dtype=torch.bool)
     in_context[:, 7:] = False
-    output = NETWORK(X, torch.zeros(2, dtype=torch.float64), in_context, errors)
+    output = NETWORK(X, torch.zeros(2, dtype=torch.float64), in_context, errors=errors)
     for b in range(2):
-        pieces = [(X[b, :3], errors[b, :3]), (X[b, 3:7], errors[b, 3:7])]
+        rows = Evidence(X[b], errors=errors[b])
+        pieces = [rows.take(slice(0, 3)), rows.take(slice(3, 7))]
         context = NETWORK.encode_context(pieces, False)
-        again = NETWORK.predict_rows((X[b], errors[b]), context)
+        again = NETWORK.predict_rows(rows, context)
         for left, right in ((again, output), (again.of_mean, output.of_mean)):
             for name in ("quantiles", "location", "scale", "grain", "typical", "zero_width"):
                 left_value, right_value = getattr(left, name)[0], getattr(right, name)[b]
@@ -310,7 +302,7 @@ def test_loss_is_that_of_outcomes_and_of_means():
 
 
 def test_checkpoints_keep_the_kind(tmp_path):
-    made = Checkpoint.from_network(_random_network(1).float(), {"name": "small"})
+    made = Checkpoint.from_network(random_network(SMALL, seed=1).float(), {"name": "small"})
     made.save(tmp_path / "small")
     loaded = Checkpoint.load(tmp_path / "small")
     assert loaded.card["network"] == SMALL.to_dict()
@@ -319,7 +311,7 @@ def test_checkpoints_keep_the_kind(tmp_path):
         for each in (made, loaded)
     )
     np.testing.assert_array_equal(left, right)
-    _assert_close(left, _predict(_table(), network=_random_network(1)), 1e-5)
+    _assert_close(left, _predict(_table(), network=random_network(SMALL, seed=1)), 1e-5)
 
 
 def test_config_refuses_an_unknown_kind():

@@ -39,17 +39,14 @@ from sklearn_pttf._kinds.values.units import (
     standard,
     stray_share,
 )
+from support.tensors import batched
 
 NAN = math.nan
 MANY = settings(max_examples=60, deadline=None)
 
 
-def _tensor(values):
-    return torch.tensor(np.asarray(values, dtype=float))[None]
-
-
 def _rows(X, errors=None):
-    return real_rows(_tensor(X), None if errors is None else _tensor(errors))
+    return real_rows(batched(X), None if errors is None else batched(errors))
 
 
 def _units(*pieces, weights=None):

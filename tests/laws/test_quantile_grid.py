@@ -1,6 +1,4 @@
-"""Laws of the next outcome against closed forms, hand tables and brute force."""
-
-from fractions import Fraction
+"""Laws of quantiles against closed forms, hand tables and brute force."""
 
 import numpy as np
 import pytest
@@ -9,24 +7,16 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit, logit
 
-from sklearn_pttf._laws.atoms import WeightedAtoms, pooled_atoms, sample_average_law
+from sklearn_pttf._laws.atoms import WeightedAtoms
 from sklearn_pttf._laws.base import PredictiveDistribution
 from sklearn_pttf._laws.grid import QuantileGrid
-from sklearn_pttf._laws.nodes import gauss_levels
-from sklearn_pttf._laws.reweighted import ReweightedZeros
 from sklearn_pttf._tables.portfolio import Portfolio
 from sklearn_pttf.problems import Newsvendor
+from support.laws import LEVELS, logistic_grid
 
 NAN = np.nan
 FEW = settings(max_examples=30, deadline=None)
-LEVELS = expit(np.linspace(-5, 5, 9))
 TAUS = np.array([1e-4, 0.003, 0.1, 0.37, 0.5, 0.9, 0.99, 0.9999])
-
-
-def _logistic(middle, scale, levels=LEVELS, integer=False):
-    """One row a middle: logistic laws, which the grid holds without error."""
-    middle = np.atleast_1d(np.asarray(middle, dtype=float))
-    return QuantileGrid(middle[:, None] + scale * logit(levels), levels, integer)
 
 
 def _continued(quantiles, z):
@@ -74,7 +64,7 @@ def quantile_rows(draw, n_rows=2):
 @pytest.mark.parametrize("scale", [0.1, 3.0, 1000.0])
 def test_grid_holds_a_logistic_law(scale):
     middle = np.array([20.0, 50.0]) * scale
-    law = _logistic(middle, scale)
+    law = logistic_grid(middle, scale)
     assert_allclose(law.quantile(TAUS[None]), middle[:, None] + scale * logit(TAUS))
     x = middle[:, None] + scale * np.array([-12.0, -5.0, -0.3, 0.0, 2.0, 12.0])
     assert_allclose(law.cdf(x), expit((x - middle[:, None]) / scale), rtol=1e-9)
@@ -90,10 +80,10 @@ def test_grid_by_hand():
 
 
 def test_mass_below_zero_sits_at_zero():
-    law = _logistic([-1.0, 1.0], 1.0)
+    law = logistic_grid([-1.0, 1.0], 1.0)
     assert_allclose(law.cdf(0.0), expit([1.0, -1.0]))
     assert_array_equal(law.cdf(-1e-9), [0.0, 0.0])
-    for each in (law, _logistic([-1.0, 1.0], 1.0, integer=True)):
+    for each in (law, logistic_grid([-1.0, 1.0], 1.0, integer=True)):
         at_zero = each.quantile(expit([[-1.5, -1.1, -9.0]]))
         assert_array_equal(at_zero, np.zeros((2, 3)))
         assert not np.signbit(at_zero).any()
@@ -148,7 +138,7 @@ def test_quantile_cdf_and_excess_are_monotone(quantiles, integer):
 
 
 def test_integer_cdf_is_the_smooth_cdf_at_whole_numbers():
-    law, smooth = _logistic(6.0, 2.0, integer=True), _logistic(6.0, 2.0)
+    law, smooth = logistic_grid(6.0, 2.0, integer=True), logistic_grid(6.0, 2.0)
     numbers = np.arange(0, 20)[None]
     assert_array_equal(law.cdf(numbers), smooth.cdf(numbers))
     assert_array_equal(law.cdf(numbers + 0.99), law.cdf(numbers))
@@ -182,7 +172,7 @@ def test_integer_quantile_ties_go_to_the_smaller():
 @pytest.mark.parametrize("scale", [0.1, 3.0, 1000.0])
 def test_excess_of_a_logistic_law(scale):
     middle = np.array([60.0, 100.0]) * scale
-    law = _logistic(middle, scale)
+    law = logistic_grid(middle, scale)
     x = middle[:, None] + scale * np.array([-50.0, -6.0, -1.0, 0.0, 2.5, 9.0])
     exact = scale * np.logaddexp(0.0, (middle[:, None] - x) / scale)
     assert_allclose(law.excess(x), exact, rtol=1e-9)
@@ -192,7 +182,7 @@ def test_excess_of_a_logistic_law(scale):
 
 @pytest.mark.parametrize("middle", [-4.0, 0.0, 0.7, 3.0])
 def test_excess_of_a_logistic_law_cut_at_zero(middle):
-    law = _logistic(middle, 1.3)
+    law = logistic_grid(middle, 1.3)
     x = np.array([[0.0, 0.5, 4.0]])
     exact = 1.3 * np.logaddexp(0.0, (middle - x) / 1.3)
     assert_allclose(law.excess(x), exact, rtol=1e-9)
@@ -245,7 +235,7 @@ def test_integer_excess_against_summation(name):
 @given(st.floats(0, 1e5), st.floats(0.01, 20.0))
 @example(15.0, 2.0)  # steepest where the sum one by one ends
 def test_integer_mean_against_summation(middle, scale):
-    law = _logistic(middle, scale, integer=True)
+    law = logistic_grid(middle, scale, integer=True)
     start = max(0.0, np.floor(middle - 40 * scale))  # below it every outcome is exceeded
     assert_allclose(law.mean()[0], start + _sum_of_excess(law, start), rtol=2e-4, atol=2e-3)
 
@@ -270,7 +260,7 @@ def test_mean_is_excess_over_zero(integer):
 @pytest.mark.parametrize("integer", [False, True])
 def test_expected_agrees_with_mean_and_newsvendor_cost(integer):
     levels = expit(np.linspace(-7, 7, 33))
-    law = _logistic([5.0, 30.0, 400.0], 4.0, levels, integer)
+    law = logistic_grid([5.0, 30.0, 400.0], 4.0, levels, integer)
     assert_allclose(law.expected(lambda outcome: outcome), law.mean(), rtol=1e-3)
     assert_allclose(law.expected(np.ones_like), np.ones(3), rtol=1e-12)
     problem = Newsvendor(4.0, 1.0)
@@ -281,116 +271,17 @@ def test_expected_agrees_with_mean_and_newsvendor_cost(integer):
 
 
 def test_expected_square_of_a_logistic_law():
-    law = _logistic(100.0, 2.0, expit(np.linspace(-7, 7, 33)))
+    law = logistic_grid(100.0, 2.0, expit(np.linspace(-7, 7, 33)))
     variance = np.pi**2 / 3 * 4.0
     spread = law.expected(lambda outcome: (outcome - 100.0) ** 2)
     assert_allclose(spread, [variance], rtol=5e-3)
-
-
-# ---- nodes
-
-
-@pytest.mark.parametrize("split", [None, np.array([0.0, 0.05, 0.3, 0.5, 0.999, 1.0])])
-def test_gauss_levels_are_exact_for_polynomials(split):
-    edges = np.array([0.0, 0.05, 0.5, 1.0])
-    levels, weights = gauss_levels(edges, split)
-    assert levels.shape == weights.shape == ((1, 12) if split is None else (6, 16))
-    assert np.all(weights >= 0)
-    for power in range(8):
-        assert_allclose((levels**power * weights).sum(axis=1), 1 / (power + 1), rtol=1e-12)
-    # and between any two edges
-    inside = (levels > 0.05) & (levels < 0.5)
-    assert_allclose((weights * inside).sum(axis=1), 0.45, rtol=1e-12)
-
-
-def test_gauss_levels_are_cut_at_the_split():
-    split = np.array([0.2, 0.7])
-    levels, weights = gauss_levels(np.array([0.0, 0.5, 1.0]), split)
-    below = np.where(levels < split[:, None], weights, 0.0).sum(axis=1)
-    assert_allclose(below, split, rtol=1e-12)
-    # a kink at the split is no kink for either side: E|U - s| is (s^2 + (1 - s)^2) / 2
-    distance = (np.abs(levels - split[:, None]) * weights).sum(axis=1)
-    assert_allclose(distance, (split**2 + (1 - split) ** 2) / 2, rtol=1e-12)
-
-
-NODE_LAWS = {
-    "logistic": _logistic([5.0, 30.0, 400.0], 4.0, expit(np.linspace(-7, 7, 33))),
-    "few levels": _logistic([50.0, 60.0, 400.0], 4.0, np.array([0.1, 0.5, 0.9])),
-    "whole": _logistic([5.0, 30.0, 400.0], 4.0, expit(np.linspace(-7, 7, 33)), integer=True),
-    "whole and wide": _logistic([9e3, 30.0, 5e5], 900.0, LEVELS, integer=True),
-    "atoms": WeightedAtoms(np.array([[1.0, 2.0, 3.0], [4.0, NAN, 1.0], [70.0, 80.0, 90.0]])),
-    "averages": sample_average_law(
-        Portfolio(np.array([[3.0, 5.0], [NAN, NAN], [7.0, NAN]])), np.arange(20.0)
-    ),
-}
-
-
-@pytest.mark.parametrize("name", NODE_LAWS)
-def test_nodes_are_outcomes_with_weights(name):
-    law = NODE_LAWS[name]
-    for split in (None, law.quantile(0.8), np.full(3, 1e9)):
-        outcomes, weights = law.nodes(split)
-        assert outcomes.shape == weights.shape
-        assert np.all(outcomes >= 0)
-        assert np.all(np.isfinite(outcomes))
-        assert_allclose(weights.sum(axis=1), 1.0, rtol=1e-9)
-        assert_allclose((outcomes * weights).sum(axis=1), law.mean(), rtol=1e-3)
-        if "whole" in name:
-            assert_array_equal(outcomes, np.rint(outcomes))
-
-
-@pytest.mark.parametrize("name", NODE_LAWS)
-@pytest.mark.parametrize("level", [0.02, 0.5, 0.9, 0.995])
-def test_nodes_that_are_split_agree_with_the_excess(name, level):
-    law = NODE_LAWS[name]
-    order = law.quantile(level)
-
-    def cost(outcomes):
-        return 9 * np.maximum(outcomes - order[:, None], 0) + np.maximum(
-            order[:, None] - outcomes, 0
-        )
-
-    exact = 10 * law.excess(order) + order - law.mean()
-    rtol = 5e-3 if name == "whole and wide" else 1e-3
-    assert_allclose(law.expected(cost, order), exact, rtol=rtol)
-
-
-def test_no_node_stands_for_both_sides_of_a_split():
-    law = NODE_LAWS["logistic"]
-    split = np.array([4.0, 33.3, 401.0])
-    outcomes, weights = law.nodes(split)
-    below = np.where(outcomes < split[:, None], weights, 0.0).sum(axis=1)
-    assert_allclose(below, law.cdf(split), rtol=1e-9)
-
-
-def test_nodes_of_whole_numbers_are_their_masses():
-    law = NODE_LAWS["whole"]
-    outcomes, weights = law.nodes()
-    for value in (0.0, 6.0, 29.0, 398.0):
-        mass = np.where(outcomes == value, weights, 0.0).sum(axis=1)
-        assert_allclose(mass, law.cdf(value) - law.cdf(value - 1), rtol=1e-6, atol=1e-5)
-
-
-@pytest.mark.parametrize("name", NODE_LAWS)
-def test_nodes_of_a_row_do_not_depend_on_others(name):
-    law = NODE_LAWS[name]
-    order = law.quantile(0.7)
-
-    def far(outcomes):
-        return np.abs(outcomes - 30.5) ** 1.5
-
-    every = law.expected(far), law.expected(far, order)
-    for row in range(3):
-        one = law.take([row])
-        assert_allclose(one.expected(far), every[0][row], rtol=1e-5)
-        assert_allclose(one.expected(far, order[[row]]), every[1][row], rtol=1e-5)
 
 
 # ---- quantile grids: rows, shapes, refusals
 
 
 def test_grid_take_and_concatenate():
-    law = _logistic([5.0, 9.0, 70.0], 2.0, integer=True)
+    law = logistic_grid([5.0, 9.0, 70.0], 2.0, integer=True)
     back = QuantileGrid.concatenate([law.take(slice(0, 1)), law.take([1, 2])])
     assert len(back) == 3
     assert back.integer
@@ -401,8 +292,8 @@ def test_grid_take_and_concatenate():
 
 
 LAWS = {
-    "grid": _logistic([5.0, 9.0, 70.0], 2.0),
-    "whole grid": _logistic([5.0, 9.0, 70.0], 2.0, integer=True),
+    "grid": logistic_grid([5.0, 9.0, 70.0], 2.0),
+    "whole grid": logistic_grid([5.0, 9.0, 70.0], 2.0, integer=True),
     "atoms": WeightedAtoms(np.array([[1.0, 2.0, 3.0], [4.0, NAN, 1.0], [70.0, 80.0, 90.0]])),
 }
 
@@ -465,188 +356,3 @@ def test_empty_laws():
     assert QuantileGrid(np.empty((0, 9)), LEVELS).quantile(0.5).shape == (0,)
     assert QuantileGrid(np.empty((0, 9)), LEVELS, integer=True).mean().shape == (0,)
     assert WeightedAtoms(np.empty((0, 2))).cdf([[1.0, 2.0]]).shape == (0, 2)
-
-
-# ---- weighted atoms
-
-
-def test_atoms_by_hand():
-    law = WeightedAtoms(np.array([[5.0, 1.0, 3.0]]), np.array([[1.0, 2.0, 1.0]]))
-    assert_array_equal(law.cdf([[0.9, 1.0, 2.9, 3.0, 5.0]]), [[0.0, 0.5, 0.5, 0.75, 1.0]])
-    assert_array_equal(law.quantile([[0.1, 0.5, 0.51, 0.75, 0.76]]), [[1.0, 1.0, 3.0, 3.0, 5.0]])
-    assert_array_equal(law.mean(), [2.5])  # (5 + 2 + 3) / 4
-    # over 2: (3 + 1) / 4; over 4: 1 / 4; over -1: the mean and one more
-    assert_array_equal(law.excess([[2.0, 4.0, 5.0, -1.0]]), [[1.0, 0.25, 0.0, 3.5]])
-    assert_array_equal(law.expected(np.square), [9.0])  # (25 + 2 + 9) / 4
-
-
-def test_repeated_atoms_add_up():
-    law = WeightedAtoms(np.array([[2.0, 2.0, 7.0, 2.0]]))
-    assert_array_equal(law.cdf([[1.9, 2.0, 6.9, 7.0]]), [[0.0, 0.75, 0.75, 1.0]])
-    assert_array_equal(law.quantile([[0.75, 0.76]]), [[2.0, 7.0]])
-
-
-def test_ties_go_to_the_smaller_atom():
-    # at 1/2, everything from 10 to 20 costs the same
-    assert_array_equal(WeightedAtoms(np.array([[20.0, 10.0]])).quantile(0.5), [10.0])
-
-
-@pytest.mark.parametrize("n_atoms", range(2, 31))
-def test_level_of_a_cumulated_weight_gives_its_atom(n_atoms):
-    law = WeightedAtoms(np.random.RandomState(0).permutation(n_atoms)[None] + 1.0)
-    ranks = np.arange(1, n_atoms)
-    assert_array_equal(law.quantile((ranks / n_atoms)[None])[0], ranks)
-    assert_array_equal(law.quantile((1 - ranks / n_atoms)[None])[0], n_atoms - ranks)
-
-
-def test_nine_tenths_of_ten_atoms():
-    assert_array_equal(WeightedAtoms(np.arange(1.0, 11.0)[None]).quantile(0.9), [9.0])
-
-
-def test_missing_atoms_are_ignored():
-    padded = WeightedAtoms(np.array([[NAN, 4.0, NAN, 2.0, 9.0], [NAN, NAN, 3.0, NAN, NAN]]))
-    x = np.array([[-1.0, 0.0, 2.0, 4.5, 9.0]])
-    for row, atoms in enumerate(([4.0, 2.0, 9.0], [3.0])):
-        law = WeightedAtoms(np.array([atoms]))
-        one = padded.take([row])
-        assert_array_equal(one.cdf(x), law.cdf(x))
-        assert_array_equal(one.excess(x), law.excess(x))
-        assert_array_equal(one.quantile(TAUS[None]), law.quantile(TAUS[None]))
-        assert_array_equal(one.mean(), law.mean())
-        assert_allclose(one.expected(np.log), law.expected(np.log), rtol=1e-12)
-
-
-def test_weights_of_missing_atoms_do_not_count():
-    law = WeightedAtoms(np.array([[1.0, NAN, 3.0]]), np.array([[1.0, 5.0, 3.0]]))
-    assert_array_equal(law.cdf([[1.0, 3.0]]), [[0.25, 1.0]])
-
-
-def test_atoms_without_weight_are_never_the_quantile():
-    law = WeightedAtoms(np.array([[1.0, 2.0, 3.0]]), np.array([[0.0, 1.0, 0.0]]))
-    assert_array_equal(law.quantile([[1e-12, 0.5, 1 - 1e-12]]), [[2.0, 2.0, 2.0]])
-
-
-@FEW
-@given(
-    st.lists(st.tuples(st.integers(0, 12), st.integers(0, 9)), min_size=1, max_size=9).filter(
-        lambda pairs: sum(weight for _, weight in pairs) > 0
-    ),
-    st.floats(0.001, 0.999),
-    st.floats(-2, 15),
-)
-def test_atoms_against_exact_fractions(pairs, tau, x):
-    atoms, weights = zip(*pairs, strict=True)
-    law = WeightedAtoms(np.array([atoms], dtype=float), np.array([weights]))
-    total = sum(weights)
-
-    def exact_cdf(value):
-        return Fraction(sum(w for a, w in pairs if a <= value), total)
-
-    assert_allclose(law.cdf(x)[0], float(exact_cdf(x)), atol=1e-12)
-    enough = [a for a, w in pairs if w and exact_cdf(a) >= Fraction(tau) - Fraction(1, 10**9)]
-    assert law.quantile(tau)[0] == min(enough)
-    excess = sum(w * max(a - Fraction(x), 0) for a, w in pairs) / total
-    assert_allclose(law.excess(x)[0], float(excess), atol=1e-12)
-    assert_allclose(law.mean()[0], sum(a * w for a, w in pairs) / total, rtol=1e-12)
-
-
-def test_atoms_of_different_widths_concatenate():
-    narrow = WeightedAtoms(np.array([[5.0], [6.0]]))
-    wide = WeightedAtoms(np.array([[7.0, NAN, 9.0]]), np.array([[1.0, 1.0, 3.0]]))
-    both = WeightedAtoms.concatenate([narrow, wide])
-    assert len(both) == 3
-    assert_array_equal(both.cdf([[0.0, 5.0, 7.0]]), [[0, 1, 1], [0, 0, 1], [0, 0, 0.25]])
-    assert_array_equal(both.quantile([[1e-10, 0.25, 0.26]]), [[5, 5, 5], [6, 6, 6], [7, 7, 9]])
-    assert_allclose(both.mean(), [5.0, 6.0, 8.5], rtol=1e-12)
-    assert_allclose(both.expected(np.log), [np.log(5), np.log(6), (np.log(7) + 3 * np.log(9)) / 4])
-
-
-def test_atoms_leave_their_input_alone():
-    atoms, weights = np.array([[3.0, NAN, 1.0]]), np.array([[2.0, 2.0, 2.0]])
-    WeightedAtoms(atoms, weights)
-    assert_array_equal(atoms, [[3.0, NAN, 1.0]])
-    assert_array_equal(weights, [[2.0, 2.0, 2.0]])
-
-
-@pytest.mark.parametrize(
-    ("atoms", "weights", "message"),
-    [
-        ([1.0, 2.0], None, "2-D"),
-        ([[1.0, 2.0]], [[1.0]], "same shape"),
-        ([[1.0, 2.0]], [[1.0, -1.0]], "non-negative"),
-        ([[1.0, 2.0]], [[1.0, NAN]], "non-negative"),
-        ([[1.0], [NAN]], None, "row 1 has none"),
-        ([[1.0, NAN]], [[0.0, 1.0]], "row 0 has none"),
-    ],
-)
-def test_atoms_that_are_refused(atoms, weights, message):
-    with pytest.raises(ValueError, match=message):
-        WeightedAtoms(np.array(atoms), None if weights is None else np.array(weights))
-
-
-# ---- the sample average law
-
-
-def test_pooled_atoms_are_all_observations():
-    assert_array_equal(pooled_atoms(np.array([[3.0, NAN], [1.0, 2.0]])), [1.0, 2.0, 3.0])
-    exactly = np.arange(1000.0)[::-1].reshape(50, 20)
-    assert_array_equal(pooled_atoms(exactly), np.arange(1000.0))
-
-
-def test_pooled_atoms_are_middles_of_a_thousand_groups():
-    observations = np.random.RandomState(0).permutation(5000).reshape(500, 10).astype(float)
-    assert_array_equal(pooled_atoms(observations), np.arange(1000) * 5 + 2)
-
-
-def test_pooled_atoms_need_an_observation():
-    with pytest.raises(ValueError, match="no observation at all"):
-        pooled_atoms(np.full((3, 2), NAN))
-
-
-@pytest.mark.parametrize("n_pooled", [1, 3, 6])
-def test_sample_average_law_by_hand(n_pooled):
-    observations = np.array([[4.0, NAN, 2.0], [NAN, NAN, NAN], [7.0, 7.0, 1.0]])
-    pooled = np.arange(n_pooled) + 10.0
-    law = sample_average_law(Portfolio(observations), pooled)
-    assert_array_equal(
-        law.cdf([[1.0, 2.0, 7.0, 10.0]])[[0, 2]], [[0, 0.5, 1, 1], [1 / 3, 1 / 3, 1, 1]]
-    )
-    assert_allclose(law.cdf(10.0)[1], 1 / n_pooled)
-    assert_allclose(law.mean(), [3.0, pooled.mean(), 5.0])
-    assert_array_equal(law.quantile(0.5), [2.0, pooled[(n_pooled - 1) // 2], 7.0])
-    assert_array_equal(observations[1], [NAN, NAN, NAN])
-
-
-@pytest.mark.parametrize("integer", [True, False])
-@pytest.mark.parametrize("zeros", [0.1, 0.5, 0.9])
-@pytest.mark.parametrize("power", [0.6, 1.0, 1.7])
-def test_other_shares_of_zeros(integer, zeros, power):
-    levels = 1 / (1 + np.exp(-np.linspace(-6, 6, 41)))
-    grid = QuantileGrid(np.log(levels / 0.3)[None] * np.array([[2.0], [9.0]]), levels, integer)
-    law = ReweightedZeros(grid, np.array([zeros, 0.4]), power)
-    np.testing.assert_allclose(grid.cdf(0.0), 0.3, atol=0.01)
-    np.testing.assert_allclose(law.cdf(0.0), [zeros, 0.4])
-    assert (law.cdf(-1.0) == 0).all()
-    # a level among what is above 0 is tilted, and no outcome is new
-    own, share = grid.cdf(0.0)[:, None], np.array([[0.2, 0.5, 0.95]])  # of the knots
-    before = grid.quantile(own + (1 - own) * share**power)
-    found = law.quantile(law.zeros[:, None] + (1 - law.zeros[:, None]) * share)
-    np.testing.assert_allclose(found, before)
-    at = np.linspace(0, 60, 60001 if not integer else 61)
-    survival = 1 - law.cdf(at[None])
-    area = survival.sum(axis=1) if integer else np.trapezoid(survival, at, axis=1)
-    tail = law.excess(61.0 if integer else 60.0)
-    np.testing.assert_allclose(law.mean(), area + tail, rtol=1e-5)
-    np.testing.assert_allclose(law.excess(-1.0), law.mean() + 1)
-    np.testing.assert_allclose(law.expected(lambda x: x), law.mean(), rtol=6e-3)
-    tau = np.array([[0.05, 0.3, 0.45, 0.6, 0.95]])
-    assert (law.cdf(law.quantile(tau)) >= tau - 1e-9).all()
-    shifted = ReweightedZeros.shifted(grid, np.log(3.0))
-    np.testing.assert_allclose(
-        shifted.zeros / (1 - shifted.zeros), 3 * grid.cdf(0.0) / 0.7, rtol=0.03
-    )
-    again = ReweightedZeros.concatenate([law.take([1]), law.take([0])])
-    np.testing.assert_allclose(again.mean(), law.mean()[::-1])
-    few = law.excess(np.array([[0.5, 3.0, 20.0]]))
-    np.testing.assert_allclose(law.excess(np.full(2, 3.0)), few[:, 1])
-    assert (np.diff(few, axis=1) <= 0).all()

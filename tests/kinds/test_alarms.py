@@ -7,13 +7,10 @@ import pandas as pd
 import pytest
 
 from sklearn_pttf import Portfolio, PretrainedDecisionTransformer, PricingPrior
-from sklearn_pttf._alarms import (
-    warn_of_conflict,
-    warn_of_drift,
-    warn_of_quiet_counts,
-    warn_of_rising_demand,
-    warn_of_zeros_and_ones,
-)
+from sklearn_pttf._kinds import alarms, drift
+from sklearn_pttf._kinds.alarms import warn_of_quiet_counts, warn_of_zeros_and_ones
+from sklearn_pttf._kinds.prices.alarms import warn_of_rising_demand
+from sklearn_pttf._kinds.registry import kind_of
 from sklearn_pttf._laws.parametric import NormalLaw
 from sklearn_pttf.baselines import SampleAverage
 from sklearn_pttf.datasets import load_horse_kicks, make_demand_portfolio
@@ -42,6 +39,14 @@ def _warned(X, call=_fit):
         warnings.simplefilter("always")
         call(X)
     return [each.category for each in caught]
+
+
+def _drifts(portfolio):
+    return drift.warn_of_drift(portfolio.observations, kind_of(portfolio).drift)
+
+
+def _conflicts(predict, portfolio):
+    alarms.warn_of_conflict(kind_of(portfolio), predict, portfolio, np.random.default_rng(0))
 
 
 def _counts(n=200, n_columns=8, seed=0):
@@ -89,7 +94,7 @@ def test_drifts_of_exchangeable_rows_are_rare():
         rng = np.random.default_rng(seed)
         X = rng.lognormal(rng.normal(size=(40, 1)), 1.0, (40, rng.integers(2, 7)))
         X[rng.uniform(size=X.shape) < 0.3] = NAN
-        assert _warned(Portfolio(X), warn_of_drift) == []
+        assert _warned(Portfolio(X), _drifts) == []
 
 
 def test_missing_cells_and_uneven_histories_are_no_reason():
@@ -133,31 +138,31 @@ def test_a_drift_by_hand():
     # 10 and 10, then 15 and 15: the later half is one half higher
     X = np.tile([10.0, 10.0, 15.0, 15.0], (20, 1))
     with pytest.warns(DriftWarning, match=r"over 20 rows, .* 50% higher on average \(stand"):
-        warn_of_drift(Portfolio(X))
+        _drifts(Portfolio(X))
     with pytest.warns(DriftWarning, match="are 33% lower"):
-        warn_of_drift(Portfolio(X[:, ::-1]))
+        _drifts(Portfolio(X[:, ::-1]))
     gaps = np.full((20, 9), NAN)
     gaps[:, [0, 2, 3, 7]] = X
     gaps[5] = 0.0  # nothing was sold: nothing is known
     gaps[6:8] = NAN
-    assert _warned(Portfolio(gaps), warn_of_drift) == []
+    assert _warned(Portfolio(gaps), _drifts) == []
     with pytest.warns(DriftWarning, match="over 34 rows, .* 50% higher"):
-        warn_of_drift(Portfolio(np.vstack([gaps, gaps])))
+        _drifts(Portfolio(np.vstack([gaps, gaps])))
     # of an odd number the middle one counts for neither
     with pytest.warns(DriftWarning, match="50% higher"):
-        warn_of_drift(Portfolio(np.tile([10.0, 999.0, 15.0], (20, 1))))
+        _drifts(Portfolio(np.tile([10.0, 999.0, 15.0], (20, 1))))
 
 
 def test_a_drift_of_real_values_by_hand():
     # noise of 1 around -5, and then around -4.5
     X = np.tile([[-6.0, -4.0, -5.5, -3.5], [-4.0, -6.0, -3.5, -5.5]], (10, 1))
     with pytest.warns(DriftWarning, match=r"over 20 rows, .* 0\.5 higher"):
-        warn_of_drift(Portfolio(X, real=True))
+        _drifts(Portfolio(X, real=True))
     with pytest.warns(DriftWarning, match=r"are 50 lower"):
-        warn_of_drift(Portfolio(100.0 * X[:, ::-1] + 1e4, real=True))
+        _drifts(Portfolio(100.0 * X[:, ::-1] + 1e4, real=True))
     small = np.tile([-6.0, -4.0, -5.9, -3.9], (20, 1))  # less than a quarter of the noise
-    assert _warned(Portfolio(small, real=True), warn_of_drift) == []
-    assert _warned(Portfolio(np.full((20, 4), -3.0), real=True), warn_of_drift) == []
+    assert _warned(Portfolio(small, real=True), _drifts) == []
+    assert _warned(Portfolio(np.full((20, 4), -3.0), real=True), _drifts) == []
 
 
 def test_drifts_of_exchangeable_real_values_are_rare():
@@ -165,7 +170,7 @@ def test_drifts_of_exchangeable_real_values_are_rare():
         rng = np.random.default_rng(seed)
         X = rng.normal(size=(40, 1)) + rng.standard_t(3, size=(40, rng.integers(2, 7)))
         X[rng.uniform(size=X.shape) < 0.3] = NAN
-        assert _warned(Portfolio(X, real=True), warn_of_drift) == []
+        assert _warned(Portfolio(X, real=True), _drifts) == []
 
 
 @pytest.mark.parametrize("factor", [1.6, 0.5])
@@ -222,7 +227,7 @@ def test_conflict_by_hand():
         return NormalLaw(np.full(len(portfolio), 10.0), 1.0)
 
     def conflict(portfolio):
-        warn_of_conflict(predict, portfolio, np.random.default_rng(0))
+        _conflicts(predict, portfolio)
 
     X = np.full((100, 2), 11.0)  # outside of the central half, of which there is another alarm
     for n_out, warned in [(10, []), (11, [PriorConflictWarning])]:
@@ -261,7 +266,7 @@ def test_what_is_tried_is_no_evidence():
     X[7] = NAN
     X[9, 1:] = NAN
     with pytest.warns(PriorConflictWarning, match="far too wide"):
-        warn_of_conflict(predict, Portfolio(X), np.random.default_rng(0))
+        _conflicts(predict, Portfolio(X))
     rows = np.delete(np.arange(30), [7, 9])
     hidden = np.isnan(seen[0]) & ~np.isnan(X[rows])
     np.testing.assert_array_equal(hidden.sum(axis=1), 1)
@@ -349,7 +354,7 @@ def test_the_middle_by_hand():
         def predict(part):
             return NormalLaw(np.full(len(part), 10.0), 1.0)
 
-        warn_of_conflict(predict, portfolio, np.random.default_rng(0))
+        _conflicts(predict, portfolio)
 
     X = np.tile([[10.0, 10.1]], (200, 1))
     X[:40] += 1.0  # 80 % in the middle: by chance next to never where 57 % are
@@ -502,7 +507,8 @@ def test_zeros_and_ones_that_were_said_to_be_successes():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warn_of_zeros_and_ones(Portfolio(_yes_or_no(), errors=np.ones(50)))
-        warn_of_zeros_and_ones(Portfolio(_yes_or_no(), prices=np.ones((50, 4))))
+    priced = kind_of(Portfolio(_yes_or_no(), prices=np.ones((50, 4))))
+    assert warn_of_zeros_and_ones not in priced.alarms
 
 
 def test_shocks_that_rows_share_are_no_drift():
@@ -512,8 +518,8 @@ def test_shocks_that_rows_share_are_no_drift():
         rng = np.random.default_rng(seed)
         shocks = np.exp(rng.normal(0.0, 0.25, (1, 8)))
         X = rng.poisson(rng.gamma(2.0, 5.0, (400, 1)) * shocks).astype(float)
-        warned += len(_warned(Portfolio(X), warn_of_drift))
+        warned += len(_warned(Portfolio(X), _drifts))
     assert warned <= 3  # of 40; half of them were
     trend = np.exp(np.linspace(0.0, 0.4, 8))
     X = rng.poisson(rng.gamma(2.0, 5.0, (400, 1)) * trend).astype(float)
-    assert _warned(Portfolio(X), warn_of_drift) != []
+    assert _warned(Portfolio(X), _drifts) != []

@@ -1,0 +1,243 @@
+"""What is known of instances, and how each part of it goes along with rows, cells and time."""
+
+from dataclasses import KW_ONLY, dataclass, field, fields, replace
+
+import numpy as np
+
+
+def per_row(**more):
+    """A field with one entry a row, or a dict of such; scalars are of all rows."""
+    if "default_factory" not in more:
+        more = {"default": None, **more}
+    return field(metadata={"along": "row"}, **more)
+
+
+def per_cell(coming=None, usual=None, **more):
+    """A field with one entry an observation cell.
+
+    Parameters
+    ----------
+    coming : str, default=None
+        Name of the field, of one entry a row, that is the same of the next outcome.
+
+    usual : str, default=None
+        Name of the method that fills that one in where nothing is told. None: it stays missing.
+    """
+    return field(metadata={"along": "cell", "coming": coming, "usual": usual}, **more)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Evidence:
+    """What is known of N instances, as arrays or as tensors that have leading axes more.
+
+    Each field says by `per_row` or `per_cell` how it goes along, so that rows are taken,
+    observations held out and tensors made in one place. Where nothing is known a field is None.
+
+    Parameters
+    ----------
+    observations : ndarray of shape (n_instances, n_observations)
+        Past outcomes, in units of the outcome. NaN = not observed.
+
+    errors : ndarray of shape (n_instances,), default=None
+        Standard error of one observation of each instance, in units of the outcome. NaN = not
+        known.
+
+    prices : ndarray of shape (n_instances, n_observations), default=None
+        Price at which each observation was made. None: outcomes do not depend on prices.
+
+    posted : ndarray of shape (n_instances,), default=None
+        Price at which the next outcome is made. None: the row's usual price. Networks may be asked
+        about several at once, ``(n_instances, n_prices)``.
+
+    usual : ndarray of shape (n_instances,), default=None
+        Usual price of a row that has had none. None: the posted one.
+
+    exposure : ndarray of shape (n_instances, n_observations), default=None
+        What each observation was counted over: games, days, or the number of trials of binomial
+        counts; positive where there is an observation. None: 1 everywhere.
+
+    coming : ndarray of shape (n_instances,), default=None
+        Exposure, or number of trials, of the next outcome. None: 1 everywhere.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_pttf._tables.evidence import Evidence
+    >>> evidence = Evidence(np.array([[3.0, 1.0], [2.0, 5.0]]), prices=np.array([[4.0, 9], [4, 8]]))
+    >>> held, outcomes = evidence.held_out(np.array([1, -1]))
+    >>> held.observations.tolist(), held.prices.tolist(), held.posted.round(2).tolist()
+    ([[3.0, nan], [2.0, 5.0]], [[4.0, nan], [4.0, 8.0]], [9.0, 5.66])
+    """
+
+    observations: np.ndarray = per_cell()
+    _: KW_ONLY
+    errors: np.ndarray = per_row()
+    prices: np.ndarray = per_cell("posted", "posted_prices", default=None)
+    posted: np.ndarray = per_row()
+    usual: np.ndarray = per_row()
+    exposure: np.ndarray = per_cell("coming", "coming_exposure", default=None)
+    coming: np.ndarray = per_row()
+
+    def __len__(self):
+        return len(self.observations)
+
+    @property
+    def mask(self):
+        """True where observed; bool ndarray of shape (n_instances, n_observations)."""
+        return ~np.isnan(self.observations)
+
+    @property
+    def counts(self):
+        """Number of observations of each instance; int ndarray of shape (n_instances,)."""
+        return self.mask.sum(axis=1)
+
+    # -- written once, for all fields
+
+    def known(self, along=None):
+        """Fields that there are, or those along ``"row"`` or ``"cell"``; dict by name."""
+        names = [each.name for each in fields(self) if _goes(each, along)]
+        found = {name: getattr(self, name) for name in names}
+        return {name: values for name, values in found.items() if values is not None}
+
+    def map(self, change, along=None):
+        """The same with ``change`` of every field that there is."""
+        return replace(self, **{k: _each(change, v) for k, v in self.known(along).items()})
+
+    def take(self, rows):
+        """The evidence of some rows (a slice or indices), sharing memory where it can."""
+        return self.map(lambda values: values[rows] if np.ndim(values) else values)
+
+    def of_cells(self, cells):
+        """The same instances with some of their cells.
+
+        Parameters
+        ----------
+        cells : ndarray of int of shape (n_instances, k)
+            Columns; below 0 an empty cell.
+        """
+
+        def some(values):
+            at = cells.reshape(cells.shape + (1,) * (values.ndim - 2))
+            return np.where(at >= 0, np.take_along_axis(values, np.maximum(at, 0), axis=1), np.nan)
+
+        return self.map(some, along="cell")
+
+    def held_out(self, cells):
+        """The same instances without some observations, and these; NaN where nothing was held out.
+
+        Parameters
+        ----------
+        cells : ndarray of int of shape (n_instances,)
+            The cell of every row that is held out; below 0 is none. The next outcome comes with
+            what is held out: its price, its exposure.
+
+        Returns
+        -------
+        evidence : Evidence
+            Of the same class.
+
+        outcomes : ndarray of shape (n_instances, 1)
+        """
+        rows = np.flatnonzero(cells >= 0)
+        at, changed = (rows, cells[rows]), {}
+        outcomes = np.full((len(self), 1), np.nan)
+        outcomes[rows, 0] = self.observations[at]
+        for name, values in self.known("cell").items():
+            coming = self._coming(name)
+            if coming is not None:
+                changed[coming[0]] = np.array(coming[1])
+                changed[coming[0]][rows] = values[at]
+            changed[name] = values.copy()
+            changed[name][at] = np.nan
+        return replace(self, **changed), outcomes
+
+    def with_observations(self, observations):
+        """The same instances with other observations.
+
+        Columns beyond those there are come with what the next outcome comes with.
+        """
+        changed, width = {"observations": observations}, observations.shape[1]
+        for name, values in self.known("cell").items():
+            coming = self._coming(name)
+            if coming is not None:
+                n_new = max(0, width - values.shape[1])
+                new = np.repeat(coming[1][:, None], n_new, axis=1)
+                changed[name] = np.hstack([values, new])[:, :width]
+        return replace(self, **changed)
+
+    def _coming(self, name):
+        """What is coming of a field along cells: its name, and values; None of none."""
+        about = self.__dataclass_fields__[name].metadata
+        if about["coming"] is None:
+            return None
+        if about["usual"] is not None:
+            return about["coming"], getattr(self, about["usual"])()
+        told, like = getattr(self, about["coming"]), getattr(self, name)
+        return about["coming"], np.full_like(like[:, 0], np.nan) if told is None else told
+
+    # -- prices
+
+    def usual_prices(self):
+        """Geometric mean of every row's prices; ``usual`` where it has none, NaN without."""
+        seen = ~np.isnan(self.prices)
+        count = seen.sum(axis=1)
+        logs = np.log(np.where(seen, self.prices, 1.0)).sum(axis=1) / np.maximum(count, 1)
+        otherwise = self.posted if self.usual is None else self.usual
+        return np.where(count > 0, np.exp(logs), np.nan if otherwise is None else otherwise)
+
+    def told_prices(self):
+        """Prices as networks read them: rows that have had none have their usual one instead."""
+        cold = np.isnan(self.prices).all(axis=1, keepdims=True)
+        return np.where(cold, self.usual_prices()[:, None], self.prices)
+
+    def posted_prices(self):
+        """Price at which every row's next outcome is made: posted, else its usual one."""
+        usual = self.usual_prices()
+        if self.posted is None:
+            return usual
+        return np.where(np.isnan(self.posted), usual, self.posted)
+
+    def at_price(self, posted):
+        """The same instances, whose next outcomes are made at other prices ``(n_instances,)``.
+
+        Their usual prices stay: a price that is asked about says nothing of the row.
+        """
+        return replace(self, posted=posted, usual=self.usual_prices())
+
+    # -- exposure
+
+    def exposures(self):
+        """What every observation was counted over, NaN where there is none; as observations."""
+        exposure = 1.0 if self.exposure is None else self.exposure
+        return np.where(self.mask, exposure, np.nan)
+
+    def totals(self):
+        """Sums of every row's observations and of their exposures; ``(n_instances,)`` each."""
+        return np.nansum(self.observations, axis=1), np.nansum(self.exposures(), axis=1)
+
+    def coming_exposure(self):
+        """What every row's next outcome is counted over; ndarray of shape (n_instances,).
+
+        Where nothing tells it that is the mean of all exposures.
+        """
+        if self.coming is None:
+            return np.ones(len(self))
+        return np.where(np.isnan(self.coming), self.mean_exposure(), self.coming)
+
+    def mean_exposure(self):
+        """Mean of the exposures of all observations, 1 where there is none."""
+        seen = np.sort(self.exposures()[self.mask])
+        return float(seen.mean()) if len(seen) else 1.0
+
+
+def _goes(about, along):
+    """Whether a field goes along rows or cells, or along those that are named."""
+    of_field = about.metadata.get("along")
+    return of_field is not None if along is None else of_field == along
+
+
+def _each(change, values):
+    """``change`` of an array, or of each in a dict."""
+    if isinstance(values, dict):
+        return {name: change(value) for name, value in values.items()}
+    return change(values)

@@ -1,0 +1,16 @@
+"""Runs of pretraining that take a moment."""
+
+import numpy as np
+
+from sklearn_pttf import SyntheticPrior
+from support.networks import TINY
+
+PRIOR = SyntheticPrior(level=(1.0, 20.0), noise_families=("poisson",))
+SMALL = {"network": TINY, "rows": 50, "verbose": 0}
+ROUNDS = {**SMALL, "n_steps": 11, "round_steps": 4}  # the last round is shorter
+
+
+def same_weights(a, b):
+    return a.weights.keys() == b.weights.keys() and all(
+        np.array_equal(a.weights[name], b.weights[name]) for name in a.weights
+    )
