@@ -15,7 +15,7 @@ from sklearn_pttf._network.checkpoint import Checkpoint
 from sklearn_pttf._network.network import NetworkConfig
 from sklearn_pttf._tables.portfolio import Portfolio
 from sklearn_pttf._training.pretrain import pretrain
-from sklearn_pttf._utils.checks import Column
+from sklearn_pttf._utils.checks import Column, LinearCombination
 from sklearn_pttf._version import __version__
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "CountPrior",
     "DecisionMixin",
     "Kind",
+    "LinearCombination",
     "NetworkConfig",
     "Portfolio",
     "PredictiveDistribution",

@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from numbers import Integral, Real
 
+import narwhals.stable.v2 as nw
 import numpy as np
+from narwhals.exceptions import DuplicateError
+from narwhals.stable.v2.dependencies import is_into_dataframe, is_pandas_dataframe
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import validate_data
 
@@ -46,21 +49,49 @@ class LinearCombination:
 
     Parameters
     ----------
-    constant : float
+    constant : float, default=0.0
         What is added for every row.
 
-    terms : tuple of (float, str or Column)
+    terms : tuple of (float, str or Column), default=()
         Weights and columns.
+
+    See Also
+    --------
+    Column : A column by its position.
 
     Examples
     --------
-    >>> from sklearn_pttf._utils.checks import LinearCombination
-    >>> LinearCombination.difference("price", 2.5)
-    LinearCombination(constant=-2.5, terms=((1.0, 'price'),))
+    A unit that is missing costs the margin, price minus 2.5:
+
+    >>> from sklearn_pttf import LinearCombination
+    >>> from sklearn_pttf.problems import Newsvendor
+    >>> Newsvendor(underage=LinearCombination(-2.5, ((1.0, "price"),)), overage=0.5)
+    Newsvendor(overage=0.5,
+               underage=LinearCombination(constant=-2.5, terms=((1.0, 'price'),)))
+    >>> LinearCombination.difference("price", "cost")
+    LinearCombination(constant=0.0, terms=((1.0, 'price'), (-1.0, 'cost')))
     """
 
     constant: float = 0.0
     terms: tuple = ()
+
+    def __post_init__(self):
+        if not _is_finite(self.constant):
+            raise ValueError(
+                f"constant of LinearCombination must be a finite number; got {self.constant!r}."
+            )
+        pairs = isinstance(self.terms, tuple) and all(
+            isinstance(term, tuple)
+            and len(term) == 2
+            and _is_finite(term[0])
+            and is_column(term[1])
+            for term in self.terms
+        )
+        if not pairs:
+            raise ValueError(
+                "terms of LinearCombination must be a tuple of pairs (finite weight, column's name "
+                f"or Column); got {self.terms!r}."
+            )
 
     def __str__(self):
         parts = [f"{weight:+g} * {column!r}" for weight, column in self.terms]
@@ -68,7 +99,17 @@ class LinearCombination:
 
     @classmethod
     def difference(cls, left, right):
-        """``left - right``, each a number or a column; a plain float if both are numbers."""
+        """Give ``left - right``.
+
+        Parameters
+        ----------
+        left, right : float, str or Column
+
+        Returns
+        -------
+        LinearCombination or float
+            A float if both are numbers.
+        """
         constant, terms = 0.0, []
         for sign, value in ((1.0, left), (-1.0, right)):
             if is_column(value):
@@ -76,6 +117,11 @@ class LinearCombination:
             else:
                 constant += sign * value
         return cls(constant, tuple(terms)) if terms else constant
+
+
+def _is_finite(value):
+    """Whether a value is a finite number."""
+    return isinstance(value, Real) and not isinstance(value, bool) and bool(np.isfinite(value))
 
 
 def is_column(value):
@@ -132,13 +178,17 @@ def as_table(X):
 
     Cells are left as they are: text may ride along until columns are taken.
     """
-    if hasattr(X, "collect"):
+    try:
+        frame = nw.from_native(X, pass_through=True)
+    except DuplicateError as error:
+        raise ValueError(f"Columns of X must have names of their own. {error}") from None
+    if isinstance(frame, nw.LazyFrame):
         raise ValueError(
             "X must be a data frame or an array; got a lazy frame: collect() it first."
         )
-    if not hasattr(X, "columns"):
-        X = check_array(X, dtype=None, ensure_all_finite=False, input_name="X")
-    elif len(X) == 0 or _num_features(X) == 0:
+    if not isinstance(frame, nw.DataFrame):
+        return check_array(X, dtype=None, ensure_all_finite=False, input_name="X")
+    if len(X) == 0 or _num_features(X) == 0:
         check_array(np.empty((len(X), _num_features(X))), input_name="X")  # refuses it
     return X
 
@@ -172,11 +222,12 @@ def numeric_columns(X, positions, name="X"):
     So are numbers beyond 1e100; those nearer to 0 than 1e-100 are taken for 0. The array is not for
     writing: it may share memory with X.
     """
-    if hasattr(X, "columns"):
+    framed = is_into_dataframe(X)
+    if framed:
         _refuse_text(X, positions, name)
-    if hasattr(X, "columns") or len(positions) != X.shape[1]:
+    if framed or len(positions) != X.shape[1]:
         X = _safe_indexing(X, [int(k) for k in positions], axis=1)
-    if hasattr(X, "notna") and "O" in {dtype.kind for dtype in X.dtypes}:
+    if is_pandas_dataframe(X) and "O" in {dtype.kind for dtype in X.dtypes}:
         # pandas NA among Python objects is nothing that NumPy takes for a number
         X = X.to_numpy(dtype=object, na_value=np.nan)
     values = check_array(X, dtype=np.float64, ensure_all_finite="allow-nan", input_name=name)
@@ -207,18 +258,18 @@ def within_limits(values, name):
 
 def _refuse_text(X, positions, name):
     """Refuse columns of a frame that hold text or dates, digits in quotes included."""
+    fields = list(nw.from_native(X).schema.items())
     for k in positions:
-        column = X.iloc[:, int(k)] if hasattr(X, "iloc") else X[:, int(k)]
-        numeric = getattr(column.dtype, "is_numeric", None)
-        if numeric() if numeric else getattr(column.dtype, "kind", "O") in "iufb":
+        label, dtype = fields[int(k)]
+        if dtype.is_numeric() or dtype == nw.Boolean:
             continue
-        cells = np.asarray(column)
+        cells = np.asarray(_safe_indexing(X, int(k), axis=1))
         dated = cells.dtype.kind in "mM"
         texts = () if dated else (row for row, c in enumerate(cells) if isinstance(c, str))
         row = 0 if dated else next(iter(texts), None)
         if row is not None:
             raise ValueError(
-                f"column {X.columns[int(k)]!r} of {name} holds {'dates' if dated else 'text'} "
+                f"column {label!r} of {name} holds {'dates' if dated else 'text'} "
                 f"(row {row}: {str(cells[row])!r}) where numbers are needed. If it is no column of "
                 f"observations, name those that are with observations=[...] of the problem."
             )

@@ -1,52 +1,41 @@
-"""pandas and polars frames behind the few methods that `from_long` needs of them."""
+"""Data frames of any library behind the few methods that `from_long` needs of them."""
 
-import sys
+from numbers import Real
 
+import narwhals.stable.v2 as nw
 import numpy as np
+from narwhals.stable.v2.dependencies import is_into_dataframe, is_pyarrow_table
 
 
-def adapter(frame):
-    """The frame behind the few methods that `from_long` needs of it."""
-    pandas, polars = sys.modules.get("pandas"), sys.modules.get("polars")
-    if pandas is not None and isinstance(frame, pandas.DataFrame):
-        source = _PandasSource(frame)
-    elif polars is not None and isinstance(frame, polars.DataFrame):
-        source = _PolarsSource(frame)
-    else:
-        raise ValueError(
-            f"frame must be a pandas or polars DataFrame; got {type(frame).__module__}."
-            f"{type(frame).__name__}."
-        )
-    if len(frame) == 0:
-        raise ValueError("frame is empty; it must have at least one record.")
-    return source
+class Records:
+    """A data frame, read column by column; names that nobody asks for may be there twice.
 
-
-class _Source:
-    """A data frame, read column by column.
-
-    A subclass gives
-
-    - ``encode(name)``: codes ``(n_records,)`` of the labels in a column, -1 where missing, and
-      the labels in sorted order;
-    - ``pick(labels, codes)`` and ``to_numpy(labels)``: some labels as a list, all as an array;
-    - ``numbers(name)``: a column as float64, or as objects with None for missing if it does
-      not hold numbers;
-    - ``build(instance, labels, table, lags)``: the result.
+    Parameters
+    ----------
+    frame : pandas or polars DataFrame, pyarrow Table or another eager frame that narwhals knows
     """
 
     def __init__(self, frame):
-        self.frame = frame
+        if not is_into_dataframe(frame):
+            raise ValueError(
+                "frame must be a pandas or polars DataFrame, a pyarrow Table or another eager "
+                f"data frame that narwhals knows; got {type(frame).__module__}."
+                f"{type(frame).__name__}."
+            )
+        if len(frame) == 0:
+            raise ValueError("frame is empty; it must have at least one record.")
+        self._frame = frame
+        self._names = frame.column_names if is_pyarrow_table(frame) else list(frame.columns)
 
     def check_columns(self, **parameters):
         """Refuse columns that the frame lacks, or has twice, and one that plays two roles."""
-        columns, roles = list(self.frame.columns), {}
+        roles = {}
         for parameter, name in parameters.items():
             needless = parameter in ("time", "price") and name is None
-            if columns.count(name) != 1 and not needless:
+            if self._names.count(name) != 1 and not needless:
                 raise ValueError(
-                    f"{parameter}={name!r} is the name of {columns.count(name)} columns of the "
-                    f"frame; it must be the name of one of {', '.join(map(repr, columns))}."
+                    f"{parameter}={name!r} is the name of {self._names.count(name)} columns of the "
+                    f"frame; it must be the name of one of {', '.join(map(repr, self._names))}."
                 )
             if not needless and name in roles:
                 raise ValueError(
@@ -55,83 +44,75 @@ class _Source:
                 )
             roles[name] = parameter
 
+    def _column(self, name):
+        return nw.from_native(self._frame[name], series_only=True)
 
-class _PandasSource(_Source):
     def encode(self, name):
-        import pandas as pd
+        """Codes ``(n_records,)`` of the labels in a column, -1 where missing, and the labels.
 
-        codes, labels = pd.factorize(self.frame[name])
-        try:
-            order = labels.argsort()
-        except TypeError:  # labels that cannot be compared
-            return codes, labels
-        ranks = np.empty(len(order) + 1, dtype=np.int64)
-        ranks[order], ranks[-1] = np.arange(len(order)), -1
-        return ranks[codes], labels.take(order)
-
-    def pick(self, labels, codes):
-        return labels.take(codes).tolist()
-
-    def to_numpy(self, labels):
-        return np.asarray(labels.infer_objects())
-
-    def numbers(self, name):
-        from pandas.api.types import is_complex_dtype, is_numeric_dtype
-
-        column = self.frame[name]
-        if is_numeric_dtype(column) and not is_complex_dtype(column):
-            return column.to_numpy(dtype=np.float64, na_value=np.nan)
-        return column.to_numpy(dtype=object, na_value=None)
-
-    def build(self, instance, labels, table, lags):
-        import pandas as pd
-
-        return pd.DataFrame(table, index=labels.rename(instance), columns=lags)
-
-
-class _PolarsSource(_Source):
-    def encode(self, name):
-        import polars as pl
-
-        column = self.frame[name]
-        if column.dtype == pl.Object:
+        These are a Series of narwhals, sorted, or as they first appear if they cannot be compared.
+        """
+        column = self._column(name)
+        if column.implementation.is_pandas():  # several times as fast as joining
+            return _factorize(column.to_native())
+        if column.implementation.is_polars() and column.dtype == nw.Object:
             raise ValueError(
                 f"column {name!r} has the polars dtype Object, which cannot be sorted; labels and "
                 f"dates must have another dtype, such as String, an integer or Date."
             )
-        if column.dtype.is_float():
-            column = column.fill_nan(None)
-        order = column.arg_sort(nulls_last=True).to_numpy()
-        ordered = column.gather(order)
-        runs = ordered.rle_id().to_numpy().astype(np.int64)
-        starts = np.flatnonzero(np.diff(runs, prepend=-1))
-        codes = np.empty(len(runs), dtype=np.int64)
-        codes[order] = np.where(ordered.is_null().to_numpy(), -1, runs)
-        return codes, ordered.gather(starts).drop_nulls()
-
-    def pick(self, labels, codes):
-        return labels.gather(codes).to_list()
-
-    def to_numpy(self, labels):
-        if getattr(labels.dtype, "time_zone", None) is not None:
-            labels = labels.dt.replace_time_zone(None)
-        return labels.to_numpy()
+        labels = column.unique().drop_nulls().sort()
+        if labels.dtype.is_float():
+            labels = labels.filter(~labels.is_nan())
+        numbered = labels.alias("label").to_frame().with_row_index("code")
+        records = column.alias("label").to_frame().with_row_index("record")
+        found = records.join(numbered, on="label", how="inner")  # in an order that is not promised
+        codes = np.full(len(column), -1)
+        codes[found["record"].to_numpy()] = found["code"].to_numpy()
+        return codes, labels
 
     def numbers(self, name):
-        import polars as pl
+        """A column as float64, or as objects with None for missing if it does not hold numbers."""
+        column = self._column(name)
+        if column.dtype.is_numeric() or column.dtype == nw.Boolean:
+            return column.cast(nw.Float64).to_numpy()
+        cells = np.fromiter(column.to_list(), dtype=object, count=len(column))
+        cells[column.is_null().to_numpy()] = None
+        return cells
 
-        column = self.frame[name]
-        if column.dtype.is_numeric():
-            return column.cast(pl.Float64).to_numpy()
-        return np.fromiter(column.to_list(), dtype=object, count=len(column))
 
-    def build(self, instance, labels, table, lags):
-        import polars as pl
+def _factorize(column):
+    """Codes and labels of a Series of pandas."""
+    codes, labels = column.factorize()
+    try:
+        order = labels.argsort()
+    except TypeError:
+        order = np.arange(len(labels))
+    ranks = np.empty(len(order) + 1, dtype=np.int64)
+    ranks[order], ranks[-1] = np.arange(len(order)), -1
+    labels = labels.take(order).to_series().astype(labels.dtype)  # object stays object
+    return ranks[codes], nw.from_native(labels, series_only=True)
 
-        if instance in lags:
-            raise ValueError(
-                f"instance={instance!r} is also the name of a column of the result; it must not be "
-                f"one of {lags[0]} to {lags[-1]}."
-            )
-        columns = {lag: table[:, k] for k, lag in enumerate(lags)}
-        return pl.DataFrame({instance: labels, **columns})
+
+def to_numpy(labels):
+    """Labels as an array of numbers, dates in local time, text or objects."""
+    if getattr(labels.dtype, "time_zone", None) is not None:
+        labels = labels.dt.replace_time_zone(None)
+    items = labels.to_native().to_numpy()  # narwhals makes np.str_ of text
+    numeric = items.dtype == object and all(isinstance(item, Real) for item in items)
+    return np.array(items.tolist()) if numeric else items
+
+
+def build(instance, labels, table, columns):
+    """A frame of a table, with labels as the index, or as the first column where there is none."""
+    frame = nw.from_numpy(table, columns, backend=labels.implementation)
+    if labels.implementation.is_pandas_like():
+        frame = frame.to_native()
+        frame.index = labels.to_native()  # set_index would not keep every dtype
+        frame.index.name = instance
+        return frame
+    if instance in columns:
+        raise ValueError(
+            f"instance={instance!r} is also the name of a column of the result; it must not be "
+            f"one of {columns[0]} to {columns[-1]}."
+        )
+    return frame.select(labels.alias(instance), nw.all()).to_native()

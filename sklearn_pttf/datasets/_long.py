@@ -4,7 +4,7 @@ from numbers import Integral
 
 import numpy as np
 
-from sklearn_pttf.datasets._frames import adapter
+from sklearn_pttf.datasets._frames import Records, build
 from sklearn_pttf.datasets._periods import SHOWN, brief, place_in_order, place_in_time
 from sklearn_pttf.datasets._prices import lay_out_prices, mean_prices, settle_prices
 
@@ -39,8 +39,9 @@ def from_long(
 
     Parameters
     ----------
-    frame : pandas or polars DataFrame
-        The records; it is not changed.
+    frame : pandas or polars DataFrame, or pyarrow Table
+        The records; it is not changed. Other eager data frames that narwhals knows, such as
+        those of modin, are taken too.
 
     instance : str
         Column that labels the instance: a product, a store, an ad.
@@ -92,13 +93,13 @@ def from_long(
 
     Returns
     -------
-    pandas or polars DataFrame of shape (n_instances, width), or (n_instances, 2 * width)
-        Float64 columns ``lag_{width}``, ..., ``lag_2``, ``lag_1``, in units a period; with `price`
-        then ``price_{width}``, ..., ``price_2``, ``price_1``, in money a unit. pandas:
-        the index holds the instances' labels and is named after their column. polars: the
-        labels are the first column, under their own name (so name the others as the
-        observations of a problem: ``observations=X.columns[1:]``), and missing values are NaN. The
-        labels keep their dtype.
+    DataFrame or Table of shape (n_instances, width), or (n_instances, 2 * width)
+        Of the frame's library. Float64 columns ``lag_{width}``, ..., ``lag_2``, ``lag_1``, in units
+        a period; with `price` then ``price_{width}``, ..., ``price_2``, ``price_1``, in money a
+        unit. pandas: the index holds the instances' labels and is named after their column. Others
+        have no index: the labels are the first column, under their own name (so name the others as
+        the observations of a problem: ``observations=X.columns[1:]`` of polars), and missing values
+        are NaN. The labels keep their dtype.
 
     Raises
     ------
@@ -157,25 +158,25 @@ def from_long(
     tea          4.0      4.0      4.0      3.5
     """
     _check_options(time, fill, calendar, offered, negatives, width)
-    source = adapter(frame)
-    source.check_columns(instance=instance, value=value, time=time, price=price)
-    codes, labels = source.encode(instance)
+    records = Records(frame)
+    records.check_columns(instance=instance, value=value, time=time, price=price)
+    codes, labels = records.encode(instance)
     if np.any(codes < 0):
         raise ValueError(
             f"instance={instance!r} has no label in {np.sum(codes < 0)} of {len(codes)} records; "
             f"every record must say which instance it belongs to."
         )
-    refuse = _Refusal(lambda some: source.pick(labels, some))
-    values = _read_numbers(source.numbers(value), codes, f"value={value!r}", "Values", refuse)
+    refuse = _Refusal(lambda some: labels[some].to_list())
+    values = _read_numbers(records.numbers(value), codes, f"value={value!r}", "Values", refuse)
     prices = None
     if price is not None:
         named = f"price={price!r}"
-        prices = _read_numbers(source.numbers(price), codes, named, "Prices", refuse)
+        prices = _read_numbers(records.numbers(price), codes, named, "Prices", refuse)
         prices = settle_prices(prices, values, codes, named, refuse)
     if time is None:
         places, first, last = place_in_order(codes)
     else:
-        places, first, last = place_in_time(codes, source, time, calendar, offered, refuse)
+        places, first, last = place_in_time(codes, records, time, calendar, offered, refuse)
     codes, places, values, prices = _add_up(codes, places, values, prices)
     values = _settle_negatives(values, codes, value, negatives, refuse)
     lengths, back = last - first + 1, last[codes] - places
@@ -187,7 +188,7 @@ def from_long(
         paid = lay_out_prices(codes, back, prices, history, fill == "zero", refuse, named)
         table = np.hstack([table, paid])
         columns += [f"price_{k}" for k in steps]
-    return source.build(instance, labels, table, columns)
+    return build(instance, labels, table, columns)
 
 
 def _check_options(time, fill, calendar, offered, negatives, width):

@@ -5,6 +5,8 @@ from datetime import date, datetime
 
 import numpy as np
 
+from sklearn_pttf.datasets._frames import to_numpy
+
 SHOWN = 5  # offenders that an error message names
 YEAR_AND_MONTH = re.compile(r"\d{4}-\d{2}")
 
@@ -27,12 +29,12 @@ def place_in_order(codes):
     return places, np.zeros_like(counts), counts - 1
 
 
-def place_in_time(codes, source, time, calendar, offered, refuse):
+def place_in_time(codes, records, time, calendar, offered, refuse):
     """Number the records by their period; returns as `place_in_order` does."""
     parameter = f"time={time!r}"
-    date_codes, labels = source.encode(time)
+    date_codes, labels = records.encode(time)
     refuse(parameter, "missing dates", "Every record needs a date.", date_codes < 0, codes)
-    items = source.to_numpy(labels)
+    items = to_numpy(labels)
     dates, readable = _read_dates(items, parameter)
     refuse(
         parameter,

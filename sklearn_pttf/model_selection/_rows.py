@@ -93,35 +93,3 @@ def hold_out(observations, seed):
     outcomes[rows, 0] = observations[rows, cells[rows]]
     evidence[rows, cells[rows]] = np.nan
     return evidence, outcomes
-
-
-def with_columns(X, positions, values):
-    """A table with other values in some columns.
-
-    Parameters
-    ----------
-    X : ndarray or data frame of shape (n, n_columns)
-
-    positions : sequence of int
-
-    values : ndarray of shape (n, len(positions))
-
-    Returns
-    -------
-    ndarray or data frame
-        A copy, of the same kind.
-    """
-    if hasattr(X, "iloc"):
-        X = X.copy()
-        for k, column in zip(positions, values.T, strict=True):
-            X.isetitem(k, column)
-        return X
-    if hasattr(X, "with_columns"):
-        names = [X.columns[k] for k in positions]
-        series = type(X[:, positions[0]])
-        return X.with_columns(
-            [series(name, column) for name, column in zip(names, values.T, strict=True)]
-        )
-    X = np.array(X, dtype=object if X.dtype.kind == "O" else float)
-    X[:, positions] = values
-    return X

@@ -18,6 +18,7 @@ from sklearn_pttf._kinds.registry import KINDS, kind_of
 from sklearn_pttf._mixin import check_problem, refuse_prices
 from sklearn_pttf._network.network import NetworkConfig
 from sklearn_pttf._utils.checks import as_table, check_outcomes, column_names
+from sklearn_pttf._utils.frames import with_columns
 from sklearn_pttf._utils.sklearn_private import StrOptions, _safe_indexing, validate_params
 from sklearn_pttf._version import __version__
 from sklearn_pttf.baselines import SampleAverage
@@ -31,7 +32,7 @@ from sklearn_pttf.finetune._rounds import is_chargeable
 from sklearn_pttf.finetune._scratch import train_from_scratch
 from sklearn_pttf.metrics import decision_cost
 from sklearn_pttf.model_selection._results import Results, described, fingerprint
-from sklearn_pttf.model_selection._rows import hold_out, make_draws, with_columns
+from sklearn_pttf.model_selection._rows import hold_out, make_draws
 
 METHODS = ("pretrained", "finetuned", "scratch", "best_baseline", "saa")
 CLASSICAL = {

@@ -33,10 +33,10 @@ class Newsvendor(DecisionProblem):
 
     Parameters
     ----------
-    underage : float, str or Column, default=1.0
+    underage : float, str, Column or LinearCombination, default=1.0
         Cost of one unit short, in money a unit; positive.
 
-    overage : float, str or Column, default=1.0
+    overage : float, str, Column or LinearCombination, default=1.0
         Cost of one unit left over, in money a unit; positive.
 
     observations : list of str or int, default=None
@@ -192,7 +192,8 @@ class Newsvendor(DecisionProblem):
         Returns
         -------
         Newsvendor
-            With ``underage = price - cost`` and ``overage = cost - salvage``.
+            With ``underage = price - cost`` and ``overage = cost - salvage``, each a
+            `LinearCombination` where it has a column.
         """
         for name, value in (("price", price), ("cost", cost), ("salvage", salvage)):
             if not is_column(value) and not isinstance(value, Real):

@@ -1,6 +1,8 @@
 """From the level that is to be stocked to what is to be ordered."""
 
+import narwhals.stable.v2 as nw
 import numpy as np
+from narwhals.stable.v2.dependencies import is_into_series
 from sklearn.utils import check_array, check_consistent_length
 
 from sklearn_pttf._utils.checks import describe_rows
@@ -78,7 +80,7 @@ def order_quantity(level, on_hand=0, on_order=0, pack=1, minimum=0):
 
 def _numbers(value, name):
     """A float64 array of shape () or (n,)."""
-    if np.ndim(value) == 0 and not hasattr(value, "to_frame"):
+    if np.ndim(value) == 0 and not is_into_series(value):
         try:
             number = float(value)
         except (TypeError, ValueError):
@@ -92,14 +94,18 @@ def _numbers(value, name):
 
 
 def _like(order, given):
-    """The order as the arguments are: a Series of pandas or polars, an array, or a float."""
-    series = {name: value for name, value in given.items() if hasattr(value, "to_frame")}
+    """The order as the arguments are: a Series of their library, an array, or a float."""
+    series = {
+        name: nw.from_native(value, series_only=True)
+        for name, value in given.items()
+        if is_into_series(value)
+    }
     if not series:
         return order if order.ndim else float(order)
     (first, like), *others = series.items()
-    if not hasattr(like, "index"):
-        return type(like)("order", order)
+    index = nw.maybe_get_index(like)
     for name, other in others:
-        if not like.index.equals(other.index):
+        if index is not None and not index.equals(nw.maybe_get_index(other)):
             raise ValueError(f"{name} has another index than {first}.")
-    return type(like)(order, index=like.index, name="order")
+    order = nw.new_series("order", order, backend=like.implementation)
+    return like.to_frame().with_columns(order)["order"].to_native()

@@ -16,7 +16,7 @@ from sklearn_pttf import Column, PretrainedDecisionTransformer
 from sklearn_pttf.baselines import SampleAverage
 from sklearn_pttf.metrics import decision_cost
 from sklearn_pttf.model_selection import _transfer_curve
-from sklearn_pttf.model_selection._rows import hold_out, random_draws, with_columns
+from sklearn_pttf.model_selection._rows import hold_out, random_draws
 from sklearn_pttf.problems import Newsvendor
 from support.transfer_curves import (
     PROBLEM,
@@ -208,21 +208,6 @@ def test_frames_give_what_arrays_give(y):
         problem = Newsvendor("margin", 1.0, observations=observations)
         assert_same_curve(small_curve(tiny_estimator(problem), X=frame, y=y), expected)
         assert frame.equals(before)
-
-
-def test_columns_are_replaced_in_tables_of_every_kind():
-    values = np.array([[NAN, 2.0], [3.0, NAN]])
-    pandas = pd.DataFrame([[1, "a", 2], [3, "b", 4]], columns=["x", "x", "z"])
-    replaced = with_columns(pandas, [0, 2], values)
-    assert_array_equal(replaced.iloc[:, [0, 2]].to_numpy(float), values)
-    assert replaced.iloc[:, 1].tolist() == ["a", "b"]
-    polars = with_columns(pl.DataFrame({"x": [1, 3], "y": ["a", "b"], "z": [2, 4]}), [0, 2], values)
-    assert_array_equal(polars[:, [0, 2]].to_numpy(), values)
-    assert polars["y"].to_list() == ["a", "b"]
-    assert_array_equal(with_columns(np.array([[1, 9], [2, 9]]), [0, 1], values), values)
-    mixed = with_columns(np.array([[1, "a", 2], [3, "b", 4]], dtype=object), [0, 2], values)
-    assert mixed[:, 1].tolist() == ["a", "b"]
-    assert_array_equal(mixed[:, [0, 2]].astype(float), values)
 
 
 # ---------------------------------------------------------------- jobs and seeds

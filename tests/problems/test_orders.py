@@ -154,3 +154,15 @@ def test_two_dimensions_are_refused():
 def test_different_numbers_of_rows_are_refused():
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         order_quantity([1, 2], on_hand=[1, 2, 3])
+
+
+def test_columns_of_pyarrow_give_columns_of_pyarrow():
+    pa = pytest.importorskip("pyarrow")
+    order = order_quantity(pa.chunked_array([[30, 30], [35]]), on_hand=[8, 29, 40], pack=12)
+    assert isinstance(order, pa.ChunkedArray)
+    assert order.to_pylist() == [24.0, 12.0, 0.0]
+
+
+def test_series_of_two_libraries_have_no_common_index():
+    with pytest.raises(ValueError, match="on_hand has another index than level"):
+        order_quantity(pd.Series([3, 4]), on_hand=pl.Series([1, 1]))

@@ -20,6 +20,7 @@ from sklearn_pttf._priors.draws import PriorDraws, seeded_generator
 from sklearn_pttf._priors.ranges import as_tensors
 from sklearn_pttf._tables.summaries import SUMMARIES, mid_ranks, portfolio_summaries, row_summaries
 from sklearn_pttf._utils.checks import check_table
+from sklearn_pttf._utils.frames import with_columns
 from sklearn_pttf._utils.sklearn_private import (
     HasMethods,
     Interval,
@@ -257,7 +258,7 @@ class SyntheticPrior(PriorDraws, TransformerMixin, BaseEstimator):
         draw = draw_portfolios(as_tensors(hyper), n_rows, 0, n_cells, seeded_generator(rng, "cpu"))
         twin = draw.outcomes[0].numpy().astype(float)
         twin[np.isnan(real.observations)] = np.nan
-        return _with_columns(X, reader.observation_columns_, twin)
+        return with_columns(X, reader.observation_columns_, twin)
 
     # ------------------------------------------------------------------ calibrating
 
@@ -396,19 +397,3 @@ class SyntheticPrior(PriorDraws, TransformerMixin, BaseEstimator):
         tags.input_tags.allow_nan = True
         tags.input_tags.positive_only = True
         return tags
-
-
-def _with_columns(X, positions, values):
-    """A copy of a table with other values in some columns."""
-    if not hasattr(X, "columns"):
-        out = np.array(X, dtype=object if X.dtype.kind in "OUS" else np.float64)
-        out[:, positions] = values
-        return out
-    names = [X.columns[k] for k in positions]
-    columns = dict(zip(names, values.T, strict=True))
-    if hasattr(X, "with_columns"):  # polars
-        return X.with_columns(**columns)
-    out = X.copy()
-    for name, column in columns.items():
-        out[name] = column
-    return out
