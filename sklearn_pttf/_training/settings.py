@@ -1,6 +1,7 @@
 """The settings of pretraining: defaults, allowed ranges, and their entry on the card."""
 
 from dataclasses import asdict, dataclass, field, fields
+from functools import wraps
 from inspect import Parameter, signature
 
 from sklearn_pttf._utils.checks import check_real, check_whole
@@ -75,12 +76,25 @@ class TrainingSettings:
 
 
 def shows_settings(function):
-    """Show every setting in the signature of a function, in place of its ``**settings``."""
+    """Show every setting in the signature of a function, in place of its ``**settings``.
+
+    Other names are refused as Python refuses them.
+    """
     own = signature(function)
     *parameters, _ = own.parameters.values()
     settings = [
         Parameter(setting.name, Parameter.KEYWORD_ONLY, default=setting.default)
         for setting in fields(TrainingSettings)
     ]
-    function.__signature__ = own.replace(parameters=[*parameters, *settings])
-    return function
+    shown = own.replace(parameters=[*parameters, *settings])
+
+    @wraps(function)
+    def checked(*args, **kwargs):
+        try:
+            shown.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{function.__name__}() {error}") from None
+        return function(*args, **kwargs)
+
+    checked.__signature__ = shown
+    return checked

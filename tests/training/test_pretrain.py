@@ -221,3 +221,8 @@ def test_only_prices_have_a_weight_of_decisions_on_the_card():
     assert entry == {**asdict(settings), "start": None}
     del entry["decision_weight"]
     assert settings.entry(start=None, priced=False) == entry
+
+
+def test_other_settings_are_refused_by_name():
+    with pytest.raises(TypeError, match=r"^pretrain\(\) got an unexpected keyword argument 'steps'"):
+        pretrain(steps=3)
