@@ -16,6 +16,7 @@ MOST_RATIO = 50.0  # of demand, within what a regression may say
 N_STEPS = 25  # of Newton's method
 MOST_STEP = 2.0  # of elasticity, in each of them
 LEAST_VARIANCE = 1e-12  # of log prices, which a step is divided by
+SAME_PRICE = 1e-9  # range of a row's log prices that is but rounding
 
 
 class PriceRange(NamedTuple):
@@ -93,7 +94,9 @@ def fit_rows(demand, x):
     d, z = np.where(seen, demand, 0.0), np.where(seen, x, 0.0)
     total = d.sum(axis=1)
     slope = np.zeros(len(d))
-    varied = (np.ptp(z, axis=1) > 1e-9) & (total > 0) if d.shape[1] else np.zeros(len(d), bool)
+    varied = (
+        (np.ptp(z, axis=1) > SAME_PRICE) & (total > 0) if d.shape[1] else np.zeros(len(d), bool)
+    )
     # `scipy`'s `find_root` takes twice as long for hundreds of rows, and 0.8 times for 20,000
     for _ in range(N_STEPS if varied.any() else 0):
         curve = np.exp(slope[:, None] * z) * seen

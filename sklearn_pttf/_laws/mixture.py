@@ -4,10 +4,12 @@ import numpy as np
 
 from sklearn_pttf._laws.base import PredictiveDistribution, check_levels
 from sklearn_pttf._laws.grid import QuantileGrid
+from sklearn_pttf._utils.rounding import EXACT, ROUNDED
 
 MANY_LEVELS = 12  # that are sooner looked up in a table of whole numbers
 MOST_TABULATED = 4096  # of these in a row
-TABLE_CELLS = 1_000_000
+TABLE_CELLS = 1_000_000  # of such tables that are in memory together, 8 MB
+# even on the logit scale, from 6e-6 on: a quarter of a logit apart
 FINE_LEVELS = 1 / (1 + np.exp(-np.linspace(-12, 12, 97)))
 
 
@@ -47,7 +49,7 @@ class MixtureLaw(PredictiveDistribution):
         shape = (*lengths, len(self.components))
         if self.weights.shape != shape:
             raise ValueError(f"weights must be of shape {shape}; got {self.weights.shape}.")
-        good = np.all(self.weights >= 0, axis=1) & (np.abs(self.weights.sum(axis=1) - 1) < 1e-9)
+        good = np.all(self.weights >= 0, axis=1) & (np.abs(self.weights.sum(axis=1) - 1) < ROUNDED)
         if not np.all(good):
             row = int(np.flatnonzero(~good)[0])
             raise ValueError(
@@ -114,7 +116,7 @@ class MixtureLaw(PredictiveDistribution):
             for row, numbers, reached in zip(
                 rows, counts, self.take(rows).cdf(counts), strict=True
             ):
-                needed = tau[row] * (1 - 1e-12)
+                needed = tau[row] * (1 - EXACT)
                 place = np.searchsorted(reached, needed)
                 out[row] = numbers[np.minimum(place, len(numbers) - 1)]
         return out
@@ -125,7 +127,7 @@ class MixtureLaw(PredictiveDistribution):
         ends = np.stack([law.quantile(tau) for law in self.components])
         low, high = encode(ends.min(axis=0)), encode(ends.max(axis=0))
         # a level that a sum of weights misses by rounding only is reached
-        needed = tau * (1 - 1e-12)
+        needed = tau * (1 - EXACT)
         # `scipy`'s `find_root` is quicker, but stops beside atoms, and knows no whole numbers
         while np.any(low < high):
             middle = (low & high) + ((low ^ high) >> 1)  # their mean, which low + high overflows

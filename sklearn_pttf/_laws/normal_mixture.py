@@ -6,6 +6,7 @@ from scipy import special
 from sklearn_pttf._laws.base import PredictiveDistribution, check_levels
 from sklearn_pttf._laws.nodes import gauss_levels
 from sklearn_pttf._laws.parametric import EDGES
+from sklearn_pttf._utils.rounding import NEAREST
 
 N_POINTS = 97  # at which the cdf of a mixture of normals is tabulated
 FEW_LEVELS = 4  # that are sooner found one by one than in a table
@@ -85,7 +86,7 @@ def _score_of_mixtures(points, weights, centres, widths):
     cdf = np.empty(points.shape)
     for k, point in enumerate(points.T):
         cdf[:, k] = (weights * special.ndtr((point[:, None] - centres) / widths)).sum(1)
-    return special.ndtri(np.clip(cdf, 1e-15, 1 - 1e-15))
+    return special.ndtri(np.clip(cdf, NEAREST, 1 - NEAREST))
 
 
 def quantiles_of_mixtures(scores, weights, centres, widths):

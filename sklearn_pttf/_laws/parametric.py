@@ -8,11 +8,13 @@ from scipy import special, stats
 from sklearn_pttf._laws.base import PredictiveDistribution, check_levels
 from sklearn_pttf._laws.grid import EXACT_TERMS, FIRST_LEVEL
 from sklearn_pttf._laws.nodes import gauss_levels, narrow_rows, whole_nodes
+from sklearn_pttf._utils.rounding import TINY
 
 EDGES = 1 / (1 + np.exp(-np.linspace(-9, 9, 49)))  # of levels, denser in the tails
 EDGES[0], EDGES[-1] = 0.0, 1.0
 LARGE_MEAN = 1e6  # of counts, from which laws are rounded continuous ones, to a few units
 NORMAL_SHAPE = 1e6  # of a gamma law that is as good as normal
+LEAST_MASS = 1e-9  # of a whole number; below it the density stands for a difference of cdfs
 
 
 class ParametricLaw(PredictiveDistribution):
@@ -367,4 +369,5 @@ class RoundedLaw(PredictiveDistribution):
         """Logarithm of the mass at whole ``x`` of shape (n,); far out, of the density."""
         mass = self.cdf(x) - self.cdf(x - 1)
         with np.errstate(divide="ignore"):
-            return np.where(mass > 1e-9, np.log(np.maximum(mass, 1e-300)), self.law.log_density(x))
+            logs = np.log(np.maximum(mass, TINY))
+            return np.where(mass > LEAST_MASS, logs, self.law.log_density(x))

@@ -3,6 +3,7 @@
 import numpy as np
 
 from sklearn_pttf._laws.base import PredictiveDistribution, check_levels
+from sklearn_pttf._utils.rounding import EXACT
 
 BLOCK_CELLS = 1_000_000  # rows times atoms that are looked at together
 
@@ -61,7 +62,7 @@ class TabulatedMixture(PredictiveDistribution):
             cdf = self.weights[rows] @ self.table
             for k, level in enumerate(tau[rows].T):
                 # a level that a sum of weights misses by rounding only is reached
-                index = (cdf < level[:, None] - 1e-12).sum(axis=1)
+                index = (cdf < level[:, None] - EXACT).sum(axis=1)
                 out[rows, k] = self.atoms[np.minimum(index, len(self.atoms) - 1)]
         return out[:, 0] if flat else out
 

@@ -224,5 +224,7 @@ def test_only_prices_have_a_weight_of_decisions_on_the_card():
 
 
 def test_other_settings_are_refused_by_name():
-    with pytest.raises(TypeError, match=r"^pretrain\(\) got an unexpected keyword argument 'steps'"):
+    with pytest.raises(
+        TypeError, match=r"^pretrain\(\) got an unexpected keyword argument 'steps'"
+    ):
         pretrain(steps=3)

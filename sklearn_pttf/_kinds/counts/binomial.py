@@ -17,6 +17,7 @@ from sklearn_pttf._kinds.counts.outliers import typical_successes
 from sklearn_pttf._laws.atoms import WeightedAtoms
 from sklearn_pttf._laws.beta import BetaBinomialMixture, BetaMixture, SharedLaw
 from sklearn_pttf._utils.mixtures import expected_sums, mixing_weights
+from sklearn_pttf._utils.rounding import EXACT
 
 LEAST_SIZE, LARGEST_SIZE = 0.02, 1e4  # of the beta law; the latter times the rows' trials
 USUAL_DEVIATION = 0.7  # of rates, relative; half of it lies below that a priori
@@ -341,7 +342,8 @@ def _without_shape(rows):
     likelihood, stray = _likelihoods(rows, logs)
     even = np.full(len(points), 1 / len(points))
     weights = mixing_weights([likelihood], [rows.number], even, N_POINT_STEPS, rest=stray)
-    weights = np.maximum(weights, 1e-12) / np.maximum(weights, 1e-12).sum()
+    weights = np.maximum(weights, EXACT)  # so that their logs are numbers
+    weights = weights / weights.sum()
     fit = rows.number @ _in_law(special.logsumexp(logs + np.log(weights), axis=1), rows.any_rate)
     return fit - 0.5 * FREE_WITHOUT_SHAPE * np.log(rows.number.sum()), (a, b, np.log(weights))
 

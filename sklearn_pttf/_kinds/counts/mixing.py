@@ -19,6 +19,7 @@ from sklearn_pttf._kinds.mixing import (
     weights_of_points,
 )
 from sklearn_pttf._utils.mixtures import expected_sums
+from sklearn_pttf._utils.rounding import TINY_SINGLE
 
 N_SHAPES = 40  # a factor of 1.4 apart
 SHAPE_RANGE = (0.05, 2e4)  # of the gamma law: relative spread of means from 4.5 to 0.007
@@ -129,7 +130,7 @@ def fit_segments(pieces):
         likelihoods = [(each - each.amax(-1, keepdim=True)).exp() for each in logs]
         sums = expected_sums(likelihoods, weights.clamp_min(LEAST_WEIGHT), values)
         total, exposure, rows = sums.unbind(-2)
-        means = (total / exposure.clamp_min(1e-30)).clamp_min(LEAST_MEAN)
+        means = (total / exposure.clamp_min(TINY_SINGLE)).clamp_min(LEAST_MEAN)
         means = torch.where(unused, means[..., 1:2], means)  # by itself it would go anywhere
         weights = rows / rows.sum(-1, keepdim=True).clamp_min(1)
     logs = [_log_shares(each, means, weights).logsumexp(-1) for each in pieces]

@@ -37,6 +37,7 @@ from sklearn_pttf._kinds.prices.curves import (
     read_table,
 )
 from sklearn_pttf._utils.mixtures import mixing_weights
+from sklearn_pttf._utils.rounding import ROUNDED
 
 SAME_PRICE = 1e-12  # of a log price, that is rounding
 LEAST_DEMAND = 1e-30  # of a row, whose log is taken
@@ -187,7 +188,7 @@ def _mixture(logs, told):
     """Weights of the curves that make context rows likeliest, by EM; ``(B, N_CURVES)``."""
     first = first_weights(logs[0]).expand(len(logs[0]), -1)
     likelihoods = [each.exp() for each in logs]
-    mixture = mixing_weights(likelihoods, told, first, N_STEPS, PRIOR_ROWS).clamp_min(1e-9)
+    mixture = mixing_weights(likelihoods, told, first, N_STEPS, PRIOR_ROWS).clamp_min(ROUNDED)
     return mixture / mixture.sum(-1, keepdim=True)
 
 
