@@ -32,32 +32,7 @@ class Evidence:
 
     Each field says by `per_row` or `per_cell` how it goes along, so that rows are taken,
     observations held out and tensors made in one place. Where nothing is known a field is None.
-
-    Parameters
-    ----------
-    observations : ndarray of shape (n_instances, n_observations)
-        Past outcomes, in units of the outcome. NaN = not observed.
-
-    errors : ndarray of shape (n_instances,), default=None
-        Standard error of one observation of each instance, in units of the outcome. NaN = not
-        known.
-
-    prices : ndarray of shape (n_instances, n_observations), default=None
-        Price at which each observation was made. None: outcomes do not depend on prices.
-
-    posted : ndarray of shape (n_instances,), default=None
-        Price at which the next outcome is made. None: the row's usual price. Networks may be asked
-        about several at once, ``(n_instances, n_prices)``.
-
-    usual : ndarray of shape (n_instances,), default=None
-        Usual price of a row that has had none. None: the posted one.
-
-    exposure : ndarray of shape (n_instances, n_observations), default=None
-        What each observation was counted over: games, days, or the number of trials of binomial
-        counts; positive where there is an observation. None: 1 everywhere.
-
-    coming : ndarray of shape (n_instances,), default=None
-        Exposure, or number of trials, of the next outcome. None: 1 everywhere.
+    What fields mean is said by `Portfolio`.
 
     Examples
     --------
@@ -69,14 +44,14 @@ class Evidence:
     ([[3.0, nan], [2.0, 5.0]], [[4.0, nan], [4.0, 8.0]], [9.0, 5.66])
     """
 
-    observations: np.ndarray = per_cell()
+    observations: np.ndarray = per_cell()  # (n, m), NaN = not observed
     _: KW_ONLY
-    errors: np.ndarray = per_row()
-    prices: np.ndarray = per_cell("posted", "posted_prices", default=None)
-    posted: np.ndarray = per_row()
-    usual: np.ndarray = per_row()
-    exposure: np.ndarray = per_cell("coming", "coming_exposure", default=None)
-    coming: np.ndarray = per_row()
+    errors: np.ndarray = per_row()  # (n,)
+    prices: np.ndarray = per_cell("posted", "posted_prices", default=None)  # (n, m)
+    posted: np.ndarray = per_row()  # (n,), or (n, k) where networks are asked about several
+    usual: np.ndarray = per_row()  # (n,)
+    exposure: np.ndarray = per_cell("coming", "coming_exposure", default=None)  # (n, m)
+    coming: np.ndarray = per_row()  # (n,)
 
     def __len__(self):
         return len(self.observations)
