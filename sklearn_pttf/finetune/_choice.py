@@ -10,6 +10,7 @@ from sklearn_pttf.finetune._rounds import row_means
 
 FEW_TO_LEAVE = 100
 ERRORS_OF_DOUBT = 5.0  # standard errors that a p-value of 1 would ask of few rows, 2 at most
+SO_FEW, SURELY_WRONG = 30, 0.03  # rows below which a p-value has to be so small to count
 FEWEST_PERIODS = 4  # that decide anything where rows share shocks: fewer may be alike by chance
 
 
@@ -19,7 +20,8 @@ def choose(costs, rows, conflict=1.0, periods=None, shared=False):
     It leaves the first candidate only for one whose mean cost is lower by more than one standard
     error of the difference, over rows and periods. Below 100 rows it takes two; but as costs of so
     few rows cannot tell much, a pretrained law that is in doubt anyway is left for less, five
-    standard errors times the p-value. Where it takes more than one, a blend goes before the
+    standard errors times the p-value (below 30 rows, if that is below 0.03: of right laws it is
+    small now and then, and so few rows may be fooled twice). Where it takes more than one, a blend goes before the
     finetuned network unless that is cheaper by one. A baseline always takes two: while an
     observation is held out rows have one fewer than they are decided on, which is kinder to
     baselines than to networks. Where rows share shocks of periods every candidate takes two, or as
@@ -68,8 +70,7 @@ def choose(costs, rows, conflict=1.0, periods=None, shared=False):
 
     mean, std_error = np.transpose([mean_and_error(each) for each in table])
     gain, error = np.transpose([mean_and_error(table[0] - each) for each in table])
-    least = min(2.0, ERRORS_OF_DOUBT * conflict) if len(rows) < FEW_TO_LEAVE else 1.0
-    least = 2.0 if shared else least
+    least = 2.0 if shared else _least_errors(len(rows), conflict)
     needed = np.array([errors(2 if name == "baseline" else least) for name in names])
     with np.errstate(invalid="ignore"):  # of one period no error is known
         eligible = gain > needed * error
@@ -90,6 +91,15 @@ def choose(costs, rows, conflict=1.0, periods=None, shared=False):
         "n_periods": charged,
     }
     return names[chosen], report
+
+
+def _least_errors(n_rows, conflict):
+    """Standard errors that a gain needs to be, where rows are independent."""
+    if n_rows >= FEW_TO_LEAVE:
+        return 1.0
+    if n_rows < SO_FEW and conflict >= SURELY_WRONG:
+        return 2.0
+    return min(2.0, ERRORS_OF_DOUBT * conflict)
 
 
 def best_of_others(costs, folds):

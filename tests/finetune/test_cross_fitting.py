@@ -111,6 +111,16 @@ def test_choice(n, gains, expected):
     assert report["gain_std_error"][1] == pytest.approx(1 / np.sqrt(n), rel=0.01)
 
 
+def test_very_few_rows_need_a_law_that_is_surely_wrong():
+    """Below 30 rows, p = 0.03; the gain is 1.5 standard errors."""
+    noise = np.tile([-1.0, 1.0], 16)[:, None]
+    for n_rows, chosen in ((28, ["pretrained", "finetuned"]), (32, ["finetuned"] * 2)):
+        gain = 1.5 * noise[:n_rows].std(ddof=1) / np.sqrt(n_rows)
+        costs = {"pretrained": np.full((32, 1), 5.0), "finetuned": 5 - gain + noise}
+        rows = np.arange(n_rows)
+        assert [choose(costs, rows, conflict=p)[0] for p in (0.03, 0.029)] == chosen
+
+
 def test_few_rows_need_less_of_a_gain_the_more_the_law_is_in_doubt():
     """Five standard errors times the p-value; the gain is 0.8 of one."""
     noise = np.tile([-1.0, 1.0], 32)[:, None]
