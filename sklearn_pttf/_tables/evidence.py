@@ -52,6 +52,8 @@ class Evidence:
     usual: np.ndarray = per_row()  # (n,)
     exposure: np.ndarray = per_cell("coming", "coming_exposure", default=None)  # (n, m)
     coming: np.ndarray = per_row()  # (n,)
+    drivers: np.ndarray = per_cell("planned", default=None)  # (n, m, d)
+    planned: np.ndarray = per_row()  # (n, h, d), one for each period that is decided for
 
     def __len__(self):
         return len(self.observations)
@@ -120,8 +122,7 @@ class Evidence:
         for name, values in self.known("cell").items():
             coming = self._coming(name)
             if coming is not None:
-                changed[coming[0]] = np.array(coming[1])
-                changed[coming[0]][rows] = values[at]
+                changed[coming[0]] = _with_rows(coming[1], rows, values[at])
             changed[name] = values.copy()
             changed[name][at] = np.nan
         return replace(self, **changed), outcomes
@@ -209,6 +210,14 @@ def _goes(about, along):
     """Whether a field goes along rows or cells, or along those that are named."""
     of_field = about.metadata.get("along")
     return of_field is not None if along is None else of_field == along
+
+
+def _with_rows(coming, rows, new):
+    """A field of what is coming, of which some rows are new in all periods that it has."""
+    coming = np.array(coming)
+    n_periods = [1] * (coming.ndim - new.ndim)
+    coming[rows] = new.reshape(len(new), *n_periods, *new.shape[1:])
+    return coming
 
 
 def _each(change, values):

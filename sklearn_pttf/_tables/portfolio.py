@@ -1,6 +1,6 @@
 """The instances that are decided together, as plain arrays."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -30,6 +30,12 @@ class Portfolio(Evidence):
     real : bool, default=False
         Whether outcomes are values of any sign, whose origin means nothing, and not amounts.
 
+    ordered : bool, default=False
+        Whether observations are in the order of time, oldest first.
+
+    seasons : tuple of int or "auto", default=()
+        Numbers of periods after which seasons come back; "auto": they are looked for.
+
     outcomes : ndarray of shape (n_instances, n_outcomes), default=None
         Later outcomes, never evidence. Synthetic portfolios have them.
 
@@ -56,6 +62,12 @@ class Portfolio(Evidence):
     coming : ndarray of shape (n_instances,), default=None
         Exposure, or number of trials, of the next outcome. None: 1 everywhere.
 
+    drivers : ndarray of shape (n_instances, n_observations, n_drivers), default=None
+        What moved each observation and is known beforehand. NaN = not known.
+
+    planned : ndarray of shape (n_instances, horizon, n_drivers), default=None
+        The same of the periods that are decided for.
+
     Examples
     --------
     >>> import numpy as np
@@ -69,6 +81,8 @@ class Portfolio(Evidence):
     constraints: dict = per_row(default_factory=dict)
     integer: bool = None
     real: bool = False
+    ordered: bool = field(default=False, kw_only=True)
+    seasons: tuple = field(default=(), kw_only=True)
     outcomes: np.ndarray = per_row()
     parameters: dict = per_row(default_factory=dict)
 

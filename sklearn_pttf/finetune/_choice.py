@@ -21,10 +21,10 @@ def choose(costs, rows, conflict=1.0, periods=None, shared=False):
     error of the difference, over rows and periods. Below 100 rows it takes two; but as costs of so
     few rows cannot tell much, a pretrained law that is in doubt anyway is left for less, five
     standard errors times the p-value (below 30 rows, if that is below 0.03: of right laws it is
-    small now and then, and so few rows may be fooled twice). Where it takes more than one, a blend goes before the
-    finetuned network unless that is cheaper by one. A baseline always takes two: while an
-    observation is held out rows have one fewer than they are decided on, which is kinder to
-    baselines than to networks. Where rows share shocks of periods every candidate takes two, or as
+    small now and then, and so few rows may be fooled twice). Where it takes more than one, a blend
+    goes before the finetuned network unless that is cheaper by one. A baseline always takes two:
+    while an observation is held out rows have one fewer than they are decided on, which is kinder
+    to baselines than to networks. Where rows share shocks of periods every candidate takes two, or as
     many more as Student's law asks of so few periods, and of fewer than four nothing is enough.
 
     Parameters

@@ -22,6 +22,7 @@ from sklearn_pttf._utils.rounding import TINY_SINGLE
 from sklearn_pttf.problems._exposure import exposure_positions, read_exposure
 from sklearn_pttf.problems._risk import check_risk, risk_of_costs
 from sklearn_pttf.problems._search import cheapest
+from sklearn_pttf.problems._time import check_time, driver_positions, read_drivers, season_lengths
 
 LEVEL_RANGE = (0.001, 0.999)  # of the networks' knots; a few observations say nothing beyond
 N_CASES = 1000  # outcomes of a continuous law that stand for it in a quantile of costs
@@ -56,6 +57,8 @@ class DecisionProblem(BaseEstimator, ABC):
     - ``risk``: what is made small of a row's cost: ``"mean"``, ``("cvar", 0.9)`` or
       ``("quantile", 0.9)``.
     - ``horizon``: the number of periods that a decision covers.
+    - ``ordered``, ``drivers``, ``seasons``: that observations are in the order of time, what moved
+      them, and when seasons come back, as those of `Newsvendor`.
     - ``default_checkpoint``: name of the shipped checkpoint that was made for it.
     - ``of_means``: whether it is decided from the law of the row's mean, not of its next outcome.
     - ``of_prices``: whether decisions are prices, which outcomes depend on: `solve` is then given a
@@ -90,6 +93,9 @@ class DecisionProblem(BaseEstimator, ABC):
     coming_exposure = None
     risk = "mean"
     horizon = 1
+    ordered = False
+    drivers = None
+    seasons = None
     of_means = False
     of_prices = False
     allows_negative = False  # outcomes
@@ -148,7 +154,8 @@ class DecisionProblem(BaseEstimator, ABC):
             for column in column_references(getattr(self, parameter))
         }
         exposures = (self.exposure, self.coming_exposure)
-        return taken | exposure_positions(*exposures, names, n_columns)
+        taken |= exposure_positions(*exposures, names, n_columns)
+        return taken.union(*driver_positions(self.drivers, names, n_columns))
 
     def check_roles(self, names, n_columns, positions):
         """Refuse to decide rows whose observations, as fitted, play another role here.
@@ -201,8 +208,18 @@ class DecisionProblem(BaseEstimator, ABC):
         self.check_outcomes(observations, "X")
         costs, constraints = self.read_costs(X, names), self.read_constraints(X, names)
         exposure, coming = self.read_exposure(X, names, observations)
+        drivers, planned = read_drivers(self, X, names, observations.shape[1])
         portfolio = Portfolio(
-            observations, costs, constraints, integer, exposure=exposure, coming=coming
+            observations,
+            costs,
+            constraints,
+            integer,
+            exposure=exposure,
+            coming=coming,
+            ordered=bool(self.ordered),
+            seasons=season_lengths(self.seasons),
+            drivers=drivers,
+            planned=planned,
         )
         self._check_bounds(portfolio)
         return portfolio
@@ -225,6 +242,7 @@ class DecisionProblem(BaseEstimator, ABC):
         """Refuse parameters that make no sense, whatever X is."""
         check_risk(self.risk)
         check_whole("horizon", self.horizon, 1, MOST_PERIODS)
+        check_time(self)
 
     def read_constraints(self, X, names=None):
         """What bounds the decisions of every row; dict of ndarray of shape (n_instances,).

@@ -74,6 +74,19 @@ class Newsvendor(DecisionProblem):
         How many periods of demand an order covers, such as those of a lead time and until the next
         order. Observations, and the columns of ``y``, stay those of one period each.
 
+    ordered : bool, default=False
+        Whether observations are in the order of time, oldest first, so that the next outcome
+        follows the last column. False: their order means nothing.
+
+    drivers : dict of str to list of str or int, default=None
+        What moves demand and is known beforehand: promotions, prices, holidays. For each a list of
+        columns in the order of time: one for each observation, then one for each period that is
+        decided for. Missing values are taken for the row's usual one.
+
+    seasons : int, tuple of int or "auto", default=None
+        Numbers of periods after which seasons come back, such as 52 weeks, or ``(7, 364)`` days.
+        None: there are none.
+
     risk : "mean", ("cvar", float) or ("quantile", float), default="mean"
         What is made small of the cost of every row: its mean, the mean of its worst cases, or the
         cost that is not exceeded with a probability. It is about each row by itself, not about the
@@ -138,6 +151,9 @@ class Newsvendor(DecisionProblem):
         lower=None,
         upper=None,
         horizon=1,
+        ordered=False,
+        drivers=None,
+        seasons=None,
         risk="mean",
     ):
         self.underage = underage
@@ -151,6 +167,9 @@ class Newsvendor(DecisionProblem):
         self.lower = lower
         self.upper = upper
         self.horizon = horizon
+        self.ordered = ordered
+        self.drivers = drivers
+        self.seasons = seasons
         self.risk = risk
 
     @classmethod

@@ -1,0 +1,80 @@
+"""Roles of tables in the order of time: drivers of demand, past and planned, and seasons."""
+
+from collections.abc import Iterable, Mapping
+from numbers import Integral
+
+import numpy as np
+
+from sklearn_pttf._utils.checks import find_column, numeric_columns
+
+AUTO = "auto"  # seasons that are looked for
+
+
+def check_time(problem):
+    """Refuse roles that make no sense, whatever X is.
+
+    Raises
+    ------
+    ValueError
+    """
+    if not isinstance(problem.ordered, (bool, np.bool_)):
+        raise ValueError(f"ordered must be True or False; got {problem.ordered!r}.")
+    drivers, seasons = problem.drivers, problem.seasons
+    if drivers is not None and not (isinstance(drivers, Mapping) and drivers):
+        raise ValueError(
+            f"drivers must be a dict from names to lists of columns, or None; got {drivers!r}."
+        )
+    for name, columns in (drivers or {}).items():
+        if isinstance(columns, str) or not isinstance(columns, Iterable):
+            raise ValueError(f"drivers[{name!r}] must be a list of columns; got {columns!r}.")
+    if seasons is None or (isinstance(seasons, str) and seasons == AUTO):
+        return
+    lengths = tuple(seasons) if isinstance(seasons, Iterable) else (seasons,)
+    whole = all(isinstance(n, Integral) and not isinstance(n, bool) and n > 1 for n in lengths)
+    if isinstance(seasons, str) or not whole:
+        raise ValueError(
+            "seasons must be numbers of periods above 1, such as (52,) or (7, 364), 'auto' or "
+            f"None; got {seasons!r}."
+        )
+
+
+def season_lengths(seasons):
+    """Numbers of periods after which seasons come back, sorted, or "auto"."""
+    if seasons is None or isinstance(seasons, str):
+        return seasons or ()
+    lengths = seasons if isinstance(seasons, Iterable) else (seasons,)
+    return tuple(sorted({int(n) for n in lengths}))
+
+
+def driver_positions(drivers, names, n_columns):
+    """Positions of the columns of every driver; list of list of int."""
+    return [
+        [find_column(column, names, n_columns, f"drivers[{name!r}]") for column in columns]
+        for name, columns in (drivers or {}).items()
+    ]
+
+
+def read_drivers(problem, X, names, n_observations):
+    """Drivers of every observation, and of the periods that are decided for.
+
+    Returns
+    -------
+    drivers : ndarray of shape (n_instances, n_observations, n_drivers) or None
+
+    planned : ndarray of shape (n_instances, horizon, n_drivers) or None
+        NaN where a value is not known.
+    """
+    if problem.drivers is None:
+        return None, None
+    least, values = n_observations + problem.horizon, []
+    positions = driver_positions(problem.drivers, names, X.shape[1])
+    for name, columns in zip(problem.drivers, positions, strict=True):
+        if len(columns) < least:
+            raise ValueError(
+                f"drivers[{name!r}] must have a column for each of the {n_observations} "
+                f"observations and of the {problem.horizon} periods that are decided for, oldest "
+                f"first: {least} or more; got {len(columns)}."
+            )
+        values.append(numeric_columns(X, columns[:least], f"drivers[{name!r}]"))
+    table = np.stack(values, axis=-1)
+    return table[:, :n_observations], table[:, n_observations:]
