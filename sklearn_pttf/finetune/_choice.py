@@ -24,8 +24,8 @@ def choose(costs, rows, conflict=1.0, periods=None, shared=False):
     small now and then, and so few rows may be fooled twice). Where it takes more than one, a blend
     goes before the finetuned network unless that is cheaper by one. A baseline always takes two:
     while an observation is held out rows have one fewer than they are decided on, which is kinder
-    to baselines than to networks. Where rows share shocks of periods every candidate takes two, or as
-    many more as Student's law asks of so few periods, and of fewer than four nothing is enough.
+    to baselines than to networks. Where rows share shocks of periods every candidate takes two, or
+    as many more as Student's law asks of so few periods, and of fewer than four nothing is enough.
 
     Parameters
     ----------
