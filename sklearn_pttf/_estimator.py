@@ -317,7 +317,8 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             self.device_ = check_device(self.device)
             start = self._loaded(portfolio, before, int(seeds[0]))
             kind, rates = kind_of(portfolio), portfolio.as_rates()
-            drifts = kind.drift is not None and warn_of_drift(rates.observations, kind.drift)
+            looked = kind.drift is not None and self._conditions is None
+            drifts = looked and warn_of_drift(rates.observations, kind.drift)
             reason, ignored = self._reason_not_to_train(strategy), None
             if reason is None and outcomes is not None and not enough_periods(portfolio, outcomes):
                 outcomes, ignored = None, _warn_of_few_periods(outcomes)
@@ -382,6 +383,8 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             return "finetune=None"
         if self.problem_.exposure is not None:
             return "finetuning does not read exposure"
+        if self._conditions is not None:
+            return "finetuning does not read an order of time, or drivers"
         return None
 
     def _refuse_weights(self):
@@ -428,6 +431,8 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             return None
         auto = self.checkpoint == "auto"
         name = self.problem_.checkpoint_for(portfolio) if auto else self.checkpoint
+        if auto and name == "demand" and self._conditions is not None:
+            name = "counts" if self._conditions.are_counts(portfolio) else name
         if name is None:
             raise ValueError(
                 f"checkpoint='auto', but no shipped checkpoint was made for {self.problem_!r}: "

@@ -15,6 +15,7 @@ from sklearn_pttf._laws.beta import BetaBinomialMixture, SharedLaw
 from sklearn_pttf._laws.horizon import law_of_total
 from sklearn_pttf._laws.means import law_of_mean
 from sklearn_pttf._laws.poisson import PoissonMixture
+from sklearn_pttf._series.conditions import Conditions, over_doubt, warn_of_drivers
 from sklearn_pttf._utils.checks import (
     MOST_PERIODS,
     check_outcomes,
@@ -27,6 +28,7 @@ from sklearn_pttf.problems import DecisionProblem, Newsvendor
 from sklearn_pttf.problems._exposure import same_exposure
 
 CHUNK_ROWS = 16_384
+MOST_ORIGINS = 8  # that a score without later outcomes rolls over, the newest ones
 
 
 def joined(laws, portfolio):
@@ -146,6 +148,7 @@ class DecisionMixin:
     _reads_trials = False  # whether outcomes may be successes in trials
     _follows_prices = False  # whether laws of outcomes depend on the posted price
     _reads_exposure = False  # whether they depend on what outcomes are counted over
+    _reads_time = False  # whether tables in the order of time are read as they are
 
     def _read_to_fit(self, X):
         """Validate X, settle what the columns mean, and give its `Portfolio`."""
@@ -168,6 +171,7 @@ class DecisionMixin:
                 "PretrainedDecisionTransformer, SampleAverage, ParametricEmpiricalBayes and "
                 "NonparametricEmpiricalBayes read it."
             )
+        self._check_time_is_read()
         X = check_table(self, X, reset=True)
         names = getattr(self, "feature_names_in_", None)
         self.observation_columns_ = np.array(
@@ -180,10 +184,37 @@ class DecisionMixin:
         portfolio = self._with_coming(portfolio)
         if self.problem_.of_prices:
             self._price_range = PriceRange.of(portfolio)
-        return portfolio
+        self._conditions = None
+        if portfolio.in_time and not self._reads_time:
+            self._conditions = Conditions(portfolio, self.problem_.horizon)
+            warn_of_drivers(portfolio)
+        return self._at_conditions(portfolio, self.problem_.horizon)
 
-    def _read(self, X, problem=None):
-        """The portfolio of later rows, with the observation columns of `fit`."""
+    def _check_time_is_read(self):
+        """Refuse an order of time, and drivers, where nothing is made of them."""
+        problem = self.problem_
+        in_time = problem.ordered or problem.drivers is not None
+        if in_time and not (self._reads_time or self._reads_exposure):
+            told = "ordered" if problem.ordered else "drivers"
+            raise ValueError(
+                f"{told} must be {False if problem.ordered else None} for {type(self).__name__}, "
+                f"which takes periods as they are; got {getattr(problem, told)!r}."
+            )
+        if in_time and (problem.of_means or problem.of_prices):
+            raise ValueError(f"ordered and drivers are for problems of demand; got {problem!r}.")
+
+    def _at_conditions(self, portfolio, horizon):
+        """The portfolio as laws are made of it: at the conditions of coming periods."""
+        return portfolio if self._conditions is None else self._conditions.at(portfolio, horizon)
+
+    def _read(self, X, problem=None, horizon=None):
+        """The portfolio of later rows at their conditions, with the columns of `fit`."""
+        portfolio = self._read_as_it_is(X, problem)
+        if horizon is None:
+            horizon = (self.problem_ if problem is None else problem).horizon
+        return self._at_conditions(portfolio, horizon)
+
+    def _read_as_it_is(self, X, problem=None):
         check_is_fitted(self)
         problem = self.problem_ if problem is None else problem
         if problem.of_prices != self.problem_.of_prices:
@@ -198,10 +229,13 @@ class DecisionMixin:
         if problem.of_prices:
             self._check_prices(problem, names)
         self._check_exposure(problem)
+        self._check_time(problem)
         portfolio = problem.read(X, names, self.observation_columns_, self.integer_)
         if self.problem_.has_exposure and not problem.has_exposure:  # as it was seen
             found = self.problem_.read_exposure(X, names, portfolio.observations)
             portfolio = replace(portfolio, exposure=found[0], coming=found[1])
+        if problem is not self.problem_:
+            portfolio = self.problem_.in_time(portfolio, X, names)
         return self._with_coming(portfolio)
 
     def _check_noise(self, problem):
@@ -220,6 +254,15 @@ class DecisionMixin:
             if told is not None and not same_exposure(told, fitted):
                 raise ValueError(
                     f"{name} stays as fitted, {fitted!r}, or is left None for that; got {told!r}."
+                )
+
+    def _check_time(self, problem):
+        """Refuse another problem with another order, other drivers or seasons."""
+        for name in ("ordered", "drivers", "seasons"):
+            told, fitted = getattr(problem, name), getattr(self.problem_, name)
+            if told not in (None, False, fitted):
+                raise ValueError(
+                    f"{name} stays as fitted, {fitted!r}, or is left out for that; got {told!r}."
                 )
 
     def _with_coming(self, portfolio):
@@ -259,10 +302,14 @@ class DecisionMixin:
 
         Where all that periods share is a rate, of Poisson counts or of successes, it is exact.
         """
-        law = self._predict_law(portfolio)
-        if isinstance(law, (PoissonMixture, BetaBinomialMixture, SharedLaw)):
-            return law.over(horizon)
-        return law_of_total(self._predict_law, portfolio, law, horizon)
+
+        def total(portfolio):
+            law = self._predict_law(portfolio)
+            if isinstance(law, (PoissonMixture, BetaBinomialMixture, SharedLaw)):
+                return law.over(horizon)
+            return law_of_total(self._predict_law, portfolio, law, horizon)
+
+        return over_doubt(total, portfolio)
 
     def _demand_at_prices(self, portfolio):
         """The law of every row's demand at any price."""
@@ -392,8 +439,9 @@ class DecisionMixin:
         ndarray of shape (n_instances,)
             In units of the outcome.
         """
-        portfolio = self._read(X)
+        check_is_fitted(self)
         check_whole("horizon", horizon, 1, MOST_PERIODS)
+        portfolio = self._read(X, horizon=horizon)
         if self.problem_.of_means and horizon == 1:  # what decisions are made from
             laws = self._laws_of_means(portfolio)
         else:
@@ -421,7 +469,8 @@ class DecisionMixin:
         tau = np.atleast_1d(check_levels(quantiles))
         if tau.ndim != 1:
             raise ValueError(f"quantiles must be a number or 1-D; got {tau.ndim} dimensions.")
-        laws = self._laws(self._read(X), horizon)
+        check_whole("horizon", horizon, 1, MOST_PERIODS)
+        laws = self._laws(self._read(X, horizon=horizon), horizon)
         return np.concatenate([law.quantile(tau[None, :]) for law, _ in laws])
 
     def predict_distribution(self, X, *, horizon=1, of_mean=False, price=None):
@@ -447,8 +496,9 @@ class DecisionMixin:
         PredictiveDistribution
             One law a row, with ``cdf``, ``quantile``, ``mean`` and ``expected``.
         """
-        portfolio = self._read(X)
+        check_is_fitted(self)
         check_whole("horizon", horizon, 1, MOST_PERIODS)
+        portfolio = self._read(X, horizon=horizon)
         if price is not None:
             portfolio = portfolio.at_price(check_price(price, self.problem_, len(portfolio)))
         if of_mean and not portfolio.has_mean_law:
@@ -499,12 +549,14 @@ class DecisionMixin:
         Both decide with one observation a row less than later decisions have, which hurts SAA
         more.
         """
-        portfolio = self._read(X)
-        if y is None:
+        portfolio = self._read_as_it_is(X)
+        if y is not None:
+            costs = [self._row_costs(portfolio, self._check_outcomes(X, y))]
+        elif portfolio.in_time:
+            costs = self._rolled_costs(portfolio)
+        else:
             n_parts = portfolio.observations.shape[1] // self.problem_.horizon
             costs = [self._held_out_costs(portfolio, k) for k in range(n_parts)]
-        else:
-            costs = [self._row_costs(portfolio, self._check_outcomes(X, y))]
         costs = np.array(costs)
         if np.isnan(costs).all():
             horizon = self.problem_.horizon
@@ -517,16 +569,31 @@ class DecisionMixin:
     def _check_outcomes(self, X, y):
         return check_outcomes(y, X, self.problem_)
 
-    def _row_costs(self, portfolio, outcomes):
+    def _row_costs(self, portfolio, outcomes, conditions=None):
         """Mean cost of every row, own and SAA's, on outcomes; ``(2, n)``, NaN without one."""
         problem, parts, start = self.problem_, [], 0
-        laws = self._laws_to_charge(portfolio, problem)
-        for law, piece in joined(laws, portfolio) if problem.shares_limit else laws:
-            seen = outcomes[start : start + len(piece)]
+        conditions = self._conditions if conditions is None else conditions
+        at = portfolio if conditions is None else conditions.at(portfolio, problem.horizon)
+        laws = self._laws_to_charge(at, problem)
+        for law, piece in joined(laws, at) if problem.shares_limit else laws:
+            rows = slice(start, start + len(piece))
             start += len(piece)
-            reference = problem.reference_law(piece, self._pooled)
-            parts.append([problem.charge(each, piece, seen) for each in (law, reference)])
+            reference = problem.reference_law(portfolio.take(rows), self._pooled)
+            charged = [problem.charge(each, piece, outcomes[rows]) for each in (law, reference)]
+            parts.append(charged)
         return np.concatenate(parts, axis=1)
+
+    def _rolled_costs(self, portfolio):
+        """`_row_costs` on the newest horizons, each decided from what was known before it."""
+        horizon, found = self.problem_.horizon, []
+        width = portfolio.observations.shape[1]
+        for k in range(min(MOST_ORIGINS, width // (2 * horizon))):
+            origin = width - (k + 1) * horizon
+            before = portfolio.before(origin, horizon)
+            conditions = None if self._conditions is None else Conditions(before, horizon)
+            outcomes = portfolio.observations[:, origin : origin + horizon]
+            found.append(self._row_costs(before, outcomes, conditions))
+        return found
 
     def _held_out_costs(self, portfolio, k):
         """`_row_costs` on every row's k-th horizon of observations, which decisions do not see."""

@@ -12,6 +12,7 @@ PACKAGE = Path(sklearn_pttf.__file__).parent
 LAYERS = [
     {"_version", "exceptions", "_utils"},
     {"_tables", "_laws", "datasets"},
+    {"_series"},
     {"problems", "_priors"},
     {"_mixin"},
     {"baselines", "metrics", "testing"},

@@ -98,7 +98,8 @@ def warn_of_drift(observations, measure):
         f"observations drift: over {len(change):,} rows, those in the later half of a row are "
         f"{told[0]} {'higher' if mean > 0 else 'lower'} on average (standard error {told[1]}) than "
         "those in its earlier half. Periods of a row are taken to be exchangeable, so decisions "
-        "lag behind a trend or season: use newer periods only, or take the season out first.",
+        "lag behind a trend or season: say ordered=True if columns are in the order of time, or "
+        "use newer periods only.",
         DriftWarning,
         stacklevel=4,
     )

@@ -54,6 +54,7 @@ class Evidence:
     coming: np.ndarray = per_row()  # (n,)
     drivers: np.ndarray = per_cell("planned", default=None)  # (n, m, d)
     planned: np.ndarray = per_row()  # (n, h, d), one for each period that is decided for
+    doubt: np.ndarray = per_row()  # (n,)
 
     def __len__(self):
         return len(self.observations)
@@ -126,6 +127,27 @@ class Evidence:
             changed[name] = values.copy()
             changed[name][at] = np.nan
         return replace(self, **changed), outcomes
+
+    def before(self, origin, horizon):
+        """What was known before a period, with the next ones as those that are decided for.
+
+        Parameters
+        ----------
+        origin : int
+            Column of the first period that is not known.
+
+        horizon : int
+            Number of periods from there, of whose conditions all is known.
+        """
+        changed = {}
+        for name, values in self.known("cell").items():
+            coming = self._coming(name)
+            if coming is not None:
+                after = values[:, origin : origin + horizon]
+                flat = np.ndim(coming[1]) < after.ndim
+                changed[coming[0]] = after.mean(axis=1) if flat else after
+            changed[name] = values[:, :origin]
+        return replace(self, **changed)
 
     def with_observations(self, observations):
         """The same instances with other observations.

@@ -68,6 +68,9 @@ class Portfolio(Evidence):
     planned : ndarray of shape (n_instances, horizon, n_drivers), default=None
         The same of the periods that are decided for.
 
+    doubt : ndarray of shape (n_instances,), default=None
+        Standard deviation of the log of ``coming``, where that is a forecast. None: it is known.
+
     Examples
     --------
     >>> import numpy as np
@@ -134,6 +137,11 @@ class Portfolio(Evidence):
     def has_conditions(self):
         """Whether anything but its outcome is known of a cell, so that cells differ; bool."""
         return len(self.known("cell")) > 1
+
+    @property
+    def in_time(self):
+        """Whether rows are in the order of time, or have drivers; bool."""
+        return self.ordered or self.drivers is not None
 
     def as_rates(self):
         """The same instances, whose outcomes are given per unit of exposure."""

@@ -1,6 +1,7 @@
 """What a decision problem is."""
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -208,21 +209,22 @@ class DecisionProblem(BaseEstimator, ABC):
         self.check_outcomes(observations, "X")
         costs, constraints = self.read_costs(X, names), self.read_constraints(X, names)
         exposure, coming = self.read_exposure(X, names, observations)
-        drivers, planned = read_drivers(self, X, names, observations.shape[1])
         portfolio = Portfolio(
-            observations,
-            costs,
-            constraints,
-            integer,
-            exposure=exposure,
-            coming=coming,
+            observations, costs, constraints, integer, exposure=exposure, coming=coming
+        )
+        self._check_bounds(portfolio)
+        return self.in_time(portfolio, X, names)
+
+    def in_time(self, portfolio, X, names=None):
+        """The portfolio with its order in time, its drivers and seasons."""
+        drivers, planned = read_drivers(self, X, names, portfolio.observations.shape[1])
+        return replace(
+            portfolio,
             ordered=bool(self.ordered),
             seasons=season_lengths(self.seasons),
             drivers=drivers,
             planned=planned,
         )
-        self._check_bounds(portfolio)
-        return portfolio
 
     def _whole(self, portfolio):
         """Whether decisions are whole numbers."""
@@ -296,7 +298,7 @@ class DecisionProblem(BaseEstimator, ABC):
 
         Whole numbers with an exposure are read as Poisson counts.
         """
-        counted = portfolio.exposure is not None and portfolio.integer
+        counted = self.has_exposure and portfolio.integer
         if counted and self.default_checkpoint == "demand":
             return "counts"
         return self.default_checkpoint

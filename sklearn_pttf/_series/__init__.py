@@ -1,0 +1,1 @@
+"""Tables in the order of time: what rows share, and the conditions of the next period."""
