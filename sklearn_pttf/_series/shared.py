@@ -20,7 +20,9 @@ DISPERSION_STEPS = (2, 4, 6)  # in which rows' weights are taken anew
 LARGEST_STEP = 2.0  # of a logarithm
 CLOSE = 1e-9  # step of all logarithms at the top
 RIDGE = 1e-6  # of the mean precision, as a common factor says nothing
+SINGULAR = 1e-7  # of the largest precision, of what is not known at all
 LEAST_DISPERSION = 1e-3  # variance over mean
+FAR = 3.0  # standard deviations from its mean, of an outcome that is as far as any
 LEAST_MEAN = 1e-9  # expected outcome that a residual is divided by
 
 
@@ -76,7 +78,8 @@ def shared_effects(outcomes, drivers, exposure):
             break
     mean = table.mean(effects)
     _, precision = table.score(mean, dispersion)
-    return SharedEffects(effects, precision / table.overdispersion(mean, dispersion), dispersion)
+    larger = table.overdispersion(mean, dispersion, precision)
+    return SharedEffects(effects, precision / larger, dispersion)
 
 
 class _Shares:
@@ -101,10 +104,15 @@ class _Shares:
         level = self.total / np.maximum(self.count, 1)
         return 1 / (dispersion.linear + dispersion.square * level)
 
+    def residuals(self, mean, dispersion):
+        """Outcomes less their means, of which single ones are not told of more than is believed."""
+        most = FAR * np.sqrt(dispersion.variance(mean))
+        return np.clip(self.outcomes - mean, -most, most)
+
     def score(self, mean, dispersion):
         """Gradient and precision of the quasi-likelihood."""
         weight = self.weights(dispersion)
-        residual = weight[:, None] * (self.outcomes - mean)
+        residual = weight[:, None] * self.residuals(mean, dispersion)
         gradient = np.concatenate(
             [np.einsum("ntd,nt->d", self.drivers, residual), residual.sum(axis=0)]
         )
@@ -130,9 +138,12 @@ class _Shares:
             square = 0.0 if square < 0 else (squares.sum()) / (mean**2).sum()
         return Dispersion(max(float(linear), LEAST_DISPERSION), float(square))
 
-    def overdispersion(self, mean, dispersion):
-        """Chi-squared over its degrees of freedom, at the weights that rows have."""
-        squares = self.weights(dispersion)[:, None] * (self.outcomes - mean) ** 2
-        squares = np.where(mean > LEAST_MEAN, squares / np.maximum(mean, LEAST_MEAN), 0.0)
-        freedom = self.seen.sum() - len(mean) - self.n_drivers - mean.shape[1]
-        return max(squares.sum() / max(freedom, 1), LEAST_DISPERSION)
+    def overdispersion(self, mean, dispersion, precision):
+        """How much larger variances of factors are, by how rows differ, than the precision says."""
+        residual = self.weights(dispersion)[:, None] * self.residuals(mean, dispersion)
+        between = residual.T @ residual  # of a row's periods, whatever these have to do with each other
+        d, n = self.n_drivers, mean.shape[1]
+        inverse = np.linalg.pinv(precision[d:, d:], rcond=SINGULAR, hermitian=True)
+        freedom = max(len(mean) - 1, 1) / len(mean) * max(n - 1, 1) / n
+        found = np.trace(inverse @ between @ inverse) / max(np.trace(inverse), LEAST_MEAN)
+        return max(found / freedom, LEAST_DISPERSION)
