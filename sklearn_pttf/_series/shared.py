@@ -70,10 +70,12 @@ def shared_effects(outcomes, drivers, exposure):
         if step in DISPERSION_STEPS:
             dispersion = table.dispersion(mean)
         gradient, precision = table.score(mean, dispersion)
+        factors = slice(table.n_drivers, None)
+        gradient[factors] -= gradient[factors].mean()  # which clipped residuals may have
         ridge = RIDGE * max(np.trace(precision) / len(effects), LEAST_MEAN)
         change = np.linalg.solve(precision + ridge * np.eye(len(effects)), gradient)
         effects = effects + np.clip(change, -LARGEST_STEP, LARGEST_STEP)
-        effects[table.n_drivers :] -= effects[table.n_drivers :].mean()
+        effects[factors] -= effects[factors].mean()
         if step > max(DISPERSION_STEPS) and np.abs(change).max() < CLOSE:
             break
     mean = table.mean(effects)
