@@ -15,6 +15,7 @@ from sklearn_pttf._laws.beta import BetaBinomialMixture, SharedLaw
 from sklearn_pttf._laws.horizon import law_of_total
 from sklearn_pttf._laws.means import law_of_mean
 from sklearn_pttf._laws.poisson import PoissonMixture
+from sklearn_pttf._series.choice import chosen_conditions
 from sklearn_pttf._series.conditions import Conditions, over_doubt, warn_of_drivers
 from sklearn_pttf._utils.checks import (
     MOST_PERIODS,
@@ -186,7 +187,7 @@ class DecisionMixin:
             self._price_range = PriceRange.of(portfolio)
         self._conditions = None
         if portfolio.in_time and not self._reads_time:
-            self._conditions = Conditions(portfolio, self.problem_.horizon)
+            self._conditions = chosen_conditions(portfolio, self.problem_.horizon)
             warn_of_drivers(portfolio)
         return self._at_conditions(portfolio, self.problem_.horizon)
 
@@ -590,7 +591,9 @@ class DecisionMixin:
         for k in range(min(MOST_ORIGINS, width // (2 * horizon))):
             origin = width - (k + 1) * horizon
             before = portfolio.before(origin, horizon)
-            conditions = None if self._conditions is None else Conditions(before, horizon)
+            conditions = self._conditions
+            if conditions is not None:
+                conditions = Conditions(before, horizon, conditions.look)
             outcomes = portfolio.observations[:, origin : origin + horizon]
             found.append(self._row_costs(before, outcomes, conditions))
         return found

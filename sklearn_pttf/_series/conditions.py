@@ -7,6 +7,7 @@ period and the effects of its drivers become exposures, and all that is known of
 
 import warnings
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,6 +25,13 @@ MOST_CHANGE = 6.9  # of a logarithm: conditions a thousand times as good, or as 
 ENOUGH = 0.0  # log likelihood that changing conditions have to gain, for any to be believed
 
 
+class Look(NamedTuple):
+    """What of a table in the order of time is made use of."""
+
+    factors: bool = True  # that periods have in common
+    drivers: bool = True
+
+
 class Conditions:
     """What the rows of a table share over its periods, and how that goes on.
 
@@ -35,21 +43,25 @@ class Conditions:
     horizon : int
         Number of periods that the problem decides for; more can be asked for, see `at`.
 
+    look : Look
+        What is made use of.
+
     Attributes
     ----------
     forecast : Forecast
         Effects of standardised drivers, log factors of periods, and those to come.
     """
 
-    def __init__(self, portfolio, horizon):
+    def __init__(self, portfolio, horizon, look=Look()):  # noqa: B008
+        self.look = look._replace(factors=look.factors and portfolio.ordered)
         self.ahead, self.n_periods = max(horizon, AHEAD), portfolio.observations.shape[1]
-        self.spread = _spread(portfolio.drivers)
+        self.spread = _spread(portfolio.drivers if look.drivers else None)
         table = portfolio.take(typical_rows(portfolio.as_rates()))
         shared = shared_effects(
             table.observations, self._standard(table)[0], np.nan_to_num(table.exposures(), nan=1.0)
         )
         n_drivers = len(self.spread)
-        if not portfolio.ordered:  # periods are alike but for their drivers
+        if not self.look.factors:  # periods are alike but for their drivers
             shared = _without_factors(shared, n_drivers)
         self.forecast = forecast(shared, n_drivers, self.ahead, portfolio.seasons)
         self.dispersion = shared.dispersion
@@ -81,7 +93,7 @@ class Conditions:
         plain = replace(portfolio, ordered=False, drivers=None, planned=None)
         if not self.found:
             return plain
-        past, coming, doubt = self._logs(portfolio, horizon)
+        past, coming, doubt = self._logs(portfolio, plain.mask, horizon)
         coming = np.log(np.exp(coming).mean(axis=1))
         past, coming = (np.exp(np.clip(x, -MOST_CHANGE, MOST_CHANGE)) for x in (past, coming))
         exposure = past if plain.exposure is None else past * plain.exposure
@@ -112,7 +124,7 @@ class Conditions:
 
         What is not known is the usual.
         """
-        if portfolio.drivers is None:
+        if not len(self.spread):
             rows = len(portfolio)
             return np.zeros((rows, self.n_periods, 0)), np.zeros((rows, self.ahead, 0))
         usual = _usual(portfolio.drivers)[:, None]
@@ -123,12 +135,15 @@ class Conditions:
         later = ((0, 0), (0, max(0, self.ahead - planned.shape[1])), (0, 0))
         return past, np.pad(planned, later)
 
-    def _logs(self, portfolio, horizon):
-        """Logs of past and of coming conditions, and the deviation of the latter's mean."""
+    def _logs(self, portfolio, told, horizon):
+        """Logs of past and of coming conditions, and the deviation of the latter's mean.
+
+        The latter is against the mean of the cells that ``told`` marks.
+        """
         found, (past, planned) = self.forecast, self._standard(portfolio)
         d, n, planned = found.n_drivers, found.n_periods, planned[:, :horizon]
         effects, before, after = np.split(found.mean[: d + n + horizon], [d, d + n])
-        share = np.where(portfolio.mask, 1.0, 0.0)
+        share = np.where(told, 1.0, 0.0)
         share = np.where(share.any(axis=1, keepdims=True), share, 1.0)
         share = share / share.sum(axis=1, keepdims=True)
         ahead = np.full((len(portfolio), horizon), 1 / horizon)

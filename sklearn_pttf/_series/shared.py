@@ -143,7 +143,9 @@ class _Shares:
     def overdispersion(self, mean, dispersion, precision):
         """How much larger variances of factors are, by how rows differ, than the precision says."""
         residual = self.weights(dispersion)[:, None] * self.residuals(mean, dispersion)
-        between = residual.T @ residual  # of a row's periods, whatever these have to do with each other
+        between = (
+            residual.T @ residual
+        )  # of a row's periods, whatever these have to do with each other
         d, n = self.n_drivers, mean.shape[1]
         inverse = np.linalg.pinv(precision[d:, d:], rcond=SINGULAR, hermitian=True)
         freedom = max(len(mean) - 1, 1) / len(mean) * max(n - 1, 1) / n

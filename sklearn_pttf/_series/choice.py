@@ -1,0 +1,60 @@
+"""What of a table in the order of time is made use of: what foretold its newest periods best."""
+
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+
+from sklearn_pttf._series.conditions import Conditions, Look
+
+MOST_ORIGINS = 6  # newest periods that are foretold
+FEWEST_PERIODS = 4  # of a table in which any are
+MOST_ROWS = 3000  # on which it is tried
+LEAST_GAIN = 0.0  # of the error, that leaving something out has to gain
+LEAST_EXPOSURE = 1e-3  # that a level is taken over
+
+
+def chosen_conditions(portfolio, horizon):
+    """`Conditions` with what foretold the newest periods best, on nothing later than they knew.
+
+    Parameters
+    ----------
+    portfolio : Portfolio
+        In the order of time, or with drivers.
+
+    horizon : int
+
+    Returns
+    -------
+    Conditions
+    """
+    width = portfolio.observations.shape[1]
+    looks = _looks(portfolio)
+    if width < FEWEST_PERIODS or len(looks) == 1:
+        return Conditions(portfolio, horizon)
+    some = portfolio.take(slice(None, None, -(-len(portfolio) // MOST_ROWS)))
+    origins = range(width - min(MOST_ORIGINS, width // 2), width)
+    errors = np.mean([_errors(some, origin, looks) for origin in origins], axis=0)
+    best = int(np.nanargmin(errors))
+    if not errors[best] < (1 - LEAST_GAIN) * errors[0]:
+        best = 0
+    return Conditions(portfolio, horizon, looks[best])
+
+
+def _looks(portfolio):
+    """What may be made use of, all of it first."""
+    driven = [True, False] if portfolio.drivers is not None else [False]
+    factors = [True, False] if portfolio.ordered else [False]
+    return [Look(*each) for each in product(factors, driven)]
+
+
+def _errors(portfolio, origin, looks):
+    """Mean error of every look at what was sold in a period, foretold from those before; (k,)."""
+    before, sold = portfolio.before(origin, 1), portfolio.observations[:, origin]
+    found = []
+    for look in looks:
+        at = Conditions(before, 1, look).at(replace(before, integer=False), 1)
+        total, exposure = at.totals()
+        mean = np.where(exposure > 0, total / np.maximum(exposure, LEAST_EXPOSURE), np.nan)
+        found.append(np.nanmean(np.abs(sold - mean * at.coming_exposure())))
+    return np.array(found)
