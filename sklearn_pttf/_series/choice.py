@@ -7,10 +7,10 @@ import numpy as np
 
 from sklearn_pttf._series.conditions import Conditions, Look
 
-MOST_ORIGINS = 6  # newest periods that are foretold
+MOST_ORIGINS = 12  # newest periods that are foretold, half of the table at most
 FEWEST_PERIODS = 4  # of a table in which any are
 MOST_ROWS = 3000  # on which it is tried
-LEAST_GAIN = 0.0  # of the error, that leaving something out has to gain
+LEAST_GAIN = 0.005  # of the error, that leaving something out has to gain
 LEAST_EXPOSURE = 1e-3  # that a level is taken over
 
 

@@ -22,6 +22,7 @@ CLOSE = 1e-9  # step of all logarithms at the top
 RIDGE = 1e-6  # of the mean precision, as a common factor says nothing
 SINGULAR = 1e-7  # of the largest precision, of what is not known at all
 LEAST_DISPERSION = 1e-3  # variance over mean
+FEWEST_ROWS = 5  # of a half, of two that are compared
 FAR = 3.0  # standard deviations from its mean, of an outcome that is as far as any
 LEAST_MEAN = 1e-9  # expected outcome that a residual is divided by
 
@@ -64,13 +65,23 @@ def shared_effects(outcomes, drivers, exposure):
     """
     rows = np.nansum(outcomes, axis=1) > 0
     table = _Shares(outcomes[rows], drivers[rows], exposure[rows])
-    effects, dispersion = np.zeros(drivers.shape[2] + outcomes.shape[1]), Dispersion(1.0, 0.0)
+    effects, precision, dispersion = _likeliest(table)
+    larger = table.overdispersion(effects, dispersion, precision)
+    if len(table.total) >= 2 * FEWEST_ROWS:
+        halves = [_likeliest(half) for half in table.halves(dispersion)]
+        larger *= _disagreement(halves, table.n_drivers)
+    return SharedEffects(effects, precision / larger, dispersion)
+
+
+def _likeliest(table):
+    """Mode and precision of the quasi-likelihood, and the `Dispersion` in it."""
+    effects, dispersion = np.zeros(table.n_drivers + table.n_periods), Dispersion(1.0, 0.0)
+    factors = slice(table.n_drivers, None)
     for step in range(N_STEPS):
         mean = table.mean(effects)
         if step in DISPERSION_STEPS:
             dispersion = table.dispersion(mean)
         gradient, precision = table.score(mean, dispersion)
-        factors = slice(table.n_drivers, None)
         gradient[factors] -= gradient[factors].mean()  # which clipped residuals may have
         ridge = RIDGE * max(np.trace(precision) / len(effects), LEAST_MEAN)
         change = np.linalg.solve(precision + ridge * np.eye(len(effects)), gradient)
@@ -78,10 +89,20 @@ def shared_effects(outcomes, drivers, exposure):
         effects[factors] -= effects[factors].mean()
         if step > max(DISPERSION_STEPS) and np.abs(change).max() < CLOSE:
             break
-    mean = table.mean(effects)
-    _, precision = table.score(mean, dispersion)
-    larger = table.overdispersion(mean, dispersion, precision)
-    return SharedEffects(effects, precision / larger, dispersion)
+    return effects, table.score(table.mean(effects), dispersion)[1], dispersion
+
+
+def _disagreement(halves, n_drivers):
+    """How much further apart log factors of two halves lie than chance has it, 1 at least."""
+    (first, *_), (second, *_) = halves
+    variances = [_variances(precision[n_drivers:, n_drivers:]) for _, precision, _ in halves]
+    apart = (first - second)[n_drivers:] ** 2
+    return max(1.0, apart.mean() / max(np.mean(variances[0] + variances[1]), LEAST_MEAN))
+
+
+def _variances(precision):
+    """Of log factors, where one of all periods is not known."""
+    return np.diag(np.linalg.pinv(precision, rcond=SINGULAR, hermitian=True))
 
 
 class _Shares:
@@ -93,6 +114,18 @@ class _Shares:
         self.exposure = np.where(self.seen, exposure, 0.0)
         self.drivers, self.n_drivers = drivers, drivers.shape[2]
         self.total, self.count = self.outcomes.sum(axis=1), self.seen.sum(axis=1)
+        self.n_periods = outcomes.shape[1]
+
+    def halves(self, dispersion):
+        """Rows of small and of large levels, either of which knows about as much; list."""
+        order = np.argsort(self.total / np.maximum(self.count, 1), kind="stable")
+        known = (self.weights(dispersion) * self.total)[order].cumsum()
+        cut = np.clip(np.searchsorted(known, known[-1] / 2), 1, len(order) - 1)
+        observed = np.where(self.seen, self.outcomes, np.nan)
+        return [
+            _Shares(observed[rows], self.drivers[rows], self.exposure[rows])
+            for rows in (order[:cut], order[cut:])
+        ]
 
     def mean(self, effects):
         """Expected outcomes given totals; (n, m)."""
@@ -140,14 +173,13 @@ class _Shares:
             square = 0.0 if square < 0 else (squares.sum()) / (mean**2).sum()
         return Dispersion(max(float(linear), LEAST_DISPERSION), float(square))
 
-    def overdispersion(self, mean, dispersion, precision):
+    def overdispersion(self, effects, dispersion, precision):
         """How much larger variances of factors are, by how rows differ, than the precision says."""
+        mean, n = self.mean(effects), self.n_periods
         residual = self.weights(dispersion)[:, None] * self.residuals(mean, dispersion)
-        between = (
-            residual.T @ residual
-        )  # of a row's periods, whatever these have to do with each other
-        d, n = self.n_drivers, mean.shape[1]
-        inverse = np.linalg.pinv(precision[d:, d:], rcond=SINGULAR, hermitian=True)
+        between = residual.T @ residual  # whatever a row's periods have to do with each other
+        factors = precision[self.n_drivers :, self.n_drivers :]
+        inverse = np.linalg.pinv(factors, rcond=SINGULAR, hermitian=True)
         freedom = max(len(mean) - 1, 1) / len(mean) * max(n - 1, 1) / n
         found = np.trace(inverse @ between @ inverse) / max(np.trace(inverse), LEAST_MEAN)
         return max(found / freedom, LEAST_DISPERSION)
