@@ -267,15 +267,17 @@ def _summarise(rows, places, values, kind):
 def _common(rows, places, values, n_periods):
     """Periods and values of a driver that is the same for all instances, else none.
 
-    It is if instances never differ in a period, and at least one period has two of them.
+    It is if instances never differ in a period, though periods of several instances do: a
+    promotion that was seen in one instance only tells nothing of the others.
     """
     low, high = np.full(n_periods, np.inf), np.full(n_periods, -np.inf)
     past = places < n_periods
     places, values = places[past], values[past]
     np.minimum.at(low, places, values)
     np.maximum.at(high, places, values)
-    shared = np.bincount(places, minlength=n_periods).max(initial=0) > 1
     periods = np.flatnonzero(low <= high)
-    if not shared or np.any(low[periods] < high[periods]):
+    shared = low[np.bincount(places, minlength=n_periods) > 1]
+    common = np.all(low[periods] == high[periods]) and len(np.unique(shared)) > 1
+    if not common:
         periods = periods[:0]
     return periods, low[periods]

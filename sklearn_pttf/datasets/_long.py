@@ -42,9 +42,9 @@ def from_long(
     """Turn a long sales file into one row per instance.
 
     A sales file has one record a sale: an instance, perhaps a date, and a value, and perhaps what
-    moved demand. The result has one row an instance and one column a period. Rows are in the sorted order of the labels, as the
-    frame's library sorts them, or in order of first appearance where labels cannot be compared
-    (numbers mixed with text). All rows end at the same column: ``lag_1`` holds the newest value of
+    moved demand. The result has one row an instance and one column a period. Rows are in the sorted
+    order of the labels, as the frame's library sorts them, or in order of first appearance where
+    labels cannot be compared (numbers mixed with text). All rows end at the same column: ``lag_1`` holds the newest value of
     every instance, ``lag_2`` the one before it, and so on to the left. Shorter histories are padded
     on the left with NaN.
 
@@ -89,9 +89,9 @@ def from_long(
         - Text, unless all of it reads as numbers, and categories become a 0/1 driver for each level
           of past periods but the most frequent one, such as ``weather=rain``; at most 30 levels.
           Where a later level is new, all of these are 0, with a warning.
-        - A period without a record has what `future` says of it. Else, a driver that is never
-          different for two instances in one period, such as a holiday, is taken to be common to
-          all, and has the value of that period. Any other is not known: NaN.
+        - A period without a record has what `future` says of it. Else, a driver such as a holiday,
+          which differs between periods of several instances but never between instances of one
+          period, is taken to be common to all. Any other is not known: NaN.
 
         Needs `time`, and goes without `price`, which may itself be one of the drivers.
 
@@ -154,10 +154,11 @@ def from_long(
         unit; for each of `drivers`, such as promo, ``promo_{width}``, ..., ``promo_1`` beside the
         values, then ``promo_next1``, ..., ``promo_next{horizon}``. With `drivers` or `return_roles`
         all rows end at the last period of the calendar, so that a column is one period for all
-        rows; periods after an instance's last are NaN. pandas: the index holds the instances' labels and is named after their column. Others
-        have no index: the labels are the first column, under their own name (so name the others as
-        the observations of a problem: ``observations=X.columns[1:]`` of polars), and missing values
-        are NaN. The labels keep their dtype.
+        rows; periods after an instance's last are NaN. pandas: the index holds the instances'
+        labels and is named after their column. Others have no index: the labels are the first
+        column, under their own name (so name the others as the observations of a problem:
+        ``observations=X.columns[1:]`` of polars), and missing values are NaN. The labels keep their
+        dtype.
 
     roles : dict
         Only with `return_roles`: parameters of a problem that reads `X`, as in
