@@ -1,6 +1,7 @@
 """From a long sales file, one record a row, to one row an instance."""
 
 from collections import Counter
+from collections.abc import Iterable
 from numbers import Integral
 
 import numpy as np
@@ -44,9 +45,9 @@ def from_long(
     A sales file has one record a sale: an instance, perhaps a date, and a value, and perhaps what
     moved demand. The result has one row an instance and one column a period. Rows are in the sorted
     order of the labels, as the frame's library sorts them, or in order of first appearance where
-    labels cannot be compared (numbers mixed with text). All rows end at the same column: ``lag_1`` holds the newest value of
-    every instance, ``lag_2`` the one before it, and so on to the left. Shorter histories are padded
-    on the left with NaN.
+    labels cannot be compared (numbers mixed with text). All rows end at the same column: ``lag_1``
+    holds the newest value of every instance, ``lag_2`` the one before it, and so on to the left.
+    Shorter histories are padded on the left with NaN.
 
     Sales files leave out the periods without a sale. With `time` these are put back, because
     they are the observations that say how often nothing is sold. Several records of one
@@ -309,8 +310,9 @@ def _check_roles(time, price, drivers, future, horizon, return_roles):
         raise ValueError(
             f"horizon must be a whole number from 1 to {MOST_PERIODS}; got {horizon!r}."
         )
-    several = isinstance(drivers, (list, tuple)) and 0 < len(drivers) == len(set(drivers))
-    if drivers is not None and not several:
+    listed = isinstance(drivers, Iterable) and not isinstance(drivers, str)
+    names = list(drivers) if listed else []
+    if drivers is not None and not 0 < len(names) == len(set(names)):
         raise ValueError(
             f"drivers must be a list of different columns, at least one, or None; got {drivers!r}."
         )
@@ -331,7 +333,7 @@ def _check_roles(time, price, drivers, future, horizon, return_roles):
                 f"{name}={given!r} must go without price, as a problem of prices has no roles in "
                 f"time; got price={price!r}. A price that is known beforehand is one of drivers."
             )
-    return list(drivers or ())
+    return names
 
 
 def _check_names(columns):
