@@ -100,6 +100,13 @@ def _add_records(add):
         help="what a period without a record is (default: zero)",
     )
     add(
+        "--partial",
+        choices=["drop", "keep"],
+        default="drop",
+        help="of a calendar such as W-MON, a first or last period that daily records cover in part "
+        "(default: drop)",
+    )
+    add(
         "--negatives",
         choices=["raise", "clip", "missing"],
         default="raise",

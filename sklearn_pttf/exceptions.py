@@ -4,6 +4,7 @@ __all__ = [
     "BinaryOutcomesWarning",
     "DriftWarning",
     "FewPeriodsWarning",
+    "PartialPeriodsWarning",
     "PriorConflictWarning",
 ]
 
@@ -40,6 +41,16 @@ class FewPeriodsWarning(UserWarning):
     unless they drift. Give ``y`` more columns, one for each later period: four or more.
 
     Filter it with ``warnings.simplefilter("ignore", FewPeriodsWarning)``.
+    """
+
+
+class PartialPeriodsWarning(UserWarning):
+    """The first or last period of a sales file is covered in part, and was left out by `from_long`.
+
+    A file that ends on a Wednesday knows three days of its last week. Taken for a week, it
+    would be one of low demand, and the newest one. ``partial="keep"`` keeps such periods.
+
+    Filter it with ``warnings.simplefilter("ignore", PartialPeriodsWarning)``.
     """
 
 

@@ -1,6 +1,7 @@
 """What is given: options that go together, a table of sales, and what is known of its rows."""
 
 import sys
+import warnings
 from dataclasses import replace
 from itertools import chain
 
@@ -97,15 +98,14 @@ def read_sales(options):
     if options.time is not None:
         frame[options.time] = times = _read_times(records, options)
         span = f" from {times.min()} to {times.max()}".replace("T00:00:00.000000", "")
+    settings = given(options, ("calendar", "offered", "fill", "partial", "negatives"))
     try:
-        table = from_long(
-            frame,
-            **columns,
-            **given(options, ("calendar", "offered", "fill", "negatives")),
-            width=options.periods,
-        )
+        with warnings.catch_warnings(record=True) as caught:
+            table = from_long(frame, **columns, **settings, width=options.periods)
     except ValueError as error:
         raise ValueError(f"{options.sales}: {error}") from None
+    for warning in caught:
+        print(f"warning: {options.sales}: {warning.message}", file=sys.stderr)
     say(
         options,
         f"{options.sales}: {len(frame):,} records{span}, {missing.sum():,} of them without a "

@@ -13,19 +13,26 @@ class Records:
     Parameters
     ----------
     frame : pandas or polars DataFrame, pyarrow Table or another eager frame that narwhals knows
+
+    called : str, default="frame"
+        What messages call it.
     """
 
-    def __init__(self, frame):
+    def __init__(self, frame, called="frame"):
         if not is_into_dataframe(frame):
             raise ValueError(
-                "frame must be a pandas or polars DataFrame, a pyarrow Table or another eager "
+                f"{called} must be a pandas or polars DataFrame, a pyarrow Table or another eager "
                 f"data frame that narwhals knows; got {type(frame).__module__}."
                 f"{type(frame).__name__}."
             )
         if len(frame) == 0:
-            raise ValueError("frame is empty; it must have at least one record.")
+            raise ValueError(f"{called} is empty; it must have at least one record.")
+        self.called = called
         self._frame = frame
         self._names = frame.column_names if is_pyarrow_table(frame) else list(frame.columns)
+
+    def __contains__(self, name):
+        return name in self._names
 
     def check_columns(self, **parameters):
         """Refuse columns that the frame lacks, or has twice, and one that plays two roles."""
@@ -35,7 +42,8 @@ class Records:
             if self._names.count(name) != 1 and not needless:
                 raise ValueError(
                     f"{parameter}={name!r} is the name of {self._names.count(name)} columns of the "
-                    f"frame; it must be the name of one of {', '.join(map(repr, self._names))}."
+                    f"{self.called}; it must be the name of one of "
+                    f"{', '.join(map(repr, self._names))}."
                 )
             if not needless and name in roles:
                 raise ValueError(
@@ -43,6 +51,10 @@ class Records:
                     "own."
                 )
             roles[name] = parameter
+
+    def dtype(self, name):
+        """Type of a column, as narwhals has it."""
+        return self._column(name).dtype
 
     def _column(self, name):
         return nw.from_native(self._frame[name], series_only=True)

@@ -1,11 +1,22 @@
 """From a long sales file, one record a row, to one row an instance."""
 
+from collections import Counter
+from collections.abc import Iterable
 from numbers import Integral
 
 import numpy as np
 
+from sklearn_pttf._utils.checks import MOST_PERIODS
+from sklearn_pttf.datasets._drivers import read_column
 from sklearn_pttf.datasets._frames import Records, build
 from sklearn_pttf.datasets._periods import SHOWN, brief, place_in_order, place_in_time
+from sklearn_pttf.datasets._plans import (
+    check_drivers,
+    driver_roles,
+    lay_out_drivers,
+    place_drivers,
+    read_plans,
+)
 from sklearn_pttf.datasets._prices import lay_out_prices, mean_prices, settle_prices
 
 MOST_CELLS = 250_000_000  # of a table whose width nobody asked for; 2 GB
@@ -18,20 +29,25 @@ def from_long(
     value,
     time=None,
     price=None,
+    drivers=None,
+    future=None,
+    horizon=1,
     fill="zero",
     calendar=None,
     offered=None,
+    partial="drop",
     negatives="raise",
     width=None,
+    return_roles=False,
 ):
     """Turn a long sales file into one row per instance.
 
-    A sales file has one record a sale: an instance, perhaps a date, and a value. The result has
-    one row an instance and one column a period. Rows are in the sorted order of the labels, as the
-    frame's library sorts them, or in order of first appearance where labels cannot be compared
-    (numbers mixed with text). All rows end at the same column: ``lag_1`` holds the newest value of
-    every instance, ``lag_2`` the one before it, and so on to the left. Shorter histories are padded
-    on the left with NaN.
+    A sales file has one record a sale: an instance, perhaps a date, and a value, and perhaps what
+    moved demand. The result has one row an instance and one column a period. Rows are in the sorted
+    order of the labels, as the frame's library sorts them, or in order of first appearance where
+    labels cannot be compared (numbers mixed with text). All rows end at the same column: ``lag_1``
+    holds the newest value of every instance, ``lag_2`` the one before it, and so on to the left.
+    Shorter histories are padded on the left with NaN.
 
     Sales files leave out the periods without a sale. With `time` these are put back, because
     they are the observations that say how often nothing is sold. Several records of one
@@ -64,6 +80,35 @@ def from_long(
         Where `fill` is "zero", a period without a record has the last price before it, or
         else the first after it, which is an assumption: the file does not tell what nobody paid.
 
+    drivers : list of str, default=None
+        Columns of what moves demand and is known beforehand: promotions, prices, weather. They are
+        in the file, in `future`, or in both, and hold numbers, booleans or text. The result has
+        columns of each for past periods and for the coming ones.
+
+        - Several records of one instance in one period: the mean of numbers, whether any of
+          booleans is true, and the most frequent text. Missing cells play no part.
+        - Text, unless all of it reads as numbers, and categories become a 0/1 driver for each level
+          of past periods but the most frequent one, such as ``weather=rain``; at most 30 levels.
+          Where a later level is new, all of these are 0, with a warning.
+        - A period without a record has what `future` says of it. Else, a driver such as a holiday,
+          which differs between periods of several instances but never between instances of one
+          period, is taken to be common to all. Any other is not known: NaN.
+
+        Needs `time`, and goes without `price`, which may itself be one of the drivers.
+
+    future : data frame or list of data frames, default=None
+        What drivers are in the coming periods: plans, with one line for each instance and period,
+        or for each period only where there is no column named as `instance`. Every driver is a
+        column of just one of them, and each has a column named as `time`. The coming periods are
+        the `horizon` ones after the last of the calendar; without a frequency, the first
+        dates after it that any plan has. All must be there, but an instance may be missing: its
+        driver is then unknown, NaN. Lines of past periods say what the file does not; lines of
+        instances that the file lacks, or of later periods, play no part. None: nothing is known of
+        the coming periods, and drivers are NaN in them.
+
+    horizon : int, default=1
+        Number of coming periods that are decided for, at most 100.
+
     fill : {"zero", "missing"}, default="zero"
         What a period without a record becomes: 0, or NaN, and its price with it.
 
@@ -76,11 +121,19 @@ def from_long(
           in the file to the last. A record belongs to the period that it falls into. Needs pandas.
         - A sequence of dates (whole numbers, if `time` holds these).
 
-    offered : {"own", "all"}, default=None
+    offered : {"own", "all", "since"}, default=None
         The periods of an instance: those from its first to its last record, so that history begins
-        and ends with a sale, or all of the calendar, for instances that were on offer all along.
-        None: all, if `calendar` is a sequence of dates, else its own. Without `time` it has no
+        and ends with a sale; all of the calendar, for instances that were on offer all along; or
+        those since its first record. None: all, if `calendar` is a sequence of dates; else since
+        the first with `drivers` or `return_roles`, and its own without. Without `time` it has no
         meaning.
+
+    partial : {"drop", "keep"}, default="drop"
+        What becomes of a first or last period that the file covers in part, such as the week that
+        it ends in. Such periods are found if `calendar` is a frequency of more than a day, and the
+        file has records on at least half of all days: the first is partial if its first record
+        comes later in it than in any other period, the last if its last record comes earlier.
+        "drop": they are left out with a `PartialPeriodsWarning`.
 
     negatives : {"raise", "clip", "missing"}, default="raise"
         What a negative value is, such as a period with more returns than sales: an error, 0,
@@ -91,15 +144,27 @@ def from_long(
         tables of all weeks have the same columns. None: the length of the longest history, which
         a mistyped date may make too long for a table.
 
+    return_roles : bool, default=False
+        Whether to return what the columns are too. Needs `time`, and goes without `price`.
+
     Returns
     -------
-    DataFrame or Table of shape (n_instances, width), or (n_instances, 2 * width)
+    X : DataFrame or Table of shape (n_instances, n_columns)
         Of the frame's library. Float64 columns ``lag_{width}``, ..., ``lag_2``, ``lag_1``, in units
         a period; with `price` then ``price_{width}``, ..., ``price_2``, ``price_1``, in money a
-        unit. pandas: the index holds the instances' labels and is named after their column. Others
-        have no index: the labels are the first column, under their own name (so name the others as
-        the observations of a problem: ``observations=X.columns[1:]`` of polars), and missing values
-        are NaN. The labels keep their dtype.
+        unit; for each of `drivers`, such as promo, ``promo_{width}``, ..., ``promo_1`` beside the
+        values, then ``promo_next1``, ..., ``promo_next{horizon}``. With `drivers` or `return_roles`
+        all rows end at the last period of the calendar, so that a column is one period for all
+        rows; periods after an instance's last are NaN. pandas: the index holds the instances'
+        labels and is named after their column. Others have no index: the labels are the first
+        column, under their own name (so name the others as the observations of a problem:
+        ``observations=X.columns[1:]`` of polars), and missing values are NaN. The labels keep their
+        dtype.
+
+    roles : dict
+        Only with `return_roles`: parameters of a problem that reads `X`, as in
+        ``Newsvendor(4.0, 1.0, **roles)``. The columns of ``observations``; ``ordered``, which is
+        True; where there are some, the columns of each of ``drivers``; and ``horizon``, if above 1.
 
     Raises
     ------
@@ -108,10 +173,17 @@ def from_long(
         date is missing, a date cannot be read or is not in the calendar, a value is
         infinite or no number, a value is negative and `negatives` is "raise", a record has a value
         but no price or one that is not above 0, an instance with periods to fill in has no price
-        at all, or the table would have more than 250 million cells and `width` is None.
+        at all, or the table would have more than 250 million cells and `width` is None. Of
+        drivers: if they are infinite or of mixed kinds, text of too many levels, or
+        without any past value; if `future` lacks a driver or a coming period, or has two
+        lines of one instance and period; or two columns of the result would have one name.
 
     ImportError
         If `calendar` is a frequency and pandas is not installed.
+
+    See Also
+    --------
+    calendar_drivers : Weekdays, months and holidays as drivers.
 
     Examples
     --------
@@ -156,45 +228,67 @@ def from_long(
     product
     milk         NaN      NaN      1.0      1.0
     tea          4.0      4.0      4.0      3.5
+
+    With a promotion, which is planned for milk on March 5:
+
+    >>> sales["promo"] = [False, True, False, True, True]
+    >>> plan = pd.DataFrame(
+    ...     {"product": ["tea", "milk"], "day": "2024-03-05", "promo": [False, True]}
+    ... )
+    >>> X, roles = from_long(
+    ...     sales, instance="product", value="units", time="day", calendar="D",
+    ...     drivers=["promo"], future=plan, return_roles=True,
+    ... )
+    >>> X.filter(like="promo")
+             promo_4  promo_3  promo_2  promo_1  promo_next1
+    product
+    milk         0.0      1.0      NaN      NaN          1.0
+    tea          0.0      NaN      NaN      1.0          0.0
+    >>> from sklearn_pttf.problems import Newsvendor
+    >>> problem = Newsvendor(underage=4.0, overage=1.0, **roles)
     """
-    _check_options(time, fill, calendar, offered, negatives, width)
-    records = Records(frame)
-    records.check_columns(instance=instance, value=value, time=time, price=price)
-    codes, labels = records.encode(instance)
-    if np.any(codes < 0):
-        raise ValueError(
-            f"instance={instance!r} has no label in {np.sum(codes < 0)} of {len(codes)} records; "
-            f"every record must say which instance it belongs to."
-        )
+    _check_options(time, fill, calendar, offered, partial, negatives, width)
+    names = _check_roles(time, price, drivers, future, horizon, return_roles)
+    records, plans = Records(frame), read_plans(future)
+    own = driver_roles([name for name in names if name in records])
+    records.check_columns(instance=instance, value=value, time=time, price=price, **own)
+    check_drivers(records, plans, names)
+    codes, labels = _read_instances(records, instance)
     refuse = _Refusal(lambda some: labels[some].to_list())
-    values = _read_numbers(records.numbers(value), codes, f"value={value!r}", "Values", refuse)
-    prices = None
+    values, prices = _read_amounts(records, value, price, codes, refuse)
+    moved = {name: read_column(records, name) for name in own.values()}
+    together = bool(names) or return_roles
+    if time is None:
+        placed = place_in_order(codes)
+    else:
+        if offered is None:
+            offered = "all" if _is_dates(calendar) else "since" if together else "own"
+        placed = place_in_time(codes, records, time, calendar, offered, partial, refuse)
+    said = place_drivers(names, moved, plans, placed, codes, instance, time, labels, horizon)
+    codes, places, values, prices = _add_up(codes, placed.places, values, prices)
+    values = _settle_negatives(values, codes, value, negatives, refuse)
+    end = np.full(len(labels), len(placed.calendar) - 1) if together else placed.last
+    n_tables = 1 + (price is not None) + sum(len(driver.keys) for driver in said)
+    history, back = _history(placed.first, placed.last, end, width, n_tables), end[codes] - places
+    tables = [_lay_out(codes, back, values, history, 0.0 if fill == "zero" else np.nan)]
+    steps = [str(k) for k in range(history.shape[1], 0, -1)]
+    columns = lags = [f"lag_{k}" for k in steps]
     if price is not None:
         named = f"price={price!r}"
-        prices = _read_numbers(records.numbers(price), codes, named, "Prices", refuse)
-        prices = settle_prices(prices, values, codes, named, refuse)
-    if time is None:
-        places, first, last = place_in_order(codes)
-    else:
-        places, first, last = place_in_time(codes, records, time, calendar, offered, refuse)
-    codes, places, values, prices = _add_up(codes, places, values, prices)
-    values = _settle_negatives(values, codes, value, negatives, refuse)
-    lengths, back = last - first + 1, last[codes] - places
-    history = _history(lengths, width, 1 if price is None else 2)
-    table = _lay_out(codes, back, values, history, 0.0 if fill == "zero" else np.nan)
-    steps = range(table.shape[1], 0, -1)
-    columns = [f"lag_{k}" for k in steps]
-    if price is not None:
-        paid = lay_out_prices(codes, back, prices, history, fill == "zero", refuse, named)
-        table = np.hstack([table, paid])
-        columns += [f"price_{k}" for k in steps]
-    return build(instance, labels, table, columns)
+        tables.append(lay_out_prices(codes, back, prices, history, fill == "zero", refuse, named))
+        columns = lags + [f"price_{k}" for k in steps]
+    more, roles = lay_out_drivers(said, steps, horizon)
+    columns = columns + [column for each in roles.values() for column in each]
+    _check_names(columns)
+    X = build(instance, labels, np.hstack(tables + more), columns)
+    return (X, _roles(lags, roles, horizon)) if return_roles else X
 
 
-def _check_options(time, fill, calendar, offered, negatives, width):
+def _check_options(time, fill, calendar, offered, partial, negatives, width):
     for name, chosen, allowed in (
         ("fill", fill, ("zero", "missing")),
-        ("offered", "own" if offered is None else offered, ("own", "all")),
+        ("offered", "own" if offered is None else offered, ("own", "all", "since")),
+        ("partial", partial, ("drop", "keep")),
         ("negatives", negatives, ("raise", "clip", "missing")),
     ):
         if not isinstance(chosen, str) or chosen not in allowed:
@@ -204,9 +298,81 @@ def _check_options(time, fill, calendar, offered, negatives, width):
             f"calendar={brief(calendar)} needs time=, the column of dates; got time=None. Without "
             f"dates, calendar must be None."
         )
-    whole = isinstance(width, Integral) and not isinstance(width, bool)
-    if width is not None and not (whole and width >= 1):
+    if width is not None and not _is_count(width):
         raise ValueError(f"width must be a whole number of at least 1, or None; got {width!r}.")
+
+
+def _check_roles(time, price, drivers, future, horizon, return_roles):
+    """Names of drivers, a list; refuses what does not go together."""
+    if not isinstance(return_roles, (bool, np.bool_)):
+        raise ValueError(f"return_roles must be True or False; got {return_roles!r}.")
+    if not _is_count(horizon) or horizon > MOST_PERIODS:
+        raise ValueError(
+            f"horizon must be a whole number from 1 to {MOST_PERIODS}; got {horizon!r}."
+        )
+    listed = isinstance(drivers, Iterable) and not isinstance(drivers, str)
+    names = list(drivers) if listed else []
+    if drivers is not None and not 0 < len(names) == len(set(names)):
+        raise ValueError(
+            f"drivers must be a list of different columns, at least one, or None; got {drivers!r}."
+        )
+    if future is not None and drivers is None:
+        raise ValueError(
+            "future needs drivers=, the columns of future that move demand; got drivers=None."
+        )
+    for name, given in (("drivers", drivers), ("return_roles", return_roles or None)):
+        if given is None:
+            continue
+        if time is None:
+            raise ValueError(
+                f"{name}={given!r} needs time=, the column of periods, which instances share; got "
+                "time=None."
+            )
+        if price is not None:
+            raise ValueError(
+                f"{name}={given!r} must go without price, as a problem of prices has no roles in "
+                f"time; got price={price!r}. A price that is known beforehand is one of drivers."
+            )
+    return names
+
+
+def _check_names(columns):
+    counts = Counter(columns)
+    twice = [column for column, n in counts.items() if n > 1]
+    if twice:
+        raise ValueError(
+            f"drivers: two columns of the result would be {twice[0]!r}; drivers must be named so "
+            "that all columns differ."
+        )
+
+
+def _roles(observations, drivers, horizon):
+    """Parameters of a problem that reads the table; dict."""
+    roles = {"observations": observations, "ordered": True}
+    if drivers:
+        roles["drivers"] = drivers
+    if horizon > 1:
+        roles["horizon"] = int(horizon)
+    return roles
+
+
+def _is_count(number):
+    return isinstance(number, Integral) and not isinstance(number, bool) and number >= 1
+
+
+def _is_dates(calendar):
+    return calendar is not None and not isinstance(calendar, str)
+
+
+def _read_instances(records, instance):
+    """Codes of the instances of all records, and their labels; see `Records.encode`."""
+    codes, labels = records.encode(instance)
+    if np.any(codes < 0):
+        raise ValueError(
+            f"instance={instance!r} has no label in {np.sum(codes < 0)} of {len(codes)} records; "
+            f"every record must say which instance it belongs to."
+        )
+    return codes, labels
 
 
 class _Refusal:
@@ -252,6 +418,16 @@ class _Refusal:
 # ---- values
 
 
+def _read_amounts(records, value, price, codes, refuse):
+    """Values and prices of the records; the latter None if there is no such column."""
+    values = _read_numbers(records.numbers(value), codes, f"value={value!r}", "Values", refuse)
+    if price is None:
+        return values, None
+    named = f"price={price!r}"
+    prices = _read_numbers(records.numbers(price), codes, named, "Prices", refuse)
+    return values, settle_prices(prices, values, codes, named, refuse)
+
+
 def _read_numbers(cells, codes, parameter, what, refuse):
     """Values or prices of the records as float64, NaN where missing."""
     allowed = f"{what} must be finite numbers, or missing."
@@ -283,7 +459,11 @@ def _add_up(codes, places, values, prices=None):
     """Sum the records of one instance in one period; ordered by instance and period.
 
     With the mean of their prices. Equal whatever the order of the records, to the last bit.
+    Records of no period are left out.
     """
+    placed = places >= 0
+    codes, places, values = codes[placed], places[placed], values[placed]
+    prices = None if prices is None else prices[placed]
     n_places = places.max() + 1
     keys = codes * n_places + places
     order = np.lexsort((values, keys) if prices is None else (prices, values, keys))
@@ -314,13 +494,13 @@ def _settle_negatives(values, codes, value, negatives, refuse):
 # ---- the table
 
 
-def _history(lengths, width, n_tables):
+def _history(first, last, end, width, n_tables):
     """Which periods instances have, the newest last; bool ``(n_instances, width)``.
 
     Parameters
     ----------
-    lengths : ndarray of shape (n_instances,)
-        Number of periods from the first of every instance to its last.
+    first, last, end : ndarray of shape (n_instances,)
+        Numbers of the first and the last period of every instance, and of the newest column.
 
     width : int or None
         Number of columns; None: the longest history.
@@ -329,13 +509,14 @@ def _history(lengths, width, n_tables):
         How many tables of this shape the result has.
     """
     if width is None:
-        width = lengths.max()
-        if n_tables * len(lengths) * width > MOST_CELLS:
+        width = (end - first).max() + 1
+        if n_tables * len(first) * width > MOST_CELLS:
             raise ValueError(
-                f"{len(lengths):,} instances of up to {width:,} periods are too many for a table; "
+                f"{len(first):,} instances of up to {width:,} periods are too many for a table; "
                 "is a date wrong? width keeps the newest periods only."
             )
-    return np.arange(width, 0, -1) <= lengths[:, np.newaxis]
+    places = end[:, np.newaxis] - np.arange(width - 1, -1, -1)
+    return (places >= first[:, np.newaxis]) & (places <= last[:, np.newaxis])
 
 
 def _lay_out(codes, back, values, history, blank):

@@ -1,41 +1,127 @@
 """The periods of a long sales file: reading dates, numbering the records."""
 
 import re
+from dataclasses import dataclass
 from datetime import date, datetime
 
 import numpy as np
 
 from sklearn_pttf.datasets._frames import to_numpy
+from sklearn_pttf.datasets._partial import leave_out_partial
 
 SHOWN = 5  # offenders that an error message names
+KINDS = {"i": "whole numbers", "M": "dates"}  # of dates, by the kind of their dtype
 YEAR_AND_MONTH = re.compile(r"\d{4}-\d{2}")
 
 
-def place_in_order(codes):
-    """Number the records of every instance from 0, in the order of the file.
+@dataclass(frozen=True)
+class Calendar:
+    """Periods in order, each by the date that it begins on.
 
-    Returns
-    -------
+    Parameters
+    ----------
+    dates : ndarray of shape (n_periods,)
+        Whole numbers, or datetime64[us].
+
+    offset : pandas offset, default=None
+        From a period to the next; None: dates as they are, each of which is a period of its own.
+    """
+
+    dates: np.ndarray
+    offset: object = None
+
+    def __len__(self):
+        return len(self.dates)
+
+    def next_dates(self, n):
+        """Beginnings of the `n` periods after the last one, by the offset."""
+        import pandas as pd
+
+        dates = pd.date_range(self.dates[-1], periods=n + 1, freq=self.offset)[1:]
+        return dates.to_numpy().astype("datetime64[us]")
+
+    def place(self, dates):
+        """Number of the period of every date, -1 where it is in none."""
+        places = np.searchsorted(self.dates, dates, side="right") - 1
+        if self.offset is None:
+            inside = np.isin(dates, self.dates)
+        else:
+            inside = (places >= 0) & (dates < self.next_dates(1)[0])
+        return np.where(inside, places, -1)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where records are in time.
+
+    Parameters
+    ----------
     places : ndarray of shape (n_records,)
-        Number of the period of every record.
+        Number of the period of every record, -1 for those that are left out.
 
     first, last : ndarray of shape (n_instances,)
         Numbers of the first and the last period of every instance.
+
+    calendar : Calendar, default=None
+        The periods; None: the order of the file.
     """
+
+    places: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
+    calendar: Calendar | None = None
+
+
+def place_in_order(codes):
+    """Number the records of every instance from 0, in the order of the file; a `Placement`."""
     counts = np.bincount(codes)
     starts = np.cumsum(counts) - counts
     places = np.empty(len(codes), dtype=np.int64)
     places[np.argsort(codes, kind="stable")] = np.arange(len(codes)) - np.repeat(starts, counts)
-    return places, np.zeros_like(counts), counts - 1
+    return Placement(places, np.zeros_like(counts), counts - 1)
 
 
-def place_in_time(codes, records, time, calendar, offered, refuse):
-    """Number the records by their period; returns as `place_in_order` does."""
+def place_in_time(codes, records, time, calendar, offered, partial, refuse):
+    """Number the records by their period; a `Placement`."""
     parameter = f"time={time!r}"
+    date_codes, dates = read_times(records, parameter, time, codes, refuse)
+    refuse(
+        parameter,
+        "dates with a time of day",
+        "Without a calendar every moment would be a period of its own: give calendar='D' for a "
+        "period a day, or another frequency.",
+        has_time_of_day(dates)[date_codes] & (calendar is None),
+        codes,
+        lambda cell: show_date(dates[date_codes[cell]]),
+    )
+    periods = _read_calendar(calendar, dates, parameter)
+    refuse(
+        parameter,
+        "dates outside the calendar",
+        f"Every date must be in calendar={brief(calendar)}.",
+        (periods.place(dates) < 0)[date_codes],
+        codes,
+        lambda cell: show_date(dates[date_codes[cell]]),
+    )
+    if partial == "drop" and periods.offset is not None:
+        periods = leave_out_partial(periods, dates, parameter)
+    places = periods.place(dates)[date_codes]
+    if offered is None:
+        offered = "all" if calendar is not None and periods.offset is None else "own"
+    first, last = _span(codes, places, len(periods))
+    if offered == "all":
+        first[:] = 0
+    if offered != "own":
+        last[:] = len(periods) - 1
+    return Placement(places, first, last, periods)
+
+
+def read_times(records, parameter, time, codes, refuse):
+    """Codes of the dates of all records, and the dates, in order; see `Records.encode`."""
     date_codes, labels = records.encode(time)
     refuse(parameter, "missing dates", "Every record needs a date.", date_codes < 0, codes)
     items = to_numpy(labels)
-    dates, readable = _read_dates(items, parameter)
+    dates, readable = read_dates(items, parameter)
     refuse(
         parameter,
         "unreadable dates",
@@ -44,47 +130,26 @@ def place_in_time(codes, records, time, calendar, offered, refuse):
         codes,
         lambda cell: repr(items[date_codes[cell]]),
     )
-    refuse(
-        parameter,
-        "dates with a time of day",
-        "Without a calendar every moment would be a period of its own: give calendar='D' for a "
-        "period a day, or another frequency.",
-        _has_time_of_day(dates)[date_codes] & (calendar is None),
-        codes,
-        lambda cell: _show_date(dates[date_codes[cell]]),
-    )
-    periods = _read_calendar(calendar, dates, parameter)
-    regular = isinstance(calendar, str)
-    refuse(
-        parameter,
-        "dates outside the calendar",
-        f"Every date must be in calendar={brief(calendar)}.",
-        ~(np.isin(dates, periods) | regular)[date_codes],
-        codes,
-        lambda cell: _show_date(dates[date_codes[cell]]),
-    )
-    places = (np.searchsorted(periods, dates, side="right") - 1)[date_codes]
-    if offered is None:
-        offered = "own" if calendar is None or regular else "all"
-    if offered == "own":
-        return places, *_span(codes, places, len(periods))
-    first = np.zeros(codes.max() + 1, dtype=np.int64)
-    return places, first, first + len(periods) - 1
+    return date_codes, dates
 
 
 def _span(codes, places, n_periods):
-    """First and last period of every instance that has a record; two ``(n_instances,)``."""
-    first = np.full(codes.max() + 1, n_periods - 1)
-    last = np.zeros_like(first)
-    np.minimum.at(first, codes, places)
-    np.maximum.at(last, codes, places)
+    """First and last period of every instance; two ``(n_instances,)``.
+
+    Without a record in any period, the first is after the last.
+    """
+    first = np.full(codes.max() + 1, n_periods)
+    last = np.full_like(first, -1)
+    placed = places >= 0
+    np.minimum.at(first, codes[placed], places[placed])
+    np.maximum.at(last, codes[placed], places[placed])
     return first, last
 
 
 def _read_calendar(calendar, dates, parameter):
-    """The periods that there are, in order; ``(n_periods,)``."""
+    """The periods that there are; a `Calendar`."""
     if calendar is None:
-        return np.unique(dates)
+        return Calendar(np.unique(dates))
     if isinstance(calendar, str):
         return _regular_dates(calendar, dates, parameter)
     try:
@@ -96,7 +161,7 @@ def _read_calendar(calendar, dates, parameter):
             "calendar must be None, a pandas frequency such as 'D', or a sequence of at least one "
             f"date; got {calendar!r}."
         ) from None
-    periods, readable = _read_dates(items, "calendar")
+    periods, readable = read_dates(items, "calendar")
     if not np.all(readable):
         bad = items[~readable]
         raise ValueError(
@@ -104,16 +169,15 @@ def _read_calendar(calendar, dates, parameter):
             f"{', '.join(map(repr, bad[:SHOWN].tolist()))}{', ...' if len(bad) > SHOWN else ''}."
         )
     if periods.dtype != dates.dtype:
-        kinds = {"i": "whole numbers", "M": "dates"}
         raise ValueError(
-            f"calendar must hold {kinds[dates.dtype.kind]}, as {parameter} does; got "
-            f"{kinds[periods.dtype.kind]}."
+            f"calendar must hold {KINDS[dates.dtype.kind]}, as {parameter} does; got "
+            f"{KINDS[periods.dtype.kind]}."
         )
-    return np.unique(periods)
+    return Calendar(np.unique(periods))
 
 
 def _regular_dates(frequency, dates, parameter):
-    """Beginnings of the periods of a pandas frequency, from the first date to the last."""
+    """Periods of a pandas frequency, from the first date to the last; a `Calendar`."""
     if dates.dtype.kind != "M":
         raise ValueError(
             f"calendar={frequency!r} is a frequency, but {parameter} holds whole numbers; the "
@@ -135,7 +199,7 @@ def _regular_dates(frequency, dates, parameter):
             f"calendar must be None, a pandas frequency such as 'D', or a sequence of dates; got "
             f"{frequency!r} ({error})."
         ) from None
-    return periods.to_numpy().astype("datetime64[us]")
+    return Calendar(periods.to_numpy().astype("datetime64[us]"), offset)
 
 
 def _unit_of(offset):
@@ -146,13 +210,13 @@ def _unit_of(offset):
         return "D"
 
 
-def _has_time_of_day(dates):
+def has_time_of_day(dates):
     if dates.dtype.kind != "M":
         return np.zeros(len(dates), dtype=bool)
     return dates != dates.astype("datetime64[D]")
 
 
-def _read_dates(items, parameter):
+def read_dates(items, parameter):
     """Dates as int64 or datetime64[us], and which of them could be read."""
     kind = items.dtype.kind
     if kind == "M":
@@ -163,7 +227,7 @@ def _read_dates(items, parameter):
         whole = np.isfinite(items) & (items == np.rint(items))
         return np.where(whole, items, 0).astype(np.int64), whole
     if kind in "OUT":
-        dates = np.array([_read_date(item) for item in items], dtype="datetime64[us]")
+        dates = np.array([read_date(item) for item in items], dtype="datetime64[us]")
         return dates, ~np.isnat(dates)
     raise ValueError(
         f"{parameter} must hold dates, datetimes, whole numbers or ISO 8601 strings; got values of "
@@ -171,7 +235,7 @@ def _read_dates(items, parameter):
     )
 
 
-def _read_date(item):
+def read_date(item):
     """A date or a string as datetime64[us] in local time, NaT if it cannot be read."""
     if hasattr(item, "to_timestamp"):  # a pandas Period: its first moment
         item = item.to_timestamp()
@@ -188,7 +252,7 @@ def _read_date(item):
     return np.datetime64("NaT", "us")
 
 
-def _show_date(moment):
+def show_date(moment):
     """``2024-03-31``, with the time of day unless it is midnight; whole numbers as they are."""
     return str(moment).removesuffix("T00:00:00.000000")
 

@@ -152,6 +152,19 @@ def test_dates_of_other_forms_and_numbers_of_periods():
     )
 
 
+def test_partial_periods(capsys):
+    # from a Monday to the Wednesday of the second week
+    days = [f"2026-03-{day:02d}" for day in range(2, 12)]
+    text = "sku,date,units\n" + "".join(f"a,{day},1\n" for day in days)
+    assert_array_equal(_table("--calendar", "W-MON", text=text), [[7]])
+    warning = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
+    assert len(warning) == 1
+    assert warning[0].startswith("warning: sales.csv: time='date' covers days from 2026-03-02 to")
+    kept = _table("--calendar", "W-MON", "--partial", "keep", text=text)
+    assert_array_equal(kept, [[7, 3]])
+    assert "warning" not in capsys.readouterr().err
+
+
 def test_negatives():
     text = SMALL + "b,2026-03-04,-6\n"
     assert _table("--negatives", "clip", text=text).loc["b"].tolist() == [3, 0, 0, 0]

@@ -330,7 +330,7 @@ def test_time_of_day_is_shown_and_counts():
             {"negatives": "drop"},
             r"negatives must be one of \('raise', 'clip', 'missing'\); .*'drop'",
         ),
-        ({"offered": "always"}, r"offered must be one of \('own', 'all'\); got 'always'"),
+        ({"offered": "always"}, r"offered must be one of \('own', 'all', 'since'\); got 'always'"),
         ({"width": 0}, "width must be a whole number of at least 1, or None; got 0"),
         ({"width": 2.0}, "width must be .*; got 2.0"),
         ({"width": True}, "width must be .*; got True"),
