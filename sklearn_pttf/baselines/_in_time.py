@@ -31,6 +31,7 @@ class DecisionInTime(DecisionMixin):
     """
 
     _default_problem = staticmethod(partial(Newsvendor, ordered=True))
+    _reads_time = True  # and not as if all periods were like the coming one
 
     def _read_to_fit(self, X):
         problem = check_problem(self.problem, self._default_problem)
@@ -43,10 +44,9 @@ class DecisionInTime(DecisionMixin):
         self._refuse_values(portfolio)
         return portfolio
 
-    def _read(self, X, problem=None):
-        """The portfolio of later rows; what another problem does not say of time is as fitted."""
-        portfolio = super()._read(X, problem)
-        self._refuse_values(portfolio)
+    def _read(self, X, problem=None, **more):
+        """The portfolio of later rows; what another problem leaves open of time is as fitted."""
+        portfolio = super()._read(X, problem, **more)
         if problem is None or problem is self.problem_:
             return portfolio
         self._check_time(problem)
@@ -82,6 +82,7 @@ class DecisionInTime(DecisionMixin):
         one would move the forecast of a second; its mean is the sum of the means that follow where
         every period brings its mean.
         """
+        self._refuse_values(portfolio)
         law = self._predict_law(portfolio)
         if horizon == 1:
             return law
@@ -129,7 +130,9 @@ def _moved_on(portfolio, observations):
     unknown = np.full((len(planned), n_new + 1, planned.shape[2]), np.nan)
     planned = np.concatenate([planned, unknown], axis=1)
     drivers = np.concatenate([portfolio.drivers, planned[:, :n_new]], axis=1)
-    return replace(portfolio, observations=observations, drivers=drivers, planned=planned[:, n_new:])
+    return replace(
+        portfolio, observations=observations, drivers=drivers, planned=planned[:, n_new:]
+    )
 
 
 # -- levels
@@ -241,6 +244,19 @@ def find_smoothing(x, usual, alphas=ALPHAS):
 # -- errors
 
 
+def band_edges(levels):
+    """Levels that end bands of about as many errors, and of none of too few; ``(n_bands - 1,)``."""
+    n_bands = int(np.clip(len(levels) // BAND_CELLS, 1, MOST_BANDS))
+    offered = np.quantile(levels, np.arange(1, n_bands) / n_bands, method="inverted_cdf")
+    edges, taken = [], 0
+    for edge in np.unique(offered):
+        reached = np.count_nonzero(levels <= edge)
+        if min(reached - taken, len(levels) - reached) >= BAND_CELLS / 2:
+            edges.append(edge)
+            taken = reached
+    return np.array(edges)
+
+
 class PooledErrors:
     """One-step errors of all rows, over what is expected of their size at a level.
 
@@ -273,11 +289,8 @@ class PooledErrors:
         self.parts = self._find_parts(errors, levels, doubts)
         sizes = np.sqrt(self.variance(levels, doubts))
         scaled = np.where(sizes > 0, errors / np.where(sizes > 0, sizes, 1.0), 0.0)
-        n_bands = int(np.clip(len(errors) // BAND_CELLS, 1, MOST_BANDS))
-        self.edges = np.unique(np.quantile(levels, np.arange(1, n_bands) / n_bands))
+        self.edges = band_edges(levels)
         band = self._band(levels)
-        if len(np.unique(band)) <= len(self.edges):  # many levels are the same
-            self.edges, band = np.empty(0), np.zeros(len(levels), dtype=int)
         self.quantiles = np.stack(
             [np.quantile(scaled[band == k], ERROR_LEVELS) for k in range(len(self.edges) + 1)]
         )

@@ -84,8 +84,9 @@ class LagBoosting(DecisionInTime, BaseEstimator):
     from the periods before: the newest observations and rolling means over the row's level, the
     level itself, where in its seasons the period lies and what was one season ago; and of drivers
     what is planned for the period and how far that is from the row's usual. They learn the
-    quantiles of its ratio to the row's level, each at one probability, from all rows and periods
-    together; these are sorted and joined to a law. The level is the mean of `ExponentialSmoothing`.
+    quantiles of log(1 + its ratio to the row's level), each at one probability, from all rows and
+    periods together; these are sorted and joined to a law. The level is the mean of
+    `ExponentialSmoothing`.
 
     Parameters
     ----------
@@ -103,10 +104,10 @@ default=(0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
     learning_rate : float, default=0.1
         How much of each tree is taken.
 
-    max_leaf_nodes : int, default=8
+    max_leaf_nodes : int, default=4
         Number of leaves of a tree, at least 2.
 
-    min_samples_leaf : int, default=40
+    min_samples_leaf : int, default=50
         Number of observations in a leaf, at least.
 
     random_state : int, RandomState or None, default=None
@@ -193,8 +194,8 @@ default=(0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
         levels=(0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95),
         max_iter=60,
         learning_rate=0.1,
-        max_leaf_nodes=8,
-        min_samples_leaf=40,
+        max_leaf_nodes=4,
+        min_samples_leaf=50,
         random_state=None,
     ):
         self.problem = problem
@@ -259,7 +260,7 @@ default=(0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
         return levels
 
     def _targets(self, portfolio):
-        """Features and ratios of all observations that have one before them."""
+        """Features and targets: all observations that have one before them."""
         x = portfolio.observations
         self.usual_level_ = usual_level(portfolio)
         self.alpha_, self.pull_ = find_smoothing(x, self.usual_level_)
@@ -270,8 +271,7 @@ default=(0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
         for t in np.unique(periods):
             of_period = rows[periods == t]
             features.append(self._features(portfolio.take(of_period), levels[of_period, t], t))
-            # a grid of whole numbers rounds up: its quantiles are those of half a unit less
-            target.append((x[of_period, t] - portfolio.integer / 2) / levels[of_period, t])
+            target.append(np.log1p(x[of_period, t] / levels[of_period, t]))
         return np.concatenate(features), np.concatenate(target).astype(np.float32).astype(float)
 
     def _features(self, portfolio, levels, t):
@@ -287,7 +287,8 @@ default=(0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
         x = portfolio.observations
         levels = Levels.of(x, self.alpha_).last().mean(self.pull_, self.usual_level_)
         features = self._features(portfolio, levels, x.shape[1])[:, self._told]
-        ratios = np.stack([each.predict(features) for each in self.regressors_], axis=1)
-        quantiles = np.sort(ratios, axis=1) * levels[:, None]
-        law = QuantileGrid(quantiles, self.levels_, portfolio.integer)
+        logs = np.stack([each.predict(features) for each in self.regressors_], axis=1)
+        quantiles = np.expm1(np.sort(logs, axis=1)) * levels[:, None]
+        # a grid of whole numbers rounds up: its quantiles are those of half a unit less
+        law = QuantileGrid(quantiles - portfolio.integer / 2, self.levels_, portfolio.integer)
         return of_cold_rows(law, portfolio, self._pooled)

@@ -18,6 +18,7 @@ from sklearn_pttf.problems._time import AUTO
 PULL = 0.25  # observations of the usual level in that of a row
 CANDIDATES = (4, 7, 12, 13, 24, 52, 364)  # numbers of periods that "auto" tries
 FEWEST_PERIODS = 4  # that a season is judged by
+LEAST_GAIN = 0.1  # of differences, over those of neighbours, for a season to be believed
 
 
 def find_seasons(x, seasons):
@@ -30,7 +31,7 @@ def find_seasons(x, seasons):
 
     seasons : tuple of int or "auto"
         "auto": the usual number whose differences are least beside those of neighbours, if they
-        are smaller than these at all.
+        are smaller than these by a tenth.
 
     Returns
     -------
@@ -38,7 +39,7 @@ def find_seasons(x, seasons):
     """
     if seasons != AUTO:
         return seasons
-    best, found = 1.0, ()
+    best, found = 1 - LEAST_GAIN, ()
     for length in CANDIDATES:
         if x.shape[1] < length + FEWEST_PERIODS:
             break
