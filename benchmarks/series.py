@@ -12,7 +12,8 @@ charged on the period at the origin. 12 origins are spread over the last part of
 methods decide the same rows at the same origins (paired). Figures of real tables are costs against
 SAA on the same n periods, in percent; those of synthetic panels are expected costs above the exact
 decision, which knows how rows' levels are spread and all that periods share, but not the next
-common shock. ``+-`` is a standard error over origins.
+common shock. ``+-`` is a standard error over origins. ``--coverage`` shows instead how often
+outcomes are at or below predicted quantiles, as `calibration.py` does.
 
 Nothing may be chosen by the report's origins and seeds; ``--design`` takes others, half way
 between. Where a few weeks decide, as in orange juice, ``--origins 40`` says more.
@@ -40,6 +41,7 @@ from sklearn_pttf.baselines import (
     SeasonalNaive,
 )
 from sklearn_pttf.exceptions import DriftWarning, PriorConflictWarning
+from sklearn_pttf.inspection import coverage_table, pit_values
 from sklearn_pttf.metrics import decision_cost
 from sklearn_pttf.problems import Newsvendor
 
@@ -50,6 +52,8 @@ SIZES = (50, 500)  # rows of synthetic panels
 DESIGN_SEED = 10_000  # added to seeds by --design
 QUICK = {"widths": (5, 20), "n_origins": 3, "n_rows": 60, "sizes": (50,)}
 SAA, EXACT = "SAA", "exact"
+LEVELS = (0.1, 0.5, 0.9, 0.95)  # of quantiles, whose coverage is shown
+PIT_SEED = 1_000_000  # PITs must not be drawn with the very numbers that made the outcomes
 
 
 # ---------------------------------------------------------------- real tables
@@ -266,8 +270,8 @@ def _pretrained(checkpoint, problem):
     return network(checkpoint).set_params(problem=problem)
 
 
-def decisions(method, history, drivers, seasons):
-    """Decisions at every ratio, ``(n_taus, N)``.
+def read(method, history, drivers, seasons):
+    """X as a method sees it, and the roles of its columns.
 
     Parameters
     ----------
@@ -288,13 +292,23 @@ def decisions(method, history, drivers, seasons):
         starts = n + (n + 1) * np.arange(len(drivers))
         columns = [list(range(start, start + n + 1)) for start in starts]
         roles["drivers"] = dict(zip(drivers, columns, strict=True))
+    return X, roles
+
+
+def fit(method, problem, X):
+    with warnings.catch_warnings():
+        for each in (DriftWarning, PriorConflictWarning):
+            warnings.simplefilter("ignore", each)
+        return method.make(problem).fit(X)
+
+
+def decisions(method, *evidence):
+    """Decisions at every ratio, ``(n_taus, N)``; ``evidence`` as for `read`."""
+    X, roles = read(method, *evidence)
     problems = [Newsvendor.from_service_level(tau, **roles) for tau in TAUS]
     if method.refit:
-        with warnings.catch_warnings():
-            for each in (DriftWarning, PriorConflictWarning):
-                warnings.simplefilter("ignore", each)
-            return np.stack([method.make(problem).fit(X).decide(X) for problem in problems])
-    fitted = method.make(problems[0]).fit(X)
+        return np.stack([fit(method, problem, X).decide(X) for problem in problems])
+    fitted = fit(method, problems[0], X)
     return np.stack([fitted.decide(X, problem=problem) for problem in problems])
 
 
@@ -307,11 +321,19 @@ def charged(found, y=None, truth=None):
     ]
 
 
+def coverage_error(method, evidence, y, seed):
+    """Share of outcomes up to each quantile, minus its level, in points; ``(n_levels,)``."""
+    X, roles = read(method, *evidence)
+    law = fit(method, Newsvendor(**roles), X).predict_distribution(X)
+    pit = pit_values(law, y[:, None], random_state=PIT_SEED + seed)
+    return 100 * (coverage_table(pit, LEVELS).observed - np.array(LEVELS))
+
+
 # ---------------------------------------------------------------- runs
 
 
-def costs_at_origin(origin, table, n, n_rows, seed, methods):
-    """Mean costs on the period at an origin; ``(n_taus, n_methods)``."""
+def at_origin(origin, seed, table, n, n_rows):
+    """What is known at an origin, as for `read`, and the outcome there."""
     if n > origin:
         raise ValueError(f"{table.name} has {origin} periods before an origin, fewer than n={n}.")
     window = slice(origin - n, origin)
@@ -320,25 +342,48 @@ def costs_at_origin(origin, table, n, n_rows, seed, methods):
     rows = rows[known[rows]][:n_rows]
     history, y = table.sales[rows, window], table.sales[rows, origin]
     drivers = {k: x[rows, origin - n : origin + 1] for k, x in table.drivers.items()}
-    found = [decisions(m, history, drivers, table.seasons) for m in methods.values()]
-    return np.array([charged(each, y=y) for each in found]).T
+    return (history, drivers, table.seasons), y
 
 
-def costs_of_panel(seed, panel, n, n_rows, methods):
-    """Expected costs under the exact law, the last those of the exact decision."""
-    sales, promotion, law = panel.sample(n_rows, n + 1, seed)
-    seasons = (N_SEASON,) if panel.season else ()
+def of_panel(draw, seed, panel, n, n_rows):
+    """The same of a panel, and the exact law."""
+    sales, promotion, law = panel.sample(n_rows, n + 1, 1_000 * seed + draw)
     drivers = {"promotion": promotion} if panel.effect else {}
-    found = [decisions(m, sales[:, :-1], drivers, seasons) for m in methods.values()]
+    seasons = (N_SEASON,) if panel.season else ()
+    return (sales[:, :-1], drivers, seasons), sales[:, -1], law
+
+
+def costs_at_origin(origin, seed, methods, **more):
+    """Mean costs on the period at an origin; ``(n_taus, n_methods)``."""
+    evidence, y = at_origin(origin, seed, **more)
+    return np.array([charged(decisions(m, *evidence), y=y) for m in methods.values()]).T
+
+
+def costs_of_panel(draw, seed, methods, **more):
+    """Expected costs under the exact law, the last those of the exact decision."""
+    evidence, _, law = of_panel(draw, seed, **more)
+    found = [decisions(m, *evidence) for m in methods.values()]
     found.append(np.stack([law.quantile(tau) for tau in TAUS]))
     return np.array([charged(each, truth=law) for each in found]).T
 
 
+def coverage_at_origin(origin, seed, methods, **more):
+    """Errors of coverage; ``(n_levels, n_methods)``."""
+    evidence, y = at_origin(origin, seed, **more)
+    return np.array([coverage_error(m, evidence, y, seed) for m in methods.values()]).T
+
+
+def coverage_of_panel(draw, seed, methods, **more):
+    """The same of a panel."""
+    evidence, y, _ = of_panel(draw, seed, **more)
+    return np.array([coverage_error(m, evidence, y, seed) for m in methods.values()]).T
+
+
 def over_origins(function, origins, seeds, n_jobs):
-    """``function(origin, seed)``, means over seeds; ``(n_origins, n_taus, n_methods)``."""
+    """``function(origin, seed)``, means over seeds; ``(n_origins, ..., n_methods)``."""
     tasks = (joblib.delayed(function)(origin, seed) for origin in origins for seed in seeds)
-    costs = np.stack(joblib.Parallel(n_jobs=n_jobs)(tasks))
-    return costs.reshape(len(origins), len(seeds), *costs.shape[1:]).mean(axis=1)
+    found = np.stack(joblib.Parallel(n_jobs=n_jobs)(tasks))
+    return found.reshape(len(origins), len(seeds), *found.shape[1:]).mean(axis=1)
 
 
 def percent_with_error(costs, reference):
@@ -355,79 +400,94 @@ def percent_with_error(costs, reference):
     values, errors : ndarray of shape (n_taus + 1, n_methods)
         The last is the mean over ratios.
     """
-    base, n = costs.mean(axis=0)[:, [reference]], len(costs)
+    base = costs.mean(axis=0)[:, [reference]]
     ratio = costs.mean(axis=0) / base
     influence = (costs - ratio * costs[..., [reference]]) / base
     influence = np.concatenate([influence, influence.mean(axis=1, keepdims=True)], axis=1)
-    errors = (
-        influence.std(axis=0, ddof=1) / np.sqrt(n) if n > 1 else np.full_like(influence[0], np.nan)
-    )
     values = percent_above(ratio, 1.0)
-    return np.vstack([values, values.mean(axis=0)]), 100 * errors
+    return np.vstack([values, values.mean(axis=0)]), 100 * standard_error(influence)
 
 
-def print_cells(title, names, cells, reference):
+def standard_error(values):
+    """Of the mean along the first axis; NaN of a single one."""
+    n = len(values)
+    return values.std(axis=0, ddof=1) / np.sqrt(n) if n > 1 else np.full(values.shape[1:], np.nan)
+
+
+def print_cells(title, names, columns, cells):
     """A markdown table of all cells, a line a method; and the lines of the CSV file.
 
     Parameters
     ----------
-    cells : dict of str to ndarray of shape (n_origins, n_taus, n_methods)
-        By what tells cells apart.
+    columns : list of str
+
+    cells : dict of str to tuple of ndarray of shape (n_columns, n_methods)
+        Values and standard errors, by what tells cells apart.
     """
     lines = []
-    columns = [f"{tau:g}" for tau in TAUS] + ["mean"]
-    print(f"\n### {title}: cost above {names[reference]}'s, % (+- standard error over origins)\n")
+    print(f"\n### {title} (+- standard error over origins)\n")
     print(f"| cell | method | {' | '.join(columns)} |")
     print(f"|---|---|{'---:|' * len(columns)}")
-    of_all = {}
-    for cell, costs in cells.items():
-        values, errors = percent_with_error(costs, reference)
-        of_all[cell] = values[-1]
-        for m, name in enumerate(names):
-            if m == reference:
-                continue
-            shown = [
-                f"{v:+.1f} +- {e:.1f}" for v, e in zip(values[:, m], errors[:, m], strict=True)
-            ]
+    for cell, found in cells.items():
+        for name, values, errors in zip(names, found[0].T, found[1].T, strict=True):
+            pairs = zip(values, errors, strict=True)
+            shown = [f"{v:+.1f}" + (f" +- {e:.1f}" if np.isfinite(e) else "") for v, e in pairs]
             print(f"| {cell} | {name} | {' | '.join(shown)} |")
-            found = {"table": title, "cell": cell, "method": name}
             lines += [
-                {**found, "tau": tau, "percent": f"{v:.3f}", "standard_error": f"{e:.3f}"}
-                for tau, v, e in zip(columns, values[:, m], errors[:, m], strict=True)
+                {"table": title, "cell": cell, "method": name, "column": column}
+                | {"value": f"{value:.3f}", "standard_error": f"{error:.3f}"}
+                for column, value, error in zip(columns, values, errors, strict=True)
             ]
-    means = np.mean(list(of_all.values()), axis=0)
+    means = np.mean([values[-1] for values, _ in cells.values()], axis=0)
     ranked = sorted(zip(means, names, strict=True))
-    print("\nmean of all cells: " + ", ".join(f"{name} {mean:+.1f}" for mean, name in ranked))
-    sys.stdout.flush()
+    print(f"\n{columns[-1]}, mean of all cells: ", end="")
+    print(", ".join(f"{name} {mean:+.1f}" for mean, name in ranked), flush=True)
     return lines
+
+
+def print_costs(title, names, cells, reference):
+    """Costs of all cells ``(n_origins, n_taus, n_methods)``; see `print_cells`."""
+    columns = [*(f"{tau:g}" for tau in TAUS), "mean"]
+    found = {cell: percent_with_error(costs, reference) for cell, costs in cells.items()}
+    return print_cells(f"{title}: cost above {names[reference]}'s, %", names, columns, found)
+
+
+def print_coverage(title, names, cells):
+    """Errors of coverage of all cells ``(n_origins, n_levels, n_methods)``; see `print_cells`."""
+    columns = [*(f"{level:g}" for level in LEVELS), "mean size"]
+    found = {}
+    for cell, errors in cells.items():
+        means = errors.mean(axis=0)
+        size = np.abs(means).mean(axis=0, keepdims=True)
+        spread = standard_error(errors)
+        found[cell] = np.vstack([means, size]), np.vstack([spread, np.full_like(size, np.nan)])
+    return print_cells(f"{title}: outcomes up to a quantile, points off", names, columns, found)
 
 
 def run_table(table, options):
     methods = all_methods(options, bool(table.drivers))
     origins = origins_of(table.sales.shape[1], options.n_origins, options.design)
+    at_one = coverage_at_origin if options.coverage else costs_at_origin
     cells = {}
     for n in options.widths:
-        function = partial(_at_origin, table=table, n=n, n_rows=options.n_rows, methods=methods)
+        function = partial(at_one, table=table, n=n, n_rows=options.n_rows, methods=methods)
         cells[f"n={n}"] = over_origins(function, origins, options.all_seeds, options.jobs)
-    return print_cells(table.name, list(methods), cells, reference=0)
-
-
-def _at_origin(origin, seed, **more):
-    return costs_at_origin(origin, seed=seed, **more)
+    if options.coverage:
+        return print_coverage(table.name, list(methods), cells)
+    return print_costs(table.name, list(methods), cells, reference=0)
 
 
 def run_panel(panel, options):
     methods = all_methods(options, bool(panel.effect))
+    of_one = coverage_of_panel if options.coverage else costs_of_panel
     cells = {}
     for n_rows, n in product(options.sizes, options.widths):
-        function = partial(_of_panel, panel=panel, n=n, n_rows=n_rows, methods=methods)
+        function = partial(of_one, panel=panel, n=n, n_rows=n_rows, methods=methods)
         draws = range(options.n_origins)
         cells[f"N={n_rows} n={n}"] = over_origins(function, draws, options.all_seeds, options.jobs)
-    return print_cells(panel.name, [*methods, EXACT], cells, reference=len(methods))
-
-
-def _of_panel(draw, seed, **more):
-    return costs_of_panel(1_000 * seed + draw, **more)
+    if options.coverage:
+        return print_coverage(panel.name, list(methods), cells)
+    return print_costs(panel.name, [*methods, EXACT], cells, reference=len(methods))
 
 
 def main(arguments=None):
@@ -441,6 +501,7 @@ def main(arguments=None):
     )
     parser.add_argument("--widths", nargs="+", type=int, help="periods that are seen; 5 10 20 52")
     parser.add_argument("--origins", type=int, help="of a table, and panels of a kind; 12")
+    parser.add_argument("--coverage", action="store_true", help="of quantiles, instead of costs")
     parser.add_argument("--quick", action="store_true", help="few rows, widths and origins")
     parser.add_argument("--design", action="store_true", help="other origins and seeds")
     options = parser.parse_args(arguments)

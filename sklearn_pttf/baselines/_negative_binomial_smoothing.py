@@ -13,7 +13,6 @@ from sklearn_pttf.baselines._in_time import (
     PULLS,
     DecisionInTime,
     Levels,
-    PooledErrors,
     find_smoothing,
     first_least,
     newest_cells,
@@ -22,8 +21,8 @@ from sklearn_pttf.baselines._in_time import (
 from sklearn_pttf.problems import DecisionProblem
 
 SIZES = tuple(np.geomspace(0.05, 1e4, 37))  # of negative binomial laws; the last is about Poisson
+UNITS = 100  # in the usual level of amounts, in which they are taken for counts
 MOST_ROUNDS = 10  # over the three parameters, of which none changes any more after two or three
-LEAST_DEVIATION = 1e-6  # of an amount, over its mean
 OVER_POISSON = 1 + 1e-6  # variance over mean of a count, at least
 
 
@@ -66,7 +65,11 @@ class NegativeBinomialSmoothing(DecisionInTime, BaseEstimator):
 
     size_ : float
         Of the negative binomial laws: their variance is ``mean + mean ** 2 / size_``, and more by
-        as much as the mean is in doubt. NaN where outcomes are not whole numbers.
+        as much as the mean is in doubt.
+
+    unit_ : float
+        What counts are taken in: 1, or of outcomes that are not whole numbers a hundredth of the
+        usual level.
 
     usual_level_ : float
         Geometric mean of rows' means, in units of the outcome.
@@ -92,10 +95,10 @@ class NegativeBinomialSmoothing(DecisionInTime, BaseEstimator):
 
     Notes
     -----
-    Outcomes that are not whole numbers have gamma laws around the mean of `ExponentialSmoothing`,
-    with a variance that is fitted to squared one-step errors. Periods without an observation are
-    passed over; a row without any gets a law with the moments of all observations. Drivers and
-    seasons are not read.
+    Outcomes that are not whole numbers are taken for counts of a hundredth of the usual level while
+    parameters are found, and have gamma laws of the same mean and variance. Periods without an
+    observation are passed over; a row without any gets a law with the moments of all observations.
+    Drivers and seasons are not read.
 
     References
     ----------
@@ -147,29 +150,23 @@ class NegativeBinomialSmoothing(DecisionInTime, BaseEstimator):
             cannot be, or negative ones.
         """
         portfolio = self._read_to_fit(X)
-        x, cells = portfolio.observations, newest_cells(portfolio.observations)
         self.usual_level_ = usual_level(portfolio)
+        self.unit_ = 1.0 if portfolio.integer else self.usual_level_ / UNITS
         alphas = ALPHAS if self.alpha is None else (float(self.alpha),)
-        self.alpha_, self.pull_ = find_smoothing(x, self.usual_level_, alphas)
-        if portfolio.integer:
-            self._find_likeliest(x, cells, alphas)
-            return self
-        self.size_ = np.nan
-        levels = Levels.of(x, self.alpha_).take(cells)
-        means = levels.mean(self.pull_, self.usual_level_)
-        self._errors = PooledErrors(x[cells] - means, means, levels.doubt(), self.usual_level_)
+        self._find_likeliest(portfolio.observations / self.unit_, alphas)
         return self
 
-    def _find_likeliest(self, x, cells, alphas):
+    def _find_likeliest(self, x, alphas):
         """One parameter after another, from the smoothing of least deviance on."""
+        cells, usual = newest_cells(x), self.usual_level_ / self.unit_
         counts = x[cells]
         levels = {alpha: Levels.of(x, alpha).take(cells) for alpha in alphas}
 
         def loss(alpha, pull, size):
-            mean = levels[alpha].mean(pull, self.usual_level_)
+            mean = levels[alpha].mean(pull, usual)
             return -log_likelihood(counts, mean, self._variance(mean, levels[alpha], size))
 
-        found = [self.alpha_, self.pull_, SIZES[0]]
+        found = [*find_smoothing(x, usual, alphas), SIZES[0]]
         choices = [(2, SIZES), (0, alphas), (1, PULLS)]
         for _ in range(MOST_ROUNDS):
             before = list(found)
@@ -186,17 +183,15 @@ class NegativeBinomialSmoothing(DecisionInTime, BaseEstimator):
         return (mean + mean**2 / size) * levels.doubt()
 
     def _predict_law(self, portfolio):
-        levels = Levels.of(portfolio.observations, self.alpha_).last()
-        mean = levels.mean(self.pull_, self.usual_level_)
+        levels = Levels.of(portfolio.observations / self.unit_, self.alpha_).last()
+        mean = levels.mean(self.pull_, self.usual_level_ / self.unit_)
+        variance = self._variance(mean, levels, self.size_)
         cold = portfolio.counts == 0
-        if portfolio.integer:
-            variance = self._variance(mean, levels, self.size_)
-        else:
-            variance = self._errors.variance(mean, levels.doubt())
         if cold.any():
-            pooled = self._pooled.mean() or self.usual_level_
-            mean[cold], variance[cold] = pooled, self._pooled.var()
+            pooled = self._pooled / self.unit_
+            mean[cold] = pooled.mean() or self.usual_level_ / self.unit_
+            variance[cold] = pooled.var()
+        variance = np.maximum(variance, OVER_POISSON * mean)
         if portfolio.integer:
-            variance = np.maximum(variance, OVER_POISSON * mean)
             return NegativeBinomialLaw(*moments_to_size(mean, variance))
-        return GammaLaw(mean, np.maximum(variance, (LEAST_DEVIATION * mean) ** 2))
+        return GammaLaw(mean * self.unit_, variance * self.unit_**2)

@@ -296,7 +296,8 @@ def test_negative_binomial_law_by_hand():
 def test_amounts_have_gamma_laws():
     X = walk(300, 10, seed=3, step=0.0, counts=False)  # coefficient of variation: root of .1
     fitted = NegativeBinomialSmoothing(alpha=0.0).fit(X)
-    assert np.isnan(fitted.size_)
+    assert fitted.unit_ == pytest.approx(fitted.usual_level_ / 100)
+    assert fitted.size_ == pytest.approx(10, rel=0.15)
     law = fitted.predict_distribution(X)
     mean, variance = law.parameters
     np.testing.assert_allclose(np.median(variance / mean**2), 0.11, rtol=0.1)
