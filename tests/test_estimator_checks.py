@@ -15,7 +15,10 @@ from sklearn_pttf import Checkpoint, PretrainedDecisionTransformer, SyntheticPri
 from sklearn_pttf._network.network import DecisionNetwork, NetworkConfig
 from sklearn_pttf._utils.checks import numeric_columns
 from sklearn_pttf.baselines import (
+    ExponentialSmoothing,
     JamesStein,
+    LagBoosting,
+    NegativeBinomialSmoothing,
     NonparametricEmpiricalBayes,
     ParametricEmpiricalBayes,
     PerRowDemandCurve,
@@ -23,6 +26,7 @@ from sklearn_pttf.baselines import (
     PooledRatio,
     QuantileBoosting,
     SampleAverage,
+    SeasonalNaive,
     ShrunkenSampleAverage,
 )
 from sklearn_pttf.finetune import AutoFinetune, HeadFinetune
@@ -43,6 +47,10 @@ DECIDERS = [
     NonparametricEmpiricalBayes(),
     QuantileBoosting(),
     JamesStein(Newsvendor()),
+    ExponentialSmoothing(),
+    NegativeBinomialSmoothing(),
+    SeasonalNaive(),
+    LagBoosting(),
 ]
 OF_VALUES = [
     PretrainedDecisionTransformer(Estimation(), finetune=None),

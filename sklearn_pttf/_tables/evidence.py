@@ -152,14 +152,16 @@ class Evidence:
     def with_observations(self, observations):
         """The same instances with other observations.
 
-        Columns beyond those there are come with what the next outcome comes with.
+        Columns beyond those there are come with what the next outcome comes with, or of what is
+        known of several coming periods, with these in turn, and the last one again after them.
         """
         changed, width = {"observations": observations}, observations.shape[1]
         for name, values in self.known("cell").items():
             coming = self._coming(name)
             if coming is not None:
                 n_new = max(0, width - values.shape[1])
-                new = np.repeat(coming[1][:, None], n_new, axis=1)
+                periods = coming[1] if np.ndim(coming[1]) == values.ndim else coming[1][:, None]
+                new = periods[:, np.minimum(np.arange(n_new), periods.shape[1] - 1)]
                 changed[name] = np.hstack([values, new])[:, :width]
         return replace(self, **changed)
 

@@ -85,3 +85,12 @@ def test_costs_and_parameters_go_along_with_rows():
     portfolio = Portfolio(X, {"underage": np.array([1.0, 2.0])}, parameters={"level": 3.0})
     assert_array_equal(portfolio.take([1]).costs["underage"], [2.0])
     assert portfolio.take([1]).parameters == {"level": 3.0}
+
+
+def test_new_columns_come_with_the_periods_that_are_planned():
+    drivers, planned = np.zeros((2, 3, 1)), np.array([[[1.0], [2.0]], [[3.0], [NAN]]])
+    portfolio = Portfolio(X, drivers=drivers, planned=planned)
+    longer = portfolio.with_observations(np.column_stack([X, X]))
+    assert_array_equal(longer.drivers[..., 0], [[0, 0, 0, 1, 2, 2], [0, 0, 0, 3, NAN, NAN]])
+    assert_array_equal(longer.planned, planned)
+    assert_array_equal(portfolio.with_observations(X[:, :2]).drivers, drivers[:, :2])
