@@ -19,6 +19,7 @@ from sklearn_pttf._utils.rounding import ROUNDED
 
 N_NODES = 5  # of what rows share, by Gauss and Hermite: exact up to the ninth power of a shock
 LEAST_DOUBT = 0.01  # deviation of a log factor that no decision feels
+FEWEST_ROWS = 2  # that sold anything, to have something in common
 AHEAD = 60  # periods that are looked ahead at least
 QUIETEST, NOISIEST = 0.7, 1.2  # variance over mean of what is taken for Poisson counts
 MOST_CHANGE = 6.9  # of a logarithm: conditions a thousand times as good, or as bad
@@ -48,15 +49,23 @@ class Conditions:
 
     Attributes
     ----------
-    forecast : Forecast
-        Effects of standardised drivers, log factors of periods, and those to come.
+    forecast : Forecast or None
+        Effects of standardised drivers, log factors of periods, and those to come. None of a table
+        that tells nothing.
+
+    found : bool
+        Whether conditions change at all, as far as the table tells.
     """
 
-    def __init__(self, portfolio, horizon, look=Look()):  # noqa: B008
+    def __init__(self, portfolio, horizon, look=None):
+        look = Look() if look is None else look
         self.look = look._replace(factors=look.factors and portfolio.ordered)
         self.ahead, self.n_periods = max(horizon, AHEAD), portfolio.observations.shape[1]
         self.spread = _spread(portfolio.drivers if look.drivers else None)
         table = portfolio.take(typical_rows(portfolio.as_rates()))
+        self.forecast, self.dispersion, self.found = None, None, False
+        if self.n_periods < 2 or (np.nansum(table.observations, axis=1) > 0).sum() < FEWEST_ROWS:
+            return
         shared = shared_effects(
             table.observations, self._standard(table)[0], np.nan_to_num(table.exposures(), nan=1.0)
         )

@@ -16,12 +16,12 @@ from typing import NamedTuple
 import numpy as np
 
 N_STEPS = 25  # of Newton's method at most
-DISPERSION_STEPS = (2, 4, 6)  # in which rows' weights are taken anew
+DISPERSION_STEPS = (0, 2, 4, 6)  # in which rows' weights are taken anew
 LARGEST_STEP = 2.0  # of a logarithm
 CLOSE = 1e-9  # step of all logarithms at the top
 RIDGE = 1e-6  # of the mean precision, as a common factor says nothing
 SINGULAR = 1e-7  # of the largest precision, of what is not known at all
-LEAST_DISPERSION = 1e-3  # variance over mean
+LEAST_DISPERSION = 1e-3  # variance over mean, in units of the typical outcome
 FEWEST_ROWS = 5  # of a half, of two that are compared
 FAR = 3.0  # standard deviations from its mean, of an outcome that is as far as any
 LEAST_MEAN = 1e-9  # expected outcome that a residual is divided by
@@ -64,12 +64,14 @@ def shared_effects(outcomes, drivers, exposure):
     SharedEffects
     """
     rows = np.nansum(outcomes, axis=1) > 0
-    table = _Shares(outcomes[rows], drivers[rows], exposure[rows])
+    unit = float(np.median(outcomes[outcomes > 0])) if rows.any() else 1.0
+    table = _Shares(outcomes[rows] / unit, drivers[rows], exposure[rows])
     effects, precision, dispersion = _likeliest(table)
     larger = table.overdispersion(effects, dispersion, precision)
     if len(table.total) >= 2 * FEWEST_ROWS:
         halves = [_likeliest(half) for half in table.halves(dispersion)]
         larger *= _disagreement(halves, table.n_drivers)
+    dispersion = Dispersion(unit * dispersion.linear, dispersion.square)
     return SharedEffects(effects, precision / larger, dispersion)
 
 

@@ -156,7 +156,7 @@ class DecisionProblem(BaseEstimator, ABC):
         }
         exposures = (self.exposure, self.coming_exposure)
         taken |= exposure_positions(*exposures, names, n_columns)
-        return taken.union(*driver_positions(self.drivers, names, n_columns))
+        return taken.union(*driver_positions(self, names, n_columns))
 
     def check_roles(self, names, n_columns, positions):
         """Refuse to decide rows whose observations, as fitted, play another role here.

@@ -46,11 +46,12 @@ def season_lengths(seasons):
     return tuple(sorted({int(n) for n in lengths}))
 
 
-def driver_positions(drivers, names, n_columns):
+def driver_positions(problem, names, n_columns):
     """Positions of the columns of every driver; list of list of int."""
+    check_time(problem)
     return [
         [find_column(column, names, n_columns, f"drivers[{name!r}]") for column in columns]
-        for name, columns in (drivers or {}).items()
+        for name, columns in (problem.drivers or {}).items()
     ]
 
 
@@ -67,7 +68,7 @@ def read_drivers(problem, X, names, n_observations):
     if problem.drivers is None:
         return None, None
     least, values = n_observations + problem.horizon, []
-    positions = driver_positions(problem.drivers, names, X.shape[1])
+    positions = driver_positions(problem, names, X.shape[1])
     for name, columns in zip(problem.drivers, positions, strict=True):
         if len(columns) < least:
             raise ValueError(

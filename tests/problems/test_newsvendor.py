@@ -93,6 +93,9 @@ def test_parameters_survive_clone():
         "lower": None,
         "upper": None,
         "horizon": 1,
+        "ordered": False,
+        "drivers": None,
+        "seasons": None,
         "risk": "mean",
     }
     assert clone(problem).get_params() == problem.get_params()

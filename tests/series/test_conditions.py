@@ -1,0 +1,141 @@
+"""Tables in the order of time: decisions for the conditions of the next period."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from sklearn_pttf import PretrainedDecisionTransformer
+from sklearn_pttf.baselines import (
+    JamesStein,
+    ParametricEmpiricalBayes,
+    PooledRatio,
+    SampleAverage,
+)
+from sklearn_pttf.exceptions import DriftWarning
+from sklearn_pttf.problems import Newsvendor
+
+N, M = 80, 8
+
+
+def _table(factors=(1.0,) * M, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.poisson(rng.gamma(2.0, 10.0, (N, 1)) * np.array(factors)).astype(float)
+
+
+def _fitted(X, **roles):
+    problem = Newsvendor(4.0, 1.0, ordered=roles.pop("ordered", True), **roles)
+    return PretrainedDecisionTransformer(problem, finetune=None, device="cpu").fit(X)
+
+
+RISING = np.exp(np.linspace(-0.7, 0.7, M))
+
+
+def test_a_table_without_an_order_loses_nothing():
+    X = _table()
+    assert_array_equal(_fitted(X).decide(X), _fitted(X, ordered=False).decide(X))
+
+
+@pytest.mark.filterwarnings("error::sklearn_pttf.exceptions.DriftWarning")
+def test_orders_follow_the_level():
+    X = _table(RISING)
+    expected = _fitted(X).predict(X).sum() / X[:, -1].sum()
+    assert_allclose(expected, 1.0, atol=0.15)
+    with pytest.warns(DriftWarning, match="say ordered=True if columns are in the order of time"):
+        still = _fitted(X, ordered=False)
+    assert still.predict(X).sum() / X[:, -1].sum() < 0.7
+
+
+def test_what_was_planned_is_ordered_for():
+    """A promotion sells three times as much; half of the rows have one next."""
+    rng = np.random.default_rng(1)
+    on = (rng.random((N, M + 1)) < 0.3).astype(float)
+    on[:, M] = np.arange(N) % 2
+    sold = rng.poisson(rng.gamma(3.0, 8.0, (N, 1)) * 3.0 ** on[:, :M]).astype(float)
+    X = np.hstack([sold, on])
+    roles = {"drivers": {"promotion": range(M, 2 * M + 1)}}
+    for ordered in (True, False):
+        expected = _fitted(X, ordered=ordered, **roles).predict(X)
+        usual = (sold / 3.0 ** on[:, :M]).mean(axis=1)
+        assert_allclose((expected / usual)[1::2].mean(), 3.0, rtol=0.1)
+        assert_allclose((expected / usual)[::2].mean(), 1.0, rtol=0.1)
+
+
+def test_seasons_are_ordered_for():
+    X = _table(np.tile([1.0, 3.0], M // 2))
+    expected = _fitted(X, seasons=2).predict(X).sum()
+    assert_allclose(expected / X[:, ::2].mean(axis=1).sum(), 1.0, atol=0.2)
+
+
+def test_rows_are_decided_one_by_one():
+    X = _table(RISING)
+    fitted = _fitted(X)
+    assert_allclose(fitted.predict(X[:7]), fitted.predict(X)[:7], rtol=1e-9)
+    cold = np.full((1, M), np.nan)
+    assert 0 < fitted.predict(cold)[0] < X.max()
+
+
+def test_other_costs_stay_in_time():
+    X = _table(RISING)
+    fitted, other = _fitted(X), Newsvendor(9.0, 1.0)
+    again = _fitted(X).set_params(problem=Newsvendor(9.0, 1.0, ordered=True)).fit(X)
+    assert_array_equal(fitted.decide(X, problem=other), again.decide(X))
+    with pytest.raises(ValueError, match="seasons stays as fitted, None"):
+        fitted.decide(X, problem=Newsvendor(seasons=4))
+
+
+def test_totals_are_of_coming_periods():
+    X = _table(np.tile([1.0, 3.0], M // 2))
+    fitted = _fitted(X, seasons=2, horizon=2)
+    low, high = X[:, ::2].mean(), X[:, 1::2].mean()
+    assert_allclose(fitted.predict(X, horizon=2).mean(), low + high, rtol=0.15)
+    assert_allclose(fitted.predict(X, horizon=1).mean(), low, rtol=0.2)
+    assert (fitted.decide(X) > fitted.predict(X, horizon=1)).all()
+
+
+def test_a_score_without_later_outcomes_rolls_the_origin():
+    X = _table(RISING)
+    assert _fitted(X).score(X) > 0.2
+    assert np.isfinite(_fitted(X).score(X, X[:, -1]))
+
+
+@pytest.mark.parametrize("kind", [SampleAverage, ParametricEmpiricalBayes])
+def test_baselines_that_read_exposure_are_put_there_too(kind):
+    X = _table(RISING)
+    expected = kind(Newsvendor(ordered=True)).fit(X).predict(X).sum() / X[:, -1].sum()
+    assert_allclose(expected, 1.0, atol=0.2)
+
+
+@pytest.mark.parametrize("kind", [PooledRatio, JamesStein])
+def test_others_say_that_they_read_no_order(kind):
+    with pytest.raises(ValueError, match="ordered must be False for"):
+        kind(Newsvendor(ordered=True)).fit(_table())
+
+
+def test_weights_are_not_trained_on_an_order():
+    pdt = PretrainedDecisionTransformer(Newsvendor(ordered=True), random_state=0)
+    assert "order of time" in pdt.fit(_table(RISING)).finetune_report_["reason"]
+
+
+@pytest.mark.parametrize(
+    ("roles", "message"),
+    [
+        ({"ordered": 1.5}, "ordered must be True or False; got 1.5"),
+        ({"drivers": ["promotion"]}, "drivers must be a dict"),
+        ({"drivers": {"promotion": "p"}}, r"drivers\['promotion'\] must be a list of columns"),
+        ({"drivers": {"promotion": range(M, M + 3)}}, "a column for each of the 8 observations"),
+        ({"seasons": (1,)}, "seasons must be numbers of periods above 1"),
+        ({"seasons": "yearly"}, "seasons must be numbers of periods above 1"),
+    ],
+)
+def test_roles_that_cannot_be_are_refused(roles, message):
+    X = np.hstack([_table(), np.zeros((N, 3))])
+    roles = {"observations": range(M), **roles}
+    with pytest.raises(ValueError, match=message):
+        _fitted(X, **roles)
+
+
+@pytest.mark.parametrize(
+    "X", [np.zeros((5, 4)), np.array([[1.0, 2.0, 3.0]]), np.ones((5, 1)), np.full((4, 3), 7.0)]
+)
+def test_tables_that_tell_nothing(X):
+    assert np.isfinite(_fitted(X).decide(X)).all()
