@@ -351,6 +351,14 @@ def refuse_negative(values, why, hint=""):
         )
 
 
+def refuse_fractions(values, why, hint=""):
+    """Refuse numbers of a table ``(n, m)`` that are not whole; NaN = missing."""
+    fractions = np.where(values % 1 > 0, values, -np.inf).max(axis=1, initial=-np.inf)
+    broken = fractions > -np.inf
+    if broken.any():
+        raise ValueError(f"{why}; got {describe_rows(broken, fractions)}.{hint}")
+
+
 def describe_rows(bad, values, limit=5):
     """``"row 3: nan, row 8: -1.0 (2 in all)"``, for messages about bad cells."""
     rows = np.flatnonzero(bad)
