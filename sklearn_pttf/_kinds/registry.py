@@ -146,7 +146,5 @@ def kind_of(portfolio):
     What a class inherits says nothing: a kind like another one does not take its tables.
     """
     return next(
-        kind
-        for kind in reversed(KINDS.values())
-        if "is_of" in vars(kind) and kind.is_of(portfolio)
+        kind for kind in reversed(KINDS.values()) if "is_of" in vars(kind) and kind.is_of(portfolio)
     )
