@@ -47,9 +47,8 @@ REFUSED = {
 @pytest.mark.parametrize(("problem", "checkpoint", "y", "message"), REFUSED.values(), ids=REFUSED)
 def test_what_cannot_be_learned_is_refused(problem, checkpoint, y, message):
     pdt = PretrainedDecisionTransformer(problem, checkpoint=checkpoint, finetune=None)
-    with pytest.raises(ValueError) as refused:
+    with pytest.raises(ValueError, match=message):
         pdt.fit(S, y)
-    assert message in str(refused.value)
     assert not hasattr(pdt, "problem_")
 
 

@@ -237,7 +237,7 @@ def test_other_settings_are_refused_by_name():
 def test_a_network_may_not_contradict_the_checkpoint(network):
     start = Checkpoint.load("values")
     assert start.config != network
-    with pytest.raises(ValueError, match="^network=.*is another than that of the checkpoint"):
+    with pytest.raises(ValueError, match=r"^network=.*is another than that of the checkpoint"):
         pretrain(checkpoint=start, network=network, n_steps=1, verbose=0, rows=50, device="cpu")
 
 
