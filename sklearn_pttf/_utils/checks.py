@@ -292,6 +292,8 @@ def _refuse_text(X, positions, name):
 
 def _is_no_number(cell):
     """Whether a cell of a frame is neither a number nor missing."""
+    if cell is None or isinstance(cell, (float, int)):
+        return False  # as most are, and the rest takes longer
     if isinstance(cell, (str, complex)) or np.ndim(cell):
         return True
     try:

@@ -117,7 +117,7 @@ def _grown(risk_of, points, upper, whole, name):
     risk, growing = risk_of(last), last < upper
     for k in range(MOST_ROUNDS):
         if not growing.any():
-            break
+            return points
         further = np.where(growing, np.minimum(last + span * 2.0**k, upper), last)
         further = np.rint(further) if whole else further
         points = np.column_stack([points, further])

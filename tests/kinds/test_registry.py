@@ -219,3 +219,16 @@ def test_a_reloaded_module_registers_its_kind_again(module):
     assert reload(module).Other is KINDS["other"] is not first
     with pytest.raises(ValueError, match="a name of its own; got 'other'"):
         register_kind(type("Another", (Demand,), {"name": "other"}))
+
+
+def test_a_kind_made_inside_a_function_is_pickled_by_its_name(registered):
+    class Local(Demand):
+        name = "local"
+
+    registered(Local)
+    checkpoint = fresh_checkpoint(config=NetworkConfig(outcomes="local", **TINY))
+    saved = pickle.dumps(checkpoint)
+    assert pickle.loads(saved).kind is Local
+    del KINDS["local"]
+    with pytest.raises(ValueError, match="known once the module that registers it is imported"):
+        pickle.loads(saved).build_network()
