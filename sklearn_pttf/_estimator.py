@@ -30,6 +30,7 @@ from sklearn_pttf._network.reading import (
 )
 from sklearn_pttf._tables.portfolio import are_whole
 from sklearn_pttf._training.own_prior import pretrained_on
+from sklearn_pttf._utils.checks import refuse_fractions
 from sklearn_pttf._utils.device import check_device
 from sklearn_pttf._utils.sklearn_private import Interval, StrOptions, _fit_context
 from sklearn_pttf._version import __version__
@@ -316,6 +317,8 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             portfolio, outcomes = self._with_later(portfolio, X, y)
             self.device_ = check_device(self.device)
             start = self._loaded(portfolio, before, int(seeds[0]))
+            if outcomes is not None and self.checkpoint_ is not None:
+                self.checkpoint_.kind.check_later(outcomes, portfolio)
             kind, rates = kind_of(portfolio), portfolio.as_rates()
             looked = kind.drift is not None and self._conditions is None
             drifts = looked and warn_of_drift(rates.observations, kind.drift)
@@ -361,6 +364,9 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             return portfolio, None
         outcomes = self._check_outcomes(X, y)
         if self.integer_ and not are_whole(outcomes):
+            noise = getattr(self.problem_, "noise", None)
+            if noise is not None:
+                refuse_fractions(outcomes, f"y must be whole numbers with noise={noise!r}")
             self.integer_ = False
             portfolio = replace(portfolio, integer=False)
         return portfolio, outcomes

@@ -18,7 +18,7 @@ from importlib import resources
 from pathlib import Path
 
 from sklearn_pttf._kinds.registry import KINDS
-from sklearn_pttf._network.checkpoint import Checkpoint
+from sklearn_pttf._network.checkpoint import OF_KINDS, Checkpoint, refuse_shipped_name
 from sklearn_pttf._network.network import NetworkConfig
 from sklearn_pttf._training.pretrain import pretrain
 from sklearn_pttf._training.settings import TrainingSettings
@@ -47,7 +47,8 @@ def load_recipe(name_or_path):
     Parameters
     ----------
     name_or_path : str or Path
-        Name of a recipe of the package, or the path of a TOML file.
+        Name of a recipe of the package or of its kind of outcomes, such as ``"values"``, or the
+        path of a TOML file.
 
     Returns
     -------
@@ -65,8 +66,8 @@ def load_recipe(name_or_path):
     >>> load_recipe("demand")["name"]
     'demand'
     """
-    known = str(name_or_path) in recipe_names()
-    path = _RECIPES / f"{name_or_path}.toml" if known else Path(name_or_path)
+    name = OF_KINDS.get(str(name_or_path), str(name_or_path))
+    path = _RECIPES / f"{name}.toml" if name in recipe_names() else Path(name_or_path)
     if not path.is_file():
         raise ValueError(
             f"recipe={str(name_or_path)!r} is neither one of {', '.join(recipe_names())} nor a "
@@ -137,6 +138,7 @@ def main(argv=None):
 
 def _pretrain_to(options, state):
     """Pretrain as the options say; the path of the finished weights."""
+    refuse_shipped_name(options.out)
     arguments = load_recipe(options.recipe)
     if options.steps is not None:
         arguments["n_steps"] = options.steps

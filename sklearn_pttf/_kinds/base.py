@@ -23,7 +23,11 @@ OF_AMOUNTS = (  # baselines that kinds of amounts share
     ParametricEmpiricalBayes,
     NonparametricEmpiricalBayes,
 )
-USE_ANOTHER = " Fit with checkpoint='gaussian', or another of values."
+
+
+def use_another(kind):
+    """Advice for a table that networks of another kind read."""
+    return f" Fit with checkpoint={kind!r}, or another of {kind}."
 
 
 class Kind(ABC):
@@ -34,8 +38,61 @@ class Kind(ABC):
     features. All else of a network is the same for all kinds.
 
     A kind of one's own is a subclass that `register_kind` is told of. It sets the class attributes
-    without a value below, and has static methods that compute with tensors: ``rows``, ``units``,
-    ``cell_features``, ``row_features`` and ``portfolio_features``. All else has a default.
+    up to ``n_portfolio_features`` (``checkpoint`` is for kinds of the package), and has static
+    methods that compute with tensors: ``rows``, ``units``, ``cell_features``, ``row_features`` and
+    ``portfolio_features``. All else has a default. A subclass of another kind inherits all of it
+    but ``is_of``.
+
+    Attributes
+    ----------
+    name : str
+        What `NetworkConfig` and cards call the kind.
+
+    title : str
+        What messages call it.
+
+    prior : type
+        Class of the prior that networks are pretrained on unless another is given. ``outcomes`` of
+        that class should be the kind's ``name``: `pretrain` then finds the kind by its prior.
+
+    baselines : tuple of type
+        Baselines that finetuning may choose in the network's place; may be empty.
+
+    head : type
+        Class of the module that turns states of rows into a `NetworkOutput`.
+
+    units_type : type
+        Class of the named tuple that ``units`` gives.
+
+    n_cell_features, n_row_features, n_portfolio_features : int
+        Widths of what ``cell_features``, ``row_features`` and ``portfolio_features`` give.
+
+    reads : tuple of str
+        Fields of evidence beside observations that networks see, such as ``"exposure"``.
+
+    any_sign : bool
+        Whether outcomes may be below zero, and their origin means nothing.
+
+    priced : bool
+        Whether laws are asked at prices.
+
+    of_means : bool
+        Whether the head gives the law of every row's mean too.
+
+    takes_rates : bool
+        Whether outcomes over an exposure are read as rates.
+
+    rests_on_width : bool
+        Whether decisions rest on how wide a law is.
+
+    drift : type or None
+        How changes in time are measured; None: not at all.
+
+    alarms : tuple of callable
+        Functions that warn of tables, called with a portfolio and what is said of the noise.
+
+    levelled : callable or None
+        Gives units once the laws of the context are known.
 
     See Also
     --------
@@ -76,7 +133,11 @@ class Kind(ABC):
 
     @classmethod
     def is_of(cls, portfolio):
-        """Whether a table is of this kind, whatever network reads it; of no table unless told."""
+        """Whether a table is of this kind, whatever network reads it; of no table unless told.
+
+        The kind of a table has the baselines and alarms that it meets. Only a class that defines
+        this itself takes tables, and the latest registered one that says so has them.
+        """
         return False
 
     @classmethod
@@ -112,9 +173,20 @@ class Kind(ABC):
                 "another of counts or demand."
             )
         if not cls.any_sign:
-            refuse_negative(
-                portfolio.observations, f"a network of {cls.title} reads none", USE_ANOTHER
-            )
+            why = f"a network of {cls.title} reads none"
+            refuse_negative(portfolio.observations, why, use_another("values"))
+
+    @classmethod
+    def check_later(cls, outcomes, portfolio):
+        """Refuse later outcomes ``y`` that networks of this kind cannot learn from.
+
+        Raises
+        ------
+        ValueError
+        """
+        if not cls.any_sign:
+            why = f"a network of {cls.title} learns from no such y"
+            refuse_negative(outcomes, why, use_another("values"))
 
     @classmethod
     def reads_exposure(cls):
@@ -214,4 +286,5 @@ class Kind(ABC):
             quantiles = quantiles * portfolio.coming_exposure()[:, None]
         if integer and (rates or cls.any_sign):
             quantiles = quantiles - 0.5  # a grid of whole numbers rounds up
-        return QuantileGrid(quantiles, levels, integer, portfolio.lowest)
+        lowest = portfolio.lowest if cls.any_sign else 0.0
+        return QuantileGrid(quantiles, levels, integer, lowest)

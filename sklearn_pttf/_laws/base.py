@@ -12,6 +12,8 @@ class PredictiveDistribution(ABC):
     ``(1, k)``; the result is ``(n,)`` for the first two and ``(n, k)`` for the last.
     """
 
+    lowest = -np.inf  # what outcomes are at least, where laws know it
+
     @abstractmethod
     def __len__(self):
         """Number of rows."""

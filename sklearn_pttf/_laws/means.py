@@ -27,7 +27,7 @@ def law_of_mean(predict, portfolio, law):
     QuantileGrid
     """
     variance = covariance_of_periods(predict, portfolio, law)
-    return law_of_moments(law.mean(), variance, portfolio.real)
+    return law_of_moments(law.mean(), variance, portfolio.real and law.lowest < 0)
 
 
 def law_of_moments(mean, variance, real):

@@ -42,6 +42,8 @@ class ReweightedZeros(PredictiveDistribution):
     array([[0.4  , 0.7  , 0.85 , 0.925]])
     """
 
+    lowest = 0.0
+
     def __init__(self, law, zeros, power=1.0):
         self.law = law
         self.zeros = np.minimum(zeros, SUREST_ZERO)

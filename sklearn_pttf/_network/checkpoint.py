@@ -10,13 +10,14 @@ import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from sklearn_pttf._kinds.registry import KINDS
+from sklearn_pttf._kinds.registry import FORMER_NAMES, KINDS, carried_kind, register_kind
 from sklearn_pttf._network.network import DecisionNetwork, NetworkConfig
 from sklearn_pttf._utils.files import written_whole
 
 FORMAT = 1
 SHIPPED = Path(__file__).parents[1] / "weights"
 OF_KINDS = {kind.name: kind.checkpoint for kind in KINDS.values()}  # shipped weights
+OF_KINDS |= {name: OF_KINDS[today] for name, today in FORMER_NAMES.items()}
 
 
 def shipped_names():
@@ -56,6 +57,36 @@ class Checkpoint:
         size = sum(value.size for value in self.weights.values())
         return f"Checkpoint({self.card.get('name', 'unnamed')!r}, {size:,} parameters)"
 
+    @property
+    def kind(self):
+        """The kind of outcomes that the network is of; a subclass of `Kind`."""
+        return KINDS[self.config.outcomes]
+
+    @property
+    def config(self):
+        """Size of the network; `NetworkConfig`."""
+        try:
+            return NetworkConfig(**self.card["network"])
+        except (KeyError, TypeError) as error:
+            raise self._misfit(error) from None
+
+    def _misfit(self, error):
+        name = self.card.get("name", "unnamed")
+        return ValueError(
+            f"the weights of checkpoint {name!r} do not fit the network that its card "
+            f"describes: {error}"
+        )
+
+    def __getstate__(self):
+        """With the class of a kind of one's own, so that other processes know it."""
+        return self.__dict__ | {"_kind": carried_kind(self.card.get("network", {}))}
+
+    def __setstate__(self, state):
+        kind = state.pop("_kind", None)
+        self.__dict__.update(state)
+        if kind is not None and KINDS.get(kind.name) is not kind:
+            register_kind(kind)
+
     @classmethod
     def from_network(cls, network, card):
         """The current weights of a network, with ``card["network"]`` filled in."""
@@ -81,18 +112,16 @@ class Checkpoint:
         ValueError
             If the weights are not those of the network that the card describes.
         """
-        name = self.card.get("name", "unnamed")
+        config = self.config
         state = {key: torch.from_numpy(value.copy()) for key, value in self.weights.items()}
         try:
             with torch.random.fork_rng(devices=[]):  # weights are drawn, and replaced below
-                network = DecisionNetwork(NetworkConfig(**self.card["network"]))
+                network = DecisionNetwork(config)
             network.load_state_dict(state)
-        except (KeyError, RuntimeError, TypeError) as error:
-            raise ValueError(
-                f"the weights of checkpoint {name!r} do not fit the network that its card "
-                f"describes: {error}"
-            ) from None
+        except RuntimeError as error:
+            raise self._misfit(error) from None
         if not all(value.isfinite().all() for value in state.values()):
+            name = self.card.get("name", "unnamed")
             raise ValueError(f"checkpoint {name!r} has weights that are not finite.")
         return network.to(device=device, dtype=dtype).eval()
 
@@ -111,7 +140,13 @@ class Checkpoint:
         -------
         Path
             The file of the weights.
+
+        Raises
+        ------
+        ValueError
+            If `load` would give a shipped checkpoint by this name.
         """
+        refuse_shipped_name(path)
         path = _weights_path(path)
         content = self._content()
         card = {
@@ -179,6 +214,20 @@ def _shipped(name):
         return None
     found = OF_KINDS.get(name, name)
     return SHIPPED / found if found in shipped_names() else None
+
+
+def refuse_shipped_name(path):
+    """Refuse to save weights under a name by which a shipped checkpoint is loaded.
+
+    Raises
+    ------
+    ValueError
+    """
+    if _shipped(str(path)) is not None:
+        raise ValueError(
+            f"path={str(path)!r} is the name of a shipped checkpoint, which Checkpoint.load gives "
+            f"by it: say '{path}.safetensors', or './{path}' as a str."
+        )
 
 
 def _weights_path(path):

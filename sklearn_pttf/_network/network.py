@@ -137,12 +137,23 @@ class RowEncoder(nn.Module):
 
     def forward(self, rows, units):
         # (B, N, n, f) -> (B, N, w): the mean over observations is permutation-invariant
-        cells = self.cell(self.kind.cell_features(rows, units))
+        cells = self.cell(self._features("cell", rows, units))
         pooled = (rows.seen.unsqueeze(-2) @ cells).squeeze(-2)
         pooled = self.cell_out(pooled / rows.count.clamp_min(1).unsqueeze(-1))
-        features = self.kind.row_features(rows, units)
-        portfolio = self.kind.portfolio_features(units).expand(*features.shape[:-1], -1)
+        features = self._features("row", rows, units)
+        portfolio = self._features("portfolio", units).expand(*features.shape[:-1], -1)
         return self.mix(torch.cat([pooled, features, portfolio], dim=-1))
+
+    def _features(self, part, *seen):
+        """What the kind's function gives, refused where that is of another width than it says."""
+        name = f"{part}_features"
+        features, width = getattr(self.kind, name)(*seen), getattr(self.kind, f"n_{name}")
+        if features.shape[-1] != width:
+            raise ValueError(
+                f"{name} of kind {self.kind.name!r} must give n_{name}={width} features; got "
+                f"{features.shape[-1]}."
+            )
+        return features
 
 
 class Attention(nn.Module):

@@ -4,15 +4,26 @@ from dataclasses import KW_ONLY, dataclass, field, fields, replace
 
 import numpy as np
 
+from sklearn_pttf._utils.checks import describe_rows
 
-def per_row(**more):
-    """A field with one entry a row, or a dict of such; scalars are of all rows."""
+
+def per_row(flat=False, least=None, **more):
+    """A field with one entry a row, or a dict of such; scalars are of all rows.
+
+    Parameters
+    ----------
+    flat : bool, default=False
+        Whether an entry is one number, and not several.
+
+    least : float, default=None
+        What no entry is below.
+    """
     if "default_factory" not in more:
         more = {"default": None, **more}
-    return field(metadata={"along": "row"}, **more)
+    return field(metadata={"along": "row", "flat": flat, "least": least}, **more)
 
 
-def per_cell(coming=None, usual=None, **more):
+def per_cell(coming=None, usual=None, flat=False, least=None, **more):
     """A field with one entry an observation cell.
 
     Parameters
@@ -22,8 +33,12 @@ def per_cell(coming=None, usual=None, **more):
 
     usual : str, default=None
         Name of the method that fills that one in where nothing is told. None: it stays missing.
+
+    flat, least
+        As of `per_row`.
     """
-    return field(metadata={"along": "cell", "coming": coming, "usual": usual}, **more)
+    about = {"along": "cell", "coming": coming, "usual": usual, "flat": flat, "least": least}
+    return field(metadata=about, **more)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -44,17 +59,18 @@ class Evidence:
     ([[3.0, nan], [2.0, 5.0]], [[4.0, nan], [4.0, 8.0]], [9.0, 5.66])
     """
 
-    observations: np.ndarray = per_cell()  # (n, m), NaN = not observed
+    observations: np.ndarray = per_cell(flat=True)  # (n, m), NaN = not observed
     _: KW_ONLY
-    errors: np.ndarray = per_row()  # (n,)
-    prices: np.ndarray = per_cell("posted", "posted_prices", default=None)  # (n, m)
-    posted: np.ndarray = per_row()  # (n,), or (n, k) where networks are asked about several
-    usual: np.ndarray = per_row()  # (n,)
-    exposure: np.ndarray = per_cell("coming", "coming_exposure", default=None)  # (n, m)
-    coming: np.ndarray = per_row()  # (n,)
+    errors: np.ndarray = per_row(flat=True, least=0)  # (n,)
+    prices: np.ndarray = per_cell("posted", "posted_prices", True, 0, default=None)  # (n, m)
+    # (n,), or (n, k) where networks are asked about several
+    posted: np.ndarray = per_row(flat=True, least=0)
+    usual: np.ndarray = per_row(flat=True, least=0)  # (n,)
+    exposure: np.ndarray = per_cell("coming", "coming_exposure", True, 0, default=None)  # (n, m)
+    coming: np.ndarray = per_row(flat=True, least=0)  # (n,)
     drivers: np.ndarray = per_cell("planned", default=None)  # (n, m, d)
     planned: np.ndarray = per_row()  # (n, h, d), one for each period that is decided for
-    doubt: np.ndarray = per_row()  # (n,)
+    doubt: np.ndarray = per_row(flat=True, least=0)  # (n,)
 
     def __len__(self):
         return len(self.observations)
@@ -116,6 +132,7 @@ class Evidence:
 
         outcomes : ndarray of shape (n_instances, 1)
         """
+        cells = self._cells_of_rows(cells)
         rows = np.flatnonzero(cells >= 0)
         at, changed = (rows, cells[rows]), {}
         outcomes = np.full((len(self), 1), np.nan)
@@ -155,6 +172,12 @@ class Evidence:
         Columns beyond those there are come with what the next outcome comes with, or of what is
         known of several coming periods, with these in turn, and the last one again after them.
         """
+        observations = as_numbers(observations, "observations")
+        if observations.ndim != 2 or len(observations) != len(self):
+            raise ValueError(
+                f"observations must be 2-D with {len(self)} rows, as there are; got shape "
+                f"{observations.shape}."
+            )
         changed, width = {"observations": observations}, observations.shape[1]
         for name, values in self.known("cell").items():
             coming = self._coming(name)
@@ -164,6 +187,42 @@ class Evidence:
                 new = periods[:, np.minimum(np.arange(n_new), periods.shape[1] - 1)]
                 changed[name] = np.hstack([values, new])[:, :width]
         return replace(self, **changed)
+
+    def _cells_of_rows(self, cells):
+        """One column a row, below 0 for none; others are refused."""
+        cells, n_cells = np.asarray(cells), self.observations.shape[1]
+        if cells.shape != (len(self),) or cells.dtype.kind not in "iu":
+            raise ValueError(
+                f"cells must be whole numbers of shape ({len(self)},), one a row; got "
+                f"{cells.dtype} of shape {cells.shape}."
+            )
+        if (cells >= n_cells).any():
+            beyond = describe_rows(cells >= n_cells, cells)
+            raise ValueError(f"cells must be below {n_cells}, their number; got {beyond}.")
+        return cells
+
+    def _settled(self):
+        """Fields as arrays, by name, those that are not so yet.
+
+        Raises
+        ------
+        ValueError
+            If a field does not go along with rows or cells as it says.
+        """
+        changed = {}
+        for about in fields(self):
+            value = getattr(self, about.name)
+            if value is None or not _goes(about, None):
+                continue
+            if isinstance(value, dict):
+                settled = {k: _of_rows(about.name, k, v, len(self)) for k, v in value.items()}
+                if all(settled[name] is value[name] for name in value):
+                    settled = value
+            else:
+                settled = _as_array(about, value, self.observations)
+            if settled is not value:
+                changed[about.name] = settled
+        return changed
 
     def _coming(self, name):
         """What is coming of a field along cells: its name, and values; None of none."""
@@ -242,6 +301,60 @@ def _with_rows(coming, rows, new):
     n_periods = [1] * (coming.ndim - new.ndim)
     coming[rows] = new.reshape(len(new), *n_periods, *new.shape[1:])
     return coming
+
+
+def as_numbers(values, name):
+    """An array of floats; booleans stay what they are."""
+    if isinstance(values, np.ndarray) and values.dtype.kind == "b":
+        return values
+    try:
+        return np.asarray(values, dtype=float)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be an array of numbers; got {values!r}.") from None
+
+
+def _as_array(about, value, observations):
+    """A field's values as an array that goes along with observations; a number is of all.
+
+    What comes with no observation may be anything.
+    """
+    values, axes = as_numbers(value, about.name), observations.shape
+    what = "one for each cell of observations"
+    if about.metadata["along"] == "row":
+        axes, what = axes[:1], "one for each row"
+    if values.ndim == 0:
+        values = np.full(axes, values)
+    if values.shape[: len(axes)] != axes or (about.metadata["flat"] and values.ndim > len(axes)):
+        raise ValueError(f"{about.name} must be of shape {axes}, {what}; got shape {values.shape}.")
+    least = about.metadata["least"]
+    if least is not None and (values < least).any():
+        _refuse_below(values, least, about, observations)
+    return values
+
+
+def _refuse_below(values, least, about, observations):
+    """Refuse values below what may be, but for cells without an observation."""
+    below = values < least
+    if about.metadata["along"] == "cell":
+        below &= ~np.isnan(observations)
+    rows = below.reshape(len(values), -1).any(axis=1)
+    if rows.any():
+        lowest = np.where(below, values, np.inf).reshape(len(values), -1).min(axis=1)
+        shown = describe_rows(rows, lowest)
+        raise ValueError(f"{about.name} must be at least {least}; got {shown}.")
+
+
+def _of_rows(name, part, value, n_rows):
+    """A part of a field that is a dict: one entry a row, or one for all."""
+    if np.ndim(value) == 0:
+        return value
+    values = np.asarray(value)
+    if len(values) != n_rows:
+        raise ValueError(
+            f"{part!r} of {name} must be one number or have {n_rows} entries, one for each row; "
+            f"got shape {values.shape}."
+        )
+    return values
 
 
 def _each(change, values):

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from sklearn_pttf._tables.evidence import Evidence, per_row
+from sklearn_pttf._tables.evidence import Evidence, as_numbers, per_row
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -57,7 +57,7 @@ class Portfolio(Evidence):
 
     exposure : ndarray of shape (n_instances, n_observations), default=None
         What each observation was counted over: games, days, or the number of trials of binomial
-        counts; positive where there is an observation. None: 1 everywhere.
+        counts; positive where there is an observation. A number is of all. None: 1 everywhere.
 
     coming : ndarray of shape (n_instances,), default=None
         Exposure, or number of trials, of the next outcome. None: 1 everywhere.
@@ -70,6 +70,12 @@ class Portfolio(Evidence):
 
     doubt : ndarray of shape (n_instances,), default=None
         Standard deviation of the log of ``coming``, where that is a forecast. None: it is known.
+
+    Raises
+    ------
+    ValueError
+        If a field has another number of rows or cells than ``observations``, holds no numbers, or
+        negative ones of errors, prices or exposures.
 
     Examples
     --------
@@ -90,12 +96,14 @@ class Portfolio(Evidence):
     parameters: dict = per_row(default_factory=dict)
 
     def __post_init__(self):
-        observations = np.asarray(self.observations, dtype=float)
+        observations = as_numbers(self.observations, "observations")
         if observations.ndim != 2:
             raise ValueError(
                 f"observations must be 2-D, one row an instance; got {observations.ndim}-D."
             )
         object.__setattr__(self, "observations", observations)
+        for name, values in self._settled().items():
+            object.__setattr__(self, name, values)
         if self.integer is None:
             object.__setattr__(self, "integer", are_whole(observations))
         if self.exposure is not None and (self.exposure == 0).any():

@@ -51,7 +51,8 @@ def pretrain(
         What is decided. None: ``Newsvendor()``.
 
     network : NetworkConfig, default=None
-        Size of the network. None: the default size.
+        Size of the network, and the kind of outcomes that it is of. None: the default size, or
+        with a ``checkpoint`` that of its network, which another may not contradict.
 
     checkpoint : str, Path or Checkpoint, default=None
         Weights to go on from; they also fix the size of the network. None: random ones.
@@ -160,10 +161,16 @@ def _check_parts(prior, problem, network):
 def _network_for(prior, network, start):
     """The size of the network, and the kind of outcomes that all agree on."""
     if start is not None:
-        config = NetworkConfig(**start.card["network"])
+        config = start.config
+        if network is not None and network != config:
+            raise ValueError(
+                f"network={network!r} is another than that of the checkpoint, {config!r}: leave "
+                "network=None, or checkpoint=None."
+            )
     else:
         config = network or NetworkConfig(outcomes="demand" if prior is None else prior.outcomes)
-    if prior is not None and prior.outcomes != config.outcomes:
+    kind = KINDS[config.outcomes]
+    if prior is not None and not (prior.outcomes == kind.name or isinstance(prior, kind.prior)):
         what = "network" if start is None else "checkpoint"
         raise ValueError(
             f"prior={prior!r} draws outcomes of the kind {prior.outcomes!r}, but the {what} is for "

@@ -1,5 +1,6 @@
 """Columns and numbers of X: naming them, finding them, refusing bad ones."""
 
+import math
 from dataclasses import dataclass
 from numbers import Integral, Real
 
@@ -94,8 +95,8 @@ class LinearCombination:
             )
 
     def __str__(self):
-        parts = [f"{weight:+g} * {column!r}" for weight, column in self.terms]
-        return " ".join(([f"{self.constant:g}"] if self.constant else []) + parts)
+        parts = [f"{float(weight):+g} * {column!r}" for weight, column in self.terms]
+        return " ".join(([f"{float(self.constant):g}"] if self.constant else []) + parts)
 
     @classmethod
     def difference(cls, left, right):
@@ -103,25 +104,38 @@ class LinearCombination:
 
         Parameters
         ----------
-        left, right : float, str or Column
+        left, right : float, str, Column or LinearCombination
 
         Returns
         -------
         LinearCombination or float
             A float if both are numbers.
+
+        Raises
+        ------
+        ValueError
+            If one of them is nothing of that kind.
         """
         constant, terms = 0.0, []
-        for sign, value in ((1.0, left), (-1.0, right)):
+        for name, sign, value in (("left", 1.0, left), ("right", -1.0, right)):
             if is_column(value):
                 terms.append((sign, value))
+            elif is_combination(value):
+                constant += sign * value.constant
+                terms += [(sign * weight, column) for weight, column in value.terms]
+            elif _is_finite(value):
+                constant += sign * float(value)
             else:
-                constant += sign * value
+                raise ValueError(
+                    f"{name} of a difference must be a finite number, a column's name, Column or "
+                    f"LinearCombination; got {value!r}."
+                )
         return cls(constant, tuple(terms)) if terms else constant
 
 
 def _is_finite(value):
     """Whether a value is a finite number."""
-    return isinstance(value, Real) and not isinstance(value, bool) and bool(np.isfinite(value))
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def is_column(value):
@@ -257,7 +271,7 @@ def within_limits(values, name):
 
 
 def _refuse_text(X, positions, name):
-    """Refuse columns of a frame that hold text or dates, digits in quotes included."""
+    """Refuse columns of a frame that hold text, digits in quotes included, dates, or lists."""
     fields = list(nw.from_native(X).schema.items())
     for k in positions:
         label, dtype = fields[int(k)]
@@ -265,14 +279,28 @@ def _refuse_text(X, positions, name):
             continue
         cells = np.asarray(_safe_indexing(X, int(k), axis=1))
         dated = cells.dtype.kind in "mM"
-        texts = () if dated else (row for row, c in enumerate(cells) if isinstance(c, str))
-        row = 0 if dated else next(iter(texts), None)
+        odd = (row for row, cell in enumerate(cells) if dated or _is_no_number(cell))
+        row = next(odd, None)
         if row is not None:
+            held = "text" if isinstance(cells[row], str) else f"{type(cells[row]).__name__} values"
             raise ValueError(
-                f"column {label!r} of {name} holds {'dates' if dated else 'text'} "
+                f"column {label!r} of {name} holds {'dates' if dated else held} "
                 f"(row {row}: {str(cells[row])!r}) where numbers are needed. If it is no column of "
                 f"observations, name those that are with observations=[...] of the problem."
             )
+
+
+def _is_no_number(cell):
+    """Whether a cell of a frame is neither a number nor missing."""
+    if cell is None or isinstance(cell, (float, int)):
+        return False  # as most are, and the rest takes longer
+    if isinstance(cell, (str, complex)) or np.ndim(cell):
+        return True
+    try:
+        float(cell)
+    except (TypeError, ValueError):
+        return not _is_missing(cell)
+    return False
 
 
 def row_values(value, X, names, parameter):
@@ -349,6 +377,14 @@ def refuse_negative(values, why, hint=""):
         raise ValueError(
             f"Negative values in data: {why}; got {describe_rows(lowest < 0, lowest)}.{hint}"
         )
+
+
+def refuse_fractions(values, why, hint=""):
+    """Refuse numbers of a table ``(n, m)`` that are not whole; NaN = missing."""
+    fractions = np.where(values % 1 > 0, values, -np.inf).max(axis=1, initial=-np.inf)
+    broken = fractions > -np.inf
+    if broken.any():
+        raise ValueError(f"{why}; got {describe_rows(broken, fractions)}.{hint}")
 
 
 def describe_rows(bad, values, limit=5):

@@ -67,8 +67,10 @@ class FinetuneStrategy(BaseEstimator, ABC):
     callbacks : list of skorch callbacks or None
         Handed on to skorch as they are, in every fold: callbacks, their classes, or pairs of a name
         and one of these. They may end a fold's training at the end of an epoch, as skorch's
-        ``EarlyStopping`` does, by ``KeyboardInterrupt``; elsewhere that ends `fit`. Epoch 0 has
-        batches and losses, but no steps; skorch's ``LRScheduler`` begins after it.
+        ``EarlyStopping`` does, by ``KeyboardInterrupt``; elsewhere that ends `fit`. Ctrl-C while
+        one of them is at work at the end of an epoch looks just the same: it ends the fold and not
+        `fit`, so press it again. Epoch 0 has batches and losses, but no steps; skorch's
+        ``LRScheduler`` begins after it.
 
     baselines : bool
         Whether a classical baseline may be used instead, where it is cheaper.
@@ -187,7 +189,7 @@ class FinetuneStrategy(BaseEstimator, ABC):
         ]
         best = int(np.nanargmin([row["valid_loss"] for row in history]))
         for_half = self._for_halves(untouched, seed, dict(net.callbacks_)["halves"])
-        return Finetuned(self.finish(net.module_).eval(), for_half, best, history)
+        return Finetuned(self._finished(net.module_).eval(), for_half, best, history)
 
     def _replayed(self, config, prior, ratios, seed, device):
         """Synthetic portfolios between the real ones; None for none."""
@@ -205,6 +207,13 @@ class FinetuneStrategy(BaseEstimator, ABC):
         self.prepare(network, torch.Generator().manual_seed(seed))
         return [p for p in network.parameters() if p.requires_grad]
 
+    def _finished(self, network):
+        """What `finish` gives, which has to be a network."""
+        finished = self.finish(network)
+        if not isinstance(finished, torch.nn.Module):
+            raise ValueError(f"finish of {self!r} must return the network; got {finished!r}.")
+        return finished
+
     @torch.no_grad()
     def _for_halves(self, untouched, seed, best):
         """The network to charge on each half: the one that is best on the other."""
@@ -214,12 +223,19 @@ class FinetuneStrategy(BaseEstimator, ABC):
                 network = copy.deepcopy(untouched)
                 for p, value in zip(self._prepared(network, seed), weights, strict=True):
                     p.copy_(value)
-                networks[epoch] = self.finish(network).eval()
+                networks[epoch] = self._finished(network).eval()
         return networks[best.epoch_[1]], networks[best.epoch_[0]]
 
     def _validate_params(self):
+        lacking = [name for name in self._parameter_constraints if not hasattr(self, name)]
+        if lacking:
+            raise ValueError(
+                f"{type(self).__name__} must assign {', '.join(lacking)} in its __init__, as every "
+                "FinetuneStrategy does; a subclass of FullFinetune inherits one."
+            )
         super()._validate_params()
-        for given in self.callbacks or []:
+        names = set()
+        for k, given in enumerate(self.callbacks or []):
             named = isinstance(given, tuple) and len(given) == 2 and isinstance(given[0], str)
             callback = given[1] if named else given
             kind = callback if isinstance(callback, type) else type(callback)
@@ -228,3 +244,7 @@ class FinetuneStrategy(BaseEstimator, ABC):
                     "callbacks must be a list of skorch callbacks, or of pairs of a name and one; "
                     f"got {given!r} in it."
                 )
+            name = given[0] if named else str(k)  # its place is the name of one without
+            if name in names:
+                raise ValueError(f"callbacks must have names of their own; got {name!r} twice.")
+            names.add(name)

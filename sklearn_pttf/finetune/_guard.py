@@ -13,9 +13,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from sklearn_pttf._kinds.registry import KINDS, kind_of
+from sklearn_pttf._kinds.registry import kind_of
 from sklearn_pttf._network.checkpoint import Checkpoint
-from sklearn_pttf._network.network import NetworkConfig
 from sklearn_pttf._network.reading import single_threaded
 from sklearn_pttf._tables.periods import SHARED, later_are_alike, newest, shared_p_value
 from sklearn_pttf._tables.portfolio import Portfolio
@@ -298,8 +297,7 @@ def _prior_of(checkpoint):
     description = checkpoint.card.get("prior")
     if description is None:
         return None
-    kind = KINDS[NetworkConfig(**checkpoint.card["network"]).outcomes]
-    return kind.prior.from_description(description)
+    return checkpoint.kind.prior.from_description(description)
 
 
 # ------------------------------------------------------------------ choosing
@@ -309,7 +307,7 @@ def _chosen(task, charging, trained):
     """The candidate to use, the report, and the class of the baseline that is best or None."""
     task.tell("charging the finetuned weights")
     costs, baseline = _costs_of_networks(task, charging, trained), None
-    if task.strategy.baselines:
+    if task.strategy.baselines and kind_of(charging.portfolio).baselines:
         costs["baseline"], baseline = _costs_of_baselines(task, charging)
     task.tell("choosing")
     chosen, report = _choose(costs, charging)

@@ -332,7 +332,7 @@ class DecisionProblem(BaseEstimator, ABC):
             costs = {name: value[rows] for name, value in portfolio.costs.items()}
             return self._risk(decision, law, costs)
 
-        return cheapest(risk, law, lower, upper, whole)
+        return cheapest(risk, law, lower, upper, whole, type(self).__name__)
 
     @staticmethod
     def _bounds(portfolio, whole=False):

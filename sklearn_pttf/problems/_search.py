@@ -15,7 +15,7 @@ LEAST_SPAN = 1e-12  # of decisions that were tried, from which larger ones begin
 BLOCK_CELLS = 2_000_000  # rows times nodes that are charged together
 
 
-def cheapest(risk_of, law, lower, upper, whole):
+def cheapest(risk_of, law, lower, upper, whole, name):
     """The decision of every row whose risk is least; the smaller one of ties.
 
     Quantiles of the outcome are tried first, with the bounds; then the bracket around the best
@@ -36,9 +36,17 @@ def cheapest(risk_of, law, lower, upper, whole):
     whole : bool
         Whether decisions are whole numbers.
 
+    name : str
+        Of the problem, in messages.
+
     Returns
     -------
     ndarray of shape (n,)
+
+    Raises
+    ------
+    ValueError
+        If costs fall without end, so that no decision is the cheapest.
     """
     lower = np.where(np.isfinite(lower), lower, np.minimum(law.quantile(LEVELS[0]), 0.0))
     decisions = np.empty(len(law))
@@ -47,7 +55,8 @@ def cheapest(risk_of, law, lower, upper, whole):
         def risk(decision, part=part, rows=rows):
             return risk_of(part, decision, rows)
 
-        decisions[rows] = _cheapest_of_block(risk, part, lower[rows], upper[rows], whole)
+        ends = lower[rows], upper[rows]
+        decisions[rows] = _cheapest_of_block(risk, part, *ends, whole, name)
     return decisions
 
 
@@ -65,11 +74,11 @@ def _blocks(law):
             yield WeightedAtoms(*part.nodes()) if discrete else part.smoothed(), some
 
 
-def _cheapest_of_block(risk_of, law, lower, upper, whole):
+def _cheapest_of_block(risk_of, law, lower, upper, whole, name):
     points = np.column_stack([law.quantile(LEVELS[None, :]), lower])
     points = np.column_stack([points, np.where(np.isfinite(upper), upper, lower)])
     points = np.sort(np.clip(points, lower[:, None], upper[:, None]), axis=1)
-    points = _grown(risk_of, np.rint(points) if whole else points, upper, whole)
+    points = _grown(risk_of, np.rint(points) if whole else points, upper, whole, name)
     span = points[:, -1] - points[:, 0]
     precision = PRECISION * np.maximum(span, TINY)
     precision = np.maximum(WHOLE_PRECISION * span, 1.0) if whole else precision
@@ -101,18 +110,24 @@ def _bracket(risk_of, points):
     return np.where(low > -np.inf, low, best), np.where(high < np.inf, high, best), best
 
 
-def _grown(risk_of, points, upper, whole):
+def _grown(risk_of, points, upper, whole, name):
     """The points, with larger ones as long as these are better."""
     last = points[:, -1]
     span = np.maximum(last - points[:, 0], 1.0 if whole else LEAST_SPAN)
     risk, growing = risk_of(last), last < upper
     for k in range(MOST_ROUNDS):
         if not growing.any():
-            break
+            return points
         further = np.where(growing, np.minimum(last + span * 2.0**k, upper), last)
         further = np.rint(further) if whole else further
         points = np.column_stack([points, further])
         new = risk_of(further)
         growing &= (new < risk) & (further < upper)
         last, risk = further, new
-    return points
+    if (growing & np.isinf(upper)).any():
+        raise ValueError(
+            f"cost of {name} falls without end as decisions grow, so none is the cheapest; up to "
+            f"{last[growing].max():.0e} were tried. Let it rise in the end, or bound decisions by "
+            "upper."
+        )
+    return np.column_stack([points, np.where(growing, upper, last)])

@@ -9,6 +9,7 @@ from sklearn_pttf._utils.checks import (
     describe_rows,
     find_column,
     numeric_columns,
+    refuse_fractions,
     refuse_negative,
     row_values,
 )
@@ -79,9 +80,15 @@ class ValueProblem(DecisionProblem):
         }
 
     def check_outcomes(self, outcomes, name):
-        """All finite values can be, but for successes in trials."""
+        """All finite values can be, unless noise is said to be of counts.
+
+        Means of Poisson counts, which decisions may be charged on, are no whole numbers.
+        """
+        what = f"outcomes in {name}"
         if self.noise == "binomial":
-            _refuse_no_counts(outcomes, "noise='binomial'", f"outcomes in {name}")
+            _refuse_no_counts(outcomes, "noise='binomial'", what)
+        elif self.noise == "poisson" and name != "X":  # `read` refuses those of X
+            refuse_negative(outcomes, f"noise='poisson' is of counts, so {what} must be at least 0")
 
     def read(self, X, names=None, positions=None, integer=None):
         self.check()
@@ -162,7 +169,4 @@ def _refuse_no_counts(observations, why, what="observations"):
     """Refuse observations that are no whole numbers of at least 0."""
     why = f"{why} is of counts, so {what} must be whole numbers of at least 0"
     refuse_negative(observations, why)
-    broken = np.where(np.isnan(observations), 0.0, observations % 1).max(axis=1, initial=0.0) > 0
-    if broken.any():
-        cells = np.where(observations % 1 > 0, observations, -np.inf).max(axis=1, initial=-np.inf)
-        raise ValueError(f"{why}; got {describe_rows(broken, cells)}.")
+    refuse_fractions(observations, why)

@@ -5,15 +5,16 @@ import copy
 import numpy as np
 import pytest
 import torch
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, EpochTimer
 
+from sklearn_pttf import PretrainedDecisionTransformer
 from sklearn_pttf._network.network import DecisionNetwork
-from sklearn_pttf.finetune import FullFinetune, HeadFinetune, LoRAFinetune
+from sklearn_pttf.finetune import FinetuneStrategy, FullFinetune, HeadFinetune, LoRAFinetune
 from sklearn_pttf.finetune._data import ValidationBatches
 from sklearn_pttf.finetune._net import FinetuneLoss
 from sklearn_pttf.problems import Newsvendor
 from support.finetuning import finetune_data
-from support.networks import TINY
+from support.networks import TINY, fresh_checkpoint
 
 STRATEGIES = [FullFinetune, HeadFinetune, LoRAFinetune]
 
@@ -123,3 +124,40 @@ def test_training_can_start_from_moments():
     found, _, changed = _train(FullFinetune(start="moments", lr=1e-3, max_epochs=2))
     assert found.history[0]["valid_loss"] == pytest.approx(expected, rel=1e-5)
     assert "head.mlp.2.weight" in changed
+
+
+class Bare(FinetuneStrategy):
+    def prepare(self, network, generator):
+        pass
+
+
+class Forgetful(HeadFinetune):
+    def finish(self, network):
+        pass
+
+
+COUNTS = np.random.RandomState(0).poisson(5.0, size=(20, 4))
+HALF_MADE = {
+    "no __init__": (Bare(), r"Bare must assign lr, max_epochs, .* in its __init__"),
+    "nothing from finish": (
+        Forgetful(max_epochs=1),
+        r"finish of Forgetful\(max_epochs=1\) must return the network; got None",
+    ),
+    "a name twice": (
+        HeadFinetune(callbacks=[("timer", EpochTimer), ("timer", EpochTimer())]),
+        "callbacks must have names of their own; got 'timer' twice",
+    ),
+    "a place for a name": (
+        HeadFinetune(callbacks=[EpochTimer, ("0", EpochTimer)]),
+        "callbacks must have names of their own; got '0' twice",
+    ),
+}
+
+
+@pytest.mark.parametrize(("strategy", "message"), HALF_MADE.values(), ids=HALF_MADE)
+def test_what_a_strategy_lacks_is_said(strategy, message):
+    pdt = PretrainedDecisionTransformer(
+        checkpoint=fresh_checkpoint(), finetune=strategy, device="cpu"
+    )
+    with pytest.raises(ValueError, match=message):
+        pdt.fit(COUNTS)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -267,3 +268,24 @@ def test_card_that_is_no_json_is_not_saved(path, tiny, entry, error):
         Checkpoint(_checkpoint_of(1).weights, {**tiny.card, **entry}).save(path)
     assert path.read_bytes() == old
     assert Checkpoint.load(path).card["name"] == "tiny"
+
+
+@pytest.mark.parametrize("name", ["values", "gaussian", "demand", "real", "price", Path("counts")])
+def test_names_of_shipped_checkpoints_are_not_saved_to(name, tiny, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=f"path='{name}' is the name of a shipped checkpoint"):
+        tiny.save(name)
+    assert not list(tmp_path.iterdir())
+    for other in (f"./{name}", f"{name}.safetensors"):  # as the message says
+        assert tiny.save(other).exists()
+        assert Checkpoint.load(other).fingerprint() == tiny.fingerprint()
+
+
+@pytest.mark.parametrize(("name", "today"), [("real", "gaussian"), ("price", "price")])
+def test_former_names_of_kinds_name_checkpoints(name, today):
+    assert Checkpoint.load(name).fingerprint() == Checkpoint.load(today).fingerprint()
+
+
+def test_what_network_a_checkpoint_is_of(tiny):
+    assert tiny.config == TINY
+    assert tiny.kind.name == "demand"

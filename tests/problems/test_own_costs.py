@@ -348,3 +348,26 @@ def test_a_problem_needs_a_cost():
 
     with pytest.raises(TypeError, match="cost"):
         Nothing()
+
+
+class Falling(DecisionProblem):
+    """A cost that falls without end, unless decisions are bounded."""
+
+    def __init__(self, upper=None):
+        self.upper = upper
+
+    def cost(self, decision, outcome):
+        return -decision + 0 * outcome
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_cost_that_falls_without_end_is_named(whole):
+    X = ragged_counts() + (0 if whole else 0.5)
+    with pytest.raises(ValueError, match="cost of Falling falls without end as decisions grow"):
+        SampleAverage(Falling()).fit(X).decide(X)
+
+
+@pytest.mark.parametrize("upper", [7.0, 1e6, 1e80])
+def test_a_bound_ends_a_cost_that_falls(upper):
+    X = ragged_counts() + 0.5
+    assert_array_equal(SampleAverage(Falling(upper)).fit(X).decide(X), upper)

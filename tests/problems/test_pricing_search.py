@@ -25,6 +25,7 @@ MANY = settings(max_examples=60, deadline=None)
 def _solve(mean, costs, low, high):
     """Prices for rows of which demand is known; with all that was looked at."""
     costs, low, high = (np.atleast_1d(np.asarray(v, dtype=float)) for v in (costs, low, high))
+    costs = np.broadcast_to(costs, low.shape)
     portfolio = Portfolio(
         np.full((len(low), 1), NAN),
         {"unit_cost": costs},

@@ -1,6 +1,7 @@
 """Portfolios as plain arrays."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -150,3 +151,93 @@ def test_without_exposure_it_is_one():
 def test_what_is_held_out_was_counted_over_one_where_only_the_coming_exposure_is_told():
     counts = Portfolio(np.array([[3.0, 1.0], [2.0, 5.0]]), coming=np.array([4.0, 6.0]))
     assert_array_equal(counts.held_out(np.array([0, -1]))[0].coming, [1, 6])
+
+
+X = np.array([[3.0, 1.0], [2.0, NAN], [4.0, 5.0]])
+MISFITS = {
+    "exposure of one row less": ({"exposure": np.ones((2, 2))}, "exposure must be of shape (3, 2)"),
+    "exposure of one cell more": (
+        {"exposure": np.ones((3, 3))},
+        "exposure must be of shape (3, 2), one for each cell of observations; got shape (3, 3).",
+    ),
+    "exposure a row": ({"exposure": np.ones(3)}, "exposure must be of shape (3, 2)"),
+    "prices of three axes": ({"prices": np.ones((3, 2, 1))}, "prices must be of shape (3, 2)"),
+    "errors as a column": (
+        {"errors": np.ones((3, 1))},
+        "errors must be of shape (3,), one for each row; got shape (3, 1).",
+    ),
+    "coming of two rows": ({"coming": [1.0, 2.0]}, "coming must be of shape (3,)"),
+    "outcomes of two rows": ({"outcomes": np.ones((2, 1))}, "outcomes must be of shape (3,)"),
+    "costs of two rows": (
+        {"costs": {"underage": [1.0, 2.0]}},
+        "'underage' of costs must be one number or have 3 entries, one for each row",
+    ),
+    "parameters of four rows": ({"parameters": {"mean": np.ones(4)}}, "'mean' of parameters must"),
+    "negative exposure": (
+        {"exposure": [[1, 1], [1, 1], [-2, 1]]},
+        "exposure must be at least 0; got row 2: -2.0 (1 in all).",
+    ),
+    "negative prices": ({"prices": -np.ones((3, 2))}, "prices must be at least 0; got row 0: -1.0"),
+    "negative error": ({"errors": [1, 1, -1]}, "errors must be at least 0; got row 2: -1.0"),
+    "text": (
+        {"errors": ["a", "b", "c"]},
+        "errors must be an array of numbers; got ['a', 'b', 'c']",
+    ),
+}
+
+
+@pytest.mark.parametrize(("fields", "message"), MISFITS.values(), ids=MISFITS)
+def test_what_does_not_go_along_is_refused(fields, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Portfolio(X, **fields)
+
+
+def test_observations_are_numbers():
+    with pytest.raises(ValueError, match=r"observations must be an array of numbers; got \[\['a'"):
+        Portfolio([["a", "b"]])
+
+
+def test_fields_may_be_lists_or_a_number():
+    told = Portfolio(X, exposure=[[2, 4], [6, 8], [1, 3]], coming=(5, 6, 7), errors=0.5)
+    assert_array_equal(told.exposures(), [[2, 4], [6, NAN], [1, 3]])
+    assert_array_equal(told.totals()[1], [6, 6, 4])
+    assert_array_equal(told.coming_exposure(), [5, 6, 7])
+    assert_array_equal(told.errors, [0.5, 0.5, 0.5])
+    same = Portfolio(X, exposure=3)
+    assert_array_equal(same.exposures(), [[3, 3], [3, NAN], [3, 3]])
+    assert_array_equal(same.take([1]).held_out([0])[0].exposure, [[NAN, 3]])
+    costs = Portfolio(X, costs={"underage": [1, 2, 3], "overage": 0.5})
+    assert_array_equal(costs.take([2, 0]).costs["underage"], [3, 1])
+    assert costs.take([2, 0]).costs["overage"] == 0.5
+
+
+def test_an_exposure_of_nothing_may_be_anything():
+    told = Portfolio(X, exposure=[[1, 1], [1, -9], [1, 1]])  # the cell is empty
+    assert_array_equal(told.exposures()[1], [1, NAN])
+
+
+@pytest.mark.parametrize("observations", [np.ones((2, 2)), np.ones((4, 2)), np.ones(3), "ab"])
+def test_other_observations_are_of_as_many_rows(observations):
+    with pytest.raises(ValueError, match="observations must be"):
+        Portfolio(X, exposure=2.0).with_observations(observations)
+
+
+@pytest.mark.parametrize("cells", [[0, -1], [0, 1, 2], [[0], [1], [1]], [0.0, 1.0, 1.0], "abc"])
+def test_what_is_held_out_is_a_column_for_each_row(cells):
+    with pytest.raises(ValueError, match="cells must be"):
+        Portfolio(X).held_out(cells)
+
+
+def test_cells_may_be_a_list():
+    held, outcomes = Portfolio(X).held_out([0, -1, 1])
+    assert_array_equal(held.observations, [[NAN, 1], [2, NAN], [4, NAN]])
+    assert_array_equal(outcomes, [[3], [NAN], [5]])
+
+
+@pytest.mark.parametrize("n", [0, 1, 5])
+def test_arrays_are_not_copied(n):
+    observations, exposure = np.ones((n, 2)), np.full((n, 2), 2.0)
+    told = Portfolio(observations, exposure=exposure)
+    assert told.observations is observations
+    assert told.exposure is exposure
+    assert told.with_costs({"underage": np.ones(n)}).exposure is exposure

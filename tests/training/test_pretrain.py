@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_pttf import Checkpoint, SyntheticPrior, __version__, pretrain
+from sklearn_pttf import Checkpoint, NetworkConfig, SyntheticPrior, __version__, pretrain
 from sklearn_pttf._training.loss import PortfolioLoss
 from sklearn_pttf._training.settings import TrainingSettings
 from sklearn_pttf._training.stream import PortfolioStream
@@ -228,3 +228,20 @@ def test_other_settings_are_refused_by_name():
         TypeError, match=r"^pretrain\(\) got an unexpected keyword argument 'steps'"
     ):
         pretrain(steps=3)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [NetworkConfig(outcomes="demand", width=16), NetworkConfig(outcomes="values", n_layers=3)],
+)
+def test_a_network_may_not_contradict_the_checkpoint(network):
+    start = Checkpoint.load("values")
+    assert start.config != network
+    with pytest.raises(ValueError, match=r"^network=.*is another than that of the checkpoint"):
+        pretrain(checkpoint=start, network=network, n_steps=1, verbose=0, rows=50, device="cpu")
+
+
+def test_the_network_of_the_checkpoint_may_be_said(whole_run):
+    settings = {"checkpoint": whole_run, "n_steps": 1, **SMALL}
+    settings.pop("network", None)
+    assert same_weights(pretrain(network=TINY, **settings), pretrain(**settings))

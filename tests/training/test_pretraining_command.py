@@ -104,6 +104,19 @@ def test_every_shipped_recipe_is_one(name):
     inspect.signature(pretrain).bind(**arguments)
 
 
+@pytest.mark.parametrize(
+    ("name", "recipe"),
+    [("values", "gaussian"), ("real", "gaussian"), ("counts", "poisson"), ("prices", "price")],
+)
+def test_recipes_are_known_by_their_kind(name, recipe):
+    assert load_recipe(name)["name"] == load_recipe(recipe)["name"] == recipe
+
+
+def test_weights_are_not_trained_for_the_name_of_a_shipped_checkpoint(capsys):
+    assert main(["--recipe", "values", "--out", "values"]) == 2
+    assert "'values' is the name of a shipped checkpoint" in capsys.readouterr().err
+
+
 def test_recipe_of_a_file(recipe):
     for given in (recipe, str(recipe)):
         arguments = load_recipe(given)

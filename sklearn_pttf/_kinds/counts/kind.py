@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import sklearn_pttf._kinds.counts.features as count_features
 import sklearn_pttf._kinds.counts.units as count_units
-from sklearn_pttf._kinds.base import OF_AMOUNTS, USE_ANOTHER, Kind
+from sklearn_pttf._kinds.base import OF_AMOUNTS, Kind, use_another
 from sklearn_pttf._kinds.counts.head import CountHead
 from sklearn_pttf._kinds.counts.outliers import typical_counts
 from sklearn_pttf._kinds.counts.prior import CountPrior
 from sklearn_pttf._laws.grid import QuantileGrid
 from sklearn_pttf._laws.poisson import PoissonMixture
+from sklearn_pttf._utils.checks import refuse_fractions
 
 
 class Counts(Kind):
@@ -46,8 +47,14 @@ class Counts(Kind):
         if not portfolio.integer:
             raise ValueError(
                 "observations must be whole numbers, of which a network of counts reads totals; "
-                f"got {portfolio!r}.{USE_ANOTHER}"
+                f"got {portfolio!r}.{_another_than_counts(portfolio)}"
             )
+
+    @classmethod
+    def check_later(cls, outcomes, portfolio):
+        super().check_later(outcomes, portfolio)
+        why = "y must be whole numbers, of which a network of counts learns"
+        refuse_fractions(outcomes, why, _another_than_counts(portfolio))
 
     @classmethod
     def as_read(cls, portfolio):
@@ -68,3 +75,8 @@ class Counts(Kind):
     def law(cls, quantiles, levels, portfolio, of_mean):
         law = QuantileGrid(quantiles, levels)
         return law if of_mean else PoissonMixture(law, portfolio.coming_exposure())
+
+
+def _another_than_counts(portfolio):
+    """Advice for a table of no whole numbers."""
+    return use_another("values" if portfolio.real else "demand")

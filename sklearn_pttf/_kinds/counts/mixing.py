@@ -37,7 +37,7 @@ FREE = (1, 3, 5, 8)  # numbers that are fitted; of the last by experience
 COST_OF_FREE = 2.0  # log likelihood that each of them has to gain
 
 
-class Evidence(NamedTuple):
+class SeenCounts(NamedTuple):
     """What rows show; each of shape ``(B, N)``."""
 
     total: torch.Tensor  # of counts
@@ -56,7 +56,7 @@ def gamma_log_likelihood(evidence, shape, mean):
 
     Parameters
     ----------
-    evidence : Evidence
+    evidence : SeenCounts
 
     shape, mean : Tensor of shape (B, 1, G)
         Of the gamma laws.
@@ -234,9 +234,9 @@ class FourPosteriors(NamedTuple):
 
 @torch.no_grad()
 def fit_four_laws(pieces):
-    """`FourLaws` of a list of `Evidence`, computed in float64."""
+    """`FourLaws` of a list of `SeenCounts`, computed in float64."""
     dtype = pieces[0].total.dtype
-    pieces = [Evidence(*(part.double() for part in each)) for each in pieces]
+    pieces = [SeenCounts(*(part.double() for part in each)) for each in pieces]
     shapes, gamma_fit = fit_gamma(pieces)
     means, weights, segment_fits = fit_segments(pieces)
     mixing, mixing_fit = fit_without_shape(pieces)
@@ -251,7 +251,7 @@ def fit_four_laws(pieces):
 def four_posteriors(evidence, laws):
     """`FourPosteriors` of rows, computed in float64."""
     dtype = evidence.total.dtype
-    evidence = Evidence(*(part.double() for part in evidence))
+    evidence = SeenCounts(*(part.double() for part in evidence))
     laws = FourLaws(*(part.double() for part in laws))
     segments = (part.unflatten(-1, (-1, MOST_SEGMENTS)) for part in laws[1:3])
     gamma = gamma_posterior(evidence, laws.shapes)

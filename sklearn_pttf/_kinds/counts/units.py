@@ -11,8 +11,8 @@ from typing import NamedTuple
 import torch
 
 from sklearn_pttf._kinds.counts.mixing import (
-    Evidence,
     FourLaws,
+    SeenCounts,
     fit_four_laws,
     four_posteriors,
     known_shapes,
@@ -121,7 +121,7 @@ def posteriors_of(rows, units):
     Means out of their reach are the rows' own.
     """
     expected = exposure(rows, units)
-    evidence = Evidence(rows.total, expected, torch.ones_like(rows.count))
+    evidence = SeenCounts(rows.total, expected, torch.ones_like(rows.count))
     found = four_posteriors(evidence, FourLaws(*(getattr(units, x) for x in FourLaws._fields)))
     alone = is_alone(rows, units)
     seen, expected = rows.total.clamp_min(NO_COUNT), torch.where(alone, expected, 1.0)
@@ -176,7 +176,7 @@ def count_units(pieces, weights):
     balanced = balanced / sum(w.sum(-1, keepdim=True) for w in trusted).clamp_min(LEAST_TRUST)
     scale = torch.where(total > 0, balanced, scale)
     variance = (_level_variance(kept, scale) / scale**2).clamp(*VARIANCE_RANGE)
-    evidence = [Evidence(rows.total, rows.count * scale, _is_used(rows)) for rows in kept]
+    evidence = [SeenCounts(rows.total, rows.count * scale, _is_used(rows)) for rows in kept]
     four = fit_four_laws(evidence)
     n_rows = _sum(weights, lambda weight: weight).clamp_min(1)
     return CountUnits(

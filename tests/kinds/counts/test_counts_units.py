@@ -31,7 +31,7 @@ NAN = np.nan
 def _evidence(total, exposure, counts=None):
     total, exposure = np.broadcast_arrays(np.asarray(total, float), np.asarray(exposure, float))
     counts = np.ones(total.shape) if counts is None else counts
-    return mixing.Evidence(*(torch.tensor(np.array(x))[None] for x in (total, exposure, counts)))
+    return mixing.SeenCounts(*(torch.tensor(np.array(x))[None] for x in (total, exposure, counts)))
 
 
 def _relative_likelihood(total, exposure, means):
