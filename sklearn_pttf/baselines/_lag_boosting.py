@@ -85,8 +85,8 @@ class LagBoosting(DecisionInTime, BaseEstimator):
     level itself, where in its seasons the period lies and what was one season ago; and of drivers
     what is planned for the period and how far that is from the row's usual. They learn the
     quantiles of log(1 + its ratio to the row's level), each at one probability, from all rows and
-    periods together; these are sorted and joined to a law. The level is the mean of
-    `ExponentialSmoothing`.
+    periods together; these are sorted and joined to a law. The level is the mean of the row's
+    observations.
 
     Parameters
     ----------
@@ -121,9 +121,6 @@ default=(0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
     regressors_ : list of HistGradientBoostingRegressor
         One a level.
 
-    alpha_ : float
-        Smoothing parameter of levels.
-
     pull_ : float
         How many observations of the usual level are added to every row's own.
 
@@ -154,8 +151,9 @@ default=(0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 
     Notes
     -----
-    Of large tables the newest 200,000 observations are targets. A row without an observation gets
-    the law of all observations. Missing drivers are read as missing.
+    Of large tables the newest 200,000 observations are targets. Each counts by the root of its
+    row's level: most of the cost is that of large rows, most is learned from many. A row without
+    an observation gets the law of all observations. Missing drivers are read as missing.
 
     References
     ----------
@@ -232,7 +230,7 @@ default=(0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
         """
         portfolio = self._read_to_fit(X)
         self.levels_ = self._checked_levels()
-        features, target = self._targets(portfolio)
+        features, target, weights = self._targets(portfolio)
         self._told = ~np.isnan(features).all(axis=0)  # trees take no feature that is never known
         features = features[:, self._told]
         # in an order of their own, so that sums do not depend on that of the rows
@@ -248,7 +246,7 @@ default=(0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
                 min_samples_leaf=self.min_samples_leaf,
                 early_stopping=False,
                 random_state=seed,
-            ).fit(features[order], target[order])
+            ).fit(features[order], target[order], sample_weight=weights[order])
             for level in self.levels_
         ]
         return self
@@ -260,19 +258,22 @@ default=(0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
         return levels
 
     def _targets(self, portfolio):
-        """Features and targets: all observations that have one before them."""
+        """Features, targets and weights: all observations that have one before them."""
         x = portfolio.observations
         self.usual_level_ = usual_level(portfolio)
-        self.alpha_, self.pull_ = find_smoothing(x, self.usual_level_)
-        levels = Levels.of(x, self.alpha_).mean(self.pull_, self.usual_level_)
+        _, self.pull_ = find_smoothing(x, self.usual_level_, alphas=(0.0,))
+        levels = Levels.of(x, 0.0).mean(self.pull_, self.usual_level_)
         self.seasons_ = find_seasons(x / levels[:, -1:], portfolio.seasons)
         rows, periods = newest_cells(x)
-        features, target = [], []
+        features, target, weights = [], [], []
         for t in np.unique(periods):
             of_period = rows[periods == t]
             features.append(self._features(portfolio.take(of_period), levels[of_period, t], t))
             target.append(np.log1p(x[of_period, t] / levels[of_period, t]))
-        return np.concatenate(features), np.concatenate(target).astype(np.float32).astype(float)
+            weights.append(np.sqrt(levels[of_period, t] / self.usual_level_))
+        return np.concatenate(features), *(
+            np.concatenate(each).astype(np.float32).astype(float) for each in (target, weights)
+        )
 
     def _features(self, portfolio, levels, t):
         """Of rows before period ``t``, which is the coming one where it is beyond the last."""
@@ -285,7 +286,7 @@ default=(0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 
     def _predict_law(self, portfolio):
         x = portfolio.observations
-        levels = Levels.of(x, self.alpha_).last().mean(self.pull_, self.usual_level_)
+        levels = Levels.of(x, 0.0).last().mean(self.pull_, self.usual_level_)
         features = self._features(portfolio, levels, x.shape[1])[:, self._told]
         logs = np.stack([each.predict(features) for each in self.regressors_], axis=1)
         quantiles = np.expm1(np.sort(logs, axis=1)) * levels[:, None]
