@@ -151,9 +151,8 @@ default=(0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 
     Notes
     -----
-    Of large tables the newest 200,000 observations are targets. Each counts by the root of its
-    row's level: most of the cost is that of large rows, most is learned from many. A row without
-    an observation gets the law of all observations. Missing drivers are read as missing.
+    Of large tables the newest 200,000 observations are targets. A row without an observation gets
+    the law of all observations. Missing drivers are read as missing.
 
     References
     ----------
@@ -230,7 +229,7 @@ default=(0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
         """
         portfolio = self._read_to_fit(X)
         self.levels_ = self._checked_levels()
-        features, target, weights = self._targets(portfolio)
+        features, target = self._targets(portfolio)
         self._told = ~np.isnan(features).all(axis=0)  # trees take no feature that is never known
         features = features[:, self._told]
         # in an order of their own, so that sums do not depend on that of the rows
@@ -246,7 +245,7 @@ default=(0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
                 min_samples_leaf=self.min_samples_leaf,
                 early_stopping=False,
                 random_state=seed,
-            ).fit(features[order], target[order], sample_weight=weights[order])
+            ).fit(features[order], target[order])
             for level in self.levels_
         ]
         return self
@@ -258,22 +257,19 @@ default=(0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
         return levels
 
     def _targets(self, portfolio):
-        """Features, targets and weights: all observations that have one before them."""
+        """Features and targets: all observations that have one before them."""
         x = portfolio.observations
         self.usual_level_ = usual_level(portfolio)
         _, self.pull_ = find_smoothing(x, self.usual_level_, alphas=(0.0,))
         levels = Levels.of(x, 0.0).mean(self.pull_, self.usual_level_)
         self.seasons_ = find_seasons(x / levels[:, -1:], portfolio.seasons)
         rows, periods = newest_cells(x)
-        features, target, weights = [], [], []
+        features, target = [], []
         for t in np.unique(periods):
             of_period = rows[periods == t]
             features.append(self._features(portfolio.take(of_period), levels[of_period, t], t))
             target.append(np.log1p(x[of_period, t] / levels[of_period, t]))
-            weights.append(np.sqrt(levels[of_period, t] / self.usual_level_))
-        return np.concatenate(features), *(
-            np.concatenate(each).astype(np.float32).astype(float) for each in (target, weights)
-        )
+        return np.concatenate(features), np.concatenate(target).astype(np.float32).astype(float)
 
     def _features(self, portfolio, levels, t):
         """Of rows before period ``t``, which is the coming one where it is beyond the last."""

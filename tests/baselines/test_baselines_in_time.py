@@ -295,13 +295,22 @@ def test_negative_binomial_law_by_hand():
 def test_amounts_have_gamma_laws():
     X = walk(300, 10, seed=3, step=0.0, counts=False)  # coefficient of variation: root of .1
     fitted = NegativeBinomialSmoothing(alpha=0.0).fit(X)
-    assert fitted.unit_ == pytest.approx(fitted.usual_level_ / 100)
+    assert fitted.unit_ == pytest.approx(fitted.usual_level_ / 100)  # no part like a count's
     assert fitted.size_ == pytest.approx(10, rel=0.15)
     law = fitted.predict_distribution(X)
     mean, variance = law.parameters
     np.testing.assert_allclose(np.median(variance / mean**2), 0.11, rtol=0.1)
     expected = stats.gamma(mean**2 / variance, scale=variance / mean).ppf(0.9)
     np.testing.assert_allclose(law.quantile(0.9), expected)
+
+
+def test_amounts_may_be_counts_of_a_unit():
+    X = 7.3 * walk(300, 10, seed=3, step=0.0)  # of a size that a table of whole numbers has not
+    fitted = NegativeBinomialSmoothing().fit(X)
+    assert 3 < fitted.unit_ < 15
+    _, variance = fitted.predict_distribution(X).parameters
+    ratios = variance / (7.3 * X.mean(axis=1) * 1.1)
+    assert np.median(ratios) == pytest.approx(1, rel=0.3)
 
 
 # ---------------------------------------------------------------- seasonal naive
