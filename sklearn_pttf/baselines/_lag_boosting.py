@@ -85,8 +85,8 @@ class LagBoosting(DecisionInTime, BaseEstimator):
     level itself, where in its seasons the period lies and what was one season ago; and of drivers
     what is planned for the period and how far that is from the row's usual. They learn the
     quantiles of log(1 + its ratio to the row's level), each at one probability, from all rows and
-    periods together; these are sorted and joined to a law. The level is the mean of
-    `ExponentialSmoothing`.
+    periods together; these are sorted and joined to a law. The level is the mean of the row's
+    observations.
 
     Parameters
     ----------
@@ -120,9 +120,6 @@ default=(0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 
     regressors_ : list of HistGradientBoostingRegressor
         One a level.
-
-    alpha_ : float
-        Smoothing parameter of levels.
 
     pull_ : float
         How many observations of the usual level are added to every row's own.
@@ -263,8 +260,8 @@ default=(0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
         """Features and targets: all observations that have one before them."""
         x = portfolio.observations
         self.usual_level_ = usual_level(portfolio)
-        self.alpha_, self.pull_ = find_smoothing(x, self.usual_level_)
-        levels = Levels.of(x, self.alpha_).mean(self.pull_, self.usual_level_)
+        _, self.pull_ = find_smoothing(x, self.usual_level_, alphas=(0.0,))
+        levels = Levels.of(x, 0.0).mean(self.pull_, self.usual_level_)
         self.seasons_ = find_seasons(x / levels[:, -1:], portfolio.seasons)
         rows, periods = newest_cells(x)
         features, target = [], []
@@ -285,7 +282,7 @@ default=(0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 
     def _predict_law(self, portfolio):
         x = portfolio.observations
-        levels = Levels.of(x, self.alpha_).last().mean(self.pull_, self.usual_level_)
+        levels = Levels.of(x, 0.0).last().mean(self.pull_, self.usual_level_)
         features = self._features(portfolio, levels, x.shape[1])[:, self._told]
         logs = np.stack([each.predict(features) for each in self.regressors_], axis=1)
         quantiles = np.expm1(np.sort(logs, axis=1)) * levels[:, None]

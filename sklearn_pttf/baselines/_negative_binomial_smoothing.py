@@ -21,7 +21,7 @@ from sklearn_pttf.baselines._in_time import (
 from sklearn_pttf.problems import DecisionProblem
 
 SIZES = tuple(np.geomspace(0.05, 1e4, 37))  # of negative binomial laws; the last is about Poisson
-UNITS = 100  # in the usual level of amounts, in which they are taken for counts
+UNITS = (1, 3, 10, 30, 100)  # in the usual level of amounts, which are taken for counts of them
 MOST_ROUNDS = 10  # over the three parameters, of which none changes any more after two or three
 OVER_POISSON = 1 + 1e-6  # variance over mean of a count, at least
 
@@ -68,8 +68,7 @@ class NegativeBinomialSmoothing(DecisionInTime, BaseEstimator):
         as much as the mean is in doubt.
 
     unit_ : float
-        What counts are taken in: 1, or of outcomes that are not whole numbers a hundredth of the
-        usual level.
+        What is counted: 1, or of outcomes that are not whole numbers a part of the usual level.
 
     usual_level_ : float
         Geometric mean of rows' means, in units of the outcome.
@@ -95,9 +94,10 @@ class NegativeBinomialSmoothing(DecisionInTime, BaseEstimator):
 
     Notes
     -----
-    Outcomes that are not whole numbers are taken for counts of a hundredth of the usual level while
-    parameters are found, and have gamma laws of the same mean and variance. Periods without an
-    observation are passed over; a row without any gets a law with the moments of all observations.
+    Outcomes that are not whole numbers are taken for counts of whichever part of the usual level,
+    from all to a hundredth, makes them likeliest, and have gamma laws of the same mean and
+    variance. Periods without an observation are passed over; a row without any gets a law with the
+    moments of all observations.
     Drivers and seasons are not read.
 
     References
@@ -151,20 +151,35 @@ class NegativeBinomialSmoothing(DecisionInTime, BaseEstimator):
         """
         portfolio = self._read_to_fit(X)
         self.usual_level_ = usual_level(portfolio)
-        self.unit_ = 1.0 if portfolio.integer else self.usual_level_ / UNITS
+        units = (1.0,) if portfolio.integer else [self.usual_level_ / k for k in UNITS]
         alphas = ALPHAS if self.alpha is None else (float(self.alpha),)
-        self._find_likeliest(portfolio.observations / self.unit_, alphas)
+        tried = [self._find_likeliest(portfolio.observations, unit, alphas) for unit in units]
+        best = first_least([loss for loss, _ in tried])
+        self.unit_ = float(units[best])
+        self.alpha_, self.pull_, self.size_ = (float(value) for value in tried[best][1])
         return self
 
-    def _find_likeliest(self, x, alphas):
-        """One parameter after another, from the smoothing of least deviance on."""
-        cells, usual = newest_cells(x), self.usual_level_ / self.unit_
+    def _find_likeliest(self, x, unit, alphas):
+        """One parameter after another, from the smoothing of least deviance on.
+
+        Returns
+        -------
+        loss : float
+            Minus the log likelihood: mass of zeros, and density of what is positive.
+
+        found : list of float
+            Smoothing parameter, pull and size.
+        """
+        x, usual = x / unit, self.usual_level_ / unit
+        cells = newest_cells(x)
         counts = x[cells]
+        of_density = np.log(unit / self.usual_level_) * np.count_nonzero(counts)
         levels = {alpha: Levels.of(x, alpha).take(cells) for alpha in alphas}
 
         def loss(alpha, pull, size):
             mean = levels[alpha].mean(pull, usual)
-            return -log_likelihood(counts, mean, self._variance(mean, levels[alpha], size))
+            variance = self._variance(mean, levels[alpha], size)
+            return of_density - log_likelihood(counts, mean, variance)
 
         found = [*find_smoothing(x, usual, alphas), SIZES[0]]
         choices = [(2, SIZES), (0, alphas), (1, PULLS)]
@@ -175,7 +190,7 @@ class NegativeBinomialSmoothing(DecisionInTime, BaseEstimator):
                 found[k] = values[first_least(tried)]
             if found == before:
                 break
-        self.alpha_, self.pull_, self.size_ = (float(value) for value in found)
+        return loss(*found), found
 
     @staticmethod
     def _variance(mean, levels, size):
