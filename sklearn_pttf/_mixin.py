@@ -27,6 +27,7 @@ from sklearn_pttf._utils.checks import (
 )
 from sklearn_pttf.problems import DecisionProblem, Newsvendor
 from sklearn_pttf.problems._exposure import same_exposure
+from sklearn_pttf.problems._time import driver_positions, season_lengths
 
 CHUNK_ROWS = 16_384
 MOST_ORIGINS = 8  # that a score without later outcomes rolls over, the newest ones
@@ -258,12 +259,20 @@ class DecisionMixin:
                 )
 
     def _check_time(self, problem):
-        """Refuse another problem with another order, other drivers or seasons."""
-        for name in ("ordered", "drivers", "seasons"):
-            told, fitted = getattr(problem, name), getattr(self.problem_, name)
-            if told not in (None, False, fitted):
+        """Refuse another problem that says of time what `fit` was not told."""
+        names = getattr(self, "feature_names_in_", None)
+
+        def roles(each):
+            drivers = driver_positions(each, names, self.n_features_in_)
+            seasons = season_lengths(each.seasons)
+            return {"ordered": each.ordered, "drivers": drivers, "seasons": seasons}
+
+        told, fitted = roles(problem), roles(self.problem_)
+        for name in told:
+            if getattr(problem, name) not in (None, False) and told[name] != fitted[name]:
                 raise ValueError(
-                    f"{name} stays as fitted, {fitted!r}, or is left out for that; got {told!r}."
+                    f"{name} stays as fitted, {getattr(self.problem_, name)!r}, or is left out "
+                    f"for that; got {getattr(problem, name)!r}."
                 )
 
     def _with_coming(self, portfolio):

@@ -12,7 +12,6 @@ from sklearn_pttf._laws.means import law_of_mean
 from sklearn_pttf._mixin import DecisionMixin, check_problem
 from sklearn_pttf.baselines._values import refuse_values
 from sklearn_pttf.problems import Newsvendor
-from sklearn_pttf.problems._time import driver_positions, season_lengths
 
 ALPHAS = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 PULLS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)  # observations of the table's usual level
@@ -43,37 +42,6 @@ class DecisionInTime(DecisionMixin):
         portfolio = super()._read_to_fit(X)
         self._refuse_values(portfolio)
         return portfolio
-
-    def _read(self, X, problem=None, **more):
-        """The portfolio of later rows; what another problem leaves open of time is as fitted."""
-        portfolio = super()._read(X, problem, **more)
-        if problem is None or problem is self.problem_:
-            return portfolio
-        self._check_time(problem)
-        fitted = super()._read(X)
-        return replace(
-            portfolio,
-            ordered=True,
-            seasons=fitted.seasons,
-            drivers=fitted.drivers,
-            planned=fitted.planned,
-        )
-
-    def _check_time(self, problem):
-        """Refuse another problem that says of drivers or seasons what `fit` was not told."""
-        names = getattr(self, "feature_names_in_", None)
-
-        def roles(each):
-            positions = driver_positions(each.drivers, names, self.n_features_in_)
-            return {"drivers": positions, "seasons": season_lengths(each.seasons)}
-
-        told, fitted = roles(problem), roles(self.problem_)
-        for name in told:
-            if getattr(problem, name) is not None and told[name] != fitted[name]:
-                raise ValueError(
-                    f"{name} stays as fitted, {getattr(self.problem_, name)!r}, or is left None "
-                    f"for that; got {getattr(problem, name)!r}."
-                )
 
     def _law_of_total(self, portfolio, horizon):
         """Law of the sum of every row's next outcomes.
