@@ -97,8 +97,7 @@ class NegativeBinomialSmoothing(DecisionInTime, BaseEstimator):
     Outcomes that are not whole numbers are taken for counts of whichever part of the usual level,
     from all to a hundredth, makes them likeliest, and have gamma laws of the same mean and
     variance. Periods without an observation are passed over; a row without any gets a law with the
-    moments of all observations.
-    Drivers and seasons are not read.
+    moments of all observations. Drivers and seasons are not read.
 
     References
     ----------
