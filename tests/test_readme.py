@@ -16,11 +16,14 @@ def test_lines_of_use(tmp_path, monkeypatch, capsys):
             "date": [f"2026-03-0{day}" for day in (2, 4, 2, 3, 4, 3)],
             "units": [3, 5, 1, 2, 1, 8],
             "price": [5.0, 4.0, 6.0, 5.0, 6.0, 3.5],
+            "promo": [0, 1, 0, 0, 0, 1],
         }
     )
     sales.to_csv(tmp_path / "sales.csv", index=False)
+    coming = {"sku": list("aabbcc"), "date": ["2026-03-05", "2026-03-06"] * 3, "promo": 0}
+    pd.DataFrame(coming).to_csv(tmp_path / "plan.csv", index=False)
     monkeypatch.chdir(tmp_path)
-    code, picks, pricing, more = re.findall(
+    code, in_time, picks, pricing, more = re.findall(
         r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL
     )
     names = {}
@@ -30,6 +33,10 @@ def test_lines_of_use(tmp_path, monkeypatch, capsys):
     assert (names["info"].expected_cost > 0).all()
     assert float(capsys.readouterr().out) <= 1
     week = names["orders"].sum()
+    exec(in_time, later := {**names})
+    assert later["planned"].ordered
+    assert list(later["planned"].drivers) == ["promo"]
+    assert later["orders"].sum() > week  # two days
     products = {"margin": 4.0, "loss": 1.0, "price": [1.0, 2.0, 5.0], "stock": 3.0}
     names["X"] = names["X"].assign(**products)
     names["pdt"] = names["pdt"].set_params(
