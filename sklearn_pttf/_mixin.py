@@ -189,7 +189,7 @@ class DecisionMixin:
         self._conditions = None
         if portfolio.in_time and not self._reads_time:
             self._conditions = chosen_conditions(portfolio, self.problem_.horizon)
-            warn_of_drivers(portfolio)
+            warn_of_drivers(portfolio, self.problem_.drivers or ())
         return self._at_conditions(portfolio, self.problem_.horizon)
 
     def _check_time_is_read(self):
@@ -511,6 +511,11 @@ class DecisionMixin:
         portfolio = self._read(X, horizon=horizon)
         if price is not None:
             portfolio = portfolio.at_price(check_price(price, self.problem_, len(portfolio)))
+        if of_mean and self._conditions is not None:
+            raise ValueError(
+                f"of_mean must be False where periods differ, as with ordered or drivers; got "
+                f"{of_mean!r}."
+            )
         if of_mean and not portfolio.has_mean_law:
             raise ValueError(
                 f"of_mean must be False for {portfolio.outcomes_are}; got {of_mean!r}."

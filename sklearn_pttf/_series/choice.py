@@ -34,8 +34,12 @@ def chosen_conditions(portfolio, horizon):
         return Conditions(portfolio, horizon)
     some = portfolio.take(slice(None, None, -(-len(portfolio) // MOST_ROWS)))
     origins = range(width - min(MOST_ORIGINS, width // 2), width)
-    errors = np.mean([_errors(some, origin, looks) for origin in origins], axis=0)
-    best = int(np.nanargmin(errors))
+    errors = np.array([_errors(some, origin, looks) for origin in origins])
+    errors = errors[np.isfinite(errors).all(axis=1)]
+    if not len(errors):
+        return Conditions(portfolio, horizon)
+    errors = errors.mean(axis=0)
+    best = int(errors.argmin())
     if not errors[best] < (1 - LEAST_GAIN) * errors[0]:
         best = 0
     return Conditions(portfolio, horizon, looks[best])
@@ -56,5 +60,6 @@ def _errors(portfolio, origin, looks):
         at = Conditions(before, 1, look).at(replace(before, integer=False), 1)
         total, exposure = at.totals()
         mean = np.where(exposure > 0, total / np.maximum(exposure, LEAST_EXPOSURE), np.nan)
-        found.append(np.nanmean(np.abs(sold - mean * at.coming_exposure())))
+        away = np.abs(sold - mean * at.coming_exposure())
+        found.append(away[~np.isnan(away)].mean() if (~np.isnan(away)).any() else np.nan)
     return np.array(found)

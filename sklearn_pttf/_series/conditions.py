@@ -22,6 +22,8 @@ LEAST_DOUBT = 0.01  # deviation of a log factor that no decision feels
 FEWEST_ROWS = 2  # that sold anything, to have something in common
 AHEAD = 60  # periods that are looked ahead at least
 QUIETEST, NOISIEST = 0.7, 1.2  # variance over mean of what is taken for Poisson counts
+MOST_DOUBT = 1.0  # deviation of a log factor: conditions from a third to thrice as good
+BEYOND = 1.0  # ranges of a driver that a plan may lie beyond what was seen
 MOST_CHANGE = 6.9  # of a logarithm: conditions a thousand times as good, or as bad
 ENOUGH = 0.0  # log likelihood that changing conditions have to gain, for any to be believed
 
@@ -61,7 +63,7 @@ class Conditions:
         look = Look() if look is None else look
         self.look = look._replace(factors=look.factors and portfolio.ordered)
         self.ahead, self.n_periods = max(horizon, AHEAD), portfolio.observations.shape[1]
-        self.spread = _spread(portfolio.drivers if look.drivers else None)
+        self.spread, self.seen = _spread(portfolio.drivers if look.drivers else None), None
         table = portfolio.take(typical_rows(portfolio.as_rates()))
         self.forecast, self.dispersion, self.found = None, None, False
         if self.n_periods < 2 or (np.nansum(table.observations, axis=1) > 0).sum() < FEWEST_ROWS:
@@ -120,7 +122,10 @@ class Conditions:
 
     def _check(self, portfolio, horizon):
         if horizon > self.ahead:
-            raise ValueError(f"horizon must be at most {self.ahead} here; got {horizon!r}.")
+            raise ValueError(
+                f"horizon must be at most {self.ahead}, or that of the problem at fit; got "
+                f"{horizon!r}."
+            )
         width = portfolio.observations.shape[1]
         if width != self.n_periods:
             raise ValueError(
@@ -141,6 +146,10 @@ class Conditions:
             np.nan_to_num((values - usual) / self.spread)
             for values in (portfolio.drivers, portfolio.planned)
         )
+        if self.seen is None:
+            low, high = past.min(axis=(0, 1)), past.max(axis=(0, 1))
+            self.seen = low - BEYOND * (high - low), high + BEYOND * (high - low)
+        planned = np.clip(planned, *self.seen)
         later = ((0, 0), (0, max(0, self.ahead - planned.shape[1])), (0, 0))
         return past, np.pad(planned, later)
 
@@ -180,6 +189,7 @@ def over_doubt(predict, portfolio):
         return predict(portfolio)
     scores, weights = np.polynomial.hermite_e.hermegauss(N_NODES)
     coming = portfolio.coming_exposure()
+    doubt = np.minimum(doubt, MOST_DOUBT)
     laws = [predict(replace(portfolio, coming=coming * np.exp(z * doubt))) for z in scores]
     weights = np.broadcast_to(weights / weights.sum(), (len(portfolio), N_NODES))
     return MixtureLaw(laws, weights, portfolio.integer)
@@ -192,37 +202,44 @@ def _usual(drivers):
 
 
 def _spread(drivers):
-    """Standard deviation of drivers within rows, 1 of one that never varies; (d,)."""
+    """Standard deviation of drivers within rows, infinite of one that never varies; (d,)."""
     if drivers is None:
         return np.ones(0)
     away = np.nan_to_num(drivers - _usual(drivers)[:, None])
     number = np.maximum((~np.isnan(drivers)).sum(axis=(0, 1)), 1)
     spread = np.sqrt((away**2).sum(axis=(0, 1)) / number)
     largest = np.nanmax(np.abs(drivers), axis=(0, 1), initial=0.0)
-    return np.where(spread > ROUNDED * largest, spread, 1.0)
+    return np.where(spread > ROUNDED * largest, spread, np.inf)
 
 
 def _without_factors(shared, n_drivers):
     """The same, where it is known that periods have no factors of their own."""
     surely = shared.precision.copy()
     surely[n_drivers:, n_drivers:] += np.eye(len(shared.mode) - n_drivers) / ROUNDED
-    mode = np.linalg.solve(surely, shared.precision @ shared.mode)
+    mode = np.linalg.pinv(surely, hermitian=True) @ shared.precision @ shared.mode
     return shared._replace(mode=mode, precision=surely)
 
 
-def warn_of_drivers(portfolio):
-    """Tell of drivers that say nothing: they never vary, or their plan is not known."""
+def warn_of_drivers(portfolio, names):
+    """Tell of drivers that say nothing: they never vary, or their plan is not known.
+
+    Parameters
+    ----------
+    portfolio : Portfolio
+
+    names : sequence of str
+        Of the drivers.
+    """
     if portfolio.drivers is None:
         return
-    never = np.flatnonzero(_never_vary(portfolio.drivers))
-    if len(never):
-        warnings.warn(
-            f"drivers {', '.join(map(str, never))} (in their order) never vary within a row, so "
-            "that their effect cannot be told.",
-            stacklevel=4,
-        )
-
-
-def _never_vary(drivers):
-    away = np.nan_to_num(drivers - _usual(drivers)[:, None])
-    return np.abs(away).max(axis=(0, 1), initial=0.0) <= ROUNDED
+    never, unknown = np.isinf(_spread(portfolio.drivers)), np.isnan(portfolio.planned)
+    for marked, why in (
+        (never, "never vary within a row, so that their effect cannot be told"),
+        (
+            unknown.all(axis=(0, 1)),
+            "are not known for any coming period, which is taken for a usual one",
+        ),
+    ):
+        told = [repr(name) for name, is_one in zip(names, marked, strict=True) if is_one]
+        if told:
+            warnings.warn(f"drivers {', '.join(told)} {why}.", stacklevel=4)

@@ -78,7 +78,7 @@ def shared_effects(outcomes, drivers, exposure):
 def _likeliest(table):
     """Mode and precision of the quasi-likelihood, and the `Dispersion` in it."""
     effects, dispersion = np.zeros(table.n_drivers + table.n_periods), Dispersion(1.0, 0.0)
-    factors = slice(table.n_drivers, None)
+    factors = table.n_drivers + np.flatnonzero(table.seen.any(axis=0))  # of periods that are known
     for step in range(N_STEPS):
         mean = table.mean(effects)
         if step in DISPERSION_STEPS:

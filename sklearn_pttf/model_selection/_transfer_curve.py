@@ -332,6 +332,11 @@ def _charged_table(estimator, X, y, seed, key):
         raise ValueError(
             f"problem={problem!r} has an exact law: there are no weights to pretrain or finetune."
         )
+    if problem.ordered or problem.drivers is not None:
+        raise ValueError(
+            "problem must have no order of time and no drivers, which finetuning does not read; "
+            f"got {problem!r}."
+        )
     if problem.exposure is not None:
         raise ValueError(
             f"problem must have no exposure, which finetuning does not read; got {problem!r}."

@@ -27,7 +27,11 @@ def check_time(problem):
     for name, columns in (drivers or {}).items():
         if isinstance(columns, str) or not isinstance(columns, Iterable):
             raise ValueError(f"drivers[{name!r}] must be a list of columns; got {columns!r}.")
-    if seasons is None or (isinstance(seasons, str) and seasons == AUTO):
+    if seasons is None:
+        return
+    if not problem.ordered:
+        raise ValueError(f"seasons need ordered=True; got seasons={seasons!r} without it.")
+    if isinstance(seasons, str) and seasons == AUTO:
         return
     lengths = tuple(seasons) if isinstance(seasons, Iterable) else (seasons,)
     whole = all(isinstance(n, Integral) and not isinstance(n, bool) and n > 1 for n in lengths)

@@ -80,7 +80,7 @@ def test_other_costs_stay_in_time():
     again = _fitted(X).set_params(problem=Newsvendor(9.0, 1.0, ordered=True)).fit(X)
     assert_array_equal(fitted.decide(X, problem=other), again.decide(X))
     with pytest.raises(ValueError, match="seasons stays as fitted, None"):
-        fitted.decide(X, problem=Newsvendor(seasons=4))
+        fitted.decide(X, problem=Newsvendor(ordered=True, seasons=4))
 
 
 def test_totals_are_of_coming_periods():
@@ -123,6 +123,7 @@ def test_weights_are_not_trained_on_an_order():
         ({"drivers": ["promotion"]}, "drivers must be a dict"),
         ({"drivers": {"promotion": "p"}}, r"drivers\['promotion'\] must be a list of columns"),
         ({"drivers": {"promotion": range(M, M + 3)}}, "a column for each of the 8 observations"),
+        ({"ordered": False, "seasons": 4}, "seasons need ordered=True"),
         ({"seasons": (1,)}, "seasons must be numbers of periods above 1"),
         ({"seasons": "yearly"}, "seasons must be numbers of periods above 1"),
     ],
@@ -139,3 +140,54 @@ def test_roles_that_cannot_be_are_refused(roles, message):
 )
 def test_tables_that_tell_nothing(X):
     assert np.isfinite(_fitted(X).decide(X)).all()
+
+
+def _driven(past, plan):
+    """Counts with a driver beside them."""
+    X = np.hstack([_table(), np.broadcast_to(past, (N, M)), np.broadcast_to(plan, (N, 1))])
+    return X, {"observations": range(M), "drivers": {"promo": range(M, 2 * M + 1)}}
+
+
+LATE = np.arange(M) == M - 2  # for the first time in one of the newest periods
+
+
+@pytest.mark.filterwarnings("ignore:drivers")
+@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize(
+    ("past", "plan"), [(0.0, 0.0), (1.0, 1.0), (0.0, 1.0), (np.nan, 1.0), (1.0 * LATE, 1.0)]
+)
+def test_drivers_that_tell_nothing(past, plan, ordered):
+    X, roles = _driven(past, plan)
+    assert np.isfinite(_fitted(X, ordered=ordered, **roles).decide(X)).all()
+
+
+@pytest.mark.parametrize(
+    ("past", "plan", "why"), [(1.0, 1.0, "never vary"), (LATE, np.nan, "known")]
+)
+def test_drivers_that_tell_nothing_are_named(past, plan, why):
+    X, roles = _driven(past, plan)
+    with pytest.warns(UserWarning, match=f"drivers 'promo' .*{why}"):
+        _fitted(X, **roles)
+
+
+def test_a_plan_beyond_belief_is_taken_as_far_as_one_range():
+    rng = np.random.default_rng(2)
+    on = (rng.random((N, M)) < 0.4).astype(float)
+    sold = rng.poisson(rng.gamma(3.0, 8.0, (N, 1)) * 2.0**on).astype(float)
+    roles = {"observations": range(M), "drivers": {"promo": range(M, 2 * M + 1)}}
+    far, farther = (np.hstack([sold, on, np.full((N, 1), plan)]) for plan in (50.0, 1e6))
+    fitted = _fitted(far, **roles)
+    assert_allclose(fitted.decide(farther), fitted.decide(far))
+    assert fitted.decide(far).max() < 20 * sold.max()
+
+
+def test_a_period_that_nobody_knows_is_passed_over():
+    X = _table(RISING)
+    X[:, -3] = np.nan
+    assert_allclose(_fitted(X).predict(X).sum() / X[:, -1].sum(), 1.0, atol=0.2)
+
+
+def test_a_mean_of_periods_that_differ_is_not_asked_for():
+    X = _table(RISING)
+    with pytest.raises(ValueError, match="of_mean must be False where periods differ"):
+        _fitted(X).predict_distribution(X, of_mean=True)
