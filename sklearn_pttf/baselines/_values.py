@@ -43,8 +43,8 @@ def refuse_exposure(portfolio, family, reading):
         raise ValueError(f"exposure needs family={reading!r} or 'auto'; got family={family!r}.")
     if not portfolio.integer:
         raise ValueError(
-            f"exposure, or periods that differ (ordered, drivers), needs family={reading!r}, which "
-            "needs whole numbers; X has others."
+            f"exposure needs family={reading!r}, which needs whole numbers; X has others. Periods "
+            "that differ, with ordered or drivers, are read as exposure too."
         )
 
 
