@@ -22,11 +22,10 @@ from sklearn_pttf._utils.checks import (
     check_outcomes,
     check_table,
     check_whole,
-    describe_rows,
-    within_limits,
 )
-from sklearn_pttf.problems import DecisionProblem, Newsvendor
+from sklearn_pttf.problems import Newsvendor
 from sklearn_pttf.problems._exposure import same_exposure
+from sklearn_pttf.problems._given import check_price, check_problem
 from sklearn_pttf.problems._time import driver_positions, season_lengths
 
 CHUNK_ROWS = 16_384
@@ -39,54 +38,8 @@ def joined(laws, portfolio):
     return [(type(laws[0]).concatenate(laws) if len(laws) > 1 else laws[0], portfolio)]
 
 
-def check_problem(problem, default=Newsvendor):
-    """The problem, or ``default()`` for None; anything else is refused."""
-    if problem is None:
-        return default()
-    if not isinstance(problem, DecisionProblem):
-        raise ValueError(
-            f"problem must be a DecisionProblem such as Newsvendor(), or None; got {problem!r}."
-        )
-    return problem
-
-
 def _is_binomial(problem):
     return getattr(problem, "noise", None) == "binomial"
-
-
-def refuse_prices(problem):
-    """Refuse a pricing problem where decisions are charged on outcomes.
-
-    Raises
-    ------
-    ValueError
-        If decisions are prices.
-    """
-    if problem.of_prices:
-        raise ValueError(
-            f"problem={problem!r} cannot be charged in hindsight: outcomes at prices that were not "
-            "set are not known. `score` charges the law of demand at the posted price."
-        )
-
-
-def check_price(price, problem, n_rows):
-    """One price a row, (n,) float64."""
-    if not problem.of_prices:
-        raise ValueError(
-            f"price must be None for {problem!r}, which knows no prices; got {price!r}."
-        )
-    allowed = f"price must be a number or of shape ({n_rows},), one a row"
-    try:
-        values = np.asarray(price, dtype=float)
-    except (TypeError, ValueError):
-        raise ValueError(f"{allowed}; got {price!r}.") from None
-    if values.shape not in ((), (n_rows,)):
-        raise ValueError(f"{allowed}; got shape {values.shape}.")
-    values = np.broadcast_to(values, (n_rows,)).copy()
-    bad = ~(np.isfinite(values) & (values > 0))
-    if bad.any():
-        raise ValueError(f"price must be above 0 and finite; got {describe_rows(bad, values)}.")
-    return within_limits(values[:, None], "price")[:, 0]
 
 
 def saved_share(cost, reference):
@@ -540,7 +493,8 @@ class DecisionMixin:
             Outcomes that decisions did not see, of one period each; NaN = not observed. With a
             horizon of the problem, so many columns in a row make one outcome. None: leave-one-out
             on X, each observation (or horizon of them) charged on the decision made from the row's
-            others.
+            others; of a problem with ``ordered`` or ``drivers`` the newest ones, up to eight, each
+            charged on the decision made from those before it.
 
         Returns
         -------

@@ -9,9 +9,10 @@ from scipy.special import expit, xlogy
 from sklearn_pttf._laws.grid import QuantileGrid
 from sklearn_pttf._laws.horizon import law_of_total
 from sklearn_pttf._laws.means import law_of_mean
-from sklearn_pttf._mixin import DecisionMixin, check_problem
+from sklearn_pttf._mixin import DecisionMixin
 from sklearn_pttf.baselines._values import refuse_values
 from sklearn_pttf.problems import Newsvendor
+from sklearn_pttf.problems._given import check_problem
 
 ALPHAS = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 PULLS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)  # observations of the table's usual level

@@ -3,9 +3,9 @@
 import numpy as np
 
 from sklearn_pttf._laws.atoms import pooled_atoms
-from sklearn_pttf._mixin import check_problem, refuse_prices
 from sklearn_pttf._tables.portfolio import are_whole
 from sklearn_pttf.metrics._charge import Charge, check_decision, check_later, read_portfolio
+from sklearn_pttf.problems._given import check_problem, refuse_prices
 
 SOME_ROWS = 100  # whose laws tell whether outcomes are whole numbers
 LEAST_ROOM = 0.01  # between SAA and the floor, as a share of SAA's cost

@@ -3,8 +3,8 @@
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
-from sklearn_pttf._mixin import check_problem
 from sklearn_pttf.metrics._decisions import decision_cost, prescriptiveness, regret
+from sklearn_pttf.problems._given import check_problem
 
 # name: the metric, whether greater is better, and the parameters that a scorer passes on
 METRICS = {

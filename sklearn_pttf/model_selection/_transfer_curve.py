@@ -15,7 +15,6 @@ from tqdm import tqdm
 
 from sklearn_pttf._estimator import PretrainedDecisionTransformer
 from sklearn_pttf._kinds.registry import KINDS, kind_of
-from sklearn_pttf._mixin import check_problem, refuse_prices
 from sklearn_pttf._network.network import NetworkConfig
 from sklearn_pttf._utils.checks import as_table, check_outcomes, column_names
 from sklearn_pttf._utils.frames import with_columns
@@ -33,6 +32,7 @@ from sklearn_pttf.finetune._scratch import train_from_scratch
 from sklearn_pttf.metrics import decision_cost
 from sklearn_pttf.model_selection._results import Results, described, fingerprint
 from sklearn_pttf.model_selection._rows import hold_out, make_draws
+from sklearn_pttf.problems._given import check_problem, refuse_prices
 
 METHODS = ("pretrained", "finetuned", "scratch", "best_baseline", "saa")
 CLASSICAL = {
