@@ -6,6 +6,7 @@ from sklearn_pttf._kinds.counts.prior import CountPrior
 from sklearn_pttf._kinds.demand.prior import SyntheticPrior
 from sklearn_pttf._kinds.prices.prior import PricingPrior
 from sklearn_pttf._kinds.registry import register_kind
+from sklearn_pttf._kinds.series.prior import SeriesPrior
 from sklearn_pttf._kinds.values.prior import RealValuedPrior
 from sklearn_pttf._laws.atoms import WeightedAtoms
 from sklearn_pttf._laws.base import PredictiveDistribution
@@ -32,6 +33,7 @@ __all__ = [
     "PricingPrior",
     "QuantileGrid",
     "RealValuedPrior",
+    "SeriesPrior",
     "SyntheticPrior",
     "WeightedAtoms",
     "__version__",

@@ -438,13 +438,20 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         auto = self.checkpoint == "auto"
         name = self.problem_.checkpoint_for(portfolio) if auto else self.checkpoint
         if auto and name == "demand" and self._conditions is not None:
-            name = "counts" if self._conditions.are_counts(portfolio) else name
+            name = self._of_time(portfolio)
         if name is None:
             raise ValueError(
                 f"checkpoint='auto', but no shipped checkpoint was made for {self.problem_!r}: "
                 f"give checkpoint= a name ({', '.join(shipped_names())}), a path or a Checkpoint."
             )
         return Checkpoint.load(name)
+
+    def _of_time(self, portfolio):
+        """Name of the weights that read demand at conditions that change."""
+        if self._conditions.are_counts(portfolio):
+            return "counts"
+        in_order = self.problem_.ordered and self.problem_.exposure is None
+        return "series" if in_order else "demand"
 
     def _strategy(self):
         """The checked strategy, a copy; None for no finetuning."""

@@ -7,7 +7,7 @@
 A recipe is a TOML file with the tables ``[prior]`` (parameters of `SyntheticPrior`, or of
 `RealValuedPrior`, `CountPrior` or `PricingPrior` where the network's ``outcomes`` are ``"values"``,
 ``"counts"`` or ``"prices"``), ``[network]`` (of `NetworkConfig`) and ``[training]`` (of
-`pretrain`), and a ``name``.
+`pretrain`), a ``name``, and ``checkpoint``, the shipped weights to start from if there are any.
 """
 
 import argparse
@@ -28,7 +28,7 @@ __all__ = ["load_recipe", "pretrain", "recipe_names"]
 
 _PROBLEMS = {"newsvendor": Newsvendor, "pricing": partial(Pricing, prices=[0], demands=[1])}
 _TABLES = ("prior", "network", "training")
-_ENTRIES = {"name", "problem", *_TABLES}
+_ENTRIES = {"name", "problem", "checkpoint", *_TABLES}
 _RECIPES = resources.files("sklearn_pttf") / "recipes"
 
 
@@ -96,6 +96,7 @@ def load_recipe(name_or_path):
             "problem": _PROBLEMS[problem](),
             "prior": KINDS[network.outcomes].prior.from_description(recipe.get("prior", {})),
             "network": network,
+            "checkpoint": recipe.get("checkpoint"),
             **recipe.get("training", {}),
         }
     except TypeError as error:

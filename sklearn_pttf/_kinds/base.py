@@ -91,6 +91,10 @@ class Kind(ABC):
     alarms : tuple of callable
         Functions that warn of tables, called with a portfolio and what is said of the noise.
 
+    extends : type or None
+        Kind whose features this one's begin with, and whose head gives the same numbers: weights of
+        it may be where pretraining starts from.
+
     levelled : callable or None
         Gives units once the laws of the context are known.
 
@@ -127,6 +131,7 @@ class Kind(ABC):
     rests_on_width = True  # decisions rest on how wide a law is
     drift = DriftOfAmounts  # how changes in time are measured; None: not at all
     alarms = ()  # functions that warn of tables, called with a portfolio and what noise is said
+    extends = None  # kind whose weights pretraining may start from
     levelled = None  # units once the laws of the context are known
 
     # -- tables, as plain arrays

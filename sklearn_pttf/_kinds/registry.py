@@ -8,12 +8,13 @@ from sklearn_pttf._kinds.base import Kind
 from sklearn_pttf._kinds.counts.kind import Counts
 from sklearn_pttf._kinds.demand.kind import Demand
 from sklearn_pttf._kinds.prices.kind import Prices
+from sklearn_pttf._kinds.series.kind import Series
 from sklearn_pttf._kinds.values.kind import Values
 from sklearn_pttf._priors.draws import PriorDraws
 from sklearn_pttf._tables.evidence import Evidence
 from sklearn_pttf._utils.checks import check_whole
 
-BUILT_IN = (Demand, Values, Counts, Prices)
+BUILT_IN = (Demand, Values, Counts, Prices, Series)
 KINDS = {kind.name: kind for kind in BUILT_IN}
 FORMER_NAMES = {"real": "values", "price": "prices"}  # on cards of earlier checkpoints
 # names that mean something else wherever a checkpoint is named

@@ -10,7 +10,13 @@ import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from sklearn_pttf._kinds.registry import FORMER_NAMES, KINDS, carried_kind, register_kind
+from sklearn_pttf._kinds.registry import (
+    FORMER_NAMES,
+    KINDS,
+    carried_kind,
+    name_of_kind,
+    register_kind,
+)
 from sklearn_pttf._network.network import DecisionNetwork, NetworkConfig
 from sklearn_pttf._utils.files import written_whole
 
@@ -124,6 +130,48 @@ class Checkpoint:
             name = self.card.get("name", "unnamed")
             raise ValueError(f"checkpoint {name!r} has weights that are not finite.")
         return network.to(device=device, dtype=dtype).eval()
+
+    def widened(self, outcomes):
+        """The same weights for a kind that `extends` this one; its own features count nothing yet.
+
+        Parameters
+        ----------
+        outcomes : str
+            Name of the kind.
+
+        Returns
+        -------
+        Checkpoint
+
+        Raises
+        ------
+        ValueError
+            If its features do not begin with those of this kind.
+        """
+        old, new = self.kind, KINDS[name_of_kind(outcomes)]
+        if new.extends is not old:
+            raise ValueError(
+                f"outcomes must be a kind that extends {old.name!r}; got {outcomes!r}."
+            )
+        more = {
+            part: getattr(new, f"n_{part}_features") - getattr(old, f"n_{part}_features")
+            for part in ("cell", "row", "portfolio")
+        }
+        after_rows = self.config.observation_width + old.n_row_features
+        places = {  # of new inputs: where, and how many
+            "encoder.cell.0.weight": [(old.n_cell_features, more["cell"])],
+            "encoder.mix.0.weight": [
+                (after_rows + old.n_portfolio_features, more["portfolio"]),
+                (after_rows, more["row"]),
+            ],
+            "portfolio.weight": [(old.n_portfolio_features, more["portfolio"])],
+        }
+        weights = dict(self.weights)
+        for name, inserted in places.items():
+            for place, number in inserted:
+                weights[name] = np.insert(weights[name], [place] * number, 0.0, axis=1)
+        network = {**self.card["network"], "outcomes": new.name}
+        return Checkpoint(weights, {**self.card, "network": network})
 
     def save(self, path):
         """Write ``path`` (safetensors) and the card beside it (``.json``).

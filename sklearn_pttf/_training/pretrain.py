@@ -55,7 +55,8 @@ def pretrain(
         with a ``checkpoint`` that of its network, which another may not contradict.
 
     checkpoint : str, Path or Checkpoint, default=None
-        Weights to go on from; they also fix the size of the network. None: random ones.
+        Weights to go on from; they also fix the size of the network. Those of demand are taken for
+        a ``network`` of series too, whose own features count nothing at first. None: random ones.
 
     resume : str or Path, default=None
         File that the state is saved to after every round. If it exists, the run goes on from
@@ -126,6 +127,7 @@ def pretrain(
     start = checkpoint
     if start is not None and not isinstance(start, Checkpoint):
         start = Checkpoint.load(start)
+    start = _widened(start, network)
     config = _network_for(prior, network, start)
     prior = KINDS[config.outcomes].prior() if prior is None else prior
     prior.hyperprior()  # refuses reversed ranges before anything is built
@@ -156,6 +158,13 @@ def _check_parts(prior, problem, network):
         raise ValueError(f"problem must be a DecisionProblem or None; got {problem!r}.")
     if network is not None and not isinstance(network, NetworkConfig):
         raise ValueError(f"network must be a NetworkConfig or None; got {network!r}.")
+
+
+def _widened(start, network):
+    """Weights of a kind that the asked one extends, as its own; others as they are."""
+    if start is None or network is None or KINDS[network.outcomes].extends is not start.kind:
+        return start
+    return start.widened(network.outcomes)
 
 
 def _network_for(prior, network, start):

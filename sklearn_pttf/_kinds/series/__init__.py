@@ -1,0 +1,1 @@
+"""Demand in the order of time, at the conditions of the coming period."""
