@@ -571,6 +571,8 @@ def main(arguments=None):
     )
     parser.add_argument("--widths", nargs="+", type=int, help="periods that are seen; 5 10 20 52")
     parser.add_argument("--origins", type=int, help="of a table, and panels of a kind; 12")
+    parser.add_argument("--sizes", nargs="+", type=int, help="rows of panels; 50 500")
+    parser.add_argument("--rows", type=int, help="of a real table, at most; 300")
     parser.add_argument("--coverage", action="store_true", help="of quantiles, instead of costs")
     parser.add_argument("--quick", action="store_true", help="few rows, widths and origins")
     parser.add_argument("--design", action="store_true", help="other origins and seeds")
@@ -585,6 +587,7 @@ def main(arguments=None):
     sizes = {"widths": WIDTHS, "n_origins": N_ORIGINS, "n_rows": N_ROWS, "sizes": SIZES}
     sizes = QUICK if options.quick else sizes
     asked = {"widths": options.widths, "n_origins": options.origins}
+    asked |= {"sizes": options.sizes, "n_rows": options.rows}
     vars(options).update(sizes | {name: value for name, value in asked.items() if value})
     first = options.first_seed + DESIGN_SEED * options.design
     options.all_seeds = range(first, first + options.seeds)
