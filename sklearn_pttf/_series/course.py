@@ -22,8 +22,11 @@ SMOOTH = 0.3  # length scale of longer seasons, of the periodic kernel
 JITTER = (
     1e-8  # on the diagonal of covariances, which have to be positive definite: 1e-4 of a log factor
 )
-STEPS, STEP = 150, 0.02  # of the simplex search a parameter, and where logs are close enough
+UNTOLD = 1e-12  # of the largest precision, of what rows say nothing of
+MOST_STEPS, CLOSE = 50, 0.01  # of the search for sizes, and the slope a logarithm that ends it
 SEASONS = (7, 12, 52, 4, 24, 13, 5, 26)  # that are looked for
+N_TRIED = 2  # of these, the most promising
+PROMISING = 1.0  # standard deviations that the likelihood's slope must be above none
 CONVINCING = 3.0  # log likelihood that a season has to gain, e^3 being 20 to 1
 
 
@@ -51,111 +54,177 @@ def forecast(shared, n_drivers, horizon, seasons=()):
     horizon : int
 
     seasons : tuple of int or "auto"
+        "auto": the one, of usual lengths, with which the table is much likelier than without any.
+        Only those are tried that promise most, by how fast the likelihood grows with the size of a
+        season where it is none.
 
     Returns
     -------
     Forecast
     """
+    told = _Told.of(shared, n_drivers)
     if seasons != "auto":
-        return _Course(shared, n_drivers, horizon, seasons).forecast()
-    best = _Course(shared, n_drivers, horizon, ()).forecast()
-    n_periods = len(shared.mode) - n_drivers
-    for season in SEASONS:
-        if 2 * season <= n_periods:
-            found = _Course(shared, n_drivers, horizon, (season,)).forecast()
-            if found.evidence > best.evidence + CONVINCING:
-                best = found
+        return _Course(told, horizon, seasons).fit().forecast()
+    plain = _Course(told, horizon, ()).fit()
+    best = plain.forecast()
+    for season in plain.promising(SEASONS):
+        found = _Course(told, horizon, (season,)).fit(plain).forecast()
+        if found.evidence > best.evidence + CONVINCING:
+            best = found
     return best
 
 
+class _Told(NamedTuple):
+    """What rows say, as independent observations with noise of variance 1.
+
+    They are ``values``, of ``road @ x``; x are effects of drivers, then log factors of periods.
+    """
+
+    values: np.ndarray  # (r,)
+    road: np.ndarray  # (r, d + m)
+    n_drivers: int
+
+    @classmethod
+    def of(cls, shared, n_drivers):
+        sizes, axes = linalg.eigh(shared.precision)
+        known = sizes > UNTOLD * sizes[-1]
+        road = np.sqrt(sizes[known])[:, None] * axes[:, known].T
+        return cls(road @ shared.mode, road, n_drivers)
+
+    @property
+    def n_periods(self):
+        return self.road.shape[1] - self.n_drivers
+
+    @property
+    def of_factors(self):
+        return self.road[:, self.n_drivers :]
+
+
 class _Course:
-    """The Gaussian process, given what is known of past periods."""
+    """The Gaussian process, given what is known of past periods.
 
-    def __init__(self, shared, n_drivers, horizon, seasons):
-        self.precision, self.n_drivers, self.horizon = shared.precision, n_drivers, horizon
-        self.told = shared.precision @ shared.mode
-        self.n_periods = len(shared.mode) - n_drivers
-        self.seasons = tuple(s for s in seasons if s < self.n_periods + horizon)
-        times = np.arange(self.n_periods + horizon)
-        apart = np.abs(times[:, None] - times)
-        self.kernels = [np.minimum.outer(times, times).astype(float)]
-        self.kernels += [_season(apart, length) for length in self.seasons]
-        self.effects = np.full(n_drivers, FIRST_EFFECT**2)  # prior variances
-        usual = [USUAL_DRIFT, USUAL_SHOCK, *[USUAL_SEASON] * len(self.seasons)]
-        self.usual = 2 * np.log(usual)
+    Its sizes are ``logs``: of the variances of drift, shock and seasons.
+    """
 
-    def covariance(self, logs):
-        """Of log factors, past and to come, without shocks; and the variance of these."""
-        drift, shock, *seasons = np.exp(logs)
-        parts = zip([drift, *seasons], self.kernels, strict=True)
-        return LEVEL + sum(size * kernel for size, kernel in parts), shock
+    def __init__(self, told, horizon, seasons):
+        self.told, self.horizon = told, horizon
+        self.seasons = tuple(s for s in seasons if s < told.n_periods + horizon)
+        n, past = told.n_periods + horizon, told.of_factors
+        times = np.arange(n)
+        self.apart = np.abs(times[:, None] - times)
+        self.kernels = [np.minimum.outer(times, times).astype(float), np.eye(n)]
+        self.kernels += [season_kernel(self.apart, length) for length in self.seasons]
+        seen = slice(told.n_periods)
+        self.parts = np.stack([past @ kernel[seen, seen] @ past.T for kernel in self.kernels])
+        level = past.sum(axis=1)
+        self.usual_part = np.eye(len(past)) + LEVEL * np.outer(level, level)
+        self.effects = np.full(told.n_drivers, FIRST_EFFECT**2)  # prior variances
+        self.usual = 2 * np.log([USUAL_DRIFT, USUAL_SHOCK, *[USUAL_SEASON] * len(self.seasons)])
+        self.logs = self.usual.copy()
 
-    def prior(self, logs):
-        """Covariance of effects and of past log factors."""
-        covariance, shock = self.covariance(logs)
-        past = covariance[: self.n_periods, : self.n_periods] + shock * np.eye(self.n_periods)
-        return linalg.block_diag(np.diag(self.effects), past) + JITTER * np.eye(len(self.told))
+    def fit(self, start=None):
+        """Find sizes, and effects' own variances on the way.
 
-    def log_likelihood(self, prior):
-        """Of what rows say, up to a number."""
-        root = linalg.cholesky(prior, lower=True)
-        inverse = linalg.cho_solve((root, True), np.eye(len(root)))
-        other = linalg.cholesky(inverse + self.precision, lower=True)
-        fit = linalg.solve_triangular(other, self.told, lower=True)
-        return 0.5 * fit @ fit - np.log(np.diag(root)).sum() - np.log(np.diag(other)).sum()
+        Parameters
+        ----------
+        start : _Course, default=None
+            Whose sizes are near; of a size that it does not have, the usual one is.
+        """
+        if start is not None:
+            self.effects = start.effects.copy()
+            self.logs[: len(start.logs)] = start.logs
+        options = {"maxiter": MOST_STEPS, "gtol": CLOSE}
+        for _ in range(N_ROUNDS if self.told.n_drivers else 1):
+            fixed = self._fixed()
+            self.logs = optimize.minimize(
+                self._loss, self.logs, (fixed,), jac=True, method="L-BFGS-B", options=options
+            ).x
+            if self.told.n_drivers:
+                self.effects = np.maximum(self._squares_of_effects(), LEAST_EFFECT**2)
+        return self
 
-    def posterior(self, prior):
-        """Mean and covariance of effects and past log factors."""
-        covariance = np.linalg.inv(np.linalg.inv(prior) + self.precision)
-        return covariance @ self.told, (covariance + covariance.T) / 2
+    def _fixed(self):
+        """Covariance of what rows say without any change of factors; (r, r)."""
+        road = self.told.road[:, : self.told.n_drivers]
+        return self.usual_part + (road * (self.effects + JITTER)) @ road.T + JITTER * self.parts[1]
 
-    def likeliest(self):
-        """Logs of the variances, and effects' own variances on the way."""
-        logs = self.usual.copy()
+    def _covariance(self):
+        return self._fixed() + np.tensordot(np.exp(self.logs), self.parts, 1)
 
-        def loss(logs):
-            strange = 0.5 * (((logs - self.usual) / SPREAD) ** 2).sum()
-            return strange - self.log_likelihood(self.prior(logs))
+    def _loss(self, logs, fixed):
+        """Minus the log likelihood and the log prior, up to a number, and the slopes."""
+        sizes = np.exp(logs)
+        likelihood, fit, inverse = self._likelihood(fixed + np.tensordot(sizes, self.parts, 1))
+        strange = (logs - self.usual) / SPREAD
+        of_parts = np.einsum("krs,rs->k", self.parts, np.outer(fit, fit) - inverse) / 2
+        return 0.5 * strange @ strange - likelihood, strange / SPREAD - sizes * of_parts
 
-        options = {"maxiter": STEPS * len(logs), "xatol": STEP, "fatol": STEP}
-        for _ in range(N_ROUNDS if self.n_drivers else 1):
-            logs = optimize.minimize(loss, logs, method="Nelder-Mead", options=options).x
-            if self.n_drivers:
-                mean, covariance = self.posterior(self.prior(logs))
-                own = mean[: self.n_drivers] ** 2 + np.diag(covariance)[: self.n_drivers]
-                self.effects = np.maximum(own, LEAST_EFFECT**2)
-        return logs
+    def _likelihood(self, covariance):
+        """Log likelihood of what rows say, up to a number; inverse covariance by it, and itself."""
+        root = linalg.cholesky(covariance, lower=True, check_finite=False)
+        inverse, _ = linalg.lapack.dpotri(root, lower=1)
+        inverse = np.tril(inverse) + np.tril(inverse, -1).T
+        fit = inverse @ self.told.values
+        value = -0.5 * fit @ self.told.values - np.log(np.diag(root)).sum()
+        return value, fit, inverse
+
+    def _squares_of_effects(self):
+        """Means of the squares of effects, given what rows say; (d,)."""
+        _, fit, inverse = self._likelihood(self._covariance())
+        with_told = self.effects[:, None] * self.told.road[:, : self.told.n_drivers].T
+        variance = self.effects - ((with_told @ inverse) * with_told).sum(axis=1)
+        return (with_told @ fit) ** 2 + np.maximum(variance, 0.0)
 
     def forecast(self):
-        logs = self.likeliest()
-        prior = self.prior(logs)
-        mean, covariance = self.posterior(prior)
-        of_factors, shock = self.covariance(logs)
-        n, d = self.n_periods, self.n_drivers
-        gain = of_factors[n:, :n] @ np.linalg.inv(prior[d:, d:])
-        ahead = of_factors[n:, n:] + shock * np.eye(self.horizon) - gain @ of_factors[:n, n:]
-        road = np.zeros((d + n + self.horizon, d + n))
-        road[: d + n], road[d + n :, d:] = np.eye(d + n), gain
-        joint = road @ covariance @ road.T
-        joint[d + n :, d + n :] += ahead
-        sizes = np.exp(logs / 2)
-        deviations = {"drift": sizes[0], "shock": sizes[1]}
-        deviations |= dict(zip(self.seasons, sizes[2:], strict=True))
+        """`Forecast` at these sizes."""
+        told, n, d = self.told, self.told.n_periods, self.told.n_drivers
+        sizes, every = np.exp(self.logs), np.arange(n + self.horizon)
+        prior = LEVEL + np.tensordot(sizes, self.kernels, 1)
+        prior[every, every] += JITTER
+        prior = linalg.block_diag(np.diag(self.effects + JITTER), prior)
+        value, fit, inverse = self._likelihood(self._covariance())
+        with_told = prior[:, : d + n] @ told.road.T
+        covariance = prior - with_told @ inverse @ with_told.T
+        deviations = dict(zip(["drift", "shock", *self.seasons], np.sqrt(sizes), strict=True))
         return Forecast(
-            road @ mean, joint, d, n, self.seasons, deviations, self.gained(prior, logs)
+            mean=with_told @ fit,
+            covariance=(covariance + covariance.T) / 2,
+            n_drivers=d,
+            n_periods=n,
+            seasons=self.seasons,
+            deviations=deviations,
+            evidence=self._gained(value),
         )
 
-    def gained(self, prior, logs):
+    def _gained(self, value):
         """Log likelihood over that of factors that are all the same, and of no effects."""
-        nothing = np.full_like(logs, -np.inf)
-        effects, self.effects = self.effects, np.full_like(self.effects, LEAST_EFFECT**2)
-        none = self.log_likelihood(self.prior(nothing))
-        self.effects = effects
-        strange = 0.5 * (((logs - self.usual) / SPREAD) ** 2).sum()
-        return self.log_likelihood(prior) - strange - none
+        road = self.told.road[:, : self.told.n_drivers]
+        nothing = self.usual_part + JITTER * self.parts[1]
+        nothing += (LEAST_EFFECT**2 + JITTER) * road @ road.T
+        strange = 0.5 * (((self.logs - self.usual) / SPREAD) ** 2).sum()
+        return value - strange - self._likelihood(nothing)[0]
+
+    def promising(self, lengths):
+        """Seasons whose first bit adds most to the likelihood, in standard deviations; list.
+
+        This is the score test of a variance. It takes no more than one look at the table.
+        """
+        n = self.told.n_periods
+        lengths = [length for length in lengths if 2 * length <= n]
+        _, fit, inverse = self._likelihood(self._covariance())
+        past = self.told.of_factors
+        pulled, known = past.T @ fit, past.T @ inverse @ past
+        scores = []
+        for length in lengths:
+            kernel = season_kernel(self.apart[:n, :n], length)
+            moved = known @ kernel
+            deviation = np.sqrt(max((moved * moved.T).sum() / 2, JITTER))
+            scores.append((pulled @ kernel @ pulled - np.trace(moved)) / 2 / deviation)
+        order = sorted(range(len(lengths)), key=lambda k: -scores[k])
+        return [lengths[k] for k in order[:N_TRIED] if scores[k] > PROMISING]
 
 
-def _season(apart, length):
+def season_kernel(apart, length):
     """Covariance of periods so far apart: alike where a season comes back."""
     if length <= SHORT_SEASON:
         return (apart % length == 0).astype(float)
