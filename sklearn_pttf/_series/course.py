@@ -6,6 +6,7 @@ table makes it likeliest, with a prior that few periods cannot outvote. All the 
 normal laws, and so is the doubt about what comes next, which more rows do not make smaller.
 """
 
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from scipy import linalg, optimize
 LEVEL = 4.0  # variance of the log level itself: anything
 USUAL_DRIFT, USUAL_SHOCK, USUAL_SEASON = 0.05, 0.05, 0.1  # prior medians, of log factors
 SPREAD = 2.0  # prior deviations of the logs of their squares: by a factor of e either way
+FARTHEST = 5.0  # of these deviations, that are looked at
 FIRST_EFFECT = 0.5  # prior deviation of an effect of a standardised driver, to begin with
 LEAST_EFFECT = 1e-3  # likewise, of a driver that does nothing
 N_ROUNDS = 4  # of prior deviations of effects and of all else in turn
@@ -22,11 +24,13 @@ SMOOTH = 0.3  # length scale of longer seasons, of the periodic kernel
 JITTER = (
     1e-8  # on the diagonal of covariances, which have to be positive definite: 1e-4 of a log factor
 )
-UNTOLD = 1e-12  # of the largest precision, of what rows say nothing of
+UNTOLD, SUREST = 1e-12, 1e10  # precisions: of the largest, of what is not known; and of all at most
 MOST_STEPS, CLOSE = 50, 0.01  # of the search for sizes, and the slope a logarithm that ends it
 SEASONS = (7, 12, 52, 4, 24, 13, 5, 26)  # that are looked for
-N_TRIED = 2  # of these, the most promising
-PROMISING = 1.0  # standard deviations that the likelihood's slope must be above none
+N_TRIED = 3  # of these, the most promising
+SIZES = 2 * np.log([0.1, 0.3])  # of seasons, where they are screened
+NEAR = 4.0  # log likelihood that a season may lack before its size is found
+LESS = (0.0, 2.0)  # how much less the log variances of all else are then, by what seasons explain
 CONVINCING = 3.0  # log likelihood that a season has to gain, e^3 being 20 to 1
 
 
@@ -55,8 +59,7 @@ def forecast(shared, n_drivers, horizon, seasons=()):
 
     seasons : tuple of int or "auto"
         "auto": the one, of usual lengths, with which the table is much likelier than without any.
-        Only those are tried that promise most, by how fast the likelihood grows with the size of a
-        season where it is none.
+        Only those that promise most at rough sizes are fitted.
 
     Returns
     -------
@@ -87,7 +90,9 @@ class _Told(NamedTuple):
     @classmethod
     def of(cls, shared, n_drivers):
         sizes, axes = linalg.eigh(shared.precision)
+        sizes = np.clip(sizes, 0.0, SUREST)
         known = sizes > UNTOLD * sizes[-1]
+        known[-1] = True  # even if nothing is told
         road = np.sqrt(sizes[known])[:, None] * axes[:, known].T
         return cls(road @ shared.mode, road, n_drivers)
 
@@ -133,12 +138,16 @@ class _Course:
         if start is not None:
             self.effects = start.effects.copy()
             self.logs[: len(start.logs)] = start.logs
-        options = {"maxiter": MOST_STEPS, "gtol": CLOSE}
+        reach = FARTHEST * SPREAD
+        search = {
+            "method": "L-BFGS-B",
+            "jac": True,
+            "bounds": np.stack([self.usual - reach, self.usual + reach], axis=1),
+            "options": {"maxiter": MOST_STEPS, "gtol": CLOSE},
+        }
         for _ in range(N_ROUNDS if self.told.n_drivers else 1):
             fixed = self._fixed()
-            self.logs = optimize.minimize(
-                self._loss, self.logs, (fixed,), jac=True, method="L-BFGS-B", options=options
-            ).x
+            self.logs = optimize.minimize(self._loss, self.logs, (fixed,), **search).x
             if self.told.n_drivers:
                 self.effects = np.maximum(self._squares_of_effects(), LEAST_EFFECT**2)
         return self
@@ -152,12 +161,20 @@ class _Course:
         return self._fixed() + np.tensordot(np.exp(self.logs), self.parts, 1)
 
     def _loss(self, logs, fixed):
-        """Minus the log likelihood and the log prior, up to a number, and the slopes."""
+        """Minus `_gain`, and its slopes."""
         sizes = np.exp(logs)
         likelihood, fit, inverse = self._likelihood(fixed + np.tensordot(sizes, self.parts, 1))
         strange = (logs - self.usual) / SPREAD
         of_parts = np.einsum("krs,rs->k", self.parts, np.outer(fit, fit) - inverse) / 2
         return 0.5 * strange @ strange - likelihood, strange / SPREAD - sizes * of_parts
+
+    def _gain(self, logs, fixed):
+        """Log likelihood and log prior, up to a number."""
+        covariance = fixed + np.tensordot(np.exp(logs), self.parts, 1)
+        root = linalg.cholesky(covariance, lower=True, check_finite=False)
+        fit = linalg.solve_triangular(root, self.told.values, lower=True, check_finite=False)
+        strange = (logs - self.usual) / SPREAD
+        return -0.5 * (fit @ fit + strange @ strange) - np.log(np.diag(root)).sum()
 
     def _likelihood(self, covariance):
         """Log likelihood of what rows say, up to a number; inverse covariance by it, and itself."""
@@ -205,23 +222,17 @@ class _Course:
         return value - strange - self._likelihood(nothing)[0]
 
     def promising(self, lengths):
-        """Seasons whose first bit adds most to the likelihood, in standard deviations; list.
-
-        This is the score test of a variance. It takes no more than one look at the table.
-        """
-        n = self.told.n_periods
-        lengths = [length for length in lengths if 2 * length <= n]
-        _, fit, inverse = self._likelihood(self._covariance())
-        past = self.told.of_factors
-        pulled, known = past.T @ fit, past.T @ inverse @ past
-        scores = []
+        """Seasons that are likeliest where other sizes are roughly what they are now; list."""
+        fixed, gains = self._fixed(), {}
         for length in lengths:
-            kernel = season_kernel(self.apart[:n, :n], length)
-            moved = known @ kernel
-            deviation = np.sqrt(max((moved * moved.T).sum() / 2, JITTER))
-            scores.append((pulled @ kernel @ pulled - np.trace(moved)) / 2 / deviation)
-        order = sorted(range(len(lengths)), key=lambda k: -scores[k])
-        return [lengths[k] for k in order[:N_TRIED] if scores[k] > PROMISING]
+            if 2 * length <= self.told.n_periods:
+                other = _Course(self.told, self.horizon, (length,))
+                gains[length] = max(
+                    other._gain(np.array([*(self.logs - less), size]), fixed)
+                    for less, size in product(LESS, SIZES)
+                )
+        order = sorted(gains, key=gains.get, reverse=True)[:N_TRIED]
+        return [length for length in order if gains[length] > self._gain(self.logs, fixed) - NEAR]
 
 
 def season_kernel(apart, length):
