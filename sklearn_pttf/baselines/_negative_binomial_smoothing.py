@@ -12,12 +12,10 @@ from sklearn_pttf.baselines._in_time import (
     ALPHAS,
     PULLS,
     DecisionInTime,
-    Levels,
-    find_smoothing,
     first_least,
-    newest_cells,
     usual_level,
 )
+from sklearn_pttf.baselines._seasons import find_seasonal_smoothing
 from sklearn_pttf.problems import DecisionProblem
 
 SIZES = tuple(np.geomspace(0.05, 1e4, 37))  # of negative binomial laws; the last is about Poisson
@@ -73,6 +71,9 @@ class NegativeBinomialSmoothing(DecisionInTime, BaseEstimator):
     usual_level_ : float
         Geometric mean of rows' means, in units of the outcome.
 
+    seasons_ : tuple of int
+        The seasons of the problem that are in use: those that made forecasts better.
+
     problem_ : DecisionProblem
         The problem in use.
 
@@ -97,7 +98,7 @@ class NegativeBinomialSmoothing(DecisionInTime, BaseEstimator):
     Outcomes that are not whole numbers are taken for counts of whichever part of the usual level,
     from all to a hundredth, makes them likeliest, and have gamma laws of the same mean and
     variance. Periods without an observation are passed over; a row without any gets a law with the
-    moments of all observations. Drivers and seasons are not read.
+    moments of all observations. Seasons are read as `ExponentialSmoothing` does, drivers are not.
 
     References
     ----------
@@ -152,13 +153,19 @@ class NegativeBinomialSmoothing(DecisionInTime, BaseEstimator):
         self.usual_level_ = usual_level(portfolio)
         units = (1.0,) if portfolio.integer else [self.usual_level_ / k for k in UNITS]
         alphas = ALPHAS if self.alpha is None else (float(self.alpha),)
-        tried = [self._find_likeliest(portfolio.observations, unit, alphas) for unit in units]
+        self._seasons, *smoothing = find_seasonal_smoothing(
+            portfolio.observations, self.usual_level_, portfolio.seasons, alphas
+        )
+        self.seasons_ = self._seasons.lengths
+        tried = [
+            self._find_likeliest(portfolio.observations, unit, alphas, smoothing) for unit in units
+        ]
         best = first_least([loss for loss, _ in tried])
         self.unit_ = float(units[best])
         self.alpha_, self.pull_, self.size_ = (float(value) for value in tried[best][1])
         return self
 
-    def _find_likeliest(self, x, unit, alphas):
+    def _find_likeliest(self, x, unit, alphas, smoothing):
         """One parameter after another, from the smoothing of least deviance on.
 
         Returns
@@ -170,17 +177,17 @@ class NegativeBinomialSmoothing(DecisionInTime, BaseEstimator):
             Smoothing parameter, pull and size.
         """
         x, usual = x / unit, self.usual_level_ / unit
-        cells = newest_cells(x)
-        counts = x[cells]
+        cells = self._seasons.cells(x)
+        counts, factors = x[cells], self._seasons.before[cells[1]]
         of_density = np.log(unit / self.usual_level_) * np.count_nonzero(counts)
-        levels = {alpha: Levels.of(x, alpha).take(cells) for alpha in alphas}
+        levels = {alpha: self._seasons.past_levels(x, alpha, cells) for alpha in alphas}
 
         def loss(alpha, pull, size):
-            mean = levels[alpha].mean(pull, usual)
+            mean = levels[alpha].mean(pull, usual) * factors
             variance = self._variance(mean, levels[alpha], size)
             return of_density - log_likelihood(counts, mean, variance)
 
-        found = [*find_smoothing(x, usual, alphas), SIZES[0]]
+        found = [*smoothing, SIZES[0]]
         choices = [(2, SIZES), (0, alphas), (1, PULLS)]
         for _ in range(MOST_ROUNDS):
             before = list(found)
@@ -197,8 +204,9 @@ class NegativeBinomialSmoothing(DecisionInTime, BaseEstimator):
         return (mean + mean**2 / size) * levels.doubt()
 
     def _predict_law(self, portfolio):
-        levels = Levels.of(portfolio.observations / self.unit_, self.alpha_).last()
-        mean = levels.mean(self.pull_, self.usual_level_ / self.unit_)
+        x = portfolio.observations / self.unit_
+        levels = self._seasons.last_levels(x, self.alpha_)
+        mean = levels.mean(self.pull_, self.usual_level_ / self.unit_) * self._seasons.coming(x)
         variance = self._variance(mean, levels, self.size_)
         cold = portfolio.counts == 0
         if cold.any():

@@ -116,7 +116,7 @@ class SeasonalNaive(DecisionInTime, BaseEstimator):
 
     See Also
     --------
-    ExponentialSmoothing : Smooths noise out, and knows no seasons.
+    ExponentialSmoothing : Smooths noise out, with seasons that all rows share.
 
     Notes
     -----

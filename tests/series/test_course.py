@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy import stats
 
-from sklearn_pttf._series.course import forecast
-from sklearn_pttf._series.shared import Dispersion, SharedEffects
+from sklearn_pttf._series.course import SEASONS, _Course, _Told, forecast
+from sklearn_pttf._series.shared import Dispersion, SharedEffects, shared_effects
 
 
 def _known(logs, sure=1e6):
@@ -62,6 +63,13 @@ def test_doubt_about_the_next_period_does_not_shrink_with_the_number_of_rows(sur
     assert 0.15 < doubt[0] < 0.3
 
 
+def test_nothing_told_changes_nothing():
+    told = SharedEffects(np.zeros(5), np.zeros((5, 5)), Dispersion(1.0, 0.0))
+    mean, doubt = _coming(forecast(told, 0, 2, "auto"))
+    assert_allclose(mean, 0.0, atol=1e-9)
+    assert doubt.min() > 0.05
+
+
 def test_a_driver_that_does_nothing_is_left_out():
     """Half a standard error from none, beside one of ten standard errors."""
     precision = np.diag([100.0, 100.0, *np.full(6, 1e4)])
@@ -69,3 +77,78 @@ def test_a_driver_that_does_nothing_is_left_out():
     found = forecast(SharedEffects(mode, precision, Dispersion(1.0, 0.0)), 2, 1)
     assert abs(found.mean[0]) < 0.02
     assert_allclose(found.mean[1], 1.0, atol=0.03)
+
+
+def _table(season, n_periods, seed, n_rows=100):
+    """Poisson counts with a season, shocks of 5 % and a level that moves by 3 % a period."""
+    rng = np.random.default_rng(seed)
+    logs = 0.03 * rng.normal(size=n_periods).cumsum() + 0.05 * rng.normal(size=n_periods)
+    means = rng.gamma(2, 10, (n_rows, 1)) * np.exp(logs + np.resize(season, n_periods))
+    outcomes = rng.poisson(means).astype(float)
+    return shared_effects(outcomes, np.zeros((*outcomes.shape, 0)), np.ones_like(outcomes))
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("season", "n_periods"),
+    [
+        (0.2 * np.array([1, 0, -1, -1, 0, 0, 1]), 21),
+        (0.2 * np.array([1, 0, -1, -1, 0, 0, 1]), 60),
+        (0.2 * np.array([1, -1, 0, 1, 0, 0, -1, 2, -1, 0, -1, 0]), 36),
+        (0.6 * (np.arange(52) > 46), 120),
+        (np.zeros(1), 21),
+        (np.zeros(1), 60),
+        (np.zeros(1), 120),
+    ],
+    ids=["7 of 21", "7 of 60", "12 of 36", "52 of 120", "none of 21", "none of 60", "none of 120"],
+)
+def test_the_right_season_is_found(season, n_periods, seed):
+    found = forecast(_table(season, n_periods, seed), 0, 1, "auto")
+    assert found.seasons == ((len(season),) if len(season) > 1 else ())
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_screening_leaves_no_season_out(seed):
+    """All candidates in full find the one that screening finds."""
+    table = _table(np.random.default_rng(seed).normal(0, 0.1, 13), 60, seed)
+    fits = [forecast(table, 0, 1, (season,)) for season in SEASONS if 2 * season <= 60]
+    best = max(fits, key=lambda fit: fit.evidence)
+    found = forecast(table, 0, 1, "auto")
+    assert found.seasons == best.seasons
+    assert_allclose(found.evidence, best.evidence, atol=0.01)
+
+
+def test_sizes_are_those_of_least_loss():
+    """No size nearby is likelier, and slopes are those of finite differences."""
+    course = _Course(_Told.of(_table(np.array([0.2, 0.0, -0.2]), 24, 0), 0), 1, (3,)).fit()
+    fixed = course._fixed()
+    least, slopes = course._loss(course.logs, fixed)
+    assert_allclose(slopes, 0.0, atol=0.02)
+    elsewhere = course.logs + np.array([0.3, -0.2, 0.5])
+    value, slopes = course._loss(elsewhere, fixed)
+    for k, step in enumerate(1e-5 * np.eye(3)):
+        ahead, _ = course._loss(elsewhere + step, fixed)
+        back, _ = course._loss(elsewhere - step, fixed)
+        assert slopes[k] == pytest.approx((ahead - back) / 2e-5, rel=1e-4)
+    assert value > least
+
+
+def test_evidence_is_the_likelihood_of_normal_observations():
+    """Observations with noise of variance 1 of what is normal beforehand."""
+    table = _table(np.zeros(1), 6, 1)
+    told = _Told.of(table, 0)
+    course = _Course(told, 2, ()).fit()
+    drift, shock = np.exp(course.logs)
+    times = np.arange(6)
+    prior = 4.0 + drift * np.minimum.outer(times, times) + shock * np.eye(6)
+    law = stats.multivariate_normal(cov=np.eye(len(told.values)) + told.road @ prior @ told.road.T)
+    none = stats.multivariate_normal(
+        cov=np.eye(len(told.values)) + told.road @ np.full((6, 6), 4.0) @ told.road.T
+    )
+    strange = 0.5 * (((course.logs - 2 * np.log(0.05)) / 2) ** 2).sum()
+    expected = law.logpdf(told.values) - none.logpdf(told.values) - strange
+    found = course.forecast()
+    assert found.evidence == pytest.approx(expected, rel=1e-3, abs=1e-3)
+    inverse = np.linalg.inv(np.linalg.inv(prior) + table.precision)
+    assert_allclose(found.mean[:6], inverse @ table.precision @ table.mode, rtol=1e-4, atol=1e-6)
+    assert_allclose(found.covariance[:6, :6], inverse, rtol=1e-4, atol=1e-6)
