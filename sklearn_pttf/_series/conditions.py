@@ -13,6 +13,7 @@ import numpy as np
 
 from sklearn_pttf._laws.mixture import MixtureLaw
 from sklearn_pttf._series.course import forecast
+from sklearn_pttf._series.own import own_effects
 from sklearn_pttf._series.shared import shared_effects
 from sklearn_pttf._tables.influence import typical_rows
 from sklearn_pttf._utils.rounding import ROUNDED
@@ -24,7 +25,7 @@ AHEAD = 60  # periods that are looked ahead at least
 QUIETEST, NOISIEST = 0.7, 1.2  # variance over mean of what is taken for Poisson counts
 MOST_DOUBT = 1.0  # deviation of a log factor: conditions from a third to thrice as good
 BEYOND = 1.0  # ranges of a driver that a plan may lie beyond what was seen
-MOST_CHANGE = 6.9  # of a logarithm: conditions a thousand times as good, or as bad
+MOST_BEYOND = 0.7  # of a logarithm: conditions twice as good as they ever were, or as bad
 ENOUGH = 0.0  # log likelihood that changing conditions have to gain, for any to be believed
 
 
@@ -71,7 +72,7 @@ class Conditions:
         self.ahead, self.n_periods = max(horizon, AHEAD), portfolio.observations.shape[1]
         self.spread, self.seen = _spread(portfolio.drivers if look.drivers else None), None
         table = portfolio.take(typical_rows(portfolio.as_rates()))
-        self.forecast, self.dispersion, self.found, self.shared = None, None, False, shared
+        self.forecast, self.own, self.found, self.shared = None, None, False, shared
         if self.n_periods < 2 or (np.nansum(table.observations, axis=1) > 0).sum() < FEWEST_ROWS:
             return
         drivers, _ = self._standard(table)
@@ -82,8 +83,17 @@ class Conditions:
         if not self.look.factors:  # periods are alike but for their drivers
             shared = _without_factors(shared, n_drivers)
         self.forecast = forecast(shared, n_drivers, self.ahead, portfolio.seasons)
-        self.dispersion = shared.dispersion
         self.found = self.forecast.evidence > ENOUGH
+        if self.found:
+            self._find_own(table, drivers, shared.dispersion)
+
+    def _find_own(self, table, drivers, dispersion):
+        """What rows have of their own, and how far conditions have ever gone."""
+        past, _ = self._common_logs(drivers, drivers[:, :0], 0)
+        self.range = past.min() - MOST_BEYOND, past.max() + MOST_BEYOND
+        exposure = np.exp(past) * np.nan_to_num(table.exposures(), nan=1.0)
+        seasons = self.forecast.seasons if self.look.factors else ()
+        self.own = own_effects(table.observations, exposure, drivers, dispersion, seasons)
 
     def at(self, portfolio, horizon):
         """The same rows, whose cells are counted over what they come to in the coming periods.
@@ -111,12 +121,16 @@ class Conditions:
         plain = replace(portfolio, ordered=False, drivers=None, planned=None)
         if not self.found:
             return plain
-        past, coming, doubt = self._logs(portfolio, plain.mask, horizon)
-        coming = np.log(np.exp(coming).mean(axis=1))
-        past, coming = (np.exp(np.clip(x, -MOST_CHANGE, MOST_CHANGE)) for x in (past, coming))
+        standard = self._standard(portfolio)
+        past, coming, doubt = self._factors(standard, plain.mask, horizon)
+        exposure = np.nan_to_num(plain.exposures(), nan=1.0)
+        own = self.own.factors(
+            plain.observations, past * exposure, standard[0], standard[1][:, :horizon]
+        )
+        past, coming = past * own[0], (coming * own[1]).mean(axis=1)
         exposure = past if plain.exposure is None else past * plain.exposure
         coming = coming if plain.coming is None else coming * plain.coming_exposure()
-        return replace(plain, exposure=exposure, coming=coming, doubt=doubt)
+        return replace(plain, exposure=exposure, coming=coming, doubt=np.hypot(doubt, own[2]))
 
     def are_counts(self, portfolio):
         """Whether, at conditions that change, noise is that of Poisson counts; bool."""
@@ -124,7 +138,7 @@ class Conditions:
             return False
         seen = portfolio.counts > 0
         level = np.median(np.nanmean(portfolio.observations[seen], axis=1))
-        ratio = self.dispersion.linear + self.dispersion.square * level
+        ratio = self.own.noise * (self.own.dispersion.linear + self.own.dispersion.square * level)
         return bool(QUIETEST < ratio < NOISIEST)
 
     def _check(self, portfolio, horizon):
@@ -160,24 +174,31 @@ class Conditions:
         later = ((0, 0), (0, max(0, self.ahead - planned.shape[1])), (0, 0))
         return past, np.pad(planned, later)
 
-    def _logs(self, portfolio, told, horizon):
-        """Logs of past and of coming conditions, and the deviation of the latter's mean.
+    def _factors(self, standard, told, horizon):
+        """Past and coming conditions, as all rows share them, and the doubt about the latter.
 
-        The latter is against the mean of the cells that ``told`` marks.
+        That is the deviation of the log of their mean, against the mean of the cells that ``told``
+        marks.
         """
-        found, (past, planned) = self.forecast, self._standard(portfolio)
+        found, (past, planned) = self.forecast, standard
         d, n, planned = found.n_drivers, found.n_periods, planned[:, :horizon]
-        effects, before, after = np.split(found.mean[: d + n + horizon], [d, d + n])
         share = np.where(told, 1.0, 0.0)
         share = np.where(share.any(axis=1, keepdims=True), share, 1.0)
         share = share / share.sum(axis=1, keepdims=True)
-        ahead = np.full((len(portfolio), horizon), 1 / horizon)
+        ahead = np.full((len(past), horizon), 1 / horizon)
         change = planned.mean(axis=1) - (share[..., None] * past).sum(axis=1)
         road = np.hstack([change, -share, ahead])
         covariance = found.covariance[: d + n + horizon, : d + n + horizon]
         doubt = np.sqrt(np.maximum(((road @ covariance) * road).sum(axis=1), 0.0))
+        logs = self._common_logs(past, planned, horizon)
+        return *(np.exp(np.clip(x, *self.range)) for x in logs), doubt
+
+    def _common_logs(self, past, planned, horizon):
+        """Logs of past and coming conditions, over those of a usual period."""
+        d, n = self.forecast.n_drivers, self.forecast.n_periods
+        effects, before, after = np.split(self.forecast.mean[: d + n + horizon], [d, d + n])
         centre = before.mean()
-        return past @ effects + before - centre, planned @ effects + after - centre, doubt
+        return past @ effects + before - centre, planned @ effects + after - centre
 
 
 def over_doubt(predict, portfolio):

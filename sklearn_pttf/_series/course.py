@@ -1,12 +1,14 @@
 """How what rows share goes on: a Gaussian process over periods, by its likelihood.
 
-Log factors of periods are a level that wanders, seasons that come back, and shocks of single
-periods; effects of drivers are normal around none. How large each of these is, is taken where the
-table makes it likeliest, with a prior that few periods cannot outvote. All the rest is algebra of
-normal laws, and so is the doubt about what comes next, which more rows do not make smaller.
+Log factors of periods are a level that wanders, what returns to it within a few periods, seasons
+that come back, and shocks of single periods, a few of which are large (Student's law); effects of
+drivers are normal around none. How large each of these is, is taken where the table makes it
+likeliest, with a prior that few periods cannot outvote. All the rest is algebra of normal laws, and
+so is the doubt about what comes next, which more rows do not make smaller.
 """
 
 from itertools import product
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -14,11 +16,14 @@ from scipy import linalg, optimize
 
 LEVEL = 4.0  # variance of the log level itself: anything
 USUAL_DRIFT, USUAL_SHOCK, USUAL_SEASON = 0.05, 0.05, 0.1  # prior medians, of log factors
+USUAL_RETURN, RETURN = 0.1, 4.0  # likewise, of what returns, and after how many periods it does
+DEGREES = 4.0  # of freedom of shocks
+SHOCK = 1  # their place among sizes
 SPREAD = 2.0  # prior deviations of the logs of their squares: by a factor of e either way
 FARTHEST = 5.0  # of these deviations, that are looked at
 FIRST_EFFECT = 0.5  # prior deviation of an effect of a standardised driver, to begin with
 LEAST_EFFECT = 1e-3  # likewise, of a driver that does nothing
-N_ROUNDS = 4  # of prior deviations of effects and of all else in turn
+N_ROUNDS = 4  # of how large single effects and shocks are, and of all else in turn
 SHORT_SEASON = 14  # periods, up to which every one of a season has an effect of its own
 SMOOTH = 0.3  # length scale of longer seasons, of the periodic kernel
 JITTER = (
@@ -42,7 +47,7 @@ class Forecast(NamedTuple):
     n_drivers: int
     n_periods: int
     seasons: tuple
-    deviations: dict  # of drift and shock a period, and of every season
+    deviations: dict  # of drift and shock a period, what returns, and of every season
     evidence: float  # log likelihood that all this has gained over no change at all
 
 
@@ -117,27 +122,50 @@ class _Course:
         n, past = told.n_periods + horizon, told.of_factors
         times = np.arange(n)
         self.apart = np.abs(times[:, None] - times)
-        self.kernels = [np.minimum.outer(times, times).astype(float), np.eye(n)]
+        wanders = np.minimum.outer(times, times).astype(float)
+        self.kernels = [wanders, np.eye(n), np.exp(-self.apart / RETURN)]
         self.kernels += [season_kernel(self.apart, length) for length in self.seasons]
         seen = slice(told.n_periods)
         self.parts = np.stack([past @ kernel[seen, seen] @ past.T for kernel in self.kernels])
+        self.shocks = np.ones(told.n_periods)  # variances of single ones, over the usual
         level = past.sum(axis=1)
         self.usual_part = np.eye(len(past)) + LEVEL * np.outer(level, level)
         self.effects = np.full(told.n_drivers, FIRST_EFFECT**2)  # prior variances
-        self.usual = 2 * np.log([USUAL_DRIFT, USUAL_SHOCK, *[USUAL_SEASON] * len(self.seasons)])
+        usual = [USUAL_DRIFT, USUAL_SHOCK, USUAL_RETURN, *[USUAL_SEASON] * len(self.seasons)]
+        self.usual = 2 * np.log(usual)
         self.logs = self.usual.copy()
 
     def fit(self, start=None):
-        """Find sizes, and effects' own variances on the way.
+        """Find sizes, and those of single effects and shocks on the way.
 
         Parameters
         ----------
         start : _Course, default=None
-            Whose sizes are near; of a size that it does not have, the usual one is.
+            Whose sizes are near; of a size that it does not have, the usual one is. None: it begins
+            once with shocks that are all alike and once with what is odd at usual sizes taken for a
+            shock, and the likelier of the two is kept.
         """
         if start is not None:
             self.effects = start.effects.copy()
             self.logs[: len(start.logs)] = start.logs
+            self._with_shocks(start.shocks)
+            return self._climbed()
+        even = self._climbed().state()
+        self.effects, self.logs = np.full_like(self.effects, FIRST_EFFECT**2), self.usual.copy()
+        self._with_shocks(np.ones_like(self.shocks))
+        self._with_shocks(self._likely_shocks(self._squares()[1]))
+        odd = self._climbed().state()
+        _, self.effects, self.logs, shocks = max(even, odd, key=itemgetter(0))
+        self._with_shocks(shocks)
+        return self
+
+    def state(self):
+        """How likely these sizes are, and they; tuple."""
+        value, *_ = self._likelihood(self._covariance())
+        return self._gained(value), self.effects, self.logs, self.shocks
+
+    def _climbed(self):
+        """Sizes, and single effects and shocks, in turn."""
         reach = FARTHEST * SPREAD
         search = {
             "method": "L-BFGS-B",
@@ -145,17 +173,28 @@ class _Course:
             "bounds": np.stack([self.usual - reach, self.usual + reach], axis=1),
             "options": {"maxiter": MOST_STEPS, "gtol": CLOSE},
         }
-        for _ in range(N_ROUNDS if self.told.n_drivers else 1):
+        for _ in range(N_ROUNDS):
             fixed = self._fixed()
             self.logs = optimize.minimize(self._loss, self.logs, (fixed,), **search).x
-            if self.told.n_drivers:
-                self.effects = np.maximum(self._squares_of_effects(), LEAST_EFFECT**2)
+            effects, shocks = self._squares()
+            self.effects = np.maximum(effects, LEAST_EFFECT**2)
+            self._with_shocks(self._likely_shocks(shocks))
         return self
+
+    def _likely_shocks(self, squares):
+        """Variances of single shocks over the usual, by Student's law, given mean squares."""
+        return (DEGREES + squares / np.exp(self.logs[SHOCK])) / (DEGREES + 1)
+
+    def _with_shocks(self, variances):
+        """Take single shocks for as large as this, over the usual."""
+        past = self.told.of_factors
+        self.shocks, self.parts[SHOCK] = variances, (past * variances) @ past.T
 
     def _fixed(self):
         """Covariance of what rows say without any change of factors; (r, r)."""
         road = self.told.road[:, : self.told.n_drivers]
-        return self.usual_part + (road * (self.effects + JITTER)) @ road.T + JITTER * self.parts[1]
+        noise = JITTER * self.parts[SHOCK]
+        return self.usual_part + (road * (self.effects + JITTER)) @ road.T + noise
 
     def _covariance(self):
         return self._fixed() + np.tensordot(np.exp(self.logs), self.parts, 1)
@@ -185,24 +224,28 @@ class _Course:
         value = -0.5 * fit @ self.told.values - np.log(np.diag(root)).sum()
         return value, fit, inverse
 
-    def _squares_of_effects(self):
-        """Means of the squares of effects, given what rows say; (d,)."""
+    def _squares(self):
+        """Means of the squares of effects ``(d,)`` and of shocks ``(n,)``, given what rows say."""
         _, fit, inverse = self._likelihood(self._covariance())
-        with_told = self.effects[:, None] * self.told.road[:, : self.told.n_drivers].T
-        variance = self.effects - ((with_told @ inverse) * with_told).sum(axis=1)
-        return (with_told @ fit) ** 2 + np.maximum(variance, 0.0)
+        prior = np.concatenate([self.effects, np.exp(self.logs[SHOCK]) * self.shocks])
+        with_told = prior[:, None] * self.told.road.T
+        variance = prior - ((with_told @ inverse) * with_told).sum(axis=1)
+        squares = (with_told @ fit) ** 2 + np.maximum(variance, 0.0)
+        return np.split(squares, [self.told.n_drivers])
 
     def forecast(self):
         """`Forecast` at these sizes."""
         told, n, d = self.told, self.told.n_periods, self.told.n_drivers
         sizes, every = np.exp(self.logs), np.arange(n + self.horizon)
         prior = LEVEL + np.tensordot(sizes, self.kernels, 1)
-        prior[every, every] += JITTER
+        single = np.append(self.shocks, np.full(self.horizon, self.shocks.mean()))
+        prior[every, every] += JITTER + sizes[SHOCK] * (single - 1)
         prior = linalg.block_diag(np.diag(self.effects + JITTER), prior)
         value, fit, inverse = self._likelihood(self._covariance())
         with_told = prior[:, : d + n] @ told.road.T
         covariance = prior - with_told @ inverse @ with_told.T
-        deviations = dict(zip(["drift", "shock", *self.seasons], np.sqrt(sizes), strict=True))
+        names = ["drift", "shock", "return", *self.seasons]
+        deviations = dict(zip(names, np.sqrt(sizes), strict=True))
         return Forecast(
             mean=with_told @ fit,
             covariance=(covariance + covariance.T) / 2,
@@ -216,9 +259,10 @@ class _Course:
     def _gained(self, value):
         """Log likelihood over that of factors that are all the same, and of no effects."""
         road = self.told.road[:, : self.told.n_drivers]
-        nothing = self.usual_part + JITTER * self.parts[1]
+        nothing = self.usual_part + JITTER * self.parts[SHOCK]
         nothing += (LEAST_EFFECT**2 + JITTER) * road @ road.T
         strange = 0.5 * (((self.logs - self.usual) / SPREAD) ** 2).sum()
+        strange += 0.5 * DEGREES * (np.log(self.shocks) + 1 / self.shocks - 1).sum()
         return value - strange - self._likelihood(nothing)[0]
 
     def promising(self, lengths):
@@ -227,6 +271,7 @@ class _Course:
         for length in lengths:
             if 2 * length <= self.told.n_periods:
                 other = _Course(self.told, self.horizon, (length,))
+                other._with_shocks(self.shocks)
                 gains[length] = max(
                     other._gain(np.array([*(self.logs - less), size]), fixed)
                     for less, size in product(LESS, SIZES)
