@@ -80,9 +80,9 @@ class Conditions:
             exposure = np.nan_to_num(table.exposures(), nan=1.0)
             shared = self.shared = shared_effects(table.observations, drivers, exposure)
         n_drivers = len(self.spread)
-        if not self.look.factors:  # periods are alike but for their drivers
-            shared = _without_factors(shared, n_drivers)
-        self.forecast = forecast(shared, n_drivers, self.ahead, portfolio.seasons)
+        self.forecast = forecast(
+            shared, n_drivers, self.ahead, portfolio.seasons, self.look.factors
+        )
         self.found = self.forecast.evidence > ENOUGH
         if self.found:
             self._find_own(table, drivers, shared.dispersion)
@@ -238,14 +238,6 @@ def _spread(drivers):
     spread = np.sqrt((away**2).sum(axis=(0, 1)) / number)
     largest = np.nanmax(np.abs(drivers), axis=(0, 1), initial=0.0)
     return np.where(spread > ROUNDED * largest, spread, np.inf)
-
-
-def _without_factors(shared, n_drivers):
-    """The same, where it is known that periods have no factors of their own."""
-    surely = shared.precision.copy()
-    surely[n_drivers:, n_drivers:] += np.eye(len(shared.mode) - n_drivers) / ROUNDED
-    mode = np.linalg.pinv(surely, hermitian=True) @ shared.precision @ shared.mode
-    return shared._replace(mode=mode, precision=surely)
 
 
 def warn_of_drivers(portfolio, names):

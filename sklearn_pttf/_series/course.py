@@ -19,6 +19,7 @@ USUAL_DRIFT, USUAL_SHOCK, USUAL_SEASON = 0.05, 0.05, 0.1  # prior medians, of lo
 USUAL_RETURN, RETURN = 0.1, 4.0  # likewise, of what returns, and after how many periods it does
 DEGREES = 4.0  # of freedom of shocks
 SHOCK = 1  # their place among sizes
+NOTHING = -40.0  # log of a variance that is none
 SPREAD = 2.0  # prior deviations of the logs of their squares: by a factor of e either way
 FARTHEST = 5.0  # of these deviations, that are looked at
 FIRST_EFFECT = 0.5  # prior deviation of an effect of a standardised driver, to begin with
@@ -36,7 +37,7 @@ N_TRIED = 3  # of these, the most promising
 SIZES = 2 * np.log([0.1, 0.3])  # of seasons, where they are screened
 NEAR = 4.0  # log likelihood that a season may lack before its size is found
 LESS = (0.0, 2.0)  # how much less the log variances of all else are then, by what seasons explain
-CONVINCING = 3.0  # log likelihood that a season has to gain, e^3 being 20 to 1
+CONVINCING = 4.0  # log likelihood that a season has to gain: e^3 is 20 to 1, and eight are tried
 
 
 class Forecast(NamedTuple):
@@ -51,7 +52,7 @@ class Forecast(NamedTuple):
     evidence: float  # log likelihood that all this has gained over no change at all
 
 
-def forecast(shared, n_drivers, horizon, seasons=()):
+def forecast(shared, n_drivers, horizon, seasons=(), moves=True):
     """`Forecast` from what rows say.
 
     Parameters
@@ -66,11 +67,16 @@ def forecast(shared, n_drivers, horizon, seasons=()):
         "auto": the one, of usual lengths, with which the table is much likelier than without any.
         Only those that promise most at rough sizes are fitted.
 
+    moves : bool, default=True
+        Whether periods have factors of their own, and are not alike but for their drivers.
+
     Returns
     -------
     Forecast
     """
     told = _Told.of(shared, n_drivers)
+    if not moves:
+        return _Course(told, horizon, (), moves=False).fit().forecast()
     if seasons != "auto":
         return _Course(told, horizon, seasons).fit().forecast()
     plain = _Course(told, horizon, ()).fit()
@@ -113,11 +119,11 @@ class _Told(NamedTuple):
 class _Course:
     """The Gaussian process, given what is known of past periods.
 
-    Its sizes are ``logs``: of the variances of drift, shock and seasons.
+    Its sizes are ``logs``: of the variances of drift, shock, what returns, and seasons.
     """
 
-    def __init__(self, told, horizon, seasons):
-        self.told, self.horizon = told, horizon
+    def __init__(self, told, horizon, seasons, moves=True):
+        self.told, self.horizon, self.moves = told, horizon, moves
         self.seasons = tuple(s for s in seasons if s < told.n_periods + horizon)
         n, past = told.n_periods + horizon, told.of_factors
         times = np.arange(n)
@@ -130,10 +136,11 @@ class _Course:
         self.shocks = np.ones(told.n_periods)  # variances of single ones, over the usual
         level = past.sum(axis=1)
         self.usual_part = np.eye(len(past)) + LEVEL * np.outer(level, level)
+        self.usual_part += JITTER * self.parts[SHOCK]
         self.effects = np.full(told.n_drivers, FIRST_EFFECT**2)  # prior variances
         usual = [USUAL_DRIFT, USUAL_SHOCK, USUAL_RETURN, *[USUAL_SEASON] * len(self.seasons)]
         self.usual = 2 * np.log(usual)
-        self.logs = self.usual.copy()
+        self.logs = self.usual.copy() if moves else np.full(len(self.usual), NOTHING)
 
     def fit(self, start=None):
         """Find sizes, and those of single effects and shocks on the way.
@@ -149,6 +156,7 @@ class _Course:
             self.effects = start.effects.copy()
             self.logs[: len(start.logs)] = start.logs
             self._with_shocks(start.shocks)
+        if start is not None or not self.moves:
             return self._climbed()
         even = self._climbed().state()
         self.effects, self.logs = np.full_like(self.effects, FIRST_EFFECT**2), self.usual.copy()
@@ -174,11 +182,13 @@ class _Course:
             "options": {"maxiter": MOST_STEPS, "gtol": CLOSE},
         }
         for _ in range(N_ROUNDS):
-            fixed = self._fixed()
-            self.logs = optimize.minimize(self._loss, self.logs, (fixed,), **search).x
+            if self.moves:
+                fixed = self._fixed()
+                self.logs = optimize.minimize(self._loss, self.logs, (fixed,), **search).x
             effects, shocks = self._squares()
             self.effects = np.maximum(effects, LEAST_EFFECT**2)
-            self._with_shocks(self._likely_shocks(shocks))
+            if self.moves:
+                self._with_shocks(self._likely_shocks(shocks))
         return self
 
     def _likely_shocks(self, squares):
@@ -193,8 +203,7 @@ class _Course:
     def _fixed(self):
         """Covariance of what rows say without any change of factors; (r, r)."""
         road = self.told.road[:, : self.told.n_drivers]
-        noise = JITTER * self.parts[SHOCK]
-        return self.usual_part + (road * (self.effects + JITTER)) @ road.T + noise
+        return self.usual_part + (road * (self.effects + JITTER)) @ road.T
 
     def _covariance(self):
         return self._fixed() + np.tensordot(np.exp(self.logs), self.parts, 1)
@@ -259,10 +268,11 @@ class _Course:
     def _gained(self, value):
         """Log likelihood over that of factors that are all the same, and of no effects."""
         road = self.told.road[:, : self.told.n_drivers]
-        nothing = self.usual_part + JITTER * self.parts[SHOCK]
-        nothing += (LEAST_EFFECT**2 + JITTER) * road @ road.T
-        strange = 0.5 * (((self.logs - self.usual) / SPREAD) ** 2).sum()
-        strange += 0.5 * DEGREES * (np.log(self.shocks) + 1 / self.shocks - 1).sum()
+        nothing = self.usual_part + (LEAST_EFFECT**2 + JITTER) * road @ road.T
+        strange = 0.0
+        if self.moves:
+            strange = 0.5 * (((self.logs - self.usual) / SPREAD) ** 2).sum()
+            strange += 0.5 * DEGREES * (np.log(self.shocks) + 1 / self.shocks - 1).sum()
         return value - strange - self._likelihood(nothing)[0]
 
     def promising(self, lengths):

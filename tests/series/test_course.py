@@ -124,9 +124,9 @@ def test_sizes_are_those_of_least_loss():
     fixed = course._fixed()
     least, slopes = course._loss(course.logs, fixed)
     assert_allclose(slopes, 0.0, atol=0.02)
-    elsewhere = course.logs + np.array([0.3, -0.2, 0.5])
+    elsewhere = course.logs + np.array([0.3, -0.2, 0.1, 0.5])
     value, slopes = course._loss(elsewhere, fixed)
-    for k, step in enumerate(1e-5 * np.eye(3)):
+    for k, step in enumerate(1e-5 * np.eye(4)):
         ahead, _ = course._loss(elsewhere + step, fixed)
         back, _ = course._loss(elsewhere - step, fixed)
         assert slopes[k] == pytest.approx((ahead - back) / 2e-5, rel=1e-4)
@@ -138,14 +138,18 @@ def test_evidence_is_the_likelihood_of_normal_observations():
     table = _table(np.zeros(1), 6, 1)
     told = _Told.of(table, 0)
     course = _Course(told, 2, ()).fit()
-    drift, shock = np.exp(course.logs)
+    drift, shock, returns = np.exp(course.logs)
     times = np.arange(6)
-    prior = 4.0 + drift * np.minimum.outer(times, times) + shock * np.eye(6)
+    apart = np.abs(times[:, None] - times)
+    prior = 4.0 + drift * np.minimum.outer(times, times) + shock * np.diag(course.shocks)
+    prior += returns * np.exp(-apart / 4)
     law = stats.multivariate_normal(cov=np.eye(len(told.values)) + told.road @ prior @ told.road.T)
     none = stats.multivariate_normal(
         cov=np.eye(len(told.values)) + told.road @ np.full((6, 6), 4.0) @ told.road.T
     )
-    strange = 0.5 * (((course.logs - 2 * np.log(0.05)) / 2) ** 2).sum()
+    strange = 0.5 * (((course.logs - 2 * np.log([0.05, 0.05, 0.1])) / 2) ** 2).sum()
+    odd = stats.invgamma(2, scale=2)  # of variances in Student's law with four degrees of freedom
+    strange += (odd.logpdf(1.0) - odd.logpdf(course.shocks) - np.log(course.shocks)).sum()
     expected = law.logpdf(told.values) - none.logpdf(told.values) - strange
     found = course.forecast()
     assert found.evidence == pytest.approx(expected, rel=1e-3, abs=1e-3)
