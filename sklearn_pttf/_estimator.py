@@ -505,7 +505,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         finetuned = self.finetuned_checkpoint_
         if finetuned is not None and finetuned.card["finetuned_on"].startswith(LATER):
             return None
-        return self._networks[0].kind.agreement(self._network_law, portfolio.as_rates())
+        return self._networks[0].kind.agreement(self._network_law, portfolio)
 
     def _build_networks(self):
         """The networks whose laws are averaged."""

@@ -26,7 +26,7 @@ QUIETEST, NOISIEST = 0.7, 1.2  # variance over mean of what is taken for Poisson
 MOST_DOUBT = 1.0  # deviation of a log factor: conditions from a third to thrice as good
 BEYOND = 1.0  # ranges of a driver that a plan may lie beyond what was seen
 MOST_BEYOND = 0.7  # of a logarithm: conditions twice as good as they ever were, or as bad
-ENOUGH = 0.0  # log likelihood that changing conditions have to gain, for any to be believed
+ENOUGH = 1e-6  # log likelihood that changing conditions have to gain, for any to be believed
 
 
 class Look(NamedTuple):

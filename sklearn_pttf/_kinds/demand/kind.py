@@ -20,7 +20,6 @@ class Demand(Kind):
     baselines = OF_AMOUNTS
     takes_rates = True
     alarms = (warn_of_zeros_and_ones, warn_of_quiet_counts)
-    agreement = Agreement
     units_type = demand_units.PortfolioUnits
     head = DemandHead
     n_cell_features = len(demand_features.CELL_FEATURES)
@@ -59,6 +58,10 @@ class Demand(Kind):
         return demand_features.row_features(rows, units, demand_units.row_level(rows, units.scale))
 
     typical_rows = staticmethod(typical_rows)
+
+    @staticmethod
+    def agreement(predict, portfolio):
+        return Agreement(predict, portfolio.as_rates())
 
     @staticmethod
     def bands(portfolio):

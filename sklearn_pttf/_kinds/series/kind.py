@@ -3,6 +3,7 @@
 import sklearn_pttf._kinds.series.features as series_features
 import sklearn_pttf._kinds.series.units as series_units
 from sklearn_pttf._kinds.demand.kind import Demand
+from sklearn_pttf._kinds.series.calibration import calibration_in_time
 from sklearn_pttf._kinds.series.head import SeriesHead
 from sklearn_pttf._kinds.series.prior import SeriesPrior
 from sklearn_pttf._laws.grid import QuantileGrid
@@ -34,9 +35,7 @@ class Series(Demand):
     def typical_rows(portfolio):
         return typical_rows(portfolio.as_rates())
 
-    @staticmethod
-    def agreement(predict, portfolio):
-        return None
+    agreement = staticmethod(calibration_in_time)
 
     @classmethod
     def law(cls, quantiles, levels, portfolio, of_mean):

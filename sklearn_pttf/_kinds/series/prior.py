@@ -98,7 +98,7 @@ class SeriesPrior(PriorDraws, BaseEstimator):
     ----------
     demand : SyntheticPrior, default=None
         Demand at the usual level, and the numbers of instances and of periods. None:
-        ``SyntheticPrior()`` with 3 to 120 periods, fewer rows of zeros and fewer bulk orders.
+        ``SyntheticPrior()`` with up to 120 periods, fewer rows of zeros and fewer bulk orders.
 
     drift : range, default=(0.005, 0.4)
         Standard deviation of an instance's log level from one period to the next, typical of the
@@ -265,7 +265,7 @@ class SeriesPrior(PriorDraws, BaseEstimator):
             noise=(0.05, 2.0),
             intermittent_share=0.15,
             bulk_share=0.15,
-            n_observations=(3, 120),
+            n_observations=(1, 120),
             ragged_share=0.25,
         )
 

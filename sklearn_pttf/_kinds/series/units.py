@@ -159,13 +159,29 @@ def placed(rows, units):
     age = torch.arange(n - 1, -1, -1, dtype=rows.values.dtype, device=rows.values.device)
     powers = rows.values.new_tensor(KEPT)[:, None] ** age
     kept = (units.shares @ powers).unsqueeze(1)  # (B, 1, n)
-    seen = rows.told * kept
+    seen = rows.told * kept * _worth(rows, units)
     count = seen.sum(-1)
     y = (rows.values / units.scale.unsqueeze(-1)).clamp_max(MOST_UNITS)
     recent = ((seen * y).sum(-1) + LEVEL_WEIGHT) / (count + LEVEL_WEIGHT)
     return rows._replace(
         seen=seen, count=count, errors=squares / terms.clamp_min(1.0), recent=recent
     )
+
+
+def _worth(rows, units):
+    """What a cell says of its row's level, over one of usual conditions; ``(B, N, n)``.
+
+    Counts that were counted over more say more.
+    """
+    level = row_level(rows.sorted, units.scale).unsqueeze(-1)
+    units = units._replace(
+        whole=units.whole.unsqueeze(-1),
+        scale=units.scale.unsqueeze(-1),
+        extra_noise=units.extra_noise.unsqueeze(-1),
+        count_share=units.count_share.unsqueeze(-1),
+    )
+    usual, own = row_noise(units, level), row_noise(units, level * rows.log_exposure.exp())
+    return (usual / own) ** 2
 
 
 def recent_credibility(rows, units):
