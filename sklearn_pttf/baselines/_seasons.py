@@ -23,7 +23,7 @@ from sklearn_pttf.baselines._in_time import (
 from sklearn_pttf.baselines._seasonal_naive import find_seasons
 
 DOUBTS = (0.0, 0.3, 1.0)  # seasons without any change, that a factor is averaged with
-OWN_DOUBTS = (10.0, 3.0, 1.0, 0.5)  # likewise, periods of the usual phase, of rows' own phases
+OWN_DOUBTS = (10.0, 3.0, 1.0, 0.3)  # likewise, periods of the usual phase, of rows' own phases
 FEWEST_PERIODS = 2  # after a first season, that seasons are judged by
 LEAST_GAIN = 0.01  # of the deviance, for seasons to be believed
 N_ROUNDS = 5  # of levels of rows and factors of periods in turn
