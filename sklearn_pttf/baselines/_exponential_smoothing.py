@@ -78,7 +78,8 @@ class ExponentialSmoothing(DecisionInTime, BaseEstimator):
     Seasons of the problem have a factor for every phase, which is the same for all rows [2]_:
     what all sell in these periods over their mean of one season around. Rows are smoothed without
     the factors, and forecasts have that of their period. A season counts once it was seen in full
-    and two periods more, and only if forecasts from then on were better with it.
+    and two periods more, and only if forecasts from then on were better with it. Where they get
+    better still, each row has phases of its own around the common ones, in the shortest season.
 
     References
     ----------
@@ -135,10 +136,10 @@ class ExponentialSmoothing(DecisionInTime, BaseEstimator):
         self._seasons, self.alpha_, self.pull_ = find_seasonal_smoothing(
             x, self.usual_level_, portfolio.seasons, alphas
         )
-        self.seasons_ = self._seasons.lengths
+        self.seasons_ = self._seasons.in_use()
         cells = self._seasons.cells(x)
         levels = self._seasons.past_levels(x, self.alpha_, cells)
-        means = levels.mean(self.pull_, self.usual_level_) * self._seasons.before[cells[1]]
+        means = levels.mean(self.pull_, self.usual_level_) * self._seasons.past_factors(x, cells)
         self._errors = PooledErrors(x[cells] - means, means, levels.doubt(), self.usual_level_)
         return self
 

@@ -156,7 +156,7 @@ class NegativeBinomialSmoothing(DecisionInTime, BaseEstimator):
         self._seasons, *smoothing = find_seasonal_smoothing(
             portfolio.observations, self.usual_level_, portfolio.seasons, alphas
         )
-        self.seasons_ = self._seasons.lengths
+        self.seasons_ = self._seasons.in_use()
         tried = [
             self._find_likeliest(portfolio.observations, unit, alphas, smoothing) for unit in units
         ]
@@ -178,7 +178,7 @@ class NegativeBinomialSmoothing(DecisionInTime, BaseEstimator):
         """
         x, usual = x / unit, self.usual_level_ / unit
         cells = self._seasons.cells(x)
-        counts, factors = x[cells], self._seasons.before[cells[1]]
+        counts, factors = x[cells], self._seasons.past_factors(x, cells)
         of_density = np.log(unit / self.usual_level_) * np.count_nonzero(counts)
         levels = {alpha: self._seasons.past_levels(x, alpha, cells) for alpha in alphas}
 

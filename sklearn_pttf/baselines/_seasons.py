@@ -1,10 +1,12 @@
-"""Seasons that all rows share, of smoothing: a factor for every phase.
+"""Seasons of smoothing: a factor for every phase, which rows share, and how rows differ from it.
 
 Observations are divided by the factors of their periods before they are smoothed, and forecasts are
-multiplied by that of the coming period, if that made one-step forecasts better.
+multiplied by that of the coming period, if that made one-step forecasts better. Then rows' own
+phases are added in the same way, as some shops close on Sundays and others do not.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import accumulate
 
 import numpy as np
@@ -21,6 +23,7 @@ from sklearn_pttf.baselines._in_time import (
 from sklearn_pttf.baselines._seasonal_naive import find_seasons
 
 DOUBTS = (0.0, 0.3, 1.0)  # seasons without any change, that a factor is averaged with
+OWN_DOUBTS = (10.0, 3.0, 1.0, 0.3)  # likewise, periods of the usual phase, of rows' own phases
 FEWEST_PERIODS = 2  # after a first season, that seasons are judged by
 LEAST_GAIN = 0.01  # of the deviance, for seasons to be believed
 N_ROUNDS = 5  # of levels of rows and factors of periods in turn
@@ -28,7 +31,7 @@ LEAST_FACTOR = 0.01  # as observations are divided by factors
 
 
 @dataclass(frozen=True)
-class SharedSeasons:
+class Seasons:
     """Factors of periods by their season.
 
     Parameters
@@ -44,6 +47,12 @@ class SharedSeasons:
 
     first : int
         Period from which on there are forecasts that know seasons.
+
+    own_length : int, default=0
+        Number of periods after which rows' own seasons come back; 0: they have none.
+
+    own_doubt : float, default=1.0
+        Number of periods of the usual phase that each is averaged with.
     """
 
     lengths: tuple
@@ -51,6 +60,8 @@ class SharedSeasons:
     before: np.ndarray
     own: np.ndarray
     first: int
+    own_length: int = 0
+    own_doubt: float = 1.0
 
     @classmethod
     def none(cls, n_periods, first=0):
@@ -70,9 +81,49 @@ class SharedSeasons:
         """`Levels` in the usual season, after the last period."""
         return Levels.of(x / self._factors(x.shape[1]), alpha).last()
 
+    def past_factors(self, x, cells):
+        """Factors of cells as they were known before these."""
+        factors = self.before[cells[1]]
+        return factors * self._own_phases(x / self.own)[cells] if self.own_length else factors
+
     def coming(self, x):
-        """Factor of the period after the last."""
-        return self._factors(x.shape[1] + 1)[-1]
+        """Factor of the period after the last; a number, or ``(n,)``."""
+        factors = self._factors(x.shape[1] + 1)
+        if not self.own_length:
+            return factors[-1]
+        return factors[-1] * self._own_phases(x / factors[:-1])[:, -1]
+
+    def in_use(self):
+        """Lengths of all seasons there are."""
+        return tuple(sorted({*self.lengths, self.own_length} - {0}))
+
+    def _own_phases(self, x):
+        """Factors of rows' own phases before each period, and before the one after the last.
+
+        They are what a row had in a phase over its mean, averaged with `own_doubt` periods of 1.
+
+        Parameters
+        ----------
+        x : ndarray of shape (n, m)
+            In the usual season.
+
+        Returns
+        -------
+        ndarray of shape (n, m + 1)
+        """
+        n_rows, n_periods = x.shape
+        seen, values = ~np.isnan(x), np.nan_to_num(x)
+        sums, numbers = np.zeros((2, n_rows, self.own_length))
+        found = np.ones((n_rows, n_periods + 1))
+        for t in range(n_periods + 1):
+            phase, total = t % self.own_length, sums.sum(axis=1)
+            level = total / np.maximum(numbers.sum(axis=1), 1)
+            of_phase = _over(sums[:, phase], level) + self.own_doubt
+            found[:, t] = np.where(total > 0, of_phase / (numbers[:, phase] + self.own_doubt), 1.0)
+            if t < n_periods:
+                sums[:, phase] += values[:, t]
+                numbers[:, phase] += seen[:, t]
+        return found
 
     def _factors(self, n_periods):
         found = np.ones(n_periods)
@@ -100,38 +151,46 @@ def find_seasonal_smoothing(x, usual, lengths, alphas=ALPHAS):
 
     Returns
     -------
-    seasons : SharedSeasons
+    seasons : Seasons
 
     alpha, pull : float
     """
     n_periods = x.shape[1]
-    none = SharedSeasons.none(n_periods)
+    none = Seasons.none(n_periods)
     if len(lengths):
         means = Levels.of(x, 0.0).last().mean(PULLS[0], usual)
         found = find_seasons(x / means[:, None], lengths)
         lengths = [length for length in found if length + FEWEST_PERIODS <= n_periods]
-    cells = SharedSeasons.none(n_periods, max(lengths, default=0)).cells(x)
+    cells = Seasons.none(n_periods, max(lengths, default=0)).cells(x)
     if not (len(lengths) and len(cells[0])):
         return none, *find_smoothing(x, usual, alphas)
-    candidates, factors = [none], period_factors(x, usual)
-    for some in accumulate((length,) for length in lengths):
-        candidates += [shared_seasons(factors, some, max(lengths), doubt) for doubt in DOUBTS]
-    tried = [_best_smoothing(x, usual, each, cells, alphas) for each in candidates]
-    losses = [loss for loss, *_ in tried]
-    best = first_least(losses)
-    if losses[best] < (1 - LEAST_GAIN) * losses[0]:
-        return candidates[best], *tried[best][1:]
-    return none, *find_smoothing(x, usual, alphas)
+    factors, first, tried = period_factors(x, usual), max(lengths), partial(_tried, x, usual)
+    shared = [
+        shared_seasons(factors, some, first, doubt)
+        for some in accumulate((length,) for length in lengths)
+        for doubt in DOUBTS
+    ]
+    plain = tried(Seasons.none(n_periods, first), cells, alphas)
+    found = _better(plain, [tried(each, cells, alphas) for each in shared])
+    own = [replace(found[1], own_length=min(lengths), own_doubt=doubt) for doubt in OWN_DOUBTS]
+    found = _better(found, [tried(each, cells, alphas) for each in own])
+    return found[1:] if found is not plain else (none, *find_smoothing(x, usual, alphas))
 
 
-def _best_smoothing(x, usual, seasons, cells, alphas):
-    """Least deviance of the cells with these seasons, and smoothing parameter and pull of it."""
-    outcomes, factors, tried = x[cells], seasons.before[cells[1]], []
+def _better(found, others):
+    """The one of the others with the least loss, if it is less than what was found."""
+    best = others[first_least([loss for loss, *_ in others])]
+    return best if best[0] < (1 - LEAST_GAIN) * found[0] else found
+
+
+def _tried(x, usual, seasons, cells, alphas):
+    """Least deviance of cells with these seasons, these, and the smoothing that goes with them."""
+    outcomes, factors, tried = x[cells], seasons.past_factors(x, cells), []
     for alpha in alphas:
         levels = seasons.past_levels(x, alpha, cells)
-        tried += [
-            (deviance(outcomes, levels.mean(pull, usual) * factors), alpha, pull) for pull in PULLS
-        ]
+        for pull in PULLS:
+            means = levels.mean(pull, usual) * factors
+            tried.append((deviance(outcomes, means), seasons, alpha, pull))
     return tried[first_least([loss for loss, *_ in tried])]
 
 
@@ -151,7 +210,7 @@ def period_factors(x, usual):
 
 
 def shared_seasons(factors, lengths, first, doubt):
-    """`SharedSeasons` by periods' factors over the mean of one season around each.
+    """`Seasons` by periods' factors over the mean of one season around each.
 
     Parameters
     ----------
@@ -162,7 +221,7 @@ def shared_seasons(factors, lengths, first, doubt):
         Each is of what those before it left.
 
     first : int
-        See `SharedSeasons`.
+        See `Seasons`.
 
     doubt : float
         Number of seasons without any change that factors are averaged with.
@@ -176,7 +235,7 @@ def shared_seasons(factors, lengths, first, doubt):
         before = before * known[times, times % length]
         own, left = own * with_own, left / with_own
         phases.append(known[-1])
-    return SharedSeasons(lengths, tuple(phases), before, own, first)
+    return Seasons(lengths, tuple(phases), before, own, first)
 
 
 def _phases(factors, length, doubt):

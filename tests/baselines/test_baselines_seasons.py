@@ -1,5 +1,7 @@
 """Seasons that all rows share, of smoothing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +11,7 @@ from scipy import stats
 
 from sklearn_pttf.baselines import ExponentialSmoothing, NegativeBinomialSmoothing
 from sklearn_pttf.baselines._seasons import (
+    Seasons,
     find_seasonal_smoothing,
     period_factors,
     shared_seasons,
@@ -141,3 +144,30 @@ def test_missing_cells():
     assert seasons.lengths == (7,)
     found = seasons.last_levels(X, alpha).mean(pull, 20.0) * seasons.coming(X)
     assert found.sum() == pytest.approx(means[:, -1].sum(), rel=0.06)
+
+
+def test_own_phases_by_hand():
+    """A row's mean in a phase over its mean, averaged with one period of 1."""
+    seasons = replace(Seasons.none(5), own_length=2, own_doubt=1.0)
+    x = np.array([[4.0, 0.0, 4.0, 0.0, nan], [0.0, 0.0, 0.0, 0.0, 0.0]])
+    cells = np.nonzero(np.ones((1, 5)))
+    # means before: none, 4, 2, 8/3, 2
+    expected = [1, 1, (4 / 2 + 1) / 2, (0 + 1) / 2, (8 / 2 + 1) / 3]
+    assert_allclose(seasons.past_factors(x, cells), expected)
+    assert_allclose(seasons.coming(x), [(0 + 1) / 3, 1])
+
+
+@each_smoothing
+def test_rows_that_differ_in_season_have_their_own(estimator):
+    """Half of all shops are closed on the last day, whichever day it is."""
+    season = np.ones((60, 7))
+    season[:30, 6] = 0.0
+    for n_periods in (27, 34, 35):
+        means = 20 * np.resize(np.tile(season, 6), (60, 42))[:, : n_periods + 1]
+        X = np.random.RandomState(0).poisson(means[:, :-1]).astype(float)
+        fitted = estimator(Newsvendor(ordered=True, seasons=7)).fit(X)
+        assert fitted.seasons_ == (7,)
+        found = fitted.predict(X)
+        closed = means[:, -1] == 0
+        assert found[~closed].mean() == pytest.approx(20, rel=0.1)
+        assert found[closed].max(initial=0) < 4
