@@ -63,7 +63,8 @@ class Conditions:
         look = Look() if look is None else look
         self.look = look._replace(factors=look.factors and portfolio.ordered)
         self.ahead, self.n_periods = max(horizon, AHEAD), portfolio.observations.shape[1]
-        self.spread, self.seen = _spread(portfolio.drivers if look.drivers else None), None
+        drivers = portfolio.drivers if look.drivers else None
+        self.spread, self.switches, self.seen = _spread(drivers), _switches(drivers), None
         table = portfolio.take(typical_rows(portfolio.as_rates()))
         self.forecast, self.dispersion, self.found = None, None, False
         if self.n_periods < 2 or (np.nansum(table.observations, axis=1) > 0).sum() < FEWEST_ROWS:
@@ -210,6 +211,13 @@ def _spread(drivers):
     spread = np.sqrt((away**2).sum(axis=(0, 1)) / number)
     largest = np.nanmax(np.abs(drivers), axis=(0, 1), initial=0.0)
     return np.where(spread > ROUNDED * largest, spread, np.inf)
+
+
+def _switches(drivers):
+    """Whether drivers are 0 or 1, off or on; (d,)."""
+    if drivers is None:
+        return np.zeros(0, dtype=bool)
+    return ((drivers == 0) | (drivers == 1) | np.isnan(drivers)).all(axis=(0, 1))
 
 
 def _without_factors(shared, n_drivers):
