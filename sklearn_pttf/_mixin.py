@@ -15,8 +15,15 @@ from sklearn_pttf._laws.beta import BetaBinomialMixture, SharedLaw
 from sklearn_pttf._laws.horizon import law_of_total
 from sklearn_pttf._laws.means import law_of_mean
 from sklearn_pttf._laws.poisson import PoissonMixture
+from sklearn_pttf._series.alarms import (
+    SeenDrivers,
+    warn_of_drivers,
+    warn_of_extrapolation,
+    warn_of_horizon,
+    warn_of_seasons,
+)
 from sklearn_pttf._series.choice import chosen_conditions
-from sklearn_pttf._series.conditions import Conditions, over_doubt, warn_of_drivers
+from sklearn_pttf._series.conditions import Conditions, over_doubt
 from sklearn_pttf._utils.checks import (
     MOST_PERIODS,
     check_outcomes,
@@ -26,7 +33,7 @@ from sklearn_pttf._utils.checks import (
 from sklearn_pttf.problems import Newsvendor
 from sklearn_pttf.problems._exposure import same_exposure
 from sklearn_pttf.problems._given import check_price, check_problem
-from sklearn_pttf.problems._time import driver_positions, season_lengths
+from sklearn_pttf.problems._time import check_columns, driver_positions, season_lengths
 
 CHUNK_ROWS = 16_384
 MOST_ORIGINS = 8  # that a score without later outcomes rolls over, the newest ones
@@ -132,6 +139,7 @@ class DecisionMixin:
         self.observation_columns_ = np.array(
             self.problem_.observation_positions(names, self.n_features_in_)
         )
+        check_columns(self.problem_, names, self.observation_columns_, self.n_features_in_)
         portfolio = self.problem_.read(X, names, self.observation_columns_)
         self.integer_ = portfolio.integer
         self._pooled = pooled_atoms(portfolio.as_rates().observations, portfolio.exposures())
@@ -140,9 +148,12 @@ class DecisionMixin:
         if self.problem_.of_prices:
             self._price_range = PriceRange.of(portfolio)
         self._conditions = None
+        warn_of_seasons(portfolio)
+        warn_of_drivers(portfolio, self.problem_.drivers, self.problem_.horizon)
+        has_drivers = portfolio.drivers is not None
+        self._seen_drivers = SeenDrivers(portfolio.drivers) if has_drivers else None
         if portfolio.in_time and not self._reads_time:
             self._conditions = chosen_conditions(portfolio, self.problem_.horizon)
-            warn_of_drivers(portfolio, self.problem_.drivers or ())
         return self._at_conditions(portfolio, self.problem_.horizon)
 
     def _check_time_is_read(self):
@@ -160,6 +171,8 @@ class DecisionMixin:
 
     def _at_conditions(self, portfolio, horizon):
         """The portfolio as laws are made of it: at the conditions of coming periods."""
+        if horizon > self.problem_.horizon:
+            warn_of_horizon(portfolio, self.problem_.drivers, horizon)
         return portfolio if self._conditions is None else self._conditions.at(portfolio, horizon)
 
     def _read(self, X, problem=None, horizon=None):
@@ -168,6 +181,21 @@ class DecisionMixin:
         if horizon is None:
             horizon = (self.problem_ if problem is None else problem).horizon
         return self._at_conditions(portfolio, horizon)
+
+    def _extrapolates(self, portfolio, horizon):
+        """Whether rows' drivers are planned beyond all that was seen, with a warning of many.
+
+        None where there are no drivers.
+        """
+        if self._seen_drivers is None:
+            return None
+        beyond = self._seen_drivers.beyond(portfolio, horizon)
+        cut = np.zeros_like(beyond)
+        if self._conditions is not None:
+            cut = self._conditions.cut(portfolio, horizon)
+        if self._conditions is None or self._conditions.driven:
+            warn_of_extrapolation(beyond, cut, self.problem_.drivers)
+        return (beyond | cut).any(axis=1)
 
     def _read_as_it_is(self, X, problem=None):
         check_is_fitted(self)
@@ -355,8 +383,9 @@ class DecisionMixin:
             horizon of the problem). ``risk``: ndarray of shape (n_instances,), if the problem's is
             not the mean. Under a limit ``shadow_price``, what one more unit of it would save,
             ``used``, ``limit``, each a float, or a dict by group, and ``dual_bound``, a float:
-            no orders within the limit have a smaller sum of expected costs. What other problems
-            give, their pages say.
+            no orders within the limit have a smaller sum of expected costs. With drivers
+            ``extrapolates``: bool ndarray of shape (n_instances,), whether one is planned beyond
+            all that was seen of it. What other problems give, their pages say.
 
         Raises
         ------
@@ -368,7 +397,9 @@ class DecisionMixin:
         """
         check_is_fitted(self)
         problem = self.problem_ if problem is None else check_problem(problem)
-        portfolio = self._read(X, problem)
+        portfolio = self._read_as_it_is(X, problem)
+        extrapolates = self._extrapolates(portfolio, problem.horizon)
+        portfolio = self._at_conditions(portfolio, problem.horizon)
         if problem.of_prices:
             problem.warn_of_losses(portfolio)
         laws = self._laws_to_decide(portfolio, problem, spread=return_info)
@@ -383,6 +414,8 @@ class DecisionMixin:
         if not return_info:
             return np.concatenate(decisions)
         by_row = {name: np.concatenate([each[name] for each in rows]) for name in rows[0]}
+        if extrapolates is not None:
+            by_row["extrapolates"] = extrapolates
         return np.concatenate(decisions), Bunch(**by_row, **of_all)
 
     def predict(self, X, *, horizon=1):

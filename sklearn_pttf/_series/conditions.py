@@ -5,7 +5,6 @@ exposure: a period in which everything sold twice as much is two periods. So the
 period and the effects of its drivers become exposures, and all that is known of demand holds.
 """
 
-import warnings
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -64,7 +63,7 @@ class Conditions:
         self.look = look._replace(factors=look.factors and portfolio.ordered)
         self.ahead, self.n_periods = max(horizon, AHEAD), portfolio.observations.shape[1]
         drivers = portfolio.drivers if look.drivers else None
-        self.spread, self.switches, self.seen = _spread(drivers), _switches(drivers), None
+        self.spread, self.switches, self.seen = driver_spread(drivers), _switches(drivers), None
         table = portfolio.take(typical_rows(portfolio.as_rates()))
         self.forecast, self.dispersion, self.found = None, None, False
         if self.n_periods < 2 or (np.nansum(table.observations, axis=1) > 0).sum() < FEWEST_ROWS:
@@ -134,19 +133,36 @@ class Conditions:
                 f"{width}."
             )
 
-    def _standard(self, portfolio):
+    @property
+    def driven(self):
+        """Whether drivers are made use of; bool."""
+        return self.found and len(self.spread) > 0
+
+    def cut(self, portfolio, horizon):
+        """Whether plans are so far out that they are taken for less; bool (n, d)."""
+        if not self.driven:
+            return np.zeros((len(portfolio), portfolio.drivers.shape[2]), dtype=bool)
+        planned = self._from_usual(portfolio)[1][:, :horizon]
+        return ((planned < self.seen[0]) | (planned > self.seen[1])).any(axis=1)
+
+    def _from_usual(self, portfolio):
         """Drivers, past and planned, as differences from rows' usual ones in standard deviations.
 
         What is not known is the usual.
         """
-        if not len(self.spread):
-            rows = len(portfolio)
-            return np.zeros((rows, self.n_periods, 0)), np.zeros((rows, self.ahead, 0))
-        usual = _usual(portfolio.drivers)[:, None]
+        usual = usual_drivers(portfolio.drivers)[:, None]
         past, planned = (
             np.nan_to_num((values - usual) / self.spread)
             for values in (portfolio.drivers, portfolio.planned)
         )
+        return past, planned
+
+    def _standard(self, portfolio):
+        """The same in all periods that are looked at, plans no further out than is believed."""
+        if not len(self.spread):
+            rows = len(portfolio)
+            return np.zeros((rows, self.n_periods, 0)), np.zeros((rows, self.ahead, 0))
+        past, planned = self._from_usual(portfolio)
         if self.seen is None:
             low, high = past.min(axis=(0, 1)), past.max(axis=(0, 1))
             self.seen = low - BEYOND * (high - low), high + BEYOND * (high - low)
@@ -196,17 +212,17 @@ def over_doubt(predict, portfolio):
     return MixtureLaw(laws, weights, portfolio.integer)
 
 
-def _usual(drivers):
+def usual_drivers(drivers):
     """Every row's mean of every driver, 0 where nothing is known; (n, d)."""
     seen = ~np.isnan(drivers)
     return np.where(seen, drivers, 0.0).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
 
 
-def _spread(drivers):
+def driver_spread(drivers):
     """Standard deviation of drivers within rows, infinite of one that never varies; (d,)."""
     if drivers is None:
         return np.ones(0)
-    away = np.nan_to_num(drivers - _usual(drivers)[:, None])
+    away = np.nan_to_num(drivers - usual_drivers(drivers)[:, None])
     number = np.maximum((~np.isnan(drivers)).sum(axis=(0, 1)), 1)
     spread = np.sqrt((away**2).sum(axis=(0, 1)) / number)
     largest = np.nanmax(np.abs(drivers), axis=(0, 1), initial=0.0)
@@ -226,28 +242,3 @@ def _without_factors(shared, n_drivers):
     surely[n_drivers:, n_drivers:] += np.eye(len(shared.mode) - n_drivers) / ROUNDED
     mode = np.linalg.pinv(surely, hermitian=True) @ shared.precision @ shared.mode
     return shared._replace(mode=mode, precision=surely)
-
-
-def warn_of_drivers(portfolio, names):
-    """Tell of drivers that say nothing: they never vary, or their plan is not known.
-
-    Parameters
-    ----------
-    portfolio : Portfolio
-
-    names : sequence of str
-        Of the drivers.
-    """
-    if portfolio.drivers is None:
-        return
-    never, unknown = np.isinf(_spread(portfolio.drivers)), np.isnan(portfolio.planned)
-    for marked, why in (
-        (never, "never vary within a row, so that their effect cannot be told"),
-        (
-            unknown.all(axis=(0, 1)),
-            "are not known for any coming period, which is taken for a usual one",
-        ),
-    ):
-        told = [repr(name) for name, is_one in zip(names, marked, strict=True) if is_one]
-        if told:
-            warnings.warn(f"drivers {', '.join(told)} {why}.", stacklevel=4)
