@@ -14,12 +14,13 @@ from sklearn_pttf._laws.mixture import MixtureLaw
 from sklearn_pttf._series.course import forecast
 from sklearn_pttf._series.shared import shared_effects
 from sklearn_pttf._tables.influence import typical_rows
+from sklearn_pttf._utils.checks import MOST_PERIODS
 from sklearn_pttf._utils.rounding import ROUNDED
 
 N_NODES = 5  # of what rows share, by Gauss and Hermite: exact up to the ninth power of a shock
 LEAST_DOUBT = 0.01  # deviation of a log factor that no decision feels
 FEWEST_ROWS = 2  # that sold anything, to have something in common
-AHEAD = 60  # periods that are looked ahead at least
+AHEAD = MOST_PERIODS  # that are looked ahead, so that any horizon can be asked for
 QUIETEST, NOISIEST = 0.7, 1.2  # variance over mean of what is taken for Poisson counts
 MOST_DOUBT = 1.0  # deviation of a log factor: conditions from a third to thrice as good
 BEYOND = 1.0  # ranges of a driver that a plan may lie beyond what was seen
@@ -98,9 +99,9 @@ class Conditions:
         Raises
         ------
         ValueError
-            If there are other periods, or so many to come are not looked at.
+            If there are other periods.
         """
-        self._check(portfolio, horizon)
+        self._check(portfolio)
         plain = replace(portfolio, ordered=False, drivers=None, planned=None)
         if not self.found:
             return plain
@@ -120,12 +121,7 @@ class Conditions:
         ratio = self.dispersion.linear + self.dispersion.square * level
         return bool(QUIETEST < ratio < NOISIEST)
 
-    def _check(self, portfolio, horizon):
-        if horizon > self.ahead:
-            raise ValueError(
-                f"horizon must be at most {self.ahead}, or that of the problem at fit; got "
-                f"{horizon!r}."
-            )
+    def _check(self, portfolio):
         width = portfolio.observations.shape[1]
         if width != self.n_periods:
             raise ValueError(

@@ -1,0 +1,84 @@
+"""Names of columns that say in which order they are."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sklearn_pttf.baselines import SampleAverage
+from sklearn_pttf.problems import Newsvendor
+from sklearn_pttf.problems._column_order import check_order
+
+
+def _check(names):
+    check_order(names.split("|"), "observations")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "2024-01|2024-02|2025-01",
+        "2023|2024",
+        "20240131|20240201",
+        "2024-W51|2024-W52|2025-W01",
+        "31.01.2024|29.02.2024|01.03.2024",
+        "1/31/2024|2/1/2024|12/1/2024",
+        "Jan 2024|Feb 2024|Jan 2025",
+        "oct|nov|dec|jan",
+        "w1|w2|w10",
+        "w50|w51|w52|w1|w2",  # over the end of a year
+        "lag_10|lag_9|lag_1",
+        "t-3|t-2|t-1",
+        "3 weeks ago|2 weeks ago|1 weeks ago",
+        "village_1|village_2",
+        "monday|tuesday|friday",
+        "first|second",
+        "p1_w3|p1_w1",  # nobody knows what these are
+        "promo_2|promo_1|promo_next1",
+        "w7",
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_orders_that_may_be(names):
+    _check(names)
+
+
+@pytest.mark.parametrize(
+    ("names", "why", "better"),
+    [
+        ("2024-02|2024-01", "are dates in another order", "'2024-01', '2024-02'"),
+        ("2024|2023|2022", "are dates in another order", "'2022', '2023', '2024'"),
+        ("29.02.2024|31.01.2024", "are dates in another order", "'31.01.2024', '29.02.2024'"),
+        ("Apr 2024|Aug 2024|Jan 2024", "are dates in another order", "'Jan 2024', 'Apr 2024', 'A"),
+        ("apr|aug|dec|feb|jan", "are numbered in another order", "'jan', 'feb', 'apr', ..."),
+        ("w2|w10|w1", "are numbered in another order", "'w1', 'w2', 'w10'"),
+        ("w1|w10|w11|w2", "are numbered in another order", "'w1', 'w2', 'w10', ..."),
+        ("w10|w11|w8|w9", "are numbered in another order", "'w8', 'w9', 'w10', ..."),
+        ("lag_1|lag_2|lag_3", "count backwards, so that the newest is first", "'lag_3', 'lag_2'"),
+        ("sold t-1|sold t-2", "count backwards", "'sold t-2', 'sold t-1'"),
+    ],
+)
+def test_orders_that_cannot_be(names, why, better):
+    first = ", ".join(map(repr, names.split("|")[:3]))
+    with pytest.raises(ValueError, match="oldest first, with ordered=True; their names") as caught:
+        _check(names)
+    assert why in str(caught.value)
+    assert f"got {first}" in str(caught.value)
+    assert f"and not {better}" in str(caught.value)
+
+
+def test_counting_down_is_told():
+    with pytest.warns(UserWarning, match=r"count down from 'w3' to 'w1', .* if 'w3' is the newest"):
+        _check("w3|w2|w1")
+
+
+def test_it_is_asked_where_the_order_counts():
+    X = pd.DataFrame(np.ones((4, 3)), columns=["2024-01", "2024-03", "2024-02"])
+    SampleAverage().fit(X)
+    with pytest.raises(ValueError, match="observations must be in the order of time"):
+        SampleAverage(Newsvendor(ordered=True)).fit(X)
+    X.columns = ["w1", "w2", "promo 2024"]
+    X["promo 2023"], X["promo 2025"] = 0.0, 1.0
+    drivers = {"promo": ["promo 2024", "promo 2023", "promo 2025"]}
+    problem = Newsvendor(ordered=True, drivers=drivers, observations=["w1", "w2"])
+    with pytest.raises(ValueError, match=r"drivers\['promo'\] must be in the order of time"):
+        SampleAverage(problem).fit(X)
