@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn_pttf import PretrainedDecisionTransformer
 from sklearn_pttf.baselines import (
     JamesStein,
+    NonparametricEmpiricalBayes,
     ParametricEmpiricalBayes,
     PooledRatio,
     SampleAverage,
@@ -191,3 +192,18 @@ def test_a_mean_of_periods_that_differ_is_not_asked_for():
     X = _table(RISING)
     with pytest.raises(ValueError, match="of_mean must be False where periods differ"):
         _fitted(X).predict_distribution(X, of_mean=True)
+
+
+@pytest.mark.parametrize("kind", [ParametricEmpiricalBayes, NonparametricEmpiricalBayes])
+def test_amounts_are_put_there_by_baselines(kind):
+    """Rows sell by weight, and twice as much in every other period; no sale is a whole number."""
+    rng = np.random.default_rng(3)
+    factors = np.tile([1.0, 2.0], M // 2)
+    X = rng.lognormal(1.0, 0.8, (N, 1)) * factors * rng.lognormal(0.0, 0.2, (N, M))
+    fitted = kind(Newsvendor(4.0, 1.0, ordered=True, seasons=2)).fit(X)
+    assert fitted.family_ == "lognormal"
+    usual = (X / factors).mean(axis=1)
+    assert_allclose(fitted.predict(X).sum() / usual.sum(), 1.0, rtol=0.1)
+    assert_allclose(fitted.predict(X, horizon=2).sum() / usual.sum(), 3.0, rtol=0.1)
+    low, high = fitted.predict_quantiles(X, [0.05, 0.95]).T
+    assert ((low < usual) & (usual < high)).mean() > 0.9
