@@ -389,6 +389,8 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             return "finetune=None"
         if self.problem_.exposure is not None:
             return "finetuning does not read exposure"
+        if self._conditions is not None and self.problem_.of_means:
+            return "means are not finetuned in the order of time"
         if self._conditions is not None:
             return "finetuning does not read an order of time, or drivers"
         return None

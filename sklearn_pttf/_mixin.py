@@ -23,7 +23,7 @@ from sklearn_pttf._series.alarms import (
     warn_of_seasons,
 )
 from sklearn_pttf._series.choice import chosen_conditions
-from sklearn_pttf._series.conditions import Conditions, over_doubt
+from sklearn_pttf._series.conditions import Conditions, law_at_conditions, over_doubt
 from sklearn_pttf._utils.checks import (
     MOST_PERIODS,
     check_outcomes,
@@ -141,6 +141,11 @@ class DecisionMixin:
         )
         check_columns(self.problem_, names, self.observation_columns_, self.n_features_in_)
         portfolio = self.problem_.read(X, names, self.observation_columns_)
+        if portfolio.in_time and portfolio.real:
+            raise ValueError(
+                f"ordered and drivers are for demand and counts; got {self.problem_!r} of values "
+                "of any sign, as X has values below 0 or that are not whole, or standard errors."
+            )
         self.integer_ = portfolio.integer
         self._pooled = pooled_atoms(portfolio.as_rates().observations, portfolio.exposures())
         self._mean_exposure = portfolio.mean_exposure()
@@ -166,8 +171,8 @@ class DecisionMixin:
                 f"{told} must be {False if problem.ordered else None} for {type(self).__name__}, "
                 f"which takes periods as they are; got {getattr(problem, told)!r}."
             )
-        if in_time and (problem.of_means or problem.of_prices):
-            raise ValueError(f"ordered and drivers are for problems of demand; got {problem!r}.")
+        if in_time and (problem.of_prices or _is_binomial(problem)):
+            raise ValueError(f"ordered and drivers are for demand and counts; got {problem!r}.")
 
     def _at_conditions(self, portfolio, horizon):
         """The portfolio as laws are made of it: at the conditions of coming periods."""
@@ -335,8 +340,12 @@ class DecisionMixin:
         return self._pieces(portfolio, of_piece)
 
     def _laws_of_means(self, portfolio, spread=False):
-        """Laws of rows' means, in pieces, with their portfolios."""
-        return self._pieces(portfolio, lambda piece: self._predict_law_of_mean(piece, spread))
+        """Laws of rows' means at their conditions, in pieces, with their portfolios."""
+
+        def of_piece(piece):
+            return law_at_conditions(self._predict_law_of_mean(piece, spread), piece)
+
+        return self._pieces(portfolio, of_piece)
 
     def _laws_to_decide(self, portfolio, problem, spread=False):
         """Laws with their portfolios, as many at a time as must be decided together.
@@ -481,7 +490,7 @@ class DecisionMixin:
 
         of_mean : bool, default=False
             Whether to give the law of the row's mean instead: of what its outcomes vary around, as
-            far as it is unknown, and per unit of exposure.
+            far as it is unknown, per unit of exposure, and in time at the next period's conditions.
 
         price : float or array-like of shape (n_instances,), default=None
             Of a pricing problem: the price at which the outcome is made. None: the posted one,
@@ -497,11 +506,6 @@ class DecisionMixin:
         portfolio = self._read(X, horizon=horizon)
         if price is not None:
             portfolio = portfolio.at_price(check_price(price, self.problem_, len(portfolio)))
-        if of_mean and self._conditions is not None:
-            raise ValueError(
-                f"of_mean must be False where periods differ, as with ordered or drivers; got "
-                f"{of_mean!r}."
-            )
         if of_mean and not portfolio.has_mean_law:
             raise ValueError(
                 f"of_mean must be False for {portfolio.outcomes_are}; got {of_mean!r}."

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sklearn_pttf._laws.mixture import MixtureLaw
+from sklearn_pttf._laws.scaled import ScaledLaw
 from sklearn_pttf._series.course import forecast
 from sklearn_pttf._series.shared import shared_effects
 from sklearn_pttf._tables.influence import typical_rows
@@ -109,8 +110,8 @@ class Conditions:
         coming = np.log(np.exp(coming).mean(axis=1))
         past, coming = (np.exp(np.clip(x, -MOST_CHANGE, MOST_CHANGE)) for x in (past, coming))
         exposure = past if plain.exposure is None else past * plain.exposure
-        coming = coming if plain.coming is None else coming * plain.coming_exposure()
-        return replace(plain, exposure=exposure, coming=coming, doubt=doubt)
+        total = coming if plain.coming is None else coming * plain.coming_exposure()
+        return replace(plain, exposure=exposure, coming=total, doubt=doubt, conditions=coming)
 
     def are_counts(self, portfolio):
         """Whether, at conditions that change, noise is that of Poisson counts; bool."""
@@ -200,12 +201,35 @@ def over_doubt(predict, portfolio):
     doubt = portfolio.doubt
     if doubt is None or doubt.max(initial=0.0) < LEAST_DOUBT:
         return predict(portfolio)
-    scores, weights = np.polynomial.hermite_e.hermegauss(N_NODES)
+    factors, weights = _of_doubt(portfolio)
     coming = portfolio.coming_exposure()
-    doubt = np.minimum(doubt, MOST_DOUBT)
-    laws = [predict(replace(portfolio, coming=coming * np.exp(z * doubt))) for z in scores]
-    weights = np.broadcast_to(weights / weights.sum(), (len(portfolio), N_NODES))
+    laws = [predict(replace(portfolio, coming=coming * factor)) for factor in factors]
     return MixtureLaw(laws, weights, portfolio.integer)
+
+
+def law_at_conditions(law, portfolio):
+    """Laws of means at the coming conditions, from those at usual ones.
+
+    Parameters
+    ----------
+    law : PredictiveDistribution
+        Of means per unit of exposure.
+
+    portfolio : Portfolio
+        At its conditions.
+    """
+    if portfolio.conditions is None:
+        return law
+    factors, weights = _of_doubt(portfolio)
+    return MixtureLaw([ScaledLaw(law, portfolio.conditions * f) for f in factors], weights)
+
+
+def _of_doubt(portfolio):
+    """Factors of what is not known of conditions, and their weights ``(n, k)``."""
+    scores, weights = np.polynomial.hermite_e.hermegauss(N_NODES)
+    doubt = np.minimum(portfolio.doubt, MOST_DOUBT)
+    weights = np.broadcast_to(weights / weights.sum(), (len(portfolio), N_NODES))
+    return [np.exp(z * doubt) for z in scores], weights
 
 
 def usual_drivers(drivers):

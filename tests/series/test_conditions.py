@@ -188,10 +188,12 @@ def test_a_period_that_nobody_knows_is_passed_over():
     assert_allclose(_fitted(X).predict(X).sum() / X[:, -1].sum(), 1.0, atol=0.2)
 
 
-def test_a_mean_of_periods_that_differ_is_not_asked_for():
+def test_the_mean_is_that_of_the_coming_period():
     X = _table(RISING)
-    with pytest.raises(ValueError, match="of_mean must be False where periods differ"):
-        _fitted(X).predict_distribution(X, of_mean=True)
+    fitted = _fitted(X)
+    law = fitted.predict_distribution(X, of_mean=True)
+    assert_allclose(law.mean(), fitted.predict(X), rtol=1e-3)
+    assert (law.quantile(0.9) < fitted.predict_quantiles(X, 0.9)[:, 0]).all()
 
 
 @pytest.mark.parametrize("kind", [ParametricEmpiricalBayes, NonparametricEmpiricalBayes])
