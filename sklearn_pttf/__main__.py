@@ -48,7 +48,7 @@ def _whole(text):
 
 
 def _season(text):
-    if text == "auto":
+    if text in ("auto", "none"):
         return text
     try:
         number = int(text)
@@ -56,7 +56,7 @@ def _season(text):
         number = 0
     if number < 2:
         raise argparse.ArgumentTypeError(
-            f"must be whole numbers of periods above 1, or auto; got {text}"
+            f"must be whole numbers of periods above 1, auto, or none; got {text}"
         )
     return number
 
@@ -158,8 +158,8 @@ def _add_time(add):
         nargs="+",
         type=_season,
         metavar="N",
-        help="after how many periods seasons come back, such as 52, or 7 364; auto: looked for "
-        "(default: none)",
+        help="after how many periods seasons come back, such as 52, or 7 364; auto: usual ones are "
+        "looked for (default); none: there are none",
     )
     add(
         "--unordered",

@@ -320,7 +320,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             if outcomes is not None and self.checkpoint_ is not None:
                 self.checkpoint_.kind.check_later(outcomes, portfolio)
             kind, rates = kind_of(portfolio), portfolio.as_rates()
-            looked = kind.drift is not None and self._conditions is None
+            looked = kind.drift is not None and not self.problem_.ordered
             drifts = looked and warn_of_drift(rates.observations, kind.drift)
             reason, ignored = self._reason_not_to_train(strategy), None
             if reason is None and outcomes is not None and not enough_periods(portfolio, outcomes):

@@ -59,6 +59,7 @@ def _naming(labels, options):
 
     def named(text):
         text = re.sub(r"\brow(s?) (\d+(?:, \d+)*)", instances, str(text))
+        text = re.sub(r"\b(of|over|in all)( [\d,]+)? rows\b", r"\1\2 instances", text)
         return in_options(text, options)
 
     def instances(match):

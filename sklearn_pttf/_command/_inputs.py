@@ -78,8 +78,8 @@ def _wrong_values(options):
             yield f"{flag(name)} needs {flag(NEEDED[name])}"
     yield from wrong_names(options)
     seasons = options.seasons or []
-    if "auto" in seasons and len(seasons) > 1:
-        yield f"--seasons must be auto or numbers; got {' '.join(map(str, seasons))}"
+    if len(seasons) > 1 and not {"auto", "none"}.isdisjoint(seasons):
+        yield f"--seasons must be numbers, auto or none; got {' '.join(map(str, seasons))}"
     if seasons and options.unordered:
         yield "--seasons needs the order of periods: give it or --unordered"
     for name in given(options, ("pack", "minimum") if options.limit is not None else ()):
@@ -130,8 +130,10 @@ def read_sales(options):
         print(f"warning: {options.sales}: {text}", file=sys.stderr)
     table, roles = found if more else (found, {"observations": found.columns.tolist()})
     roles |= {"horizon": options.horizon, "ordered": bool(more) and not options.unordered}
-    if options.seasons:
-        roles["seasons"] = "auto" if "auto" in options.seasons else tuple(options.seasons)
+    if roles["ordered"]:
+        seasons = options.seasons or ["auto"]
+        named = {"auto": "auto", "none": None}
+        roles["seasons"] = named[seasons[0]] if seasons[0] in named else tuple(seasons)
     n_periods, drivers = len(roles["observations"]), list(roles.get("drivers", ()))
     told = f", with {', '.join(drivers)}" if drivers else ""
     say(

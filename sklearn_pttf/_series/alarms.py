@@ -129,7 +129,8 @@ def warn_of_extrapolation(beyond, cut, names):
     rows = beyond.any(axis=1) | cut.any(axis=1)
     taken = ""
     if cut.any():
-        taken = f", and in {_rows(cut.any(axis=1))} are taken for less, one range beyond it"
+        n_cut = cut.any(axis=1).sum()
+        taken = f"; in {n_cut:,} of these so far that they are taken for one range beyond it"
     what = f"are planned beyond all that was seen of them in {_rows(rows)}{taken}"
     _tell(names, (beyond | cut).any(axis=0), what, stacklevel=5)
 

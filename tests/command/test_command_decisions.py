@@ -184,7 +184,7 @@ def test_rows_are_named(capsys):
     with _decide._naming(labels, options):
         warnings.warn("in 9% of 20 rows, as in rows 0, 1. Look", stacklevel=1)
     assert capsys.readouterr().err == (
-        "warning: in 9% of 20 rows, as in instances 'a', 'b'. Look\n"
+        "warning: in 9% of 20 instances, as in instances 'a', 'b'. Look\n"
     )
 
 

@@ -61,7 +61,7 @@ def _read(*options):
 
 def _check_read(found, expected):
     assert_frame_equal(found[0], expected[0])
-    assert found[1] == expected[1]
+    assert found[1] == expected[1] | {"seasons": "auto"}
 
 
 PLANNED = ["--horizon", "2", "--drivers", "promo", "price", "--future", "plan.csv"]
@@ -104,6 +104,14 @@ def test_weekdays_and_holidays(promotions, capsys):
     _check_read(found, expected)
     assert found[0]["holiday_next2"].tolist() == [1.0] * N  # March 17
     assert "warning: sales.csv: --drivers: 'month' is 'March' in all p" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "seasons"),
+    [([], "auto"), (["auto"], "auto"), (["none"], None), (["7"], (7,)), (["7", "4"], (7, 4))],
+)
+def test_seasons_that_are_asked_for(promotions, given, seasons):
+    assert _read(*(["--seasons", *given] if given else []))[1]["seasons"] == seasons
 
 
 def test_what_is_not_known_of_coming_periods(promotions, capsys):
@@ -157,7 +165,10 @@ REFUSED = {
         ["--calendar", "D", "--calendar-drivers", "moon"],
         "--calendar-drivers must be some of weekday, month, days, holidays=COUNTRY; got moon",
     ),
-    "two sorts": (["--seasons", "auto", "7"], "--seasons must be auto or numbers; got auto 7"),
+    "two sorts": (
+        ["--seasons", "auto", "7"],
+        "--seasons must be numbers, auto or none; got auto 7",
+    ),
     "no order": (["--seasons", "7", "--unordered"], "--seasons needs the order of periods: giv"),
     "out": ([*PROMO, "--out", "plan.csv"], r"--out is plan\.csv, which is read from"),
     "extension": (["--drivers", "promo", "--future", "plan.xls"], r"--future is plan\.xls, whose"),
@@ -215,5 +226,5 @@ def test_decimal_commas_are_no_numbers(capsys):
 def test_seasons(text, capsys):
     with pytest.raises(SystemExit):
         main(["decide", "sales.csv", *RECORDS, *COSTS, "--out", "o.csv", f"--seasons={text}"])
-    told = f"must be whole numbers of periods above 1, or auto; got {text}"
+    told = f"must be whole numbers of periods above 1, auto, or none; got {text}"
     assert told in capsys.readouterr().err

@@ -46,6 +46,15 @@ def test_orders_follow_the_level():
     assert still.predict(X).sum() / X[:, -1].sum() < 0.7
 
 
+def test_drivers_alone_are_no_order():
+    rng = np.random.default_rng(1)
+    on = (rng.random((N, M + 1)) < 0.3).astype(float)
+    X = np.hstack([_table(RISING), on])
+    roles = {"drivers": {"promotion": range(M, 2 * M + 1)}, "observations": range(M)}
+    with pytest.warns(DriftWarning, match="say ordered=True"):
+        _fitted(X, ordered=False, **roles)
+
+
 def test_what_was_planned_is_ordered_for():
     """A promotion sells three times as much; half of the rows have one next."""
     rng = np.random.default_rng(1)
