@@ -281,7 +281,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         -----
         DriftWarning
             If the later half of most rows' observations, in the order of columns, is at least 10 %
-            higher or lower than the earlier half. Then nothing is finetuned, unless later periods
+            higher or lower than the earlier half, and the problem has no ``ordered=True``. Then nothing is finetuned, unless later periods
             ``y`` say that it pays.
 
         FewPeriodsWarning
@@ -297,7 +297,8 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             If all observations are 0 or 1, and the problem does not say ``noise="binomial"``.
 
         UserWarning
-            If ``memory`` is given without an int as ``random_state``.
+            If ``memory`` is given without an int as ``random_state``; if drivers never vary or are
+            not known for a coming period; if seasons are not shorter than the history.
 
         Notes
         -----
