@@ -281,8 +281,8 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         -----
         DriftWarning
             If the later half of most rows' observations, in the order of columns, is at least 10 %
-            higher or lower than the earlier half, and the problem has no ``ordered=True``. Then nothing is finetuned, unless later periods
-            ``y`` say that it pays.
+            higher or lower than the earlier half, and the problem has no ``ordered=True``. Then
+            nothing is finetuned, unless later periods ``y`` say that it pays.
 
         FewPeriodsWarning
             If ``y`` has outcomes of one period only, or, where rows share shocks, of fewer than
