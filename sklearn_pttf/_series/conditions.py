@@ -139,27 +139,24 @@ class Conditions:
         """Whether plans are so far out that they are taken for less; bool (n, d)."""
         if not self.driven:
             return np.zeros((len(portfolio), portfolio.drivers.shape[2]), dtype=bool)
-        planned = self._from_usual(portfolio)[1][:, :horizon]
+        planned = self._from_usual(portfolio.planned[:, :horizon], portfolio)
         return ((planned < self.seen[0]) | (planned > self.seen[1])).any(axis=1)
 
-    def _from_usual(self, portfolio):
-        """Drivers, past and planned, as differences from rows' usual ones in standard deviations.
+    def _from_usual(self, values, portfolio):
+        """Drivers as differences from rows' usual ones in standard deviations.
 
         What is not known is the usual.
         """
         usual = usual_drivers(portfolio.drivers)[:, None]
-        past, planned = (
-            np.nan_to_num((values - usual) / self.spread)
-            for values in (portfolio.drivers, portfolio.planned)
-        )
-        return past, planned
+        return np.nan_to_num((values - usual) / self.spread)
 
     def _standard(self, portfolio):
-        """The same in all periods that are looked at, plans no further out than is believed."""
+        """Past and planned drivers from usual ones, plans no further out than is believed."""
         if not len(self.spread):
             rows = len(portfolio)
             return np.zeros((rows, self.n_periods, 0)), np.zeros((rows, self.ahead, 0))
-        past, planned = self._from_usual(portfolio)
+        past = self._from_usual(portfolio.drivers, portfolio)
+        planned = self._from_usual(portfolio.planned, portfolio)
         if self.seen is None:
             low, high = past.min(axis=(0, 1)), past.max(axis=(0, 1))
             self.seen = low - BEYOND * (high - low), high + BEYOND * (high - low)

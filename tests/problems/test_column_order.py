@@ -1,8 +1,13 @@
 """Names of columns that say in which order they are."""
 
+import datetime as dt
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sklearn_pttf.baselines import SampleAverage
 from sklearn_pttf.problems import Newsvendor
@@ -82,3 +87,36 @@ def test_it_is_asked_where_the_order_counts():
     problem = Newsvendor(ordered=True, drivers=drivers, observations=["w1", "w2"])
     with pytest.raises(ValueError, match=r"drivers\['promo'\] must be in the order of time"):
         SampleAverage(problem).fit(X)
+
+
+@pytest.mark.filterwarnings("error")
+@given(
+    st.text(alphabet="abc xyz_", min_size=1, max_size=4),
+    st.sets(st.integers(0, 10**6), min_size=2, max_size=20),
+)
+def test_names_that_count_up_are_never_refused(stem, numbers):
+    _check("|".join(f"{stem}{n}" for n in sorted(numbers)))
+
+
+@given(st.permutations(range(1, 13)))
+def test_numbers_are_refused_unless_they_count_up_or_down_or_begin_anew(numbers):
+    up, down = list(range(1, 13)), list(range(12, 0, -1))
+    anew = [up[k:] + up[:k] for k in range(12)]
+    names = "|".join(f"w{n}" for n in numbers)
+    if list(numbers) in (*anew, down):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            _check(names)
+        return
+    with pytest.raises(ValueError, match="are numbered in another order"):
+        _check(names)
+
+
+@given(st.lists(st.dates(dt.date(1950, 1, 1), dt.date(2100, 1, 1)), min_size=2, unique=True))
+def test_dates_in_any_way_of_writing_them(days):
+    days = sorted(days)
+    for form in ("%Y-%m-%d", "%Y%m%d", "%d.%m.%Y", "%m/%d/%Y", "sold %Y_%m_%d"):
+        _check("|".join(day.strftime(form) for day in days))
+    for form in ("%Y-%m-%d", "%Y%m%d"):
+        with pytest.raises(ValueError, match="are dates in another order"):
+            _check("|".join(day.strftime(form) for day in days[::-1]))

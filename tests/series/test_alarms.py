@@ -5,6 +5,9 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_pttf import PretrainedDecisionTransformer
@@ -188,3 +191,13 @@ def test_drivers_beyond_single_precision(promotions, size):
         X[0, column] = size
         decisions = LagBoosting(_problem(), max_iter=2).fit(X).decide(X)
         assert np.isfinite(decisions).all()
+
+
+VALUES = st.floats(-100, 100).map(lambda value: round(value, 3))
+
+
+@given(arrays(float, (4, 5), elements=VALUES), st.integers(0, 4), st.floats(0.01, 50))
+def test_what_a_row_saw_is_never_beyond_and_what_nobody_saw_always_is(past, column, step):
+    assert _seen(past, past[:, [column]]) == [False] * 4
+    widest = np.ptp(past)
+    assert _seen(past, past.max(axis=1, keepdims=True) + widest + step) == [True] * 4
