@@ -201,10 +201,11 @@ def _saving(estimator, X, seed):
     time the newest, each decided from those before it.
     """
     X = X.sample(min(len(X), CHARGED), random_state=seed)
-    in_time = estimator._conditions is not None
+    table = estimator._read_as_it_is(X)
+    in_time = table.in_time
     costs = np.full((1, 2, len(X)), np.nan)
     with contextlib.suppress(ValueError):  # these rows may need more than their share of a limit
-        charged = _rolled(estimator, X) if in_time else _held_out(estimator, X, seed)
+        charged = estimator._rolled_costs(table) if in_time else _held_out(estimator, table, seed)
         costs = np.stack([*costs, *charged])
     mine, saa = np.nansum(costs, axis=0)
     if saa.sum() == 0:
@@ -234,18 +235,13 @@ def _rolled_over(n_origins, horizon):
     return f"deciding the newest {periods}{each} from what was known before,"
 
 
-def _held_out(estimator, X, seed):
+def _held_out(estimator, portfolio, seed):
     """Costs of rows on periods that are held out, and SAA's; list of ndarray of shape (2, n)."""
-    portfolio, horizon = estimator._read(X), estimator.problem_.horizon
+    horizon = estimator.problem_.horizon
     observations = _shuffled(portfolio.observations, horizon, np.random.default_rng(seed))
     portfolio = portfolio.with_observations(observations)
     rounds = range(min(ROUNDS, observations.shape[1] // horizon))
     return [estimator._held_out_costs(portfolio, k) for k in rounds]
-
-
-def _rolled(estimator, X):
-    """The same of the newest periods, decided from those before them."""
-    return estimator._rolled_costs(estimator._read_as_it_is(X))
 
 
 def _shuffled(observations, horizon, rng):
