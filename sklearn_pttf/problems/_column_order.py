@@ -59,6 +59,43 @@ def check_order(names, parameter):
         _refuse(names, parameter, numbers, "are numbered in another order")
 
 
+def check_match(names, observations, parameter):
+    """Refuse columns of a driver whose names say that they begin in another period.
+
+    They do where the numbers of observations are found among them, but later than at the beginning.
+    Of plain numbers, which may begin at 0 or at 1, that is only told.
+
+    Parameters
+    ----------
+    names, observations : list of str
+        Of columns of the driver, and of observations.
+
+    parameter : str
+        What lists the driver's, for messages.
+
+    Raises
+    ------
+    ValueError
+        If they are dates, or count backwards.
+    """
+    own, periods = ([_parsed(str(name))[1] for name in each] for each in (names, observations))
+    n = len(periods)
+    if not all(periods) or len(set(periods)) < n or own[:n] == periods:
+        return
+    starts = [k for k in range(1, len(own) - n + 1) if own[k : k + n] == periods]
+    if not starts:
+        return
+    told = (
+        f"begins with {names[0]!r}, and observations with {observations[0]!r}, as by its name "
+        f"{names[starts[0]]!r} does."
+    )
+    single = len(periods[0]) == 1
+    if single and not _is_dated(periods) and not _backwards(_parsed(str(observations[0]))[0]):
+        warnings.warn(f"{parameter} {told} Columns are taken as they are.", stacklevel=6)
+        return
+    raise ValueError(f"{parameter} must begin with the period of the first observation; it {told}")
+
+
 def _parsed(name):
     """A name without its numbers, and these; months count as numbers."""
     name = MONTH.sub(lambda m: str(1 + [x[:3] for x in MONTHS].index(m[1][:3])), name.lower())

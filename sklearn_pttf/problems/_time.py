@@ -6,7 +6,7 @@ from numbers import Integral
 import numpy as np
 
 from sklearn_pttf._utils.checks import MOST_PERIODS, find_column, numeric_columns
-from sklearn_pttf.problems._column_order import check_order
+from sklearn_pttf.problems._column_order import check_match, check_order
 
 AUTO = "auto"  # seasons that are looked for
 
@@ -63,7 +63,7 @@ def driver_positions(problem, names, n_columns):
 
 
 def check_columns(problem, names, positions, n_columns):
-    """Refuse observations or drivers whose names say that they are in another order.
+    """Refuse observations or drivers whose names say that they are of other periods.
 
     Parameters
     ----------
@@ -77,12 +77,17 @@ def check_columns(problem, names, positions, n_columns):
 
     n_columns : int
     """
-    if names is None or not problem.ordered:
+    if names is None:
         return
-    check_order([names[k] for k in positions], "observations")
+    observations = [names[k] for k in positions]
+    if problem.ordered:
+        check_order(observations, "observations")
     of_drivers = driver_positions(problem, names, n_columns)
     for name, columns in zip(problem.drivers or (), of_drivers, strict=True):
-        check_order([names[k] for k in columns], f"drivers[{name!r}]")
+        own = [names[k] for k in columns]
+        if problem.ordered:
+            check_order(own, f"drivers[{name!r}]")
+        check_match(own, observations, f"drivers[{name!r}]")
 
 
 def read_drivers(problem, X, names, n_observations):

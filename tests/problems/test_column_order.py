@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sklearn_pttf.baselines import SampleAverage
 from sklearn_pttf.problems import Newsvendor
-from sklearn_pttf.problems._column_order import check_order
+from sklearn_pttf.problems._column_order import check_match, check_order
 
 
 def _check(names):
@@ -87,6 +87,32 @@ def test_it_is_asked_where_the_order_counts():
     problem = Newsvendor(ordered=True, drivers=drivers, observations=["w1", "w2"])
     with pytest.raises(ValueError, match=r"drivers\['promo'\] must be in the order of time"):
         SampleAverage(problem).fit(X)
+
+
+def _match(driver, observations):
+    check_match(driver.split("|"), observations.split("|"), "drivers['promo']")
+
+
+def test_drivers_that_begin_with_another_period():
+    _match("promo_2|promo_1|promo_next1", "lag_2|lag_1")
+    _match("p 2024-02|p 2024-03|p 2024-04", "s 2024-02|s 2024-03")
+    _match("p0|p1|p2", "w8|w9")  # nobody knows what these are
+    _match("on|off|on", "first|second")
+    for driver, observations, told in (
+        (
+            "promo_3|promo_2|promo_1|promo_next1",
+            "lag_2|lag_1",
+            "it begins with 'promo_3', and observations with 'lag_2', as by its name 'promo_2' do",
+        ),
+        ("p 2024-01|p 2024-02|p 2024-03", "s 2024-02|s 2024-03", "with 's 2024-02', as by its n"),
+        ("2021|2022|2023", "2022|2023", "with '2022', as by its name '2022' does"),
+    ):
+        with pytest.raises(ValueError, match=f"must begin with the period of the first.* {told}"):
+            _match(driver, observations)
+    X = pd.DataFrame(np.ones((4, 5)), columns=["s2", "s3", "p1", "p2", "p3"])
+    roles = {"drivers": {"promo": ["p1", "p2", "p3"]}, "observations": ["s2", "s3"]}
+    with pytest.warns(UserWarning, match=r"drivers\['promo'\] begins with 'p1', and observations "):
+        SampleAverage(Newsvendor(**roles)).fit(X)
 
 
 @pytest.mark.filterwarnings("error")
