@@ -16,7 +16,8 @@ Read a file with one record a sale, and write a file with one line an instance (
 store, a spare part): what to stock, and what to order for it. Files are CSV or Parquet, by their
 extension. Records of the same instance in the same period are added up. Labels such as 00123 stay
 text. Periods without a record are sales of 0, in every period of the file, unless --fill and
---offered say otherwise."""
+--offered say otherwise. With --time, decisions are for the periods that follow the last one: levels
+that move, --seasons, and promotions and prices (--drivers) that are planned (--future) count."""
 
 COLUMNS = """\
 columns of the output:
@@ -46,6 +47,20 @@ def _whole(text):
     return number
 
 
+def _season(text):
+    if text in ("auto", "none"):
+        return text
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 2:
+        raise argparse.ArgumentTypeError(
+            f"must be whole numbers of periods above 1, auto, or none; got {text}"
+        )
+    return number
+
+
 VALUE = {"type": _number_or_column, "metavar": "VALUE"}
 
 
@@ -65,6 +80,7 @@ def _parser():
     decide.add_argument("--out", type=Path, required=True, help="file to write, likewise")
     per_row = "VALUE is a number, or the name of a column of the --info file."
     _add_records(decide.add_argument_group("what the records hold").add_argument)
+    _add_time(decide.add_argument_group("what moves sales over time").add_argument)
     _add_problem(decide.add_argument_group("what is decided", per_row).add_argument)
     _add_order(decide.add_argument_group("from the level to the order", per_row).add_argument)
     _add_method(decide.add_argument_group("how").add_argument)
@@ -115,6 +131,43 @@ def _add_records(add):
     add("--periods", type=_whole, metavar="K", help="use the newest K periods only")
 
 
+def _add_time(add):
+    add(
+        "--drivers",
+        nargs="+",
+        metavar="COLUMN",
+        help="columns of promotions, prices, weather, ... that are known beforehand: numbers, "
+        "true and false, or text; of SALES, of --future, or of both",
+    )
+    add(
+        "--future",
+        type=Path,
+        metavar="FILE",
+        help="the plan: what drivers are in the coming periods, a record for each instance and "
+        "period, or for each period only if there is no --instance column",
+    )
+    add(
+        "--calendar-drivers",
+        nargs="+",
+        metavar="NAME",
+        help="drivers that a --calendar knows: weekday, month, days (in the month), and "
+        "holidays=US, or another country, or a part of one as in holidays=DE-BY",
+    )
+    add(
+        "--seasons",
+        nargs="+",
+        type=_season,
+        metavar="N",
+        help="after how many periods seasons come back, such as 52, or 7 364; auto: usual ones are "
+        "looked for (default); none: there are none",
+    )
+    add(
+        "--unordered",
+        action="store_true",
+        help="the order of periods means nothing (default: with --time the newest tell most)",
+    )
+
+
 def _add_problem(add):
     add(
         "--info",
@@ -160,7 +213,7 @@ def _add_method(add):
 def _check_installed(options):
     """Refuse if what reads the files is not installed; the package does without."""
     needed = {"pandas": "files are read with pandas"}
-    paths = (options.sales, options.out, options.info)
+    paths = (options.sales, options.out, options.info, options.future)
     if any(path.suffix.lower() == ".parquet" for path in paths if path is not None):
         needed["pyarrow"] = "Parquet needs pyarrow"
     for package, reason in needed.items():

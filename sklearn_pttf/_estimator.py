@@ -281,8 +281,8 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         -----
         DriftWarning
             If the later half of most rows' observations, in the order of columns, is at least 10 %
-            higher or lower than the earlier half. Then nothing is finetuned, unless later periods
-            ``y`` say that it pays.
+            higher or lower than the earlier half, and the problem has no ``ordered=True``. Then
+            nothing is finetuned, unless later periods ``y`` say that it pays.
 
         FewPeriodsWarning
             If ``y`` has outcomes of one period only, or, where rows share shocks, of fewer than
@@ -297,7 +297,8 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             If all observations are 0 or 1, and the problem does not say ``noise="binomial"``.
 
         UserWarning
-            If ``memory`` is given without an int as ``random_state``.
+            If ``memory`` is given without an int as ``random_state``; if drivers never vary or are
+            not known for a coming period; if seasons are not shorter than the history.
 
         Notes
         -----
@@ -320,7 +321,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             if outcomes is not None and self.checkpoint_ is not None:
                 self.checkpoint_.kind.check_later(outcomes, portfolio)
             kind, rates = kind_of(portfolio), portfolio.as_rates()
-            looked = kind.drift is not None and self._conditions is None
+            looked = kind.drift is not None and not self.problem_.ordered
             drifts = looked and warn_of_drift(rates.observations, kind.drift)
             reason, ignored = self._reason_not_to_train(strategy), None
             if reason is None and outcomes is not None and not enough_periods(portfolio, outcomes):
@@ -389,6 +390,8 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             return "finetune=None"
         if self.problem_.exposure is not None:
             return "finetuning does not read exposure"
+        if self._conditions is not None and self.problem_.of_means:
+            return "means are not finetuned in the order of time"
         if self._conditions is not None:
             return "finetuning does not read an order of time, or drivers"
         return None

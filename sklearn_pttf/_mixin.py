@@ -15,8 +15,15 @@ from sklearn_pttf._laws.beta import BetaBinomialMixture, SharedLaw
 from sklearn_pttf._laws.horizon import law_of_total
 from sklearn_pttf._laws.means import law_of_mean
 from sklearn_pttf._laws.poisson import PoissonMixture
+from sklearn_pttf._series.alarms import (
+    SeenDrivers,
+    warn_of_drivers,
+    warn_of_extrapolation,
+    warn_of_horizon,
+    warn_of_seasons,
+)
 from sklearn_pttf._series.choice import chosen_conditions
-from sklearn_pttf._series.conditions import Conditions, over_doubt, warn_of_drivers
+from sklearn_pttf._series.conditions import Conditions, law_at_conditions, over_doubt
 from sklearn_pttf._utils.checks import (
     MOST_PERIODS,
     check_outcomes,
@@ -26,7 +33,7 @@ from sklearn_pttf._utils.checks import (
 from sklearn_pttf.problems import Newsvendor
 from sklearn_pttf.problems._exposure import same_exposure
 from sklearn_pttf.problems._given import check_price, check_problem
-from sklearn_pttf.problems._time import driver_positions, season_lengths
+from sklearn_pttf.problems._time import check_columns, driver_positions, season_lengths
 
 CHUNK_ROWS = 16_384
 MOST_ORIGINS = 8  # that a score without later outcomes rolls over, the newest ones
@@ -132,7 +139,13 @@ class DecisionMixin:
         self.observation_columns_ = np.array(
             self.problem_.observation_positions(names, self.n_features_in_)
         )
+        check_columns(self.problem_, names, self.observation_columns_, self.n_features_in_)
         portfolio = self.problem_.read(X, names, self.observation_columns_)
+        if portfolio.in_time and portfolio.real:
+            raise ValueError(
+                f"ordered and drivers are for demand and counts; got {self.problem_!r} of values "
+                "of any sign, as X has values below 0 or that are not whole, or standard errors."
+            )
         self.integer_ = portfolio.integer
         self._pooled = pooled_atoms(portfolio.as_rates().observations, portfolio.exposures())
         self._mean_exposure = portfolio.mean_exposure()
@@ -140,9 +153,12 @@ class DecisionMixin:
         if self.problem_.of_prices:
             self._price_range = PriceRange.of(portfolio)
         self._conditions = None
+        warn_of_seasons(portfolio)
+        warn_of_drivers(portfolio, self.problem_.drivers, self.problem_.horizon)
+        has_drivers = portfolio.drivers is not None
+        self._seen_drivers = SeenDrivers(portfolio.drivers) if has_drivers else None
         if portfolio.in_time and not self._reads_time:
             self._conditions = chosen_conditions(portfolio, self.problem_.horizon)
-            warn_of_drivers(portfolio, self.problem_.drivers or ())
         return self._at_conditions(portfolio, self.problem_.horizon)
 
     def _check_time_is_read(self):
@@ -155,11 +171,13 @@ class DecisionMixin:
                 f"{told} must be {False if problem.ordered else None} for {type(self).__name__}, "
                 f"which takes periods as they are; got {getattr(problem, told)!r}."
             )
-        if in_time and (problem.of_means or problem.of_prices):
-            raise ValueError(f"ordered and drivers are for problems of demand; got {problem!r}.")
+        if in_time and (problem.of_prices or _is_binomial(problem)):
+            raise ValueError(f"ordered and drivers are for demand and counts; got {problem!r}.")
 
     def _at_conditions(self, portfolio, horizon):
         """The portfolio as laws are made of it: at the conditions of coming periods."""
+        if horizon > self.problem_.horizon:
+            warn_of_horizon(portfolio, self.problem_.drivers, horizon)
         return portfolio if self._conditions is None else self._conditions.at(portfolio, horizon)
 
     def _read(self, X, problem=None, horizon=None):
@@ -168,6 +186,21 @@ class DecisionMixin:
         if horizon is None:
             horizon = (self.problem_ if problem is None else problem).horizon
         return self._at_conditions(portfolio, horizon)
+
+    def _extrapolates(self, portfolio, horizon):
+        """Whether rows' drivers are planned beyond all that was seen, with a warning of many.
+
+        None where there are no drivers.
+        """
+        if self._seen_drivers is None:
+            return None
+        beyond = self._seen_drivers.beyond(portfolio, horizon)
+        cut = np.zeros_like(beyond)
+        if self._conditions is not None:
+            cut = self._conditions.cut(portfolio, horizon)
+        if self._conditions is None or self._conditions.driven:
+            warn_of_extrapolation(beyond, cut, self.problem_.drivers)
+        return (beyond | cut).any(axis=1)
 
     def _read_as_it_is(self, X, problem=None):
         check_is_fitted(self)
@@ -307,8 +340,12 @@ class DecisionMixin:
         return self._pieces(portfolio, of_piece)
 
     def _laws_of_means(self, portfolio, spread=False):
-        """Laws of rows' means, in pieces, with their portfolios."""
-        return self._pieces(portfolio, lambda piece: self._predict_law_of_mean(piece, spread))
+        """Laws of rows' means at their conditions, in pieces, with their portfolios."""
+
+        def of_piece(piece):
+            return law_at_conditions(self._predict_law_of_mean(piece, spread), piece)
+
+        return self._pieces(portfolio, of_piece)
 
     def _laws_to_decide(self, portfolio, problem, spread=False):
         """Laws with their portfolios, as many at a time as must be decided together.
@@ -355,8 +392,9 @@ class DecisionMixin:
             horizon of the problem). ``risk``: ndarray of shape (n_instances,), if the problem's is
             not the mean. Under a limit ``shadow_price``, what one more unit of it would save,
             ``used``, ``limit``, each a float, or a dict by group, and ``dual_bound``, a float:
-            no orders within the limit have a smaller sum of expected costs. What other problems
-            give, their pages say.
+            no orders within the limit have a smaller sum of expected costs. With drivers
+            ``extrapolates``: bool ndarray of shape (n_instances,), whether one is planned beyond
+            all that was seen of it. What other problems give, their pages say.
 
         Raises
         ------
@@ -368,7 +406,9 @@ class DecisionMixin:
         """
         check_is_fitted(self)
         problem = self.problem_ if problem is None else check_problem(problem)
-        portfolio = self._read(X, problem)
+        portfolio = self._read_as_it_is(X, problem)
+        extrapolates = self._extrapolates(portfolio, problem.horizon)
+        portfolio = self._at_conditions(portfolio, problem.horizon)
         if problem.of_prices:
             problem.warn_of_losses(portfolio)
         laws = self._laws_to_decide(portfolio, problem, spread=return_info)
@@ -383,6 +423,8 @@ class DecisionMixin:
         if not return_info:
             return np.concatenate(decisions)
         by_row = {name: np.concatenate([each[name] for each in rows]) for name in rows[0]}
+        if extrapolates is not None:
+            by_row["extrapolates"] = extrapolates
         return np.concatenate(decisions), Bunch(**by_row, **of_all)
 
     def predict(self, X, *, horizon=1):
@@ -448,7 +490,7 @@ class DecisionMixin:
 
         of_mean : bool, default=False
             Whether to give the law of the row's mean instead: of what its outcomes vary around, as
-            far as it is unknown, and per unit of exposure.
+            far as it is unknown, per unit of exposure, and in time at the next period's conditions.
 
         price : float or array-like of shape (n_instances,), default=None
             Of a pricing problem: the price at which the outcome is made. None: the posted one,
@@ -464,11 +506,6 @@ class DecisionMixin:
         portfolio = self._read(X, horizon=horizon)
         if price is not None:
             portfolio = portfolio.at_price(check_price(price, self.problem_, len(portfolio)))
-        if of_mean and self._conditions is not None:
-            raise ValueError(
-                f"of_mean must be False where periods differ, as with ordered or drivers; got "
-                f"{of_mean!r}."
-            )
         if of_mean and not portfolio.has_mean_law:
             raise ValueError(
                 f"of_mean must be False for {portfolio.outcomes_are}; got {of_mean!r}."

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_pttf._command._files import SHOWN, write
+from sklearn_pttf._command._found import found_in_time
 from sklearn_pttf._command._inputs import (
     COSTS,
     STOCK,
@@ -19,6 +20,7 @@ from sklearn_pttf._command._inputs import (
     read_sales,
     say,
 )
+from sklearn_pttf._command._plans import in_options
 from sklearn_pttf._estimator import PretrainedDecisionTransformer
 from sklearn_pttf._tables.portfolio import are_whole
 from sklearn_pttf.finetune import AutoFinetune
@@ -36,27 +38,29 @@ QUANTILES = (0.1, 0.5, 0.9)
 def decide_file(options):
     """Read sales, decide what to stock and to order, and write it; lines that sum it up."""
     check_options(options)
-    table = read_sales(options)
+    table, roles = read_sales(options)
     info = read_info(options, table.index)
-    problem, X = _problem(options, table, info)
+    problem, X = _problem(options, table, info, roles)
     estimator = _fitted(options, problem, X)
-    with _naming(X.index):
+    with _naming(X.index, options):
         level, found = estimator.decide(X, return_info=True)
         result = _result(options, estimator, X, info, level, found)
     summary = []
     if not options.quiet:
-        summary = _totals(options, result, info, found)
+        summary = found_in_time(estimator) + _totals(options, result, info, found)
         summary += [_saving(estimator, X, options.seed), f"{options.out} written"]
     write(options.out, result.reset_index(), like=options.sales)
     return summary
 
 
 @contextlib.contextmanager
-def _naming(labels):
+def _naming(labels, options):
     """Errors and warnings name instances instead of rows, and a warning takes a line."""
 
     def named(text):
-        return re.sub(r"\brow(s?) (\d+(?:, \d+)*)", instances, str(text))
+        text = re.sub(r"\brow(s?) (\d+(?:, \d+)*)", instances, str(text))
+        text = re.sub(r"\b(of|over|in all)( [\d,]+)? rows\b", r"\1\2 instances", text)
+        return in_options(text, options)
 
     def instances(match):
         return f"instance{match[1]} {', '.join(repr(labels[int(k)]) for k in match[2].split(', '))}"
@@ -70,7 +74,7 @@ def _naming(labels):
         print(f"warning: {' '.join(named(warning.message).split())}", file=sys.stderr)
 
 
-def _problem(options, table, info):
+def _problem(options, table, info, roles):
     """The problem, and its rows.
 
     Levels use of a limit what is ordered to reach them: what is in stock is the least level, and
@@ -80,13 +84,13 @@ def _problem(options, table, info):
     X = table.join(info[list(settings)])
     if options.limit is not None:
         stock = info["on_hand"] + info["on_order"]
-        if are_whole(table.to_numpy()):
+        if are_whole(table[roles["observations"]].to_numpy()):
             stock = np.floor(stock)
         X["lower"], settings["lower"] = np.fmax(info["lower"], stock), "lower"
         if "upper" in X:
             X["upper"] = np.maximum(info["upper"], stock)
         settings["limit"] = _limit(options, info, stock)
-    settings |= {"observations": table.columns.tolist(), "horizon": options.horizon}
+    settings |= roles
     if options.service_level is None:
         return Newsvendor(**settings), X
     return Newsvendor.from_service_level(settings.pop("service_level"), **settings), X
@@ -124,7 +128,7 @@ def _fitted(options, problem, X):
         verbose=int(not options.quiet and sys.stderr.isatty()),  # bars would fill a log
     )
     say(options, f"fitting to {len(X):,} instances")
-    with _naming(X.index), contextlib.redirect_stdout(io.StringIO()):
+    with _naming(X.index, options), contextlib.redirect_stdout(io.StringIO()):
         estimator.fit(X)
     if strategy is not None:
         say(options, _finetuned(estimator.finetune_report_))
@@ -193,28 +197,51 @@ def _amount(number):
 def _saving(estimator, X, seed):
     """What decisions save over SAA on observations that they do not see, in a line.
 
-    A few observations of some rows (or horizons of them) are held out one by one.
+    A few observations of some rows (or horizons of them) are held out one by one; in the order of
+    time the newest, each decided from those before it.
     """
-    X, horizon = X.sample(min(len(X), CHARGED), random_state=seed), estimator.problem_.horizon
-    portfolio = estimator._read(X)
-    observations = _shuffled(portfolio.observations, horizon, np.random.default_rng(seed))
-    portfolio = portfolio.with_observations(observations)
-    costs = [np.full((2, len(X)), np.nan)]
+    X = X.sample(min(len(X), CHARGED), random_state=seed)
+    table = estimator._read_as_it_is(X)
+    in_time = table.in_time
+    costs = np.full((1, 2, len(X)), np.nan)
     with contextlib.suppress(ValueError):  # these rows may need more than their share of a limit
-        rounds = range(min(ROUNDS, observations.shape[1] // horizon))
-        costs += [estimator._held_out_costs(portfolio, k) for k in rounds]
+        charged = estimator._rolled_costs(table) if in_time else _held_out(estimator, table, seed)
+        costs = np.stack([*costs, *charged])
     mine, saa = np.nansum(costs, axis=0)
     if saa.sum() == 0:
         return "no saving over sample averages can be told: no held-out observation to charge"
     n_charged = (~np.isnan(costs).all(axis=(0, 1))).sum()
     share = 1 - mine.sum() / saa.sum()
-    off = saa - mine - share * saa
-    error = np.sqrt((off**2).sum() * n_charged / max(n_charged - 1, 1)) / saa.sum()
+    off = np.nan_to_num(costs[:, 1] - costs[:, 0] - share * costs[:, 1])
+    squares = (off.sum(axis=0) ** 2).sum() * n_charged / max(n_charged - 1, 1)
+    how = "leave-one-out"
+    if in_time:  # what periods have of their own is no chance of rows
+        n_periods = (~np.isnan(costs).all(axis=(1, 2))).sum()
+        of_periods = (off.sum(axis=1) ** 2).sum() * n_periods / max(n_periods - 1, 1)
+        squares = max(squares, squares + of_periods - (off**2).sum())
+        how = _rolled_over(n_periods, estimator.problem_.horizon)
+    error = np.sqrt(squares) / saa.sum()
     few = "; with so few instances it is told too high" if n_charged < FEW else ""
     return (
         f"expected saving over sample averages (SAA, each instance on its own): {share:.1%} +- "
-        f"{error:.1%}, by leave-one-out on {n_charged:,} instances{few}"
+        f"{error:.1%}, by {how} on {n_charged:,} instances{few}"
     )
+
+
+def _rolled_over(n_origins, horizon):
+    """Which periods were decided, in words."""
+    periods = f"{n_origins * horizon} periods" if n_origins * horizon > 1 else "period"
+    each = f", {horizon} at a time," if horizon > 1 else ""
+    return f"deciding the newest {periods}{each} from what was known before,"
+
+
+def _held_out(estimator, portfolio, seed):
+    """Costs of rows on periods that are held out, and SAA's; list of ndarray of shape (2, n)."""
+    horizon = estimator.problem_.horizon
+    observations = _shuffled(portfolio.observations, horizon, np.random.default_rng(seed))
+    portfolio = portfolio.with_observations(observations)
+    rounds = range(min(ROUNDS, observations.shape[1] // horizon))
+    return [estimator._held_out_costs(portfolio, k) for k in rounds]
 
 
 def _shuffled(observations, horizon, rng):

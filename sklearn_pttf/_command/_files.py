@@ -12,6 +12,8 @@ EXTENSIONS = (".csv", ".parquet")
 CHUNK_LINES = 200_000
 SEPARATORS = ",;\t|"
 MISSING = ["", "na", "n/a", "#n/a", "nan", "null", "none"]  # numbers, in lower case
+MISSING_TEXT = MISSING[:-1]  # that there is none may be a level
+TRUTHS = {"true": True, "false": False}
 PERIOD_NUMBER = r"-?\d{1,7}"  # eight digits are a date
 OFFSET = r"(:\S*?)\s?(Z|[+-]\d\d:?\d\d)$"  # of a time of day, from UTC
 SHOWN = 3  # bad cells that an error names
@@ -53,6 +55,27 @@ class Records:
             self.refuse(column, absent[codes], "empty cells", "every record needs a number")
         return numbers[codes]
 
+    def driver(self, column, most):
+        """Numbers, booleans, or text, which are told apart by what is there; missing where empty.
+
+        Text of more than ``most`` levels, of which some are numbers, is refused.
+        """
+        codes, texts = self._texts(column)
+        texts = texts.str.strip()
+        lower, numbers = texts.str.lower(), pd.to_numeric(texts, errors="coerce").to_numpy(float)
+        self.refuse(column, np.isinf(numbers)[codes], "infinite cells", "drivers are finite")
+        absent, known = lower.isin(MISSING), ~np.isnan(numbers)
+        if (known | absent).all():
+            return numbers[codes]
+        if (lower.isin(TRUTHS) | lower.isin(MISSING_TEXT)).all():
+            return np.array([TRUTHS.get(text) for text in lower], dtype=object)[codes]
+        if known.any() and len(texts) > most:
+            allowed = f"a driver is all numbers such as 3.5, or text of at most {most} levels"
+            self.refuse(column, ~(known | absent)[codes], "cells that are no number", allowed)
+        levels = texts.to_numpy(dtype=object).copy()
+        levels[lower.isin(MISSING_TEXT)] = None
+        return levels[codes]
+
     def times(self, column, form=None):
         """Dates in local time, or whole numbers of periods; ndarray of datetime64 or int64."""
         codes, texts = self._texts(column)
@@ -75,9 +98,13 @@ class Records:
         return cells.codes.to_numpy(), cells.categories
 
 
-def read(path, columns):
-    """`Records` of the columns that options name (dict of str to str), without blank ones."""
+def read(path, columns, optional=()):
+    """`Records` of the columns that options name (dict of str to str), without blank ones.
+
+    Those of ``optional``, a list of names, only if they are there.
+    """
     parquet = _is_parquet(path)
+    columns = (columns, optional)
     frame = _read_parquet(path, columns) if parquet else _read_csv(path, columns)
     frame.index += 1
     frame = frame[(frame != "").any(axis=1)]
@@ -128,15 +155,17 @@ def _read_parquet(path, columns):
     return pa.table(cells).to_pandas(strings_to_categorical=True)
 
 
-def _find(path, header, columns):
+def _find(path, header, wanted):
     """Names of the columns, each once; refused if the header has not each of them once."""
-    for option, name in columns.items():
+    columns, optional = wanted
+    wanted = [*columns.items(), *(("drivers", name) for name in optional if name in header)]
+    for option, name in wanted:
         if header.count(name) != 1:
             found = f"{header.count(name)} columns" if name in header else "no column"
             raise ValueError(
                 f"{path} has {found} {name!r} ({flag(option)}); its columns are {', '.join(header)}"
             )
-    return list(dict.fromkeys(columns.values()))
+    return list(dict.fromkeys(name for _, name in wanted))
 
 
 def flag(option):

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_pttf._command._files import EXTENSIONS, SHOWN, flag, read
+from sklearn_pttf._command._plans import in_options, read_drivers, read_plans, wrong_names
 from sklearn_pttf.datasets import from_long
 from sklearn_pttf.problems._newsvendor import RATIO_RANGE
 
@@ -21,7 +22,13 @@ DEFAULTS = {  # of an instance, where no option says more
     "limit_weights": 1.0,
     "groups": "",
 }
-NEEDED = {"calendar": "time", "time_format": "time", "groups": "limit", "limit_weights": "limit"}
+IN_TIME = ("drivers", "calendar_drivers", "seasons")
+NEEDED = {
+    **dict.fromkeys(("calendar", "time_format", "drivers", "seasons"), "time"),
+    "future": "drivers",
+    "calendar_drivers": "calendar",
+    **dict.fromkeys(("groups", "limit_weights"), "limit"),
+}
 
 
 def given(options, names):
@@ -43,13 +50,15 @@ def check_options(options):
 
 def _wrong_paths(options):
     files = {"the file of sales": options.sales, "--out": options.out, "--info": options.info}
+    files["--future"] = options.future
     for name, path in files.items():
         if path is not None and path.suffix.lower() not in EXTENSIONS:
             found, allowed = path.suffix or "missing", ", ".join(EXTENSIONS)
             yield f"{name} is {path}, whose extension is {found}; it must be one of {allowed}"
     if options.out.is_dir():
         yield f"--out is {options.out}, which is a folder; it must be a file"
-    if options.out.resolve() in [p.resolve() for p in (options.sales, options.info) if p]:
+    others = (options.sales, options.info, options.future)
+    if options.out.resolve() in [path.resolve() for path in others if path]:
         yield f"--out is {options.out}, which is read from; name another file"
 
 
@@ -67,6 +76,12 @@ def _wrong_values(options):
     for name in given(options, NEEDED):
         if not given(options, [NEEDED[name]]):
             yield f"{flag(name)} needs {flag(NEEDED[name])}"
+    yield from wrong_names(options)
+    seasons = options.seasons or []
+    if len(seasons) > 1 and not {"auto", "none"}.isdisjoint(seasons):
+        yield f"--seasons must be numbers, auto or none; got {' '.join(map(str, seasons))}"
+    if seasons and options.unordered:
+        yield "--seasons needs the order of periods: give it or --unordered"
     for name in given(options, ("pack", "minimum") if options.limit is not None else ()):
         yield f"{flag(name)} rounds orders up, beyond --limit: give one of the two"
     of_info = _columns_of_info(options)
@@ -86,32 +101,59 @@ def _columns_of_info(options):
 
 
 def read_sales(options):
-    """The table of `from_long`: one row an instance, whose label is in the index."""
+    """The table of `from_long`: one row an instance, whose label is in the index; and its roles.
+
+    The roles are parameters of a problem, a dict.
+    """
     columns = given(options, ("instance", "value", "time"))
-    records = read(options.sales, columns)
+    records = read(options.sales, columns, options.drivers or ())
     frame = pd.DataFrame({options.instance: records.labels(options.instance)})
     frame[options.value] = records.numbers(options.value)
     missing = frame[options.value].isna()
     if missing.all():
         raise ValueError(f"{options.sales}: column {options.value!r} has no number at all")
-    span = ""
+    span, more = "", {}
     if options.time is not None:
         frame[options.time] = times = _read_times(records, options)
         span = f" from {times.min()} to {times.max()}".replace("T00:00:00.000000", "")
+        more = _read_roles(records, frame, options, times)
     settings = given(options, ("calendar", "offered", "fill", "partial", "negatives"))
     try:
         with warnings.catch_warnings(record=True) as caught:
-            table = from_long(frame, **columns, **settings, width=options.periods)
+            found = from_long(frame, **columns, **settings, **more, width=options.periods)
     except ValueError as error:
-        raise ValueError(f"{options.sales}: {error}") from None
+        text = in_options(str(error), options)
+        of_plan = text.startswith(f"{options.future} ")
+        raise ValueError(text if of_plan else f"{options.sales}: {text}") from None
     for warning in caught:
-        print(f"warning: {options.sales}: {warning.message}", file=sys.stderr)
+        text = in_options(str(warning.message), options)
+        print(f"warning: {options.sales}: {text}", file=sys.stderr)
+    table, roles = found if more else (found, {"observations": found.columns.tolist()})
+    roles |= {"horizon": options.horizon, "ordered": bool(more) and not options.unordered}
+    if roles["ordered"]:
+        seasons = options.seasons or ["auto"]
+        named = {"auto": "auto", "none": None}
+        roles["seasons"] = named[seasons[0]] if seasons[0] in named else tuple(seasons)
+    n_periods, drivers = len(roles["observations"]), list(roles.get("drivers", ()))
+    told = f", with {', '.join(drivers)}" if drivers else ""
     say(
         options,
         f"{options.sales}: {len(frame):,} records{span}, {missing.sum():,} of them without a "
-        f"value; {len(table):,} instances, {table.shape[1]:,} periods in use",
+        f"value; {len(table):,} instances, {n_periods:,} periods in use{told}",
     )
-    return table
+    return table, roles
+
+
+def _read_roles(records, frame, options, times):
+    """What `from_long` is told of an order and of drivers, which are put into the frame; dict."""
+    if options.unordered and not given(options, IN_TIME):
+        return {}
+    drivers = read_drivers(records, options)
+    for name, values in drivers.items():
+        frame[name] = values
+    plans, names = read_plans(options, times)
+    more = {"return_roles": True, "horizon": options.horizon}
+    return more | ({"drivers": names} if names else {}) | ({"future": plans} if plans else {})
 
 
 def _read_times(records, options):

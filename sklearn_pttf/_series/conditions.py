@@ -5,23 +5,24 @@ exposure: a period in which everything sold twice as much is two periods. So the
 period and the effects of its drivers become exposures, and all that is known of demand holds.
 """
 
-import warnings
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from sklearn_pttf._laws.mixture import MixtureLaw
+from sklearn_pttf._laws.scaled import ScaledLaw
 from sklearn_pttf._series.course import forecast
 from sklearn_pttf._series.own import own_effects
 from sklearn_pttf._series.shared import shared_effects
 from sklearn_pttf._tables.influence import typical_rows
+from sklearn_pttf._utils.checks import MOST_PERIODS
 from sklearn_pttf._utils.rounding import ROUNDED
 
 N_NODES = 5  # of what rows share, by Gauss and Hermite: exact up to the ninth power of a shock
 LEAST_DOUBT = 0.01  # deviation of a log factor that no decision feels
 FEWEST_ROWS = 2  # that sold anything, to have something in common
-AHEAD = 60  # periods that are looked ahead at least
+AHEAD = MOST_PERIODS  # that are looked ahead, so that any horizon can be asked for
 QUIETEST, NOISIEST = 0.7, 1.2  # variance over mean of what is taken for Poisson counts
 MOST_DOUBT = 1.0  # deviation of a log factor: conditions from a third to thrice as good
 BEYOND = 1.0  # ranges of a driver that a plan may lie beyond what was seen
@@ -70,7 +71,8 @@ class Conditions:
         look = Look() if look is None else look
         self.look = look._replace(factors=look.factors and portfolio.ordered)
         self.ahead, self.n_periods = max(horizon, AHEAD), portfolio.observations.shape[1]
-        self.spread, self.seen = _spread(portfolio.drivers if look.drivers else None), None
+        drivers = portfolio.drivers if look.drivers else None
+        self.spread, self.switches, self.seen = driver_spread(drivers), _switches(drivers), None
         table = portfolio.take(typical_rows(portfolio.as_rates()))
         self.forecast, self.own, self.found, self.shared = None, None, False, shared
         if self.n_periods < 2 or (np.nansum(table.observations, axis=1) > 0).sum() < FEWEST_ROWS:
@@ -115,9 +117,9 @@ class Conditions:
         Raises
         ------
         ValueError
-            If there are other periods, or so many to come are not looked at.
+            If there are other periods.
         """
-        self._check(portfolio, horizon)
+        self._check(portfolio)
         plain = replace(portfolio, ordered=False, drivers=None, planned=None)
         if not self.found:
             return plain
@@ -129,8 +131,9 @@ class Conditions:
         )
         past, coming = past * own[0], (coming * own[1]).mean(axis=1)
         exposure = past if plain.exposure is None else past * plain.exposure
-        coming = coming if plain.coming is None else coming * plain.coming_exposure()
-        return replace(plain, exposure=exposure, coming=coming, doubt=np.hypot(doubt, own[2]))
+        total = coming if plain.coming is None else coming * plain.coming_exposure()
+        doubt = np.hypot(doubt, own[2])
+        return replace(plain, exposure=exposure, coming=total, doubt=doubt, conditions=coming)
 
     def are_counts(self, portfolio):
         """Whether, at conditions that change, noise is that of Poisson counts; bool."""
@@ -141,12 +144,7 @@ class Conditions:
         ratio = self.own.noise * (self.own.dispersion.linear + self.own.dispersion.square * level)
         return bool(QUIETEST < ratio < NOISIEST)
 
-    def _check(self, portfolio, horizon):
-        if horizon > self.ahead:
-            raise ValueError(
-                f"horizon must be at most {self.ahead}, or that of the problem at fit; got "
-                f"{horizon!r}."
-            )
+    def _check(self, portfolio):
         width = portfolio.observations.shape[1]
         if width != self.n_periods:
             raise ValueError(
@@ -154,19 +152,33 @@ class Conditions:
                 f"{width}."
             )
 
-    def _standard(self, portfolio):
-        """Drivers, past and planned, as differences from rows' usual ones in standard deviations.
+    @property
+    def driven(self):
+        """Whether drivers are made use of; bool."""
+        return self.found and len(self.spread) > 0
+
+    def cut(self, portfolio, horizon):
+        """Whether plans are so far out that they are taken for less; bool (n, d)."""
+        if not self.driven:
+            return np.zeros((len(portfolio), portfolio.drivers.shape[2]), dtype=bool)
+        planned = self._from_usual(portfolio.planned[:, :horizon], portfolio)
+        return ((planned < self.seen[0]) | (planned > self.seen[1])).any(axis=1)
+
+    def _from_usual(self, values, portfolio):
+        """Drivers as differences from rows' usual ones in standard deviations.
 
         What is not known is the usual.
         """
+        usual = usual_drivers(portfolio.drivers)[:, None]
+        return np.nan_to_num((values - usual) / self.spread)
+
+    def _standard(self, portfolio):
+        """Past and planned drivers from usual ones, plans no further out than is believed."""
         if not len(self.spread):
             rows = len(portfolio)
             return np.zeros((rows, self.n_periods, 0)), np.zeros((rows, self.ahead, 0))
-        usual = _usual(portfolio.drivers)[:, None]
-        past, planned = (
-            np.nan_to_num((values - usual) / self.spread)
-            for values in (portfolio.drivers, portfolio.planned)
-        )
+        past = self._from_usual(portfolio.drivers, portfolio)
+        planned = self._from_usual(portfolio.planned, portfolio)
         if self.seen is None:
             low, high = past.min(axis=(0, 1)), past.max(axis=(0, 1))
             self.seen = low - BEYOND * (high - low), high + BEYOND * (high - low)
@@ -215,51 +227,56 @@ def over_doubt(predict, portfolio):
     doubt = portfolio.doubt
     if doubt is None or doubt.max(initial=0.0) < LEAST_DOUBT:
         return predict(portfolio)
-    scores, weights = np.polynomial.hermite_e.hermegauss(N_NODES)
+    factors, weights = _of_doubt(portfolio)
     coming = portfolio.coming_exposure()
-    doubt = np.minimum(doubt, MOST_DOUBT)
-    laws = [predict(replace(portfolio, coming=coming * np.exp(z * doubt))) for z in scores]
-    weights = np.broadcast_to(weights / weights.sum(), (len(portfolio), N_NODES))
+    laws = [predict(replace(portfolio, coming=coming * factor)) for factor in factors]
     return MixtureLaw(laws, weights, portfolio.integer)
 
 
-def _usual(drivers):
+def law_at_conditions(law, portfolio):
+    """Laws of means at the coming conditions, from those at usual ones.
+
+    Parameters
+    ----------
+    law : PredictiveDistribution
+        Of means per unit of exposure.
+
+    portfolio : Portfolio
+        At its conditions.
+    """
+    if portfolio.conditions is None:
+        return law
+    factors, weights = _of_doubt(portfolio)
+    return MixtureLaw([ScaledLaw(law, portfolio.conditions * f) for f in factors], weights)
+
+
+def _of_doubt(portfolio):
+    """Factors of what is not known of conditions, and their weights ``(n, k)``."""
+    scores, weights = np.polynomial.hermite_e.hermegauss(N_NODES)
+    doubt = np.minimum(portfolio.doubt, MOST_DOUBT)
+    weights = np.broadcast_to(weights / weights.sum(), (len(portfolio), N_NODES))
+    return [np.exp(z * doubt) for z in scores], weights
+
+
+def usual_drivers(drivers):
     """Every row's mean of every driver, 0 where nothing is known; (n, d)."""
     seen = ~np.isnan(drivers)
     return np.where(seen, drivers, 0.0).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
 
 
-def _spread(drivers):
+def driver_spread(drivers):
     """Standard deviation of drivers within rows, infinite of one that never varies; (d,)."""
     if drivers is None:
         return np.ones(0)
-    away = np.nan_to_num(drivers - _usual(drivers)[:, None])
+    away = np.nan_to_num(drivers - usual_drivers(drivers)[:, None])
     number = np.maximum((~np.isnan(drivers)).sum(axis=(0, 1)), 1)
     spread = np.sqrt((away**2).sum(axis=(0, 1)) / number)
     largest = np.nanmax(np.abs(drivers), axis=(0, 1), initial=0.0)
     return np.where(spread > ROUNDED * largest, spread, np.inf)
 
 
-def warn_of_drivers(portfolio, names):
-    """Tell of drivers that say nothing: they never vary, or their plan is not known.
-
-    Parameters
-    ----------
-    portfolio : Portfolio
-
-    names : sequence of str
-        Of the drivers.
-    """
-    if portfolio.drivers is None:
-        return
-    never, unknown = np.isinf(_spread(portfolio.drivers)), np.isnan(portfolio.planned)
-    for marked, why in (
-        (never, "never vary within a row, so that their effect cannot be told"),
-        (
-            unknown.all(axis=(0, 1)),
-            "are not known for any coming period, which is taken for a usual one",
-        ),
-    ):
-        told = [repr(name) for name, is_one in zip(names, marked, strict=True) if is_one]
-        if told:
-            warnings.warn(f"drivers {', '.join(told)} {why}.", stacklevel=4)
+def _switches(drivers):
+    """Whether drivers are 0 or 1, off or on; (d,)."""
+    if drivers is None:
+        return np.zeros(0, dtype=bool)
+    return ((drivers == 0) | (drivers == 1) | np.isnan(drivers)).all(axis=(0, 1))

@@ -71,6 +71,7 @@ class Evidence:
     drivers: np.ndarray = per_cell("planned", default=None)  # (n, m, d)
     planned: np.ndarray = per_row()  # (n, h, d), one for each period that is decided for
     doubt: np.ndarray = per_row(flat=True, least=0)  # (n,)
+    conditions: np.ndarray = per_row(flat=True, least=0)  # (n,)
 
     def __len__(self):
         return len(self.observations)
@@ -282,6 +283,14 @@ class Evidence:
         if self.coming is None:
             return np.ones(len(self))
         return np.where(np.isnan(self.coming), self.mean_exposure(), self.coming)
+
+    def coming_units(self):
+        """What every row's next outcome is counted over, conditions aside; of shape (n_instances,).
+
+        So a rate at these conditions is an outcome over that.
+        """
+        coming = self.coming_exposure()
+        return coming if self.conditions is None else coming / self.conditions
 
     def mean_exposure(self):
         """Mean of the exposures of all observations, 1 where there is none."""

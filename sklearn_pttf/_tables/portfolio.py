@@ -71,6 +71,9 @@ class Portfolio(Evidence):
     doubt : ndarray of shape (n_instances,), default=None
         Standard deviation of the log of ``coming``, where that is a forecast. None: it is known.
 
+    conditions : ndarray of shape (n_instances,), default=None
+        What of ``coming`` is due to conditions that are forecast: a promotion, say. None: nothing.
+
     Raises
     ------
     ValueError

@@ -283,10 +283,15 @@ def _refuse_text(X, positions, name):
         row = next(odd, None)
         if row is not None:
             held = "text" if isinstance(cells[row], str) else f"{type(cells[row]).__name__} values"
+            advice = "If it is no column of observations, name those that are with "
+            advice += "observations=[...] of the problem."
+            if name.startswith("drivers["):
+                advice = (
+                    "Make a column of 0 and 1 of each of its values but one, as from_long does."
+                )
             raise ValueError(
                 f"column {label!r} of {name} holds {'dates' if dated else held} "
-                f"(row {row}: {str(cells[row])!r}) where numbers are needed. If it is no column of "
-                f"observations, name those that are with observations=[...] of the problem."
+                f"(row {row}: {str(cells[row])!r}) where numbers are needed. {advice}"
             )
 
 

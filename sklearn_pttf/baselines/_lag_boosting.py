@@ -74,7 +74,13 @@ def lag_features(past, usual_ratio, seasons, drivers=None, planned=None):
         usual = _mean(drivers)
         last = drivers[:, -1] if t else np.full_like(planned, np.nan)
         found += [*planned.T, *(planned - usual).T, *(last - usual).T]
-    return np.column_stack(found).astype(np.float32).astype(float)
+    return _in_single_precision(np.column_stack(found))
+
+
+def _in_single_precision(values):
+    """Numbers rounded to single precision, what is beyond it to the largest there is."""
+    largest = float(np.finfo(np.float32).max)
+    return np.clip(values, -largest, largest).astype(np.float32).astype(float)
 
 
 class LagBoosting(DecisionInTime, BaseEstimator):
@@ -269,7 +275,7 @@ default=(0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
             of_period = rows[periods == t]
             features.append(self._features(portfolio.take(of_period), levels[of_period, t], t))
             target.append(np.log1p(x[of_period, t] / levels[of_period, t]))
-        return np.concatenate(features), np.concatenate(target).astype(np.float32).astype(float)
+        return np.concatenate(features), _in_single_precision(np.concatenate(target))
 
     def _features(self, portfolio, levels, t):
         """Of rows before period ``t``, which is the coming one where it is beyond the last."""

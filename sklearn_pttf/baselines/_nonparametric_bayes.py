@@ -8,7 +8,12 @@ from sklearn_pttf._laws.atoms import WeightedAtoms
 from sklearn_pttf._mixin import DecisionMixin
 from sklearn_pttf._utils.sklearn_private import Interval, StrOptions, _fit_context
 from sklearn_pttf.baselines._levels_on_grid import FAMILIES
-from sklearn_pttf.baselines._values import is_poisson, refuse_exposure, refuse_values
+from sklearn_pttf.baselines._values import (
+    is_poisson,
+    law_of_rates,
+    refuse_exposure,
+    refuse_values,
+)
 from sklearn_pttf.problems import DecisionProblem
 
 
@@ -32,7 +37,8 @@ class NonparametricEmpiricalBayes(DecisionMixin, BaseEstimator):
         an exposure, and where the problem says ``noise="poisson"``, "poisson", else "lognormal",
         unless outcomes are whole numbers whose held-out probabilities are larger under "poisson".
         "poisson" needs whole numbers; the laws of the others are rounded to the nearest where
-        outcomes are whole.
+        outcomes are whole, and of other amounts over an exposure they are of rates, alike whatever
+        the exposure.
 
     n_grid : int, default=100
         Number of levels on the grid, at least 2.
@@ -168,6 +174,8 @@ class NonparametricEmpiricalBayes(DecisionMixin, BaseEstimator):
             where the family is "poisson", or negative ones where it is not "normal".
         """
         portfolio = self._read_to_fit(X)
+        refuse_exposure(portfolio, self.family, "poisson")
+        portfolio = portfolio if portfolio.integer else portfolio.as_rates()
         x = portfolio.observations
         names = [self.family]
         if self.family == "auto":
@@ -175,7 +183,6 @@ class NonparametricEmpiricalBayes(DecisionMixin, BaseEstimator):
             names = ["normal"] if portfolio.real else names
             poisson = portfolio.exposure is not None or is_poisson(self.problem_)
             names = ["poisson"] if poisson else names
-        refuse_exposure(portfolio, self.family, "poisson")
         self._refuse_values(names[0], portfolio)
         if self.family == "poisson" and not portfolio.integer:
             raise ValueError("family='poisson' needs whole numbers; X has others.")
@@ -196,13 +203,16 @@ class NonparametricEmpiricalBayes(DecisionMixin, BaseEstimator):
 
     def _predict_law(self, portfolio):
         self._refuse_values(self.family_, portfolio)
-        return self._mixture.law(portfolio)
+        if self.family_ == "poisson":
+            return self._mixture.law(portfolio)
+        return law_of_rates(self._mixture.law, portfolio)
 
     def _predict_law_of_mean(self, portfolio, spread=True):
         if self.family_ == "lognormal":
             return super()._predict_law_of_mean(portfolio, spread)
         self._refuse_values(self.family_, portfolio)
-        law = self._mixture.law_of_level(portfolio)
+        rates = portfolio if self.family_ == "poisson" else portfolio.as_rates()
+        law = self._mixture.law_of_level(rates)
         return law if spread else WeightedAtoms(law.mean()[:, None])
 
     def __sklearn_tags__(self):

@@ -15,6 +15,7 @@ from sklearn_pttf.baselines._values import (
     common_error,
     is_poisson,
     law_of_outcome,
+    law_of_rates,
     refuse_exposure,
     refuse_values,
     row_errors,
@@ -49,7 +50,8 @@ class ParametricEmpiricalBayes(DecisionMixin, BaseEstimator):
         "normal"; of counts over an exposure, and where the problem says ``noise="poisson"``,
         "gamma-poisson"; with ``noise="binomial"``, "beta-binomial", which is for that only.
         "gamma-poisson" needs whole numbers; the laws of "lognormal" and "normal" are rounded to the
-        nearest where outcomes are whole.
+        nearest where outcomes are whole, and of other amounts over an exposure they are of rates,
+        alike whatever the exposure.
 
     Attributes
     ----------
@@ -168,6 +170,8 @@ class ParametricEmpiricalBayes(DecisionMixin, BaseEstimator):
         portfolio = self._read_to_fit(X)
         if self._is_of_successes():
             return self._fit_successes(portfolio)
+        refuse_exposure(portfolio, self.family, "gamma-poisson")
+        portfolio = portfolio if portfolio.integer else portfolio.as_rates()
         x, integer = portfolio.observations, portfolio.integer
         names = [self.family]
         if self.family == "auto":
@@ -175,7 +179,6 @@ class ParametricEmpiricalBayes(DecisionMixin, BaseEstimator):
             names = ["normal"] if portfolio.real else names
             poisson = portfolio.exposure is not None or is_poisson(self.problem_)
             names = ["gamma-poisson"] if poisson else names
-        refuse_exposure(portfolio, self.family, "gamma-poisson")
         self._refuse_values(names[0], portfolio)
         if self.family == "gamma-poisson" and not integer:
             raise ValueError("family='gamma-poisson' needs whole numbers; X has others.")
@@ -236,6 +239,11 @@ class ParametricEmpiricalBayes(DecisionMixin, BaseEstimator):
             law = self._rates(portfolio)
             return BetaBinomialMixture(law.a, law.b, law.weights, portfolio.coming_exposure())
         self._refuse_values(self.family_, portfolio)
+        if self.family_ == "gamma-poisson":
+            return GammaPoisson().law_of(self.hyperparameters_, portfolio)
+        return law_of_rates(self._law_without_exposure, portfolio)
+
+    def _law_without_exposure(self, portfolio):
         if self.family_ == "normal":
             centre, variance, noise = self._levels(portfolio)
             return law_of_outcome(portfolio, centre, np.sqrt(variance + noise**2))

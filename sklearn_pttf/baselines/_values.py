@@ -4,6 +4,7 @@ import numpy as np
 from scipy import optimize
 
 from sklearn_pttf._laws.parametric import NormalLaw, RectifiedNormalLaw, RoundedLaw
+from sklearn_pttf._laws.scaled import ScaledLaw
 from sklearn_pttf._utils.checks import refuse_negative
 
 LEAST_VARIANCE = 1e-10  # of noise, where observations are of size 1
@@ -37,15 +38,29 @@ def refuse_values(portfolio, what, instead):
 
 def refuse_exposure(portfolio, family, reading):
     """Refuse counts over an exposure, but for the family that reads it."""
-    if portfolio.exposure is None:
+    if portfolio.exposure is None or not portfolio.integer:
         return
     if family not in ("auto", reading):
-        raise ValueError(f"exposure needs family={reading!r} or 'auto'; got family={family!r}.")
-    if not portfolio.integer:
         raise ValueError(
-            f"exposure needs family={reading!r}, which needs whole numbers; X has others. Periods "
-            "that differ, with ordered or drivers, are read as exposure too."
+            f"exposure needs family={reading!r} or 'auto' of whole numbers; got family={family!r}. "
+            "Periods that differ, with ordered or drivers, are read as exposure too."
         )
+
+
+def law_of_rates(law_of, portfolio):
+    """Laws of next outcomes over their exposure, from laws of rates.
+
+    Parameters
+    ----------
+    law_of : callable
+        Maps a portfolio without exposures to laws.
+
+    portfolio : Portfolio
+    """
+    if portfolio.exposure is None:
+        return law_of(portfolio)
+    law = ScaledLaw(law_of(portfolio.as_rates()), portfolio.coming_exposure())
+    return RoundedLaw(law) if portfolio.integer else law
 
 
 def size_of(x):

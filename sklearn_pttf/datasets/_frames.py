@@ -72,6 +72,8 @@ class Records:
                 f"column {name!r} has the polars dtype Object, which cannot be sorted; labels and "
                 f"dates must have another dtype, such as String, an integer or Date."
             )
+        if column.is_null().all():  # pyarrow sorts and joins no column of its type null
+            return np.full(len(column), -1), column.head(0)
         labels = column.unique().drop_nulls().sort()
         if labels.dtype.is_float():
             labels = labels.filter(~labels.is_nan())

@@ -101,10 +101,10 @@ def from_long(
         or for each period only where there is no column named as `instance`. Every driver is a
         column of just one of them, and each has a column named as `time`. The coming periods are
         the `horizon` ones after the last of the calendar; without a frequency, the first
-        dates after it that any plan has. All must be there, but an instance may be missing: its
-        driver is then unknown, NaN. Lines of past periods say what the file does not; lines of
-        instances that the file lacks, or of later periods, play no part. None: nothing is known of
-        the coming periods, and drivers are NaN in them.
+        dates after it that any plan has. All must be there, but an instance may be missing,
+        with a warning: its driver is then unknown, NaN. Lines of past periods say what the file
+        does not; lines of instances that the file lacks, or of later periods, play no part. None:
+        nothing is known of the coming periods, and drivers are NaN in them.
 
     horizon : int, default=1
         Number of coming periods that are decided for, at most 100.

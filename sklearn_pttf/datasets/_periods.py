@@ -151,7 +151,7 @@ def _read_calendar(calendar, dates, parameter):
     if calendar is None:
         return Calendar(np.unique(dates))
     if isinstance(calendar, str):
-        return _regular_dates(calendar, dates, parameter)
+        return regular_dates(calendar, dates, parameter)
     try:
         items = np.asarray(list(calendar))
         if items.ndim != 1 or len(items) == 0:
@@ -176,7 +176,7 @@ def _read_calendar(calendar, dates, parameter):
     return Calendar(np.unique(periods))
 
 
-def _regular_dates(frequency, dates, parameter):
+def regular_dates(frequency, dates, parameter):
     """Periods of a pandas frequency, from the first date to the last; a `Calendar`."""
     if dates.dtype.kind != "M":
         raise ValueError(

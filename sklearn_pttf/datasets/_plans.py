@@ -1,5 +1,7 @@
 """Plans: frames that say what drivers are in coming periods, and perhaps in past ones."""
 
+import warnings
+
 import numpy as np
 
 from sklearn_pttf.datasets._drivers import Driver, Source, read_column
@@ -181,6 +183,8 @@ def _read_plan(plan, names, instance, time, labels, calendar, extended):
         used &= rows >= 0
         keys = rows[used] * len(extended) + places[used]
     _refuse_duplicates(plan, keys, rows, labels, extended)
+    if rows is not None:
+        _warn_of_instances(plan, rows[used & (places >= len(calendar))], labels)
     columns = {name: read_column(plan, name).take(used) for name in names}
     return Source(plan.called, None if rows is None else rows[used], places[used], columns)
 
@@ -203,6 +207,20 @@ def _match_instances(plan, instance, labels):
             f"{labels.to_list()[0]!r}."
         )
     return found[codes]
+
+
+def _warn_of_instances(plan, rows, labels):
+    """Tell of instances that a plan says nothing of."""
+    absent = np.setdiff1d(np.arange(len(labels)), rows)
+    if len(absent):
+        shown = ", ".join(map(repr, labels[absent[:SHOWN].tolist()].to_list()))
+        warnings.warn(
+            f"{plan.called} has no line of coming periods for {len(absent):,} of {len(labels):,} "
+            f"instances: {shown}{', ...' if len(absent) > SHOWN else ''}. Their drivers are not "
+            "known there.",
+            UserWarning,
+            stacklevel=5,
+        )
 
 
 def _refuse_duplicates(plan, keys, rows, labels, calendar):

@@ -56,6 +56,16 @@ class Estimation(ValueProblem):
     observations : list of str or int, default=None
         Columns that hold observations. None: every column that plays no other role.
 
+    ordered : bool, default=False
+        Whether observations are in the order of time, oldest first. Of counts only; the mean is
+        then that of the period after the last column, at its conditions.
+
+    drivers : dict of str to list of str or int, default=None
+        What moves counts and is known beforehand, as in `Newsvendor`.
+
+    seasons : int, tuple of int or "auto", default=None
+        Numbers of periods after which seasons come back, as in `Newsvendor`.
+
     coverage : float, default=0.9
         Probability that the interval of ``decide(X, return_info=True)`` covers the mean.
 
@@ -113,6 +123,9 @@ class Estimation(ValueProblem):
         exposure=None,
         coming_exposure=None,
         observations=None,
+        ordered=False,
+        drivers=None,
+        seasons=None,
         coverage=0.9,
     ):
         self.standard_errors = standard_errors
@@ -122,6 +135,9 @@ class Estimation(ValueProblem):
         self.exposure = exposure
         self.coming_exposure = coming_exposure
         self.observations = observations
+        self.ordered = ordered
+        self.drivers = drivers
+        self.seasons = seasons
         self.coverage = coverage
 
     def check(self):
@@ -145,7 +161,7 @@ class Estimation(ValueProblem):
 
     def charge(self, law, portfolio, outcomes):
         """Squared error, times the exposure: so rates that are known better count for more."""
-        return super().charge(law, portfolio, outcomes) * portfolio.coming_exposure()
+        return super().charge(law, portfolio, outcomes) * portfolio.coming_units()
 
     def solve(self, law, portfolio):
         return law.mean()

@@ -81,7 +81,8 @@ class Newsvendor(DecisionProblem):
     drivers : dict of str to list of str or int, default=None
         What moves demand and is known beforehand: promotions, prices, holidays. For each a list of
         columns in the order of time: one for each observation, then one for each period that is
-        decided for. Missing values are taken for the row's usual one.
+        decided for, and perhaps more for longer horizons. Missing values are taken for the row's
+        usual one.
 
     seasons : int, tuple of int or "auto", default=None
         Numbers of periods after which seasons come back, such as 52 weeks, or ``(7, 364)`` days.

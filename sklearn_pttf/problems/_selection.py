@@ -53,11 +53,22 @@ class Selection(ValueProblem):
 
     coming_trials : int, str or Column, default=None
         Number of trials of the next outcome, as in `Estimation`.
+
     exposure, coming_exposure : float, str, Column or list of str or int, default=None
         What counts were, and the next is, counted over, as in `Estimation`; means are rates.
 
     observations : list of str or int, default=None
         Columns that hold observations. None: every column that plays no other role.
+
+    ordered : bool, default=False
+        Whether observations are in the order of time, oldest first. Of counts only; the value is
+        then that of the period after the last column, at its conditions.
+
+    drivers : dict of str to list of str or int, default=None
+        What moves counts and is known beforehand, as in `Newsvendor`.
+
+    seasons : int, tuple of int or "auto", default=None
+        Numbers of periods after which seasons come back, as in `Newsvendor`.
 
     See Also
     --------
@@ -92,6 +103,9 @@ class Selection(ValueProblem):
         exposure=None,
         coming_exposure=None,
         observations=None,
+        ordered=False,
+        drivers=None,
+        seasons=None,
     ):
         self.capacity = capacity
         self.weights = weights
@@ -103,6 +117,9 @@ class Selection(ValueProblem):
         self.exposure = exposure
         self.coming_exposure = coming_exposure
         self.observations = observations
+        self.ordered = ordered
+        self.drivers = drivers
+        self.seasons = seasons
 
     def check(self):
         super().check()

@@ -5,7 +5,8 @@ from numbers import Integral
 
 import numpy as np
 
-from sklearn_pttf._utils.checks import find_column, numeric_columns
+from sklearn_pttf._utils.checks import MOST_PERIODS, find_column, numeric_columns
+from sklearn_pttf.problems._column_order import check_match, check_order
 
 AUTO = "auto"  # seasons that are looked for
 
@@ -40,6 +41,8 @@ def check_time(problem):
             "seasons must be numbers of periods above 1, such as (52,) or (7, 364), 'auto' or "
             f"None; got {seasons!r}."
         )
+    if len(set(lengths)) < len(lengths):
+        raise ValueError(f"seasons must differ; got {seasons!r}.")
 
 
 def season_lengths(seasons):
@@ -59,27 +62,65 @@ def driver_positions(problem, names, n_columns):
     ]
 
 
+def check_columns(problem, names, positions, n_columns):
+    """Refuse observations or drivers whose names say that they are of other periods.
+
+    Parameters
+    ----------
+    problem : DecisionProblem
+
+    names : sequence of str or None
+        Of all columns.
+
+    positions : sequence of int
+        Of observations.
+
+    n_columns : int
+    """
+    if names is None:
+        return
+    observations = [names[k] for k in positions]
+    if problem.ordered:
+        check_order(observations, "observations")
+    of_drivers = driver_positions(problem, names, n_columns)
+    for name, columns in zip(problem.drivers or (), of_drivers, strict=True):
+        own = [names[k] for k in columns]
+        if problem.ordered:
+            check_order(own, f"drivers[{name!r}]")
+        check_match(own, observations, f"drivers[{name!r}]")
+
+
 def read_drivers(problem, X, names, n_observations):
-    """Drivers of every observation, and of the periods that are decided for.
+    """Drivers of every observation, and of all coming periods that there are columns of.
 
     Returns
     -------
     drivers : ndarray of shape (n_instances, n_observations, n_drivers) or None
 
-    planned : ndarray of shape (n_instances, horizon, n_drivers) or None
-        NaN where a value is not known.
+    planned : ndarray of shape (n_instances, n_planned, n_drivers) or None
+        NaN where a value is not known; at least ``horizon`` periods.
     """
     if problem.drivers is None:
         return None, None
-    least, values = n_observations + problem.horizon, []
+    values = []
     positions = driver_positions(problem, names, X.shape[1])
+    widest = max(len(columns) for columns in positions)
     for name, columns in zip(problem.drivers, positions, strict=True):
-        if len(columns) < least:
-            raise ValueError(
-                f"drivers[{name!r}] must have a column for each of the {n_observations} "
-                f"observations and of the {problem.horizon} periods that are decided for, oldest "
-                f"first: {least} or more; got {len(columns)}."
-            )
-        values.append(numeric_columns(X, columns[:least], f"drivers[{name!r}]"))
+        _check_number(name, len(columns), n_observations, problem.horizon)
+        found = numeric_columns(X, columns, f"drivers[{name!r}]")
+        unknown = ((0, 0), (0, widest - len(columns)))
+        values.append(np.pad(found, unknown, constant_values=np.nan))
     table = np.stack(values, axis=-1)
     return table[:, :n_observations], table[:, n_observations:]
+
+
+def _check_number(name, number, n_observations, horizon):
+    """Refuse a driver of too few columns, or of more than there can be."""
+    least, most = n_observations + horizon, n_observations + MOST_PERIODS
+    if least <= number <= most:
+        return
+    allowed = f"{least} or more" if number < least else f"{most} at most"
+    raise ValueError(
+        f"drivers[{name!r}] must have a column for each of the {n_observations} observations and "
+        f"of the {horizon} periods that are decided for, oldest first: {allowed}; got {number}."
+    )

@@ -125,7 +125,7 @@ class ValueProblem(DecisionProblem):
         """Outcomes per unit of exposure, as means are; shares of successes."""
         if portfolio.coming is None:
             return outcomes
-        coming = portfolio.coming_exposure()[:, None]
+        coming = portfolio.coming_units()[:, None]
         if self.noise == "binomial" and (outcomes > coming).any():
             rows = (outcomes > coming).any(axis=1)
             largest = np.where(np.isnan(outcomes), -np.inf, outcomes).max(axis=1)

@@ -25,7 +25,8 @@ PACKAGE = Path(sklearn_pttf.__file__).parent
 
 def test_orders(small, capsys):
     assert run_decide(*COSTS, *FAST) == 0
-    pdt = PretrainedDecisionTransformer(Newsvendor(4.0, 1.0), finetune=None).fit(small)
+    problem = Newsvendor(4.0, 1.0, ordered=True)
+    pdt = PretrainedDecisionTransformer(problem, finetune=None).fit(small)
     level, info = pdt.decide(small, return_info=True)
     orders = read_orders()
     assert orders.index.tolist() == ["00123", "NA", "b"]
@@ -37,7 +38,6 @@ def test_orders(small, capsys):
     assert_allclose(orders["expected_cost"], info.expected_cost, rtol=1e-9)
     out, err = capsys.readouterr()
     assert "expected saving over sample averages (SAA, each instance on its own): " in out
-    # four periods are as many as are held out, so that the sample is all that score charges
     assert f": {pdt.score(small):.1%} +- " in out
     assert "with so few instances it is told too high" in out
     assert f"stock {level.sum():.0f} for an expected demand of {info.mean.sum():.4g} " in out
@@ -59,7 +59,7 @@ def _table(*options, text=SMALL, records=RECORDS):
     """The table that the command makes of a file."""
     Path("sales.csv").write_text(text)
     parsed = _command_options(*options, records=records)
-    return _inputs.read_sales(parsed)
+    return _inputs.read_sales(parsed)[0]
 
 
 def _command_options(*options, records=RECORDS):
@@ -73,6 +73,10 @@ READINGS = {
     "all periods": ([], TABLE),
     "own periods": (
         ["--offered", "own"],
+        {"00123": [3, 0, 0, 5], "NA": [NAN, 8, NAN, NAN], "b": [3, 0, 2, NAN]},
+    ),
+    "own periods, whenever they were": (
+        ["--offered", "own", "--unordered"],
         {"00123": [3, 0, 0, 5], "NA": [NAN, NAN, NAN, 8], "b": [NAN, 3, 0, 2]},
     ),
     "missing": (
@@ -82,7 +86,7 @@ READINGS = {
     "newest": (["--periods", "2"], {"00123": [0, 5], "NA": [0, 0], "b": [2, 0]}),
     "weeks": (["--calendar", "W-MON"], {"00123": [8], "NA": [8], "b": [5]}),
     "half days": (
-        ["--calendar", "2D", "--offered", "own"],
+        ["--calendar", "2D", "--offered", "own", "--unordered"],
         {"00123": [3, 5], "NA": [NAN, 8], "b": [3, 2]},
     ),
 }
@@ -159,7 +163,7 @@ def test_partial_periods(capsys):
     assert_array_equal(_table("--calendar", "W-MON", text=text), [[7]])
     warning = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
     assert len(warning) == 1
-    assert warning[0].startswith("warning: sales.csv: time='date' covers days from 2026-03-02 to")
+    assert warning[0].startswith("warning: sales.csv: --time date covers days from 2026-03-02 to")
     kept = _table("--calendar", "W-MON", "--partial", "keep", text=text)
     assert_array_equal(kept, [[7, 3]])
     assert "warning" not in capsys.readouterr().err

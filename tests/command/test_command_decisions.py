@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -132,7 +133,7 @@ def test_orders_that_are_not_whole(capsys):
 def test_of_many_instances_some_are_trained_on(sales, monkeypatch, capsys):
     X, _ = sales
     monkeypatch.setattr(_decide, "MOST_FINETUNED", 25)
-    assert run_decide(*COSTS, "--seed", "3") == 0
+    assert run_decide(*COSTS, "--seed", "3", "--unordered") == 0
     err = capsys.readouterr().err
     assert "fitting to 25 instances\n" in err
     assert "not finetuned: 25 rows to charge are fewer than 150" in err
@@ -165,21 +166,25 @@ def test_warnings_are_lines(capsys):
     units = rng.poisson(np.array([4, 4, 9, 9]), (60, 4))
     long = pd.DataFrame(units, columns=DAYS).rename_axis("sku").stack().rename("units")
     long.rename_axis(["sku", "date"]).reset_index().to_csv("sales.csv", index=False)
-    assert run_decide(*COSTS, *FAST, "--quiet") == 0
+    assert run_decide(*COSTS, *FAST, "--quiet", "--unordered") == 0
     out, err = capsys.readouterr()
     assert out == ""
-    assert re.fullmatch(r"warning: observations drift: .* \d+% higher .*\n", err)
+    advice = "do not say --unordered, or use newer periods only"
+    assert re.fullmatch(rf"warning: observations drift: .* \d+% higher .*: {advice}.\n", err)
+    assert run_decide(*COSTS, *FAST, "--quiet") == 0  # in the order of time nothing lags behind
+    assert capsys.readouterr() == ("", "")
 
 
 def test_rows_are_named(capsys):
-    labels = ["a", "b", "c"]
+    labels, options = ["a", "b", "c"], Namespace(time="date", sales="sales.csv", future=None)
+    options.calendar_drivers = None
     message = r"^got instance 'c': -1.0, instance 'a': nan \(2 in all\)$"
-    with pytest.raises(ValueError, match=message), _decide._naming(labels):
+    with pytest.raises(ValueError, match=message), _decide._naming(labels, options):
         raise ValueError("got row 2: -1.0, row 0: nan (2 in all)")
-    with _decide._naming(labels):
+    with _decide._naming(labels, options):
         warnings.warn("in 9% of 20 rows, as in rows 0, 1. Look", stacklevel=1)
     assert capsys.readouterr().err == (
-        "warning: in 9% of 20 rows, as in instances 'a', 'b'. Look\n"
+        "warning: in 9% of 20 instances, as in instances 'a', 'b'. Look\n"
     )
 
 

@@ -62,7 +62,7 @@ BAD_FILES = {
     ),
     "negative": (
         "sku,date,units\na,2026-03-02,-3\n",
-        r"sales\.csv: value='units' has 1 negative cells among 1; first instances: 'a': -3\.0",
+        r"sales\.csv: --value units has 1 negative cells among 1; first instances: 'a': -3\.0",
     ),
 }
 
@@ -115,7 +115,7 @@ BAD_OPTIONS = {
     "pack": (["--pack", "-6"], "pack must be at least 0; got instance '00123': -6.0"),
     "calendar": (
         ["--calendar", "fortnight"],
-        "calendar must be None, a pandas frequency such as 'D', .*; got 'fortnight'",
+        "--calendar must be a pandas frequency such as 'D'; got 'fortnight'",
     ),
     "checkpoint": (["--checkpoint", "no-such"], "checkpoint='no-such' is neither a shipped"),
     "instance": (["--instance", "units"], "--instance, --value and --time must differ; got units"),
@@ -150,7 +150,7 @@ def test_calendar_needs_dates(small, capsys):
     options = [*COSTS, "--calendar", "D"]
     assert refused(capsys, *options, records=RECORDS[:4]) == "--calendar needs --time"
     Path("sales.csv").write_text("sku,date,units\na,7,3\n")
-    message = "calendar='D' is a frequency, but time='date' holds whole numbers"
+    message = "--calendar D is a frequency, but --time date holds whole numbers"
     assert message in refused(capsys, *options)
 
 

@@ -76,10 +76,19 @@ def test_dates_of_a_plan_are_those_of_the_period_that_they_fall_into():
     assert_array_equal(coming(result, "promo", 2), [[3, 2], [1, 4]])
 
 
-def test_a_missing_instance_is_unknown():
+def test_a_missing_line_is_unknown():
     future = plan(product=["tea", "milk", "cake", "tea"])  # cake is no instance of the file
     result = from_long(shop(), drivers=["promo"], future=future, horizon=2, **WEEKLY)
     assert_array_equal(coming(result, "promo", 2), [[NAN, 2], [1, 4]])
+
+
+def test_a_missing_instance_is_unknown():
+    future = plan()[lambda frame: frame["product"] == "tea"]
+    told = "future has no line of coming periods for 1 of 2 instances: 'milk'. Their drivers are n"
+    with pytest.warns(UserWarning, match=told) as got:
+        result = from_long(shop(), drivers=["promo"], future=future, horizon=2, **WEEKLY)
+    assert got[0].filename == __file__
+    assert_array_equal(coming(result, "promo", 2), [[NAN, NAN], [1, 4]])
 
 
 def test_missing_cells_are_unknown():

@@ -136,6 +136,22 @@ def test_refused_in_pyarrow():
         from_long(pd.Series([1.0]), **ARGS)
 
 
+def test_columns_of_the_type_null():
+    empty = pa.nulls(5)
+    with pytest.raises(ValueError, match="instance='product' has no label in 5 of 5 records"):
+        from_long(shop(product=empty), **ARGS)
+    with pytest.raises(ValueError, match="time='day' has 5 missing dates among 5"):
+        from_long(shop(day=empty), **TIMED)
+    table, roles = shop().append_column("promo", empty), {"drivers": ["promo"], **TIMED}
+    with pytest.raises(ValueError, match="drivers: 'promo' has no value in any past period"):
+        from_long(table, **roles)
+    table = shop().append_column("promo", pa.array([0, 1, 0, 1, 1]))
+    future = pa.table({"day": [dt.date(2024, 3, 9)], "promo": pa.nulls(1)})
+    X = from_long(table, future=future, **roles)
+    assert np.isnan(np.array(X["promo_next1"])).all()
+    assert np.isnan(np.array(from_long(shop(units=empty), **TIMED)["lag_1"])).any()
+
+
 def test_columns_that_play_no_part_may_have_one_name():
     frame = pd.DataFrame([["a", 1, 2, 3], ["a", 4, 5, 6]], columns=["product", "units", "x", "x"])
     assert_array_equal(from_long(frame, **ARGS), [[1, 4]])

@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn_pttf import PretrainedDecisionTransformer
 from sklearn_pttf.baselines import (
     JamesStein,
+    NonparametricEmpiricalBayes,
     ParametricEmpiricalBayes,
     PooledRatio,
     SampleAverage,
@@ -43,6 +44,15 @@ def test_orders_follow_the_level():
     with pytest.warns(DriftWarning, match="say ordered=True if columns are in the order of time"):
         still = _fitted(X, ordered=False)
     assert still.predict(X).sum() / X[:, -1].sum() < 0.7
+
+
+def test_drivers_alone_are_no_order():
+    rng = np.random.default_rng(1)
+    on = (rng.random((N, M + 1)) < 0.3).astype(float)
+    X = np.hstack([_table(RISING), on])
+    roles = {"drivers": {"promotion": range(M, 2 * M + 1)}, "observations": range(M)}
+    with pytest.warns(DriftWarning, match="say ordered=True"):
+        _fitted(X, ordered=False, **roles)
 
 
 def test_what_was_planned_is_ordered_for():
@@ -187,7 +197,24 @@ def test_a_period_that_nobody_knows_is_passed_over():
     assert_allclose(_fitted(X).predict(X).sum() / X[:, -1].sum(), 1.0, atol=0.2)
 
 
-def test_a_mean_of_periods_that_differ_is_not_asked_for():
+def test_the_mean_is_that_of_the_coming_period():
     X = _table(RISING)
-    with pytest.raises(ValueError, match="of_mean must be False where periods differ"):
-        _fitted(X).predict_distribution(X, of_mean=True)
+    fitted = _fitted(X)
+    law = fitted.predict_distribution(X, of_mean=True)
+    assert_allclose(law.mean(), fitted.predict(X), rtol=1e-3)
+    assert (law.quantile(0.9) < fitted.predict_quantiles(X, 0.9)[:, 0]).all()
+
+
+@pytest.mark.parametrize("kind", [ParametricEmpiricalBayes, NonparametricEmpiricalBayes])
+def test_amounts_are_put_there_by_baselines(kind):
+    """Rows sell by weight, and twice as much in every other period; no sale is a whole number."""
+    rng = np.random.default_rng(3)
+    factors = np.tile([1.0, 2.0], M // 2)
+    X = rng.lognormal(1.0, 0.8, (N, 1)) * factors * rng.lognormal(0.0, 0.2, (N, M))
+    fitted = kind(Newsvendor(4.0, 1.0, ordered=True, seasons=2)).fit(X)
+    assert fitted.family_ == "lognormal"
+    usual = (X / factors).mean(axis=1)
+    assert_allclose(fitted.predict(X).sum() / usual.sum(), 1.0, rtol=0.1)
+    assert_allclose(fitted.predict(X, horizon=2).sum() / usual.sum(), 3.0, rtol=0.1)
+    low, high = fitted.predict_quantiles(X, [0.05, 0.95]).T
+    assert ((low < usual) & (usual < high)).mean() > 0.9

@@ -220,6 +220,4 @@ def silence(rows):
     """
     newest = rows.told.flip(-1)
     sold = ((rows.values > 0) * rows.told).flip(-1).cumsum(-1) > 0
-    return SimpleNamespace(
-        quiet=(newest * ~sold).sum(-1), missing=(1 - newest).cumprod(-1).sum(-1)
-    )
+    return SimpleNamespace(quiet=(newest * ~sold).sum(-1), missing=(1 - newest).cumprod(-1).sum(-1))

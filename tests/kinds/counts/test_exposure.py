@@ -245,8 +245,13 @@ def test_continuous_demand_is_decided_as_rates():
     longer = clone(told).set_params(horizon=3)
     weeks = _frozen(clone(longer).set_params(coming_exposure=1.0)).fit(X)
     assert_allclose(_frozen(longer).fit(X).predict(X, horizon=3), 3 * weeks.predict(X, horizon=3))
-    with pytest.raises(ValueError, match=r"^exposure needs .*, which needs whole numbers"):
-        ParametricEmpiricalBayes(told).fit(X)
+    for baseline in (ParametricEmpiricalBayes, NonparametricEmpiricalBayes):
+        rates = baseline(Newsvendor(4, 1)).fit(amounts).decide(amounts)
+        fitted = baseline(told).fit(X)
+        assert fitted.family_ == "lognormal"
+        assert_allclose(fitted.decide(X), 3 * rates, rtol=1e-9)
+    with pytest.raises(ValueError, match="family='gamma-poisson' needs whole numbers"):
+        ParametricEmpiricalBayes(told, family="gamma-poisson").fit(X)
 
 
 def test_orders_of_whole_numbers_over_a_horizon():

@@ -1,0 +1,61 @@
+"""What was found in a table in the order of time, in lines."""
+
+import numpy as np
+
+MOST_DRIVERS = 5  # that a line names, those that do most
+ENDS = 1.645  # standard errors, of an interval that covers 90 %
+
+
+def found_in_time(estimator):
+    """Lines on how periods differ and on what drivers do; none if their order means nothing."""
+    conditions, problem = estimator._conditions, estimator.problem_
+    if conditions is None:
+        return []
+    names, look = list(problem.drivers or ()), conditions.look
+    if not conditions.found:
+        return [
+            f"over {conditions.n_periods} periods: no sign that they differ by more than chance; "
+            "all count alike" + (f"; {', '.join(names)} not in use" if names else "")
+        ]
+    lines = [_of_periods(conditions, problem.horizon)] if look.factors else []
+    if names and look.drivers:
+        lines.append(_of_drivers(conditions, names))
+    elif names:
+        lines.append(
+            f"drivers: {', '.join(names)} did not foretell the newest periods, and are not in use"
+        )
+    return lines
+
+
+def _of_periods(conditions, horizon):
+    found, d = conditions.forecast, conditions.forecast.n_drivers
+    before, after = np.split(np.exp(found.mean[d : d + found.n_periods + horizon]), [-horizon])
+    rise = after.mean() / before.mean() - 1
+    parts = [
+        f"the level of all moves by {found.deviations['drift']:.0%} a period",
+        f"single periods are off by {found.deviations['shock']:.0%}",
+        *(f"a season of {length} periods" for length in found.seasons),
+    ]
+    coming = "the next one is" if horizon == 1 else f"the next {horizon} are"
+    return (
+        f"over {found.n_periods} periods: {', '.join(parts)}; {coming} expected to be "
+        f"{abs(rise):.0%} {'above' if rise >= 0 else 'below'} their average, drivers aside"
+    )
+
+
+def _of_drivers(conditions, names):
+    """What a driver does, as a factor and its interval, at a change that is usual within rows."""
+    found, d = conditions.forecast, len(names)
+    effects, errors = found.mean[:d], np.sqrt(np.diag(found.covariance)[:d])
+    largest_first = np.argsort(-np.abs(effects), kind="stable")
+    varying = [k for k in largest_first if np.isfinite(conditions.spread[k])]
+    told = []
+    for k in varying[:MOST_DRIVERS]:
+        step = 1.0 if conditions.switches[k] else conditions.spread[k]
+        size = step / conditions.spread[k]
+        ends = np.exp(size * (effects[k] + ENDS * errors[k] * np.array([-1.0, 1.0])))
+        of_change = "" if conditions.switches[k] else f" for {step:.3g} more"
+        factor = np.exp(size * effects[k])
+        told.append(f"{names[k]} x {factor:.2f} ({ends[0]:.2f} to {ends[1]:.2f}){of_change}")
+    more = f", and {len(varying) - MOST_DRIVERS} more" if len(varying) > MOST_DRIVERS else ""
+    return f"drivers, and what sales are multiplied by: {', '.join(told)}{more}"
