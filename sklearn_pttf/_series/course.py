@@ -79,7 +79,7 @@ class _Course:
         times = np.arange(self.n_periods + horizon)
         apart = np.abs(times[:, None] - times)
         self.kernels = [np.minimum.outer(times, times).astype(float)]
-        self.kernels += [_season(apart, length) for length in self.seasons]
+        self.kernels += [season_kernel(apart, length) for length in self.seasons]
         self.effects = np.full(n_drivers, FIRST_EFFECT**2)  # prior variances
         usual = [USUAL_DRIFT, USUAL_SHOCK, *[USUAL_SEASON] * len(self.seasons)]
         self.usual = 2 * np.log(usual)
@@ -155,7 +155,7 @@ class _Course:
         return self.log_likelihood(prior) - strange - none
 
 
-def _season(apart, length):
+def season_kernel(apart, length):
     """Covariance of periods so far apart: alike where a season comes back."""
     if length <= SHORT_SEASON:
         return (apart % length == 0).astype(float)
