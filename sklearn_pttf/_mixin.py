@@ -24,6 +24,7 @@ from sklearn_pttf._series.alarms import (
 )
 from sklearn_pttf._series.choice import chosen_conditions
 from sklearn_pttf._series.conditions import Conditions, law_at_conditions, over_doubt
+from sklearn_pttf._series.found import shared_over_time
 from sklearn_pttf._utils.checks import (
     MOST_PERIODS,
     check_outcomes,
@@ -152,14 +153,31 @@ class DecisionMixin:
         portfolio = self._with_coming(portfolio)
         if self.problem_.of_prices:
             self._price_range = PriceRange.of(portfolio)
-        self._conditions = None
+        self._conditions = self._shared_effects = None
         warn_of_seasons(portfolio)
         warn_of_drivers(portfolio, self.problem_.drivers, self.problem_.horizon)
         has_drivers = portfolio.drivers is not None
         self._seen_drivers = SeenDrivers(portfolio.drivers) if has_drivers else None
         if portfolio.in_time and not self._reads_time:
             self._conditions = chosen_conditions(portfolio, self.problem_.horizon)
+            names = self.problem_.drivers or ()
+            self._shared_effects = shared_over_time(self._conditions, portfolio, names)
         return self._at_conditions(portfolio, self.problem_.horizon)
+
+    @property
+    def shared_effects_(self):
+        """What rows share over time, where the problem has ``ordered=True`` or ``drivers``.
+
+        A `sklearn_pttf.inspection.SharedOverTime`: effects of drivers, factors of periods, past and
+        coming, and seasons, with standard errors. `sklearn_pttf.inspection.SeriesDisplay` draws it.
+        """
+        shared = getattr(self, "_shared_effects", None)
+        if shared is None:
+            raise AttributeError(
+                f"{type(self).__name__} has no shared_effects_ unless it is fitted with "
+                "ordered=True or drivers, and reads what rows share over time."
+            )
+        return shared
 
     def _check_time_is_read(self):
         """Refuse an order of time, and drivers, where nothing is made of them."""

@@ -33,13 +33,17 @@ from sklearn_pttf.finetune import AutoFinetune, HeadFinetune
 from sklearn_pttf.problems import Estimation, Newsvendor, PerRow, Pricing, Selection
 from sklearn_pttf.testing import decision_checks
 from support.estimators import name_of
+from support.networks import fresh_checkpoint
 
 # the rows of the checks are odd, and would be trained on for seconds each; and what another problem
 # is decided on is that of a fit to it only where nothing was learned for either
 UNTRAINED = AutoFinetune(max_seconds=1e-6, baselines=False)
+FOR_A_MOMENT = HeadFinetune(max_epochs=1, baselines=False)
 DECIDERS = [
     PretrainedDecisionTransformer(finetune=UNTRAINED),
-    PretrainedDecisionTransformer(finetune=HeadFinetune(max_epochs=1), random_state=0),
+    PretrainedDecisionTransformer(
+        checkpoint=fresh_checkpoint(), finetune=FOR_A_MOMENT, random_state=0
+    ),
     SampleAverage(),
     ShrunkenSampleAverage(),
     PooledRatio(),

@@ -31,7 +31,7 @@ KINDS = [
     {"normal_means"},
     {"counts", "values"},
     {"demand"},
-    {"prices"},
+    {"prices", "series"},
     {"registry"},
 ]
 MODULES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")

@@ -60,7 +60,7 @@ pipeline = make_decision_pipeline(
 # days; in each fold the rows that are scored are none of those that it was trained on.
 
 step = "pretraineddecisiontransformer__finetune"
-short = {"max_epochs": 10, "patience": 4, "baselines": False}
+short = {"max_epochs": 4, "patience": 4, "baselines": False}
 grid = [
     {step: [None]},
     {step: [HeadFinetune(**short)], f"{step}__lr": [1e-3, 1e-2]},

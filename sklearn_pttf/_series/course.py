@@ -50,6 +50,7 @@ class Forecast(NamedTuple):
     seasons: tuple
     deviations: dict  # of drift and shock a period, what returns, and of every season
     evidence: float  # log likelihood that all this has gained over no change at all
+    prior: np.ndarray  # (m + h, m + h), of log factors before anything is told
 
 
 def forecast(shared, n_drivers, horizon, seasons=(), moves=True):
@@ -249,7 +250,7 @@ class _Course:
         prior = LEVEL + np.tensordot(sizes, self.kernels, 1)
         single = np.append(self.shocks, np.full(self.horizon, self.shocks.mean()))
         prior[every, every] += JITTER + sizes[SHOCK] * (single - 1)
-        prior = linalg.block_diag(np.diag(self.effects + JITTER), prior)
+        of_factors, prior = prior, linalg.block_diag(np.diag(self.effects + JITTER), prior)
         value, fit, inverse = self._likelihood(self._covariance())
         with_told = prior[:, : d + n] @ told.road.T
         covariance = prior - with_told @ inverse @ with_told.T
@@ -263,6 +264,7 @@ class _Course:
             seasons=self.seasons,
             deviations=deviations,
             evidence=self._gained(value),
+            prior=of_factors,
         )
 
     def _gained(self, value):

@@ -1,5 +1,6 @@
 """Finetuning within `fit`: gains, warm starts, callbacks, interruptions and reports."""
 
+import copy
 import itertools
 import pickle
 import threading
@@ -20,6 +21,24 @@ from sklearn_pttf.problems import Newsvendor
 from support.finetuning import quick_estimator
 
 NAN = np.nan
+
+
+@pytest.fixture(scope="module")
+def zero_shot(checkpoint, table):
+    """Fitted without finetuning; to be left as it is."""
+    return quick_estimator(checkpoint, finetune=None).fit(table[0])
+
+
+@pytest.fixture(scope="module")
+def finetuned(checkpoint, table):
+    """Fitted; to be left as it is."""
+    return quick_estimator(checkpoint).fit(table[0])
+
+
+@pytest.fixture
+def warm(finetuned):
+    """A fitted one, that goes on from there."""
+    return copy.deepcopy(finetuned).set_params(warm_start=True)
 
 
 class Seen(Callback):
@@ -73,10 +92,9 @@ def test_no_split_of_few_rows_harms_what_the_prior_knows():
         assert costs[0] <= 1.05 * costs[1]
 
 
-def test_a_poor_network_is_improved(checkpoint, table):
+def test_a_poor_network_is_improved(zero_shot, finetuned, table):
     X, y = table
-    before = quick_estimator(checkpoint, finetune=None).fit(X)
-    after = quick_estimator(checkpoint).fit(X)
+    before, after = zero_shot, finetuned
     assert before.finetune_report_["reason"] == "finetune=None"
     assert not before.finetune_improved_
     assert after.finetune_improved_
@@ -86,21 +104,20 @@ def test_a_poor_network_is_improved(checkpoint, table):
     assert {row["fold"] for row in after.history_} == {0, 1, 2}
 
 
-def test_fits_repeat_and_survive_a_pickle(checkpoint, table):
+def test_fits_repeat_and_survive_a_pickle(finetuned, table):
     X, _ = table
-    first = quick_estimator(checkpoint).fit(X)
-    orders = first.decide(X)
-    np.testing.assert_array_equal(clone(first).fit(X).decide(X), orders)
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(first)).decide(X), orders)
+    orders = finetuned.decide(X)
+    np.testing.assert_array_equal(clone(finetuned).fit(X).decide(X), orders)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(finetuned)).decide(X), orders)
 
 
-def test_a_baseline_may_be_used(checkpoint, table):
+def test_a_baseline_may_be_used(checkpoint, table, zero_shot):
     X, y = table
     strategy = HeadFinetune(max_epochs=1, lr=1e-6)
     fitted = quick_estimator(checkpoint, finetune=strategy).fit(X)
     assert fitted.finetune_report_["candidate"].tolist()[-1] == "baseline"
     assert fitted.finetune_report_["candidate"][fitted.finetune_report_["chosen"]] == ["baseline"]
-    assert fitted.score(X, y) > quick_estimator(checkpoint, finetune=None).fit(X).score(X, y)
+    assert fitted.score(X, y) > zero_shot.score(X, y)
     np.testing.assert_array_equal(
         pickle.loads(pickle.dumps(fitted)).decide(X[:5]), fitted.decide(X)[:5]
     )
@@ -112,34 +129,36 @@ def test_later_outcomes_are_charged(checkpoint, table):
     assert "reason" not in fitted.finetune_report_
 
 
-def test_warm_start_goes_on(checkpoint, table):
+def test_warm_start_goes_on(finetuned, warm, table):
     X, _ = table
-    pdt = quick_estimator(checkpoint, warm_start=True).fit(X)
-    first = pdt.finetuned_checkpoint_
-    cold = clone(pdt).fit(X).history_[0]["valid_loss"]
-    warm = pdt.fit(X).history_[0]["valid_loss"]
-    assert first is not None
-    assert warm != cold
+    assert finetuned.finetuned_checkpoint_ is not None
+    short = FullFinetune(max_epochs=1, lr=3e-3, baselines=False)
+    warm.set_params(finetune=short).fit(X)
+    assert warm.history_[0]["valid_loss"] != finetuned.history_[0]["valid_loss"]
 
 
-def test_warm_start_keeps_weights_that_it_cannot_improve(checkpoint, table):
+def test_a_cold_start_does_not_go_on(finetuned, table):
+    again = copy.deepcopy(finetuned)
+    again.set_params(finetune=FullFinetune(max_epochs=1, lr=3e-3, baselines=False)).fit(table[0])
+    assert again.history_[0]["valid_loss"] == finetuned.history_[0]["valid_loss"]
+
+
+def test_warm_start_keeps_weights_that_it_cannot_improve(zero_shot, warm, table):
     X, _ = table
-    pdt = quick_estimator(checkpoint, warm_start=True).fit(X)
-    orders = pdt.decide(X)
+    orders = warm.decide(X)
     still = FullFinetune(max_epochs=1, lr=1e-9, baselines=False)
-    pdt.set_params(finetune=still).fit(X)
-    assert pdt.finetune_improved_
-    np.testing.assert_allclose(pdt.decide(X), orders, atol=1)
-    assert not np.allclose(
-        quick_estimator(checkpoint, finetune=None).fit(X).decide(X), orders, atol=1
-    )
+    warm.set_params(finetune=still).fit(X)
+    assert warm.finetune_improved_
+    np.testing.assert_allclose(warm.decide(X), orders, atol=1)
+    assert not np.allclose(zero_shot.decide(X), orders, atol=1)
 
 
-def test_warm_start_from_another_checkpoint_starts_anew(checkpoint, table):
+def test_warm_start_from_another_checkpoint_starts_anew(checkpoint, warm, table):
     X, _ = table
     other = Checkpoint({k: 1.01 * v for k, v in checkpoint.weights.items()}, checkpoint.card)
-    warm = quick_estimator(checkpoint, warm_start=True).fit(X).set_params(checkpoint=other).fit(X)
-    cold = quick_estimator(other).fit(X)
+    short = FullFinetune(max_epochs=1, lr=3e-3, baselines=False)
+    warm.set_params(checkpoint=other, finetune=short).fit(X)
+    cold = quick_estimator(other, finetune=short).fit(X)
     np.testing.assert_array_equal(warm.decide(X), cold.decide(X))
 
 

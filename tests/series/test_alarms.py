@@ -130,12 +130,12 @@ def test_horizons_beyond_the_plan(promotions):
 
 
 def test_horizons_as_long_as_any():
-    """A level that doubled goes on as it is, however far one looks."""
+    """The larger part of a level that doubled goes on, however far one looks; some may return."""
     rng = np.random.default_rng(0)
     X = rng.poisson(rng.gamma(3, 8, (N, 1)) * np.repeat([1.0, 2.0], 4)).astype(float)
     fitted = PretrainedDecisionTransformer(Newsvendor(ordered=True), finetune=None).fit(X)
     low, total, high = fitted.predict_quantiles(X, [0.1, 0.5, 0.9], horizon=100).sum(axis=0)
-    assert_allclose(total / (100 * X[:, 4:].mean(axis=1).sum()), 1.0, rtol=0.2)
+    assert 0.67 < total / (100 * X[:, 4:].mean(axis=1).sum()) < 1.0
     assert high / low > 2  # by then it may have doubled again
     with pytest.raises(ValueError, match=r"horizon must be a whole number in \[1, 100\]; got 101"):
         fitted.predict(X, horizon=101)

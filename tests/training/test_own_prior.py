@@ -11,12 +11,19 @@ from sklearn.model_selection import GridSearchCV
 from sklearn_pttf import Checkpoint, PretrainedDecisionTransformer, SyntheticPrior, pretrain
 from sklearn_pttf._network.network import NetworkConfig
 from sklearn_pttf._training import own_prior as _own_prior
+from sklearn_pttf._training import run as _run
 from sklearn_pttf.datasets import make_demand_portfolio
 from sklearn_pttf.finetune import HeadFinetune
 
 TINY = NetworkConfig(width=16, n_layers=1, n_tokens=4, n_heads=2, observation_width=8)
 PRIOR = SyntheticPrior(level=(1.0, 20.0), noise_families=("poisson",), n_instances=(2, 20))
 X = make_demand_portfolio(40, 4, random_state=0)
+
+
+@pytest.fixture(autouse=True)
+def quick_validation(monkeypatch):
+    """No weights depend on it."""
+    monkeypatch.setattr(_run, "N_VALIDATION_STEPS", 1)
 
 
 @pytest.fixture(scope="module")
