@@ -28,6 +28,7 @@ from sklearn_pttf._network.reading import (
     predict_law,
     predict_laws_at,
 )
+from sklearn_pttf._series.conditions import Conditions, Look
 from sklearn_pttf._tables.portfolio import are_whole
 from sklearn_pttf._training.own_prior import pretrained_on
 from sklearn_pttf._utils.checks import refuse_fractions
@@ -39,6 +40,8 @@ from sklearn_pttf.finetune import AutoFinetune, FinetuneStrategy
 from sklearn_pttf.finetune._candidates import blended
 from sklearn_pttf.finetune._choice import not_tried
 from sklearn_pttf.finetune._guard import LATER, Task, enough_periods, finetune_guarded
+from sklearn_pttf.finetune._in_time import EXCHANGEABLE, finetune_in_time
+from sklearn_pttf.finetune._origins import continued, newest_lesson
 from sklearn_pttf.finetune._rivals import fitted_baseline
 from sklearn_pttf.problems import DecisionProblem
 
@@ -315,15 +318,17 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             if self.verbose:
                 print(f"Reading {portfolio.counts.sum():,} observations.", flush=True)
             portfolio, outcomes = self._with_later(portfolio, X, y)
+            table = None if self._conditions is None else self._read_as_it_is(X)
             self.device_ = check_device(self.device)
             start = self._loaded(portfolio, before, int(seeds[0]))
             if outcomes is not None and self.checkpoint_ is not None:
                 self.checkpoint_.kind.check_later(outcomes, portfolio)
             kind, rates = kind_of(portfolio), portfolio.as_rates()
-            looked = kind.drift is not None and self._conditions is None
+            looked = kind.drift is not None and table is None
             drifts = looked and warn_of_drift(rates.observations, kind.drift)
             reason, ignored = self._reason_not_to_train(strategy), None
-            if reason is None and outcomes is not None and not enough_periods(portfolio, outcomes):
+            few = table is None and outcomes is not None
+            if reason is None and few and not enough_periods(portfolio, outcomes):
                 outcomes, ignored = None, _warn_of_few_periods(outcomes)
             if reason is None:
                 task = Task(
@@ -338,17 +343,23 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
                     verbose=self.verbose,
                     drifts=drifts,
                 )
-                found = finetune_guarded(task)
+                found = finetune_guarded(task) if table is None else self._in_time(task, table)
             else:
                 found = not_tried(reason)
             if ignored is not None:
                 found.report["ignored"] = ignored
+            if table is not None:
+                portfolio = self._at_conditions_of(found, table)
             self._use(found, start, portfolio)
             noise = getattr(self.problem_, "noise", None)
             for alarm in kind.alarms:
                 alarm(portfolio, noise)
             rng = np.random.default_rng(seeds[1])
-            warn_of_conflict(kind, self._predict_law, portfolio, rng, noise)
+            if table is None:
+                warn_of_conflict(kind, self._predict_law, portfolio, rng, noise)
+            elif self._conditions is not None and table.observations.shape[1] > 1:
+                hidden = newest_lesson(self._conditions.at(table, 1))
+                warn_of_conflict(kind, self._predict_law, portfolio, rng, noise, hidden)
             if self.verbose:
                 print(
                     f"{len(portfolio):,} rows with {portfolio.counts.sum():,} observations read by "
@@ -389,9 +400,23 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             return "finetune=None"
         if self.problem_.exposure is not None:
             return "finetuning does not read exposure"
-        if self._conditions is not None:
-            return "finetuning does not read an order of time, or drivers"
         return None
+
+    def _in_time(self, task, table):
+        """Finetuning of a table in the order of time, which later outcomes make longer."""
+        if task.outcomes is not None:
+            table = continued(table, task.outcomes)
+        look = self._conditions.look
+        return finetune_in_time(task._replace(portfolio=table, outcomes=None, look=look))
+
+    def _at_conditions_of(self, found, table):
+        """The table in time as what is in use reads it, from now on."""
+        horizon = self.problem_.horizon
+        if found.chosen == EXCHANGEABLE:
+            self._conditions = Conditions(table, horizon, Look.away())
+        elif found.chosen == "baseline" and found.baseline._reads_time:
+            self._conditions = None  # periods are read as they are
+        return self._at_conditions(table, horizon)
 
     def _refuse_weights(self):
         """Refuse weights, and a prior to train them on, where no network is asked."""
@@ -480,6 +505,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             self.finetuned_checkpoint_ = Checkpoint.from_network(found.network.float(), card)
         self._in_use = {
             "pretrained": [] if self._exact is not None else [self.checkpoint_],
+            EXCHANGEABLE: [self.checkpoint_],
             "finetuned": [self.finetuned_checkpoint_],
             "blend": [self.checkpoint_, self.finetuned_checkpoint_],
             "baseline": [],
@@ -515,6 +541,11 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             mean = self._network_law(portfolio, of_mean=True).mean()
             law = law.with_quantiles(law.quantiles + (mean - law.mean())[:, None])
         return law if self._agreement is None else self._agreement.law(law, portfolio)
+
+    def _law_of_total(self, portfolio, horizon):
+        if self.baseline_ is not None:
+            return self.baseline_._law_of_total(portfolio, horizon)
+        return super()._law_of_total(portfolio, horizon)
 
     def _predict_law_of_mean(self, portfolio, spread=True):
         if self.baseline_ is not None:

@@ -128,10 +128,34 @@ def best_of_others(costs, folds):
     return out, int(np.nanmean(means[:, rows], axis=1).argmin())
 
 
+def cheapest_before(costs):
+    """Costs of the candidate that was cheapest in earlier periods, for every period.
+
+    Parameters
+    ----------
+    costs : ndarray of shape (n_candidates, n, k)
+        Of every candidate, row and period; NaN where nothing is charged.
+
+    Returns
+    -------
+    costs : ndarray of shape (n, k)
+        In the first period those of the first candidate.
+
+    best : int
+        The cheapest over all periods.
+    """
+    means = [
+        [row_means(each[:, :k].ravel()) for k in range(1, costs.shape[2] + 1)] for each in costs
+    ]
+    ranked = np.nan_to_num(np.array(means)).argmin(axis=0)  # after each period
+    used = np.concatenate([[0], ranked[:-1]])
+    return np.stack([costs[j, :, k] for k, j in enumerate(used)], axis=1), int(ranked[-1])
+
+
 class Finetuning(NamedTuple):
     """What came of finetuning."""
 
-    chosen: str  # "pretrained", "finetuned", "blend" or "baseline"
+    chosen: str  # "pretrained", "finetuned", "blend", "exchangeable" or "baseline"
     report: dict
     network: torch.nn.Module = None  # the mean of the folds' networks, None without training
     baseline: type = None
@@ -146,9 +170,12 @@ class Finetuning(NamedTuple):
         kept = self.chosen == "pretrained"
         told = 1 + gains[1:].argmax() if kept else self.report["chosen"].argmax()
         gain, error = gains[told] / before, self.report["gain_std_error"][told] / before
+        unseen = (
+            "periods it had not seen" if "origins" in self.report else "rows it was not trained on"
+        )
         compared = (
             f"{abs(gain):.1%} +- {error:.1%} {'dearer' if gain < 0 else 'cheaper'} than pretrained "
-            "on rows it was not trained on"
+            f"on {unseen}"
         )
         if kept:
             return f"In use: pretrained; {self.report['candidate'][told]} was {compared}."
