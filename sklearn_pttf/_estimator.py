@@ -29,6 +29,7 @@ from sklearn_pttf._network.reading import (
     predict_laws_at,
 )
 from sklearn_pttf._series.conditions import Conditions, Look
+from sklearn_pttf._series.rolling import continued, newest_period
 from sklearn_pttf._tables.portfolio import are_whole
 from sklearn_pttf._training.own_prior import pretrained_on
 from sklearn_pttf._utils.checks import refuse_fractions
@@ -41,7 +42,6 @@ from sklearn_pttf.finetune._candidates import blended
 from sklearn_pttf.finetune._choice import not_tried
 from sklearn_pttf.finetune._guard import LATER, Task, enough_periods, finetune_guarded
 from sklearn_pttf.finetune._in_time import EXCHANGEABLE, finetune_in_time
-from sklearn_pttf.finetune._origins import continued, newest_lesson
 from sklearn_pttf.finetune._rivals import fitted_baseline
 from sklearn_pttf.problems import DecisionProblem
 
@@ -358,7 +358,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             if table is None:
                 warn_of_conflict(kind, self._predict_law, portfolio, rng, noise)
             elif self._conditions is not None and table.observations.shape[1] > 1:
-                hidden = newest_lesson(self._conditions.at(table, 1))
+                hidden = newest_period(self._conditions.at(table, 1))
                 warn_of_conflict(kind, self._predict_law, portfolio, rng, noise, hidden)
             if self.verbose:
                 print(

@@ -76,18 +76,19 @@ def finetune_in_time(task):
     costs = {"pretrained": cell_costs(task.problem, charging.laws, charging.rounds)}
     if not np.nanmax(costs["pretrained"]) > 0:
         return not_tried("no decision costs anything", charging.conflict, last)
-    strategy = _strategy(task, charging)
-    untrained, trained = _reason_not_to_train(strategy, charging), []
+    strategy, trained = _strategy(task, charging), []
+    data, untrained = _data(task, charging, strategy)
     if untrained is not None and last is not None:
         return not_tried(untrained, charging.conflict, last)
     if untrained is None:
-        trained, blocks = _trained(task._replace(strategy=strategy), charging, rng)
+        trained, blocks = _trained(task._replace(strategy=strategy), charging, data, rng)
         costs |= _costs_of_trained(task, charging, trained, blocks)
     if any(history.conditions(period).found for period in charging.periods):
         costs[EXCHANGEABLE] = _costs_without_order(task, charging)
     report, baseline = {}, None
-    if task.strategy.baselines:
-        costs["baseline"], baseline = _costs_of_baselines(task, charging)
+    kinds = rivals_in_time(history.table) if task.strategy.baselines else ()
+    if kinds:
+        costs["baseline"], baseline = _costs_of_baselines(task, charging, kinds)
         report["baseline"] = baseline.__name__
     if untrained is not None:
         report["not_trained"] = untrained
@@ -154,37 +155,42 @@ def _strategy(task, charging):
     """The strategy to train with, None for none."""
     if not isinstance(task.strategy, AutoFinetune):
         return task.strategy
-    network, rounds, n_rows = charging.network, charging.rounds, len(charging.rows)
+    history, n_rows = charging.history, len(charging.rows)
     by_moments = task.start is task.checkpoint and is_doubted(charging.doubt, n_rows)
-    by_moments = by_moments and moments_are_cheaper(
-        network, task.problem, network_laws(network, rounds), rounds, shared=True
-    )
+    if by_moments:  # told by periods that are not charged
+        earlier = [t for t in periods_to_learn(history.width) if t < charging.periods[0]]
+        network, rounds = charging.network, [history.round(period) for period in earlier]
+        laws = network_laws(network, rounds)
+        by_moments = moments_are_cheaper(network, task.problem, laws, rounds, shared=True)
     return task.strategy.choose(n_rows, charging.doubt, by_moments)
 
 
-def _reason_not_to_train(strategy, charging):
-    """Why no network is trained, None if one is."""
+def _data(task, charging, strategy):
+    """What networks are trained on; or None, and why none is."""
+    kind, history = charging.network.kind, charging.history
     if strategy is None:
-        return (
+        return None, (
             f"{len(charging.rows)} rows to charge are fewer than {FEW_ROWS}, and the pretrained "
             f"law fits them (p = {charging.conflict:.2f})"
         )
-    kind = charging.network.kind
     if kind.reads_exposure() and any(r.evidence.exposure is not None for r in charging.rounds):
-        return f"finetuning does not read what {kind.title} are counted over"
-    return None
+        return None, f"finetuning does not read what {kind.title} are counted over"
+    lessons = [t for t in periods_to_learn(history.width) if t < charging.periods[-1]]
+    data = data_in_time(charging.network.config, task.problem, history, lessons, task.device)
+    first = data.before(charging.periods[0])
+    if not first.parts or len(first.usable()) < FEWEST_ROWS:
+        return None, "there is too little to learn from before the periods that are charged"
+    return data, None
 
 
 # ------------------------------------------------------------------ candidates
 
 
-def _trained(task, charging, rng):
+def _trained(task, charging, data, rng):
     """Networks that were each trained before a block of the periods, and these blocks."""
-    history, periods, config = charging.history, charging.periods, charging.network.config
-    lessons = [t for t in periods_to_learn(history.width) if t < periods[-1]]
-    data = data_in_time(config, task.problem, history, lessons, task.device)
+    periods = charging.periods
     share = max(task.strategy.validation_fraction, 1 / len(periods))
-    folds = folds_of(data.usable(), share, rng)
+    folds = folds_of(data.before(periods[0]).usable(), share, rng)
     blocks = np.array_split(periods, len(folds))
     task.tell(f"training on {len(data.ratios):,} rows, before each of {len(blocks)} blocks")
     return train_folds(task, [data.before(block[0]) for block in blocks], folds), blocks
@@ -211,10 +217,9 @@ def _costs_without_order(task, charging):
     return cell_costs(task.problem, laws_in_time([charging.network], rounds), rounds)
 
 
-def _costs_of_baselines(task, charging):
+def _costs_of_baselines(task, charging, kinds):
     """Costs of the baseline that was cheapest in earlier periods, and the class of the cheapest."""
-    newest = charging.rounds[-1]
-    kinds, table = rivals_in_time(newest.evidence, newest.table), []
+    table = []
     for kind in kinds:
         task.tell(f"charging the baseline {kind.__name__}")
         laws = baseline_laws(kind, task.problem, charging.rounds)

@@ -4,13 +4,12 @@ Rounds charge a period on what was forecast of it before; lessons are what netwo
 Neither sees anything of a later period: what rows share is found from the periods before alone.
 """
 
-import warnings
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from sklearn_pttf._series.conditions import Conditions
+from sklearn_pttf._series.rolling import newest_period, of_known_rows
 from sklearn_pttf.finetune._data import finetune_data, make_batch
 from sklearn_pttf.finetune._rounds import Round
 
@@ -63,7 +62,7 @@ class History:
         """`Round` that charges decisions for a period."""
         before = self.before(period)
         evidence = self.conditions(period).at(before, 1)
-        outcomes = _of_known_rows(before, self.table.observations[:, period])
+        outcomes = of_known_rows(before, self.table.observations[:, period])
         return Round(evidence, outcomes, np.full(outcomes.shape, period), table=before)
 
     def lesson(self, period):
@@ -71,51 +70,7 @@ class History:
 
         So the network learns of laws at given conditions; doubt of these is no part of them.
         """
-        return newest_lesson(self.conditions(period + 1).at(self.before(period + 1), 1))
-
-
-def newest_lesson(portfolio):
-    """What was known before the newest period, at the conditions that it had, and its outcomes.
-
-    Parameters
-    ----------
-    portfolio : Portfolio
-        At its conditions.
-
-    Returns
-    -------
-    evidence : Portfolio
-
-    outcomes : ndarray of shape (n, 1)
-    """
-    newest = portfolio.observations.shape[1] - 1
-    evidence = replace(portfolio.before(newest, 1), doubt=None)
-    return evidence, _of_known_rows(evidence, portfolio.observations[:, newest])
-
-
-def _of_known_rows(before, outcomes):
-    """Outcomes of rows that have been observed before; ndarray of shape (n, 1)."""
-    return np.where(before.counts > 0, outcomes, np.nan)[:, None]
-
-
-def continued(table, outcomes):
-    """A table and later outcomes ``(n, k)`` as one; drivers beyond what is planned are not known.
-
-    Warns with a `UserWarning` of such.
-    """
-    longer = table.with_observations(np.hstack([table.observations, outcomes]))
-    if table.drivers is None:
-        return longer
-    n_new, n_planned = outcomes.shape[1], table.planned.shape[1]
-    drivers = longer.drivers.copy()
-    drivers[:, table.observations.shape[1] + n_planned :] = np.nan
-    if n_new > n_planned:
-        warnings.warn(
-            f"y has {n_new} periods, and drivers are planned for {n_planned}: those after it are "
-            "taken for usual ones. Append y to X, with its drivers, to have them known.",
-            stacklevel=4,
-        )
-    return replace(longer, drivers=drivers, planned=np.full_like(table.planned, np.nan))
+        return newest_period(self.conditions(period + 1).at(self.before(period + 1), 1))
 
 
 class DataInTime(NamedTuple):

@@ -8,6 +8,7 @@ from sklearn_pttf.baselines import (
     ExponentialSmoothing,
     LagBoosting,
     NegativeBinomialSmoothing,
+    ParametricEmpiricalBayes,
     SeasonalNaive,
 )
 from sklearn_pttf.problems import Newsvendor
@@ -50,19 +51,19 @@ def _over_exposure(portfolio):
     return Newsvendor(**cells, coming_exposure=Column(2 * m)), X
 
 
-def rivals_in_time(portfolio, table):
-    """Classes of baselines for a table in the order of time, given it at its conditions too.
+def rivals_in_time(table):
+    """Classes of baselines for a table with an order or drivers; list.
 
-    Boosting is one of drivers only, and of tables that are not too large. Classical ones have to
-    read what conditions come to, as counts over an exposure.
+    Boosting is one of drivers only, and of tables that are not too large. Classical ones read what
+    periods come to as exposure, which only counts have; of these the one that is quick.
     """
-    found = IN_TIME if table.ordered else ()
+    found = [*IN_TIME] if table.ordered else []
     if found and table.drivers is not None and table.observations.size <= MOST_BOOSTED:
-        found = (*found, LagBoosting)
-    classical = kind_of(portfolio).baselines
-    if portfolio.exposure is not None:
-        classical = [each for each in classical if each._reads_exposure and portfolio.integer]
-    return (*found, *classical)
+        found.append(LagBoosting)
+    classical = kind_of(table).baselines
+    if table.integer and ParametricEmpiricalBayes in classical:
+        found.append(ParametricEmpiricalBayes)
+    return found if classical else []
 
 
 def baseline_laws(baseline, problem, rounds):
