@@ -41,11 +41,11 @@ def _portfolio(observations, **more):
     return Portfolio(observations, costs, ordered=True, **more)
 
 
-def _sold(shock=0.3, n_rows=N, noise=0.5):
+def _sold(shock=0.3, n_rows=N, noise=0.5, n_periods=M):
     """Amounts with a common shock a period."""
     rng = np.random.default_rng(0)
-    level = rng.gamma(2.0, 10.0, (n_rows, 1)) * np.exp(shock * rng.normal(size=M))
-    return level * rng.lognormal(0.0, noise, (n_rows, M))
+    level = rng.gamma(2.0, 10.0, (n_rows, 1)) * np.exp(shock * rng.normal(size=n_periods))
+    return level * rng.lognormal(0.0, noise, (n_rows, n_periods))
 
 
 def _driven():
@@ -183,13 +183,13 @@ def _too_narrow():
 
 def test_what_helps_in_every_period_is_chosen():
     fitted = _fitted(
-        _sold(shock=0.1, n_rows=100),
+        _sold(shock=0.05, n_rows=100, n_periods=12),
         checkpoint=_too_narrow(),
         finetune=FullFinetune(lr=1e-2, max_epochs=10, baselines=False),
     )
     report = fitted.finetune_report_
     assert report["candidate"][report["chosen"]] == "finetuned"
-    assert report["n_periods"] == 4
+    assert report["n_periods"] == 6
     assert "baseline" not in report
     assert "periods it had not seen" in _in_time.Finetuning("finetuned", report).summary()
 
