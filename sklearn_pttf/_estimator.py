@@ -79,8 +79,8 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
     reads from all rows what they have in common, and shrinks every row towards it as far as
     the row's own observations are few and noisy: amortised empirical Bayes [1]_.
 
-    Observations of a row are taken to be exchangeable: no trend, season, promotion or
-    stock-out. `fit` warns of a drift that most rows have, and of a law that does not fit.
+    Observations of a row are taken to be exchangeable, unless the problem says ``ordered`` or
+    ``drivers``: no trend, season, promotion or stock-out. `fit` warns of a drift that most rows have, and of a law that does not fit.
 
     Parameters
     ----------
@@ -151,7 +151,9 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         ``n_periods`` the number of periods these are of, and ``shared_p_value`` small where rows
         share the shocks of a period: then periods are held out, from training too. ``ignored``
         says where ``y`` has too few periods to decide anything. Standard errors are
-        over rows and periods. Of a row with more than 32 observations the newest 32 are trained
+        over rows and periods. Of a problem with ``ordered`` or ``drivers`` ``origins`` are the
+        columns that were decided, each from those before it; ``baseline`` is the class of the
+        best one, and ``not_trained`` says why nothing was trained. Of a row with more than 32 observations the newest 32 are trained
         on and charged; what is chosen by them is charged again, and reported, on all.
         Costs are those of single periods, whatever the horizon; with a ``risk`` they are scores
         whose mean is what it makes of the cost, where laws are right.
@@ -263,7 +265,8 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             Later outcomes, a column for each period: a target for finetuning only and never
             evidence. Append them to X to have them count as evidence. They are checked, and not
             used without finetuning. One period decides nothing, as rows share what it has of its
-            own, and where rows share such shocks fewer than four decide nothing either.
+            own, and where rows share such shocks fewer than four decide nothing either. With
+            ``ordered`` or ``drivers`` they follow the last column of X, and any number counts.
 
         Returns
         -------
