@@ -80,7 +80,8 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
     the row's own observations are few and noisy: amortised empirical Bayes [1]_.
 
     Observations of a row are taken to be exchangeable, unless the problem says ``ordered`` or
-    ``drivers``: no trend, season, promotion or stock-out. `fit` warns of a drift that most rows have, and of a law that does not fit.
+    ``drivers``: no trend, season, promotion or stock-out. `fit` warns of a drift that most rows
+    have, and of a law that does not fit.
 
     Parameters
     ----------
@@ -153,9 +154,9 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         says where ``y`` has too few periods to decide anything. Standard errors are
         over rows and periods. Of a problem with ``ordered`` or ``drivers`` ``origins`` are the
         columns that were decided, each from those before it; ``baseline`` is the class of the
-        best one, and ``not_trained`` says why nothing was trained. Of a row with more than 32 observations the newest 32 are trained
-        on and charged; what is chosen by them is charged again, and reported, on all.
-        Costs are those of single periods, whatever the horizon; with a ``risk`` they are scores
+        best one, and ``not_trained`` says why nothing was trained. Of a row with more than 32
+        observations the newest 32 are trained on and, without an order, charged; what is chosen by
+        them is charged again, and reported, on all. Costs are those of single periods, whatever the horizon; with a ``risk`` they are scores
         whose mean is what it makes of the cost, where laws are right.
 
     finetune_improved_ : bool
