@@ -39,9 +39,9 @@ from sklearn_pttf._version import __version__
 from sklearn_pttf.exceptions import FewPeriodsWarning
 from sklearn_pttf.finetune import AutoFinetune, FinetuneStrategy
 from sklearn_pttf.finetune._candidates import blended
-from sklearn_pttf.finetune._choice import not_tried
+from sklearn_pttf.finetune._choice import EXCHANGEABLE, not_tried
 from sklearn_pttf.finetune._guard import LATER, Task, enough_periods, finetune_guarded
-from sklearn_pttf.finetune._in_time import EXCHANGEABLE, finetune_in_time
+from sklearn_pttf.finetune._in_time import finetune_in_time
 from sklearn_pttf.finetune._rivals import fitted_baseline
 from sklearn_pttf.problems import DecisionProblem
 
@@ -156,8 +156,9 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         columns that were decided, each from those before it; ``baseline`` is the class of the
         best one, and ``not_trained`` says why nothing was trained. Of a row with more than 32
         observations the newest 32 are trained on and, without an order, charged; what is chosen by
-        them is charged again, and reported, on all. Costs are those of single periods, whatever the horizon; with a ``risk`` they are scores
-        whose mean is what it makes of the cost, where laws are right.
+        them is charged again, and reported, on all. Costs are those of single periods, whatever
+        the horizon; with a ``risk`` they are scores whose mean is what it makes of the cost, where
+        laws are right.
 
     finetune_improved_ : bool
         Whether something else than the pretrained weights alone is in use.

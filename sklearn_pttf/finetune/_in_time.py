@@ -19,6 +19,7 @@ from sklearn_pttf.finetune._candidates import (
     prior_conflict,
 )
 from sklearn_pttf.finetune._choice import (
+    EXCHANGEABLE,
     FEWEST_PERIODS,
     Finetuning,
     cheapest_before,
@@ -37,7 +38,6 @@ from sklearn_pttf.finetune._rivals import baseline_laws, rivals_in_time
 from sklearn_pttf.finetune._rounds import cell_costs, charged_of, folds_of, periods_of
 
 MOST_ROWS = 5000  # that are trained on and charged, in every period
-EXCHANGEABLE = "exchangeable"  # the pretrained network, on the table without order or drivers
 
 
 class _Charging(NamedTuple):
@@ -94,7 +94,8 @@ def finetune_in_time(task):
         report["not_trained"] = untrained
     task.tell("choosing")
     periods = periods_of(charging.rounds)
-    chosen, compared = choose(costs, charging.rows, charging.doubt, periods, shared=True)
+    rows, doubt = charging.rows, charging.doubt
+    chosen, compared = choose(costs, rows, doubt, periods, shared=True, rolled=True)
     return Finetuning(
         chosen,
         {

@@ -19,7 +19,7 @@ from sklearn_pttf.baselines import (
     SeasonalNaive,
 )
 from sklearn_pttf.finetune import FullFinetune, _in_time
-from sklearn_pttf.finetune._choice import cheapest_before, not_tried
+from sklearn_pttf.finetune._choice import cheapest_before, choose, not_tried
 from sklearn_pttf.finetune._origins import (
     History,
     data_in_time,
@@ -149,6 +149,21 @@ def test_the_baseline_is_the_one_that_was_cheapest_before():
     found, best = cheapest_before(costs)
     assert_array_equal(found, [[1.0, 9.0, 4.0]] * 2)
     assert best == 1
+
+
+def test_networks_that_were_trained_before_need_one_error():
+    """A gain of 1 by period, up and down by 1.7: an error of .64, so that it is 1.6 of these."""
+    gain = np.tile([2.7, -0.7], (100, 4))
+    periods = np.broadcast_to(np.arange(8), gain.shape)
+
+    def chosen(name, **more):
+        costs = {"pretrained": 9.0 + 0 * gain, name: 9.0 - gain}
+        return choose(costs, np.arange(100), periods=periods, shared=True, **more)[0]
+
+    assert chosen("finetuned", rolled=True) == "finetuned"
+    assert chosen("finetuned") == "pretrained"
+    for name in ("baseline", "exchangeable"):
+        assert chosen(name, rolled=True) == "pretrained"
 
 
 # ---- the guard
