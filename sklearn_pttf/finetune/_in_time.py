@@ -132,7 +132,9 @@ def _reason_not_to_try(history):
             f"{history.width} periods are too few: of {2 * FEWEST_PERIODS} or more the newest "
             "decide, each from those before it"
         )
-    n_rows = history.table.mask[:, -n_periods:].any(axis=1).sum()
+    mask = history.table.mask
+    after = mask & (mask.cumsum(axis=1) > 1)  # cells with an observation before them
+    n_rows = after[:, -n_periods:].any(axis=1).sum()
     if n_rows < FEWEST_ROWS:
         return f"{n_rows} rows to charge are fewer than {FEWEST_ROWS}"
     return None

@@ -11,7 +11,7 @@ from sklearn_pttf.model_selection import transfer_curve
 from sklearn_pttf.problems import Newsvendor
 from support.networks import fresh_checkpoint
 
-N, M = 30, 9
+N, M = 20, 8
 
 
 def _sold(last=None):
@@ -23,11 +23,12 @@ def _sold(last=None):
     return X
 
 
-def _curve(X, y=None, methods=("pretrained", "finetuned", "scratch", "saa"), **roles):
+def _curve(X, y=None, methods=("finetuned", "scratch", "saa"), **roles):
+    cv = [(np.arange(N - 1, N), np.arange(N - 1))]
     problem = Newsvendor(1.0, 1.0, ordered=True, **roles)
     strategy = FullFinetune(max_epochs=1, baselines=False)
     pdt = PretrainedDecisionTransformer(problem, checkpoint=fresh_checkpoint(), finetune=strategy)
-    return transfer_curve(pdt, X, y, n_instances=[N], cv=2, methods=methods, random_state=0)
+    return transfer_curve(pdt, X, y, n_instances=[N], cv=cv, methods=methods, random_state=0)
 
 
 def test_decisions_do_not_see_the_period_that_they_are_charged_on(monkeypatch):
@@ -51,7 +52,7 @@ def test_the_newest_period_may_be_given_as_y():
         "SeasonalNaive",
     ]
     decided = ExponentialSmoothing().fit(X[:, :-1]).decide(X[:, :-1])
-    assert_allclose(own.baseline_cost[1, 0, 0], np.abs(decided - X[:, -1]).mean())
+    assert_allclose(own.baseline_cost[1, 0, 0], np.abs(decided - X[:, -1])[:-1].mean())
 
 
 @pytest.mark.parametrize(
