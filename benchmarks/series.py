@@ -10,7 +10,8 @@
 
 A method sees the newest n periods before an origin, and of drivers the coming period too, and is
 charged on the period at the origin. 12 origins are spread over the last part of a table. All
-methods decide the same rows at the same origins (paired). Figures of real tables are costs against
+methods decide the same rows at the same origins (paired); "network, finetuned" is one only if
+``--methods`` names it. Figures of real tables are costs against
 SAA on the same n periods, in percent; those of synthetic panels are expected costs above the exact
 decision, which knows how rows' levels are spread and all that periods share, but not the next
 common shock. ``+-`` is a standard error over origins. ``--coverage`` shows instead how often
@@ -313,6 +314,7 @@ METHODS = (
     "Croston",
     "TSB",
 )
+FINETUNED = "network, finetuned"  # with drivers where there are any; takes half a minute an origin
 
 
 def all_methods(options, has_drivers):
@@ -335,11 +337,13 @@ def all_methods(options, has_drivers):
     if has_drivers:
         methods["network, drivers"] = Method(pretrained, drivers=True)
         methods["boosting, drivers"] = Method(boosting, drivers=True)
+    finetuned = partial(_pretrained, options.checkpoint, finetune="auto", random_state=0)
+    methods[FINETUNED] = Method(finetuned, drivers=has_drivers, refit=True)
     return {k: method for k, method in methods.items() if k in (SAA, *options.methods)}
 
 
-def _pretrained(checkpoint, problem):
-    return network(checkpoint).set_params(problem=problem)
+def _pretrained(checkpoint, problem, **parameters):
+    return network(checkpoint).set_params(problem=problem, **parameters)
 
 
 def read(method, history, drivers, seasons):
@@ -567,7 +571,8 @@ def main(arguments=None):
     parser.add_argument("--data", type=Path, help="folder of the real tables")
     parser.add_argument("--archives", type=Path, help="folder of packages' archives; DATA")
     parser.add_argument("--part", nargs="+", choices=parts, help="some of the tables; all")
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS, metavar="NAME")
+    names = [*METHODS, FINETUNED]
+    parser.add_argument("--methods", nargs="+", choices=names, default=METHODS, metavar="NAME")
     parser.add_argument(
         "--seeds", type=int, default=1, help="choices of rows, and panels, an origin"
     )

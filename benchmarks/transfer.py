@@ -179,7 +179,7 @@ def law_and_choice(cell, X, checkpoint):
 
 def training_once():
     """In place of the guard's training: later fits to the same rows have what the first trained."""
-    train, trained = _guard._train_folds, []
+    train, trained = _guard.train_folds, []
 
     def train_folds(*args):
         if not trained:
@@ -192,7 +192,7 @@ def training_once():
 def fit_and_charge(keys, source, checkpoint):
     """Lines of the file of results: methods that share a draw and what they train on it."""
     lines = []
-    with patch.object(_guard, "_train_folds", training_once()):
+    with patch.object(_guard, "train_folds", training_once()):
         for cell, stamp in keys:
             X, charge, bayes = draw(source, cell)
             began, is_bayes = time.process_time(), cell.method == "bayes"

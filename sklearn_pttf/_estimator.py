@@ -28,6 +28,8 @@ from sklearn_pttf._network.reading import (
     predict_law,
     predict_laws_at,
 )
+from sklearn_pttf._series.conditions import Conditions, Look
+from sklearn_pttf._series.rolling import continued, newest_period
 from sklearn_pttf._tables.portfolio import are_whole
 from sklearn_pttf._training.own_prior import pretrained_on
 from sklearn_pttf._utils.checks import refuse_fractions
@@ -37,8 +39,9 @@ from sklearn_pttf._version import __version__
 from sklearn_pttf.exceptions import FewPeriodsWarning
 from sklearn_pttf.finetune import AutoFinetune, FinetuneStrategy
 from sklearn_pttf.finetune._candidates import blended
-from sklearn_pttf.finetune._choice import not_tried
+from sklearn_pttf.finetune._choice import EXCHANGEABLE, not_tried
 from sklearn_pttf.finetune._guard import LATER, Task, enough_periods, finetune_guarded
+from sklearn_pttf.finetune._in_time import finetune_in_time
 from sklearn_pttf.finetune._rivals import fitted_baseline
 from sklearn_pttf.problems import DecisionProblem
 
@@ -76,8 +79,9 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
     reads from all rows what they have in common, and shrinks every row towards it as far as
     the row's own observations are few and noisy: amortised empirical Bayes [1]_.
 
-    Observations of a row are taken to be exchangeable: no trend, season, promotion or
-    stock-out. `fit` warns of a drift that most rows have, and of a law that does not fit.
+    Observations of a row are taken to be exchangeable, unless the problem says ``ordered`` or
+    ``drivers``: no trend, season, promotion or stock-out. `fit` warns of a drift that most rows
+    have, and of a law that does not fit.
 
     Parameters
     ----------
@@ -148,10 +152,13 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         ``n_periods`` the number of periods these are of, and ``shared_p_value`` small where rows
         share the shocks of a period: then periods are held out, from training too. ``ignored``
         says where ``y`` has too few periods to decide anything. Standard errors are
-        over rows and periods. Of a row with more than 32 observations the newest 32 are trained
-        on and charged; what is chosen by them is charged again, and reported, on all.
-        Costs are those of single periods, whatever the horizon; with a ``risk`` they are scores
-        whose mean is what it makes of the cost, where laws are right.
+        over rows and periods. Of a problem with ``ordered`` or ``drivers`` ``origins`` are the
+        columns that were decided, each from those before it; ``baseline`` is the class of the
+        best one, and ``not_trained`` says why nothing was trained. Of a row with more than 32
+        observations the newest 32 are trained on and, without an order, charged; what is chosen by
+        them is charged again, and reported, on all. Costs are those of single periods, whatever
+        the horizon; with a ``risk`` they are scores whose mean is what it makes of the cost, where
+        laws are right.
 
     finetune_improved_ : bool
         Whether something else than the pretrained weights alone is in use.
@@ -260,7 +267,8 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             Later outcomes, a column for each period: a target for finetuning only and never
             evidence. Append them to X to have them count as evidence. They are checked, and not
             used without finetuning. One period decides nothing, as rows share what it has of its
-            own, and where rows share such shocks fewer than four decide nothing either.
+            own, and where rows share such shocks fewer than four decide nothing either. With
+            ``ordered`` or ``drivers`` they follow the last column of X, and any number counts.
 
         Returns
         -------
@@ -316,6 +324,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             if self.verbose:
                 print(f"Reading {portfolio.counts.sum():,} observations.", flush=True)
             portfolio, outcomes = self._with_later(portfolio, X, y)
+            table = None if self._conditions is None else self._read_as_it_is(X)
             self.device_ = check_device(self.device)
             start = self._loaded(portfolio, before, int(seeds[0]))
             if outcomes is not None and self.checkpoint_ is not None:
@@ -324,7 +333,8 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             looked = kind.drift is not None and not self.problem_.ordered
             drifts = looked and warn_of_drift(rates.observations, kind.drift)
             reason, ignored = self._reason_not_to_train(strategy), None
-            if reason is None and outcomes is not None and not enough_periods(portfolio, outcomes):
+            few = table is None and outcomes is not None
+            if reason is None and few and not enough_periods(portfolio, outcomes):
                 outcomes, ignored = None, _warn_of_few_periods(outcomes)
             if reason is None:
                 task = Task(
@@ -339,17 +349,23 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
                     verbose=self.verbose,
                     drifts=drifts,
                 )
-                found = finetune_guarded(task)
+                found = finetune_guarded(task) if table is None else self._in_time(task, table)
             else:
                 found = not_tried(reason)
             if ignored is not None:
                 found.report["ignored"] = ignored
+            if table is not None:
+                portfolio = self._at_conditions_of(found, table)
             self._use(found, start, portfolio)
             noise = getattr(self.problem_, "noise", None)
             for alarm in kind.alarms:
                 alarm(portfolio, noise)
             rng = np.random.default_rng(seeds[1])
-            warn_of_conflict(kind, self._predict_law, portfolio, rng, noise)
+            if table is None:
+                warn_of_conflict(kind, self._predict_law, portfolio, rng, noise)
+            elif self._conditions is not None and table.observations.shape[1] > 1:
+                hidden = newest_period(self._conditions.at(table, 1))
+                warn_of_conflict(kind, self._predict_law, portfolio, rng, noise, hidden)
             if self.verbose:
                 print(
                     f"{len(portfolio):,} rows with {portfolio.counts.sum():,} observations read by "
@@ -392,9 +408,23 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             return "finetuning does not read exposure"
         if self._conditions is not None and self.problem_.of_means:
             return "means are not finetuned in the order of time"
-        if self._conditions is not None:
-            return "finetuning does not read an order of time, or drivers"
         return None
+
+    def _in_time(self, task, table):
+        """Finetuning of a table in the order of time, which later outcomes make longer."""
+        if task.outcomes is not None:
+            table = continued(table, task.outcomes)
+        look = self._conditions.look
+        return finetune_in_time(task._replace(portfolio=table, outcomes=None, look=look))
+
+    def _at_conditions_of(self, found, table):
+        """The table in time as what is in use reads it, from now on."""
+        horizon = self.problem_.horizon
+        if found.chosen == EXCHANGEABLE:
+            self._conditions = Conditions(table, horizon, Look.away())
+        elif found.chosen == "baseline" and found.baseline._reads_time:
+            self._conditions = None  # periods are read as they are
+        return self._at_conditions(table, horizon)
 
     def _refuse_weights(self):
         """Refuse weights, and a prior to train them on, where no network is asked."""
@@ -490,6 +520,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             self.finetuned_checkpoint_ = Checkpoint.from_network(found.network.float(), card)
         self._in_use = {
             "pretrained": [] if self._exact is not None else [self.checkpoint_],
+            EXCHANGEABLE: [self.checkpoint_],
             "finetuned": [self.finetuned_checkpoint_],
             "blend": [self.checkpoint_, self.finetuned_checkpoint_],
             "baseline": [],
@@ -525,6 +556,11 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             mean = self._network_law(portfolio, of_mean=True).mean()
             law = law.with_quantiles(law.quantiles + (mean - law.mean())[:, None])
         return law if self._agreement is None else self._agreement.law(law, portfolio)
+
+    def _law_of_total(self, portfolio, horizon):
+        if self.baseline_ is not None:
+            return self.baseline_._law_of_total(portfolio, horizon)
+        return super()._law_of_total(portfolio, horizon)
 
     def _predict_law_of_mean(self, portfolio, spread=True):
         if self.baseline_ is not None:

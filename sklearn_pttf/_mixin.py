@@ -25,6 +25,7 @@ from sklearn_pttf._series.alarms import (
 from sklearn_pttf._series.choice import chosen_conditions
 from sklearn_pttf._series.conditions import Conditions, law_at_conditions, over_doubt
 from sklearn_pttf._series.found import shared_over_time
+from sklearn_pttf._series.rolling import continued
 from sklearn_pttf._utils.checks import (
     MOST_PERIODS,
     check_outcomes,
@@ -546,7 +547,9 @@ class DecisionMixin:
 
         y : array-like of shape (n_instances,) or (n_instances, n_outcomes), default=None
             Outcomes that decisions did not see, of one period each; NaN = not observed. With a
-            horizon of the problem, so many columns in a row make one outcome. None: leave-one-out
+            horizon of the problem, so many columns in a row make one outcome. With ``ordered`` or
+            ``drivers`` they follow the last column of X, and each is charged on the decision made
+            from X and those before it. None: leave-one-out
             on X, each observation (or horizon of them) charged on the decision made from the row's
             others; of a problem with ``ordered`` or ``drivers`` the newest ones, up to eight, each
             charged on the decision made from those before it.
@@ -574,10 +577,11 @@ class DecisionMixin:
         more.
         """
         portfolio = self._read_as_it_is(X)
-        if y is not None:
-            costs = [self._row_costs(portfolio, self._check_outcomes(X, y))]
-        elif portfolio.in_time:
-            costs = self._rolled_costs(portfolio)
+        outcomes = None if y is None else self._check_outcomes(X, y)
+        if portfolio.in_time:
+            costs = self._rolled_costs(portfolio, outcomes)
+        elif y is not None:
+            costs = [self._row_costs(portfolio, outcomes)]
         else:
             n_parts = portfolio.observations.shape[1] // self.problem_.horizon
             costs = [self._held_out_costs(portfolio, k) for k in range(n_parts)]
@@ -607,15 +611,22 @@ class DecisionMixin:
             parts.append(charged)
         return np.concatenate(parts, axis=1)
 
-    def _rolled_costs(self, portfolio):
-        """`_row_costs` on the newest horizons, each decided from what was known before it."""
+    def _rolled_costs(self, portfolio, later=None):
+        """`_row_costs` on the newest horizons, each decided from what was known before it.
+
+        They are those of later outcomes, where there are such.
+        """
         horizon, found = self.problem_.horizon, []
-        width = portfolio.observations.shape[1]
-        for k in range(min(MOST_ORIGINS, width // (2 * horizon))):
+        width = fitted = portfolio.observations.shape[1]
+        n_origins = min(MOST_ORIGINS, width // (2 * horizon))
+        if later is not None:
+            n_origins = self.problem_.totals(later).shape[1]
+            portfolio = continued(portfolio, later)
+            width = portfolio.observations.shape[1]
+        for k in range(n_origins):
             origin = width - (k + 1) * horizon
-            before = portfolio.before(origin, horizon)
-            conditions = self._conditions
-            if conditions is not None:
+            before, conditions = portfolio.before(origin, horizon), self._conditions
+            if conditions is not None and origin != fitted:
                 conditions = Conditions(before, horizon, conditions.look)
             outcomes = portfolio.observations[:, origin : origin + horizon]
             found.append(self._row_costs(before, outcomes, conditions))

@@ -87,7 +87,7 @@ def warn_of_zeros_and_ones(portfolio, noise=None):
     )
 
 
-def warn_of_conflict(kind, predict, portfolio, rng, noise=None):
+def warn_of_conflict(kind, predict, portfolio, rng, noise=None, hidden=None):
     """Try the law on an observation a row that it is not given.
 
     Warns with a `PriorConflictWarning`.
@@ -107,14 +107,22 @@ def warn_of_conflict(kind, predict, portfolio, rng, noise=None):
 
     noise : str, default=None
         What the problem was told of the noise, which may be wrong.
+
+    hidden : tuple of Portfolio and ndarray of shape (n, 1), default=None
+        Evidence of the same rows, and an outcome of each that it does not have; NaN where there is
+        none. None: an observation of each is taken out of the portfolio.
     """
-    rows = np.flatnonzero(portfolio.counts > 1)
+    told = portfolio.counts > 1 if hidden is None else ~np.isnan(hidden[1][:, 0])
+    rows = np.flatnonzero(told)
     if len(rows) < FEWEST_ROWS:
         return
     rows = np.sort(rng.permutation(rows)[:MOST_ROWS])
     portfolio = portfolio.take(rows)
-    keys = np.where(portfolio.mask, rng.random(portfolio.mask.shape), -1.0)
-    evidence, outcomes = portfolio.held_out(keys.argmax(axis=1))
+    if hidden is None:
+        keys = np.where(portfolio.mask, rng.random(portfolio.mask.shape), -1.0)
+        evidence, outcomes = portfolio.held_out(keys.argmax(axis=1))
+    else:
+        evidence, outcomes = hidden[0].take(rows), hidden[1][rows]
     law, outcomes = predict(evidence), outcomes[:, 0]
     # of whole numbers and zeros, the whole mass of the outcome counts for it
     below, reached = law.cdf(outcomes - ROUNDED * (1 + np.abs(outcomes))), law.cdf(outcomes)

@@ -36,6 +36,11 @@ class Look(NamedTuple):
     factors: bool = True  # that periods have in common
     drivers: bool = True
 
+    @classmethod
+    def away(cls):
+        """Nothing of it: periods are taken as they are."""
+        return cls(False, False)
+
 
 class Conditions:
     """What the rows of a table share over its periods, and how that goes on.
@@ -75,6 +80,8 @@ class Conditions:
         self.spread, self.switches, self.seen = driver_spread(drivers), _switches(drivers), None
         table = portfolio.take(typical_rows(portfolio.as_rates()))
         self.forecast, self.own, self.found, self.shared = None, None, False, shared
+        if not (self.look.factors or self.look.drivers):
+            return
         if self.n_periods < 2 or (np.nansum(table.observations, axis=1) > 0).sum() < FEWEST_ROWS:
             return
         drivers, _ = self._standard(table)

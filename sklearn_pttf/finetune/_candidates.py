@@ -6,6 +6,7 @@ import numpy as np
 
 from sklearn_pttf._laws.pit import pit_values, smooth_test
 from sklearn_pttf._network.reading import encode_context, predict_law
+from sklearn_pttf._series.conditions import over_doubt
 from sklearn_pttf._tables.periods import students_errors, two_way_error
 from sklearn_pttf.finetune._rounds import cell_costs, n_periods, periods_of, row_means
 
@@ -41,6 +42,31 @@ def cross_fitted_laws(problem, trained, before, rounds, folds):
             for k, law in zip(used, laws, strict=True):
                 quantiles[k][part] = law.quantiles
     return [law.with_quantiles(own) for law, own in zip(before, quantiles, strict=True)]
+
+
+def laws_in_time(networks, rounds):
+    """Laws of one network, or between those of two, one a round, as decisions are made on them.
+
+    They agree with the evidence of their own round, and are mixed over doubt of its conditions.
+    """
+    return [_law_in_time(networks, round.evidence) for round in rounds]
+
+
+def _law_in_time(networks, evidence):
+    contexts = [encode_context(network, evidence) for network in networks]
+
+    def of_networks(portfolio):
+        pairs = zip(networks, contexts, strict=True)
+        laws = [predict_law(*pair, portfolio) for pair in pairs]
+        return blended(*laws) if len(laws) > 1 else laws[0]
+
+    agreement = networks[0].kind.agreement(of_networks, evidence.as_rates())
+
+    def predict(portfolio):
+        law = of_networks(portfolio)
+        return law if agreement is None else agreement.law(law, portfolio)
+
+    return over_doubt(predict, evidence)
 
 
 def blended(left, right):

@@ -11,10 +11,12 @@ from sklearn_pttf.finetune._rounds import row_means
 FEW_TO_LEAVE = 100
 ERRORS_OF_DOUBT = 5.0  # standard errors that a p-value of 1 would ask of few rows, 2 at most
 SO_FEW, SURELY_WRONG = 30, 0.03  # rows below which a p-value has to be so small to count
+EXCHANGEABLE = "exchangeable"  # the pretrained network, on the table without order or drivers
+UNTRAINED = ("baseline", EXCHANGEABLE)
 FEWEST_PERIODS = 4  # that decide anything where rows share shocks: fewer may be alike by chance
 
 
-def choose(costs, rows, conflict=1.0, periods=None, shared=False):
+def choose(costs, rows, conflict=1.0, periods=None, shared=False, rolled=False):
     """The candidate to use, and the report.
 
     It leaves the first candidate only for one whose mean cost is lower by more than one standard
@@ -45,6 +47,9 @@ def choose(costs, rows, conflict=1.0, periods=None, shared=False):
     shared : bool, default=False
         Whether rows share shocks of periods.
 
+    rolled : bool, default=False
+        Whether periods were charged in turn, by networks that were trained before them.
+
     Returns
     -------
     chosen : str
@@ -70,14 +75,14 @@ def choose(costs, rows, conflict=1.0, periods=None, shared=False):
 
     mean, std_error = np.transpose([mean_and_error(each) for each in table])
     gain, error = np.transpose([mean_and_error(table[0] - each) for each in table])
-    least = 2.0 if shared else _least_errors(len(rows), conflict)
-    needed = np.array([errors(2 if name == "baseline" else least) for name in names])
+    least = 2.0 if shared and not rolled else _least_errors(len(rows), conflict)
+    needed = np.array([errors(2 if name in UNTRAINED else least) for name in names])
     with np.errstate(invalid="ignore"):  # of one period no error is known
         eligible = gain > needed * error
     eligible[0] = False
     chosen = int(np.where(eligible, gain, -np.inf).argmax()) if eligible.any() else 0
     blend = names.index("blend") if "blend" in names else 0
-    if least > 1 and names[chosen] == "finetuned" and eligible[blend]:
+    if (least > 1 or shared) and names[chosen] == "finetuned" and eligible[blend]:
         lead, its_error = mean_and_error(table[blend] - table[chosen])
         if lead <= errors(1) * its_error:
             chosen = blend
@@ -128,10 +133,34 @@ def best_of_others(costs, folds):
     return out, int(np.nanmean(means[:, rows], axis=1).argmin())
 
 
+def cheapest_before(costs):
+    """Costs of the candidate that was cheapest in earlier periods, for every period.
+
+    Parameters
+    ----------
+    costs : ndarray of shape (n_candidates, n, k)
+        Of every candidate, row and period; NaN where nothing is charged.
+
+    Returns
+    -------
+    costs : ndarray of shape (n, k)
+        In the first period those of the first candidate.
+
+    best : int
+        The cheapest over all periods.
+    """
+    means = [
+        [row_means(each[:, :k].ravel()) for k in range(1, costs.shape[2] + 1)] for each in costs
+    ]
+    ranked = np.nan_to_num(np.array(means)).argmin(axis=0)  # after each period
+    used = np.concatenate([[0], ranked[:-1]])
+    return np.stack([costs[j, :, k] for k, j in enumerate(used)], axis=1), int(ranked[-1])
+
+
 class Finetuning(NamedTuple):
     """What came of finetuning."""
 
-    chosen: str  # "pretrained", "finetuned", "blend" or "baseline"
+    chosen: str  # "pretrained", "finetuned", "blend", "exchangeable" or "baseline"
     report: dict
     network: torch.nn.Module = None  # the mean of the folds' networks, None without training
     baseline: type = None
@@ -146,9 +175,12 @@ class Finetuning(NamedTuple):
         kept = self.chosen == "pretrained"
         told = 1 + gains[1:].argmax() if kept else self.report["chosen"].argmax()
         gain, error = gains[told] / before, self.report["gain_std_error"][told] / before
+        unseen = (
+            "periods it had not seen" if "origins" in self.report else "rows it was not trained on"
+        )
         compared = (
             f"{abs(gain):.1%} +- {error:.1%} {'dearer' if gain < 0 else 'cheaper'} than pretrained "
-            "on rows it was not trained on"
+            f"on {unseen}"
         )
         if kept:
             return f"In use: pretrained; {self.report['candidate'][told]} was {compared}."

@@ -58,6 +58,23 @@ class FinetuneData(NamedTuple):
         """The same rows, charged in other periods than these."""
         return self._replace(periods=np.where(np.isin(self.periods, periods), -1, self.periods))
 
+    @property
+    def n_turns(self):
+        """Number of cells of a row that are validated on, one by one."""
+        return min(N_VALIDATION_TURNS, max(1, int(self.seen.sum(axis=1).max())))
+
+    def drawn(self, rng):
+        """`drawn_cells`."""
+        return drawn_cells(self, rng)
+
+    def in_turn(self, n_turns, rng):
+        """`cells_in_turn`."""
+        return cells_in_turn(self, n_turns, rng)
+
+    def batch(self, context, charged, cells):
+        """`make_batch`."""
+        return make_batch(self, context, charged, cells)
+
 
 def finetune_data(config, problem, portfolio, outcomes, device):
     """Rows with how uncertain they are, and what that costs; `FinetuneData`.
@@ -67,14 +84,17 @@ def finetune_data(config, problem, portfolio, outcomes, device):
     """
     network = DecisionNetwork.of_moments(config).to(device=device, dtype=torch.float64)
     law = predict_law(network, encode_context(network, portfolio), portfolio)
-    sizes = law.mean_distance()
+    read = network.kind.as_read(portfolio)
+    as_rates = portfolio.exposure is not None and read.exposure is None
+    per_unit = portfolio.coming_exposure() if as_rates else 1.0
+    sizes = law.mean_distance() / per_unit
     sizes = np.maximum(sizes, LEAST_SIZE * sizes.mean())
     expected = problem.stakes(law, portfolio)
     expected = np.maximum(expected, LEAST_SIZE * expected.mean())
     worth = np.full(len(sizes), np.nan)
     np.divide(expected, sizes, out=worth, where=sizes * expected > 0)
     levels = problem.own_levels(law, portfolio)
-    evidence = network.kind.evidence(network.kind.as_read(portfolio))
+    evidence = network.kind.evidence(read)
     shift = np.nanmean(evidence.observations) if network.kind.any_sign else 0.0
     evidence = replace(evidence, observations=evidence.observations - shift)
     if evidence.posted is not None:  # a row that tells of no price is asked at the usual one
@@ -82,8 +102,9 @@ def finetune_data(config, problem, portfolio, outcomes, device):
         evidence = replace(
             evidence, posted=np.where(np.isnan(evidence.posted), usual, evidence.posted)
         )
-    later = None if outcomes is None else outcomes - shift
-    return FinetuneData(evidence, later, levels, sizes, worth, portfolio.integer)
+    if outcomes is not None:
+        outcomes = outcomes / np.reshape(per_unit, (-1, 1)) - shift
+    return FinetuneData(evidence, outcomes, levels, sizes, worth, read.integer)
 
 
 def drawn_cells(data, rng):
@@ -209,7 +230,7 @@ class TrainingBatches(IterableDataset):
         for together in islice(self._charged_groups(rng), MOST_BATCHES // self.n_together):
             yield _side_by_side(
                 [
-                    make_batch(self.data, group, np.ones(len(group), dtype=bool), cells)
+                    self.data.batch(group, np.ones(len(group), dtype=bool), cells)
                     for cells, group in together
                 ]
             )
@@ -223,7 +244,7 @@ class TrainingBatches(IterableDataset):
 
     def _pass(self, rng):
         """All rows in random groups."""
-        cells = drawn_cells(self.data, rng)
+        cells = self.data.drawn(rng)
         groups = _groups(rng.permutation(self.rows), self.batch_size)
         return [(cells, group) for group in groups]
 
@@ -257,9 +278,8 @@ class ValidationBatches(IterableDataset):
 
     def __init__(self, data, rows, others, batch_size, seed):
         n_groups = max(1, -(-(len(rows) + len(others)) // batch_size))
-        n_cells = max(1, int(data.seen.sum(axis=1).max()))
-        n_turns = min(N_VALIDATION_TURNS, n_cells, max(1, MOST_BATCHES // n_groups))
-        turns = cells_in_turn(data, n_turns, np.random.default_rng(seed))
+        n_turns = min(data.n_turns, max(1, MOST_BATCHES // n_groups))
+        turns = data.in_turn(n_turns, np.random.default_rng(seed))
         split = (np.array_split(x, n_groups) for x in (rows, others, np.arange(len(rows)) % 2))
         groups = list(zip(*split, strict=True))
         self.batches = [
@@ -270,7 +290,7 @@ class ValidationBatches(IterableDataset):
     def _batch(data, rows, others, halves, cells):
         context = np.concatenate([rows, others])
         charged = np.arange(len(context)) < len(rows)
-        inputs, targets = make_batch(data, context, charged, cells)
+        inputs, targets = data.batch(context, charged, cells)
         half = np.concatenate([halves, np.zeros_like(others)])
         return inputs, {**targets, "half": torch.tensor(half).unsqueeze(0)}
 

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from sklearn_pttf._kinds.registry import kind_of
 from sklearn_pttf._network.checkpoint import Checkpoint
 from sklearn_pttf._network.reading import single_threaded
+from sklearn_pttf._series.conditions import Look
 from sklearn_pttf._tables.periods import SHARED, later_are_alike, newest, shared_p_value
 from sklearn_pttf._tables.portfolio import Portfolio
 from sklearn_pttf.finetune._auto import FEW_ROWS, AutoFinetune, is_doubted
@@ -76,6 +77,7 @@ class Task(NamedTuple):
     device: str
     verbose: int = 0
     drifts: bool = False  # whether observations do, so that those held out say little of later ones
+    look: Look | None = None  # what of a table in the order of time is made use of
 
     def tell(self, what):
         """A line of progress."""
@@ -140,7 +142,7 @@ def finetune_guarded(task):
     if charging.shared:
         charging, parts = _by_period(task, charging, data, rng)
     task.tell(f"training on {len(data.sizes):,} rows, without each of {len(folds)} folds")
-    trained = _train_folds(task, parts, folds)
+    trained = train_folds(task, parts, folds)
     chosen, report, baseline = _chosen(task, charging, trained)
     return Finetuning(
         chosen,
@@ -270,7 +272,7 @@ def _shared_p_value(portfolio, outcomes):
 # ------------------------------------------------------------------ training
 
 
-def _train_folds(task, parts, folds):
+def train_folds(task, parts, folds):
     """Training without each of the folds, on its part of the data.
 
     List of `Finetuned` with networks in float64.

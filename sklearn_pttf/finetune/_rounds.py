@@ -24,6 +24,7 @@ class Round(NamedTuple):
     charged: np.ndarray  # (n, k), NaN where nothing is charged
     periods: np.ndarray = None  # (n, k) in which that was
     cells: np.ndarray = None  # (n,), columns that are held out; None: none are
+    table: object = None  # Portfolio, the evidence before it was put at conditions of a period
 
     def only(self, cells):
         """The same evidence, where a part of the cells ``(n, k)`` is charged."""

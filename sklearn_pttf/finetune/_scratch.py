@@ -10,6 +10,7 @@ from sklearn_pttf._network.reading import single_threaded
 from sklearn_pttf.finetune._base import MOST_VALIDATION
 from sklearn_pttf.finetune._data import finetune_data
 from sklearn_pttf.finetune._full import FullFinetune
+from sklearn_pttf.finetune._origins import History, data_in_time, periods_to_learn
 
 LEARNING_RATES = (3e-4, 1e-3, 3e-3)
 MAX_EPOCHS, PATIENCE = 200, 20
@@ -24,7 +25,7 @@ class _FromScratch(FullFinetune):
 
 
 def train_from_scratch(
-    problem, portfolio, outcomes=None, network=None, random_state=None, device="cpu"
+    problem, portfolio, outcomes=None, network=None, random_state=None, device="cpu", look=None
 ):
     """A network that has seen these rows only; `Checkpoint`.
 
@@ -47,6 +48,9 @@ def train_from_scratch(
 
     device : str, default="cpu"
 
+    look : Look, default=None
+        What of a table in the order of time is made use of; then ``outcomes`` are not taken.
+
     Raises
     ------
     ValueError
@@ -58,7 +62,11 @@ def train_from_scratch(
         torch.manual_seed(seed)
         start = Checkpoint.from_network(DecisionNetwork(config), {"name": "from scratch"})
     problem, portfolio = problem.for_training(portfolio, 1.0)
-    data = finetune_data(config, problem, portfolio, outcomes, device)
+    if look is None:
+        data = finetune_data(config, problem, portfolio, outcomes, device)
+    else:
+        history = History(portfolio, look)
+        data = data_in_time(config, problem, history, periods_to_learn(history.width), device)
     rows = np.random.default_rng(seed).permutation(data.usable())
     n_validation = min(max(1, round(VALIDATION * len(rows))), MOST_VALIDATION)
     validation, training = rows[:n_validation], rows[n_validation:]

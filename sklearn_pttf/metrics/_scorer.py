@@ -5,6 +5,7 @@ from sklearn.pipeline import Pipeline
 
 from sklearn_pttf.metrics._decisions import decision_cost, prescriptiveness, regret
 from sklearn_pttf.problems._given import check_problem
+from sklearn_pttf.problems._time import refuse_further_periods
 
 # name: the metric, whether greater is better, and the parameters that a scorer passes on
 METRICS = {
@@ -123,6 +124,7 @@ class DecisionScorer:
         estimator, X = _deciding_step(estimator, X)
         decision = estimator.decide(X)
         problem = _problem_to_charge(self._problem, estimator)
+        refuse_further_periods(y, getattr(estimator, "problem_", problem))
         return self._signed(self._metric(y, decision, problem=problem, X=X, **self._kwargs))
 
     def _signed(self, value):

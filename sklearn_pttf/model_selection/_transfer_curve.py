@@ -20,25 +20,29 @@ from sklearn_pttf._utils.checks import as_table, check_outcomes, column_names
 from sklearn_pttf._utils.frames import with_columns
 from sklearn_pttf._utils.sklearn_private import StrOptions, _safe_indexing, validate_params
 from sklearn_pttf._version import __version__
-from sklearn_pttf.baselines import SampleAverage
+from sklearn_pttf.baselines import LagBoosting, SampleAverage
 from sklearn_pttf.exceptions import (
     BinaryOutcomesWarning,
     DriftWarning,
     PriorConflictWarning,
 )
 from sklearn_pttf.finetune._guard import FEWEST_ROWS
+from sklearn_pttf.finetune._rivals import IN_TIME, rivals_in_time
 from sklearn_pttf.finetune._rounds import is_chargeable
 from sklearn_pttf.finetune._scratch import train_from_scratch
 from sklearn_pttf.metrics import decision_cost
 from sklearn_pttf.model_selection._results import Results, described, fingerprint
 from sklearn_pttf.model_selection._rows import hold_out, make_draws
 from sklearn_pttf.problems._given import check_problem, refuse_prices
+from sklearn_pttf.problems._time import in_time, refuse_further_periods
 
 METHODS = ("pretrained", "finetuned", "scratch", "best_baseline", "saa")
 CLASSICAL = {
     each.__name__: each
     for each in (
         SampleAverage,
+        *IN_TIME,
+        LagBoosting,
         *(b for kind in KINDS.values() if not kind.priced for b in kind.baselines),
     )
 }
@@ -113,8 +117,9 @@ def transfer_curve(
     y : array-like of shape (n,) or (n, n_outcomes), default=None
         Later outcomes of the rows, which decisions are charged on and which `fit` never sees;
         NaN = not observed. None: one random observation of every row that has at least two
-        is taken out of X before anything is fitted, and decisions are charged on it. The
-        curve is then that of rows with an observation less.
+        is taken out of X before anything is fitted, and decisions are charged on it; of a problem
+        with ``ordered`` or ``drivers`` the newest period of all rows. The curve is then that of
+        rows with an observation less.
 
     n_instances : array-like of int, default=(30, 100, 300, 1000)
         Numbers N of rows of a portfolio, each of at least 2.
@@ -203,8 +208,8 @@ def transfer_curve(
             Their costs.
 
         chosen : ndarray of shape (n_sizes, n_draws) or None
-            What the guard of "finetuned" had in use: "pretrained", "finetuned", "blend" or
-            "baseline".
+            What the guard of "finetuned" had in use: "pretrained", "finetuned", "blend",
+            "exchangeable" or "baseline".
 
         fit_time : ndarray of shape (n_methods, n_sizes, n_draws)
             Seconds to fit; those of "best_baseline" are of the best one.
@@ -265,6 +270,7 @@ def transfer_curve(
         )
     X = as_table(X)
     sizes = _check_sizes(n_instances, len(X))
+    estimator, y = _newest_period_as_y(estimator, X, y)
     seed = int(check_random_state(random_state).randint(2**31 - 1))
     key = {"version": __version__, "random_state": str(seed)}
     X, outcomes, classical = _charged_table(estimator, X, y, seed, key)
@@ -324,6 +330,34 @@ def _check_sizes(n_instances, n_rows):
     return np.unique(values)
 
 
+def _newest_period_as_y(estimator, X, y):
+    """Of a problem in time and y=None: the estimator that does not read the newest period; this.
+
+    Later outcomes that are given have to be those that decisions are made for.
+    """
+    problem = check_problem(estimator.problem)
+    if not in_time(problem):
+        return estimator, y
+    if y is not None:
+        refuse_further_periods(y, problem)
+        return estimator, y
+    _refuse_horizon(problem)
+    names = column_names(X)
+    positions = problem.observation_positions(names, X.shape[1])
+    outcomes = problem.read(X, names).observations[:, -1:]
+    problem = clone(problem).set_params(observations=positions[:-1])
+    return clone(estimator).set_params(problem=problem), outcomes
+
+
+def _refuse_horizon(problem):
+    """Refuse y=None where decisions cover several periods."""
+    if problem.horizon > 1:
+        raise ValueError(
+            "y=None holds out one observation of every row, but decisions cover "
+            f"horizon={problem.horizon} periods: give y."
+        )
+
+
 def _charged_table(estimator, X, y, seed, key):
     """The table that fits see, what decisions are charged on, and `_classical`; fills the key."""
     problem = check_problem(estimator.problem)
@@ -331,11 +365,6 @@ def _charged_table(estimator, X, y, seed, key):
     if problem.has_exact_law:
         raise ValueError(
             f"problem={problem!r} has an exact law: there are no weights to pretrain or finetune."
-        )
-    if problem.ordered or problem.drivers is not None:
-        raise ValueError(
-            "problem must have no order of time and no drivers, which finetuning does not read; "
-            f"got {problem!r}."
         )
     if problem.exposure is not None:
         raise ValueError(
@@ -349,11 +378,7 @@ def _charged_table(estimator, X, y, seed, key):
         outcomes = check_outcomes(y, X, problem)
         key["y"] = fingerprint(outcomes)
         return X, outcomes, classical
-    if problem.horizon > 1:
-        raise ValueError(
-            "y=None holds out one observation of every row, but decisions cover "
-            f"horizon={problem.horizon} periods: give y."
-        )
+    _refuse_horizon(problem)
     key["y"] = "None"
     evidence, outcomes = hold_out(portfolio.observations, seed)
     positions = problem.observation_positions(names, X.shape[1])
@@ -397,7 +422,10 @@ def _with_checkpoint(estimator, X, seed, key, verbose):
 
 def _classical(portfolio):
     """Names of the classical methods that such rows can be decided by."""
-    return [kind.__name__ for kind in (SampleAverage, *kind_of(portfolio).baselines)]
+    kinds = kind_of(portfolio).baselines
+    if portfolio.in_time:
+        kinds = rivals_in_time(portfolio)
+    return [kind.__name__ for kind in (SampleAverage, *kinds)]
 
 
 def _units(methods, classical):
@@ -469,6 +497,7 @@ def _fitted(method, estimator, X, seed):
     portfolio = estimator.problem_.read(X, column_names(X))
     if is_chargeable(portfolio, None).sum() < FEWEST_ROWS:
         return None
+    conditions = estimator._conditions
     network = NetworkConfig(**estimator.checkpoint_.card["network"])
     checkpoint = train_from_scratch(
         estimator.problem_,
@@ -476,6 +505,7 @@ def _fitted(method, estimator, X, seed):
         network=network,
         random_state=seed,
         device=estimator.device_,
+        look=None if conditions is None else conditions.look,
     )
     return estimator.set_params(checkpoint=checkpoint).fit(X)
 

@@ -45,6 +45,22 @@ def check_time(problem):
         raise ValueError(f"seasons must differ; got {seasons!r}.")
 
 
+def in_time(problem):
+    """Whether a problem says of periods that they differ: by their order, or by drivers."""
+    return bool(problem.ordered) or problem.drivers is not None
+
+
+def refuse_further_periods(y, problem):
+    """Refuse later outcomes beyond the periods that a decision in time is made for."""
+    n_periods = np.shape(y)[1] if np.ndim(y) > 1 else 1
+    if in_time(problem) and n_periods != problem.horizon:
+        raise ValueError(
+            f"y must have {problem.horizon} column{'s' if problem.horizon > 1 else ''} with "
+            f"ordered or drivers, one for each period that is decided for; got {n_periods}. Append "
+            "earlier periods to X; the estimator's own score rolls through several."
+        )
+
+
 def season_lengths(seasons):
     """Numbers of periods after which seasons come back, sorted, or "auto"."""
     if seasons is None or isinstance(seasons, str):

@@ -14,6 +14,7 @@ from sklearn_pttf.baselines import (
     SampleAverage,
 )
 from sklearn_pttf.exceptions import DriftWarning
+from sklearn_pttf.metrics import make_decision_scorer
 from sklearn_pttf.problems import Newsvendor
 
 N, M = 80, 8
@@ -131,9 +132,37 @@ def test_others_say_that_they_read_no_order(kind):
         kind(Newsvendor(ordered=True)).fit(_table())
 
 
-def test_weights_are_not_trained_on_an_order():
-    pdt = PretrainedDecisionTransformer(Newsvendor(ordered=True), random_state=0)
-    assert "order of time" in pdt.fit(_table(RISING)).finetune_report_["reason"]
+def test_a_score_on_later_outcomes_rolls_through_them():
+    """The second period is decided from the first, too, and costs what it would beside X."""
+    X = _table(RISING)
+    fitted = _fitted(X[:, :6])
+    first, second = fitted.score(X[:, :6], X[:, 6]), fitted.score(X[:, :6], X[:, 6:8])
+    costs = fitted._rolled_costs(fitted._read_as_it_is(X[:, :6]), X[:, 6:8])
+    alone = fitted._rolled_costs(fitted._read_as_it_is(X[:, :6]), X[:, 6:7])
+    assert_allclose(costs[-1], alone[0])
+    assert first != second
+    longer = np.hstack([X[:, :7], 100 * X[:, 7:8]])
+    changed = fitted._rolled_costs(fitted._read_as_it_is(X[:, :6]), longer[:, 6:])
+    assert_allclose(changed[-1], costs[-1])
+    assert (changed[0] > costs[0]).any()
+
+
+def test_earlier_origins_of_a_score_do_not_see_later_periods():
+    X = _table(RISING)
+    fitted, later = _fitted(X), X.copy()
+    later[:, -1] = 50 * X[::-1, -1]
+    before, after = (fitted._rolled_costs(fitted._read_as_it_is(x)) for x in (X, later))
+    assert len(before) == 4
+    assert_allclose(before[1:], after[1:])
+    assert (before[0] != after[0]).any()
+
+
+def test_one_decision_is_not_charged_on_several_periods_in_time():
+    X = _table(RISING)
+    scorer, fitted = make_decision_scorer("cost"), _fitted(X[:, :6])
+    assert scorer(fitted, X[:, :6], X[:, 6]) < 0
+    with pytest.raises(ValueError, match=r"y must have 1 column .* got 2"):
+        scorer(fitted, X[:, :6], X[:, 6:8])
 
 
 @pytest.mark.parametrize(
