@@ -79,7 +79,11 @@ def read_plans(options, times):
                 "them"
             )
         plans.append(_of_calendar(options, times))
-        names += plans[-1].columns[1:].tolist()
+        own = plans[-1].columns[1:].tolist()
+        if not set(own).isdisjoint(names):
+            both = ", ".join(name for name in own if name in names)
+            raise ValueError(f"--drivers and --calendar-drivers both have {both}; rename a column")
+        names += own
     return plans, names
 
 

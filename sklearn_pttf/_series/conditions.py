@@ -150,27 +150,26 @@ class Conditions:
         usual = usual_drivers(portfolio.drivers)[:, None]
         return np.nan_to_num((values - usual) / self.spread)
 
-    def _standard(self, portfolio):
+    def _standard(self, portfolio, horizon=0):
         """Past and planned drivers from usual ones, plans no further out than is believed."""
         if not len(self.spread):
             rows = len(portfolio)
-            return np.zeros((rows, self.n_periods, 0)), np.zeros((rows, self.ahead, 0))
+            return np.zeros((rows, self.n_periods, 0)), np.zeros((rows, horizon, 0))
         past = self._from_usual(portfolio.drivers, portfolio)
-        planned = self._from_usual(portfolio.planned, portfolio)
+        planned = self._from_usual(portfolio.planned[:, :horizon], portfolio)
         if self.seen is None:
             low, high = past.min(axis=(0, 1)), past.max(axis=(0, 1))
             self.seen = low - BEYOND * (high - low), high + BEYOND * (high - low)
         planned = np.clip(planned, *self.seen)
-        later = ((0, 0), (0, max(0, self.ahead - planned.shape[1])), (0, 0))
-        return past, np.pad(planned, later)
+        return past, np.pad(planned, ((0, 0), (0, horizon - planned.shape[1]), (0, 0)))
 
     def _logs(self, portfolio, told, horizon):
         """Logs of past and of coming conditions, and the deviation of the latter's mean.
 
         The latter is against the mean of the cells that ``told`` marks.
         """
-        found, (past, planned) = self.forecast, self._standard(portfolio)
-        d, n, planned = found.n_drivers, found.n_periods, planned[:, :horizon]
+        found, (past, planned) = self.forecast, self._standard(portfolio, horizon)
+        d, n = found.n_drivers, found.n_periods
         effects, before, after = np.split(found.mean[: d + n + horizon], [d, d + n])
         share = np.where(told, 1.0, 0.0)
         share = np.where(share.any(axis=1, keepdims=True), share, 1.0)

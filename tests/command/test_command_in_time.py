@@ -215,6 +215,14 @@ def test_bad_plans(plan, message, capsys):
     assert re.search(message, refused(capsys, *COSTS, *FAST, *PROMO, "--horizon", "2"))
 
 
+def test_drivers_that_the_calendar_has_too(promotions, capsys):
+    frame = pd.DataFrame({"date": PERIODS, "month": np.arange(M + H)})
+    frame.to_csv("plan.csv", index=False)
+    given = ["--drivers", "month", "--future", "plan.csv", "--horizon", "2", "--calendar", "D"]
+    told = "--drivers and --calendar-drivers both have month; rename a column"
+    assert refused(capsys, *COSTS, *given, "--calendar-drivers", "month", "days") == told
+
+
 def test_decimal_commas_are_no_numbers(capsys):
     lines = [f'a,{k},3,"{k},5"' for k in range(1, 40)] + ["b,1,4,3"]
     Path("sales.csv").write_text("\n".join(["sku,date,units,price", *lines]))
