@@ -15,7 +15,7 @@ HOLIDAYS = "holidays="
 SPOKEN = ("instance", "value", "time", "calendar", "fill", "partial", "negatives", "horizon")
 PYTHON = [  # what messages call things in Python, and what they are called here
     (rf"\b({'|'.join(SPOKEN)})=(?:'([^']*)'|(\d+))", r"--\1 \2\3"),
-    (r"\bdrivers(?:\[\d+\])?(?:=\S+|(?=:))", "--drivers"),
+    (r"\bdrivers(?:\[\d+\]|=\[[^\]]*\]|(?=:))", "--drivers"),
     (r"^drivers\b", "--drivers"),
     (r"\bseasons=\(?(\d+)[^)\s]*\)?", r"--seasons \1"),
     (
