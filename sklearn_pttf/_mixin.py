@@ -21,6 +21,7 @@ from sklearn_pttf._series.alarms import (
     warn_of_extrapolation,
     warn_of_horizon,
     warn_of_seasons,
+    warn_of_unknown,
 )
 from sklearn_pttf._series.choice import chosen_conditions
 from sklearn_pttf._series.conditions import Conditions, law_at_conditions, over_doubt
@@ -157,8 +158,9 @@ class DecisionMixin:
         self._conditions = self._shared_effects = None
         warn_of_seasons(portfolio)
         warn_of_drivers(portfolio, self.problem_.drivers, self.problem_.horizon)
-        has_drivers = portfolio.drivers is not None
-        self._seen_drivers = SeenDrivers(portfolio.drivers) if has_drivers else None
+        self._seen_drivers = None
+        if portfolio.drivers is not None:
+            self._seen_drivers = SeenDrivers(portfolio, self.problem_.horizon)
         if portfolio.in_time and not self._reads_time:
             self._conditions = chosen_conditions(portfolio, self.problem_.horizon)
             names = self.problem_.drivers or ()
@@ -209,10 +211,14 @@ class DecisionMixin:
     def _extrapolates(self, portfolio, horizon):
         """Whether rows' drivers are planned beyond all that was seen, with a warning of many.
 
+        And one where less is known of them than at `fit`.
+
         None where there are no drivers.
         """
         if self._seen_drivers is None:
             return None
+        if self._seen_drivers.knows_less(portfolio, horizon):
+            warn_of_unknown(portfolio, self.problem_.drivers, horizon)
         beyond = self._seen_drivers.beyond(portfolio, horizon)
         cut = np.zeros_like(beyond)
         if self._conditions is not None:

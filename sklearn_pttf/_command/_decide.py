@@ -231,8 +231,9 @@ def _saving(estimator, X, seed):
 def _rolled_over(n_origins, horizon):
     """Which periods were decided, in words."""
     periods = f"{n_origins * horizon} periods" if n_origins * horizon > 1 else "period"
-    each = f", {horizon} at a time," if horizon > 1 else ""
-    return f"deciding the newest {periods}{each} from what was known before,"
+    each = f", {horizon} at a time," if horizon > 1 and n_origins > 1 else ""
+    once = " (once, which tells little)" if n_origins == 1 else ""
+    return f"deciding the newest {periods}{each} from what was known before{once},"
 
 
 def _held_out(estimator, portfolio, seed):

@@ -15,7 +15,7 @@ HOLIDAYS = "holidays="
 SPOKEN = ("instance", "value", "time", "calendar", "fill", "partial", "negatives", "horizon")
 PYTHON = [  # what messages call things in Python, and what they are called here
     (rf"\b({'|'.join(SPOKEN)})=(?:'([^']*)'|(\d+))", r"--\1 \2\3"),
-    (r"\bdrivers(?:\[\d+\])?(?:=\S+|(?=:))", "--drivers"),
+    (r"\bdrivers(?:\[\d+\]|=\[[^\]]*\]|(?=:))", "--drivers"),
     (r"^drivers\b", "--drivers"),
     (r"\bseasons=\(?(\d+)[^)\s]*\)?", r"--seasons \1"),
     (
@@ -79,7 +79,11 @@ def read_plans(options, times):
                 "them"
             )
         plans.append(_of_calendar(options, times))
-        names += plans[-1].columns[1:].tolist()
+        own = plans[-1].columns[1:].tolist()
+        if not set(own).isdisjoint(names):
+            both = ", ".join(name for name in own if name in names)
+            raise ValueError(f"--drivers and --calendar-drivers both have {both}; rename a column")
+        names += own
     return plans, names
 
 

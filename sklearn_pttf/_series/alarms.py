@@ -20,16 +20,24 @@ class SeenDrivers:
 
     Parameters
     ----------
-    drivers : ndarray of shape (n, m, d)
-        NaN = not known.
+    portfolio : Portfolio
+        With drivers.
+
+    horizon : int
+        Number of periods that are decided for.
     """
 
-    def __init__(self, drivers):
+    def __init__(self, portfolio, horizon):
+        drivers, self.unknown = portfolio.drivers, _share_unknown(portfolio, horizon)
         self.low, self.high = _range(drivers, (0, 1))
         self.below, self.above = _range(drivers - usual_drivers(drivers)[:, None], (0, 1))
         rows = _range(drivers, 1)
         widest = np.max(rows[1] - rows[0], axis=0, initial=0.0)
         self.common = widest >= (1 - ROUNDED) * (self.high - self.low)
+
+    def knows_less(self, portfolio, horizon):
+        """Whether less is known of coming periods than was then."""
+        return bool((_share_unknown(portfolio, horizon) > self.unknown).any())
 
     def beyond(self, portfolio, horizon):
         """Whether rows' plans lie out of it in any of the coming periods; bool (n, d)."""
@@ -40,6 +48,11 @@ class SeenDrivers:
         inside |= ~self.common & _within(away, self.below, self.above)
         inside |= _within(planned, own_low, own_high) | np.isnan(planned)
         return ~inside.all(axis=1)
+
+
+def _share_unknown(portfolio, horizon):
+    """Share of coming cells of every driver that are not known; (d,)."""
+    return np.isnan(portfolio.planned[:, :horizon]).mean(axis=(0, 1))
 
 
 def _range(values, axis):
@@ -70,12 +83,17 @@ def warn_of_drivers(portfolio, names, horizon):
     """
     if portfolio.drivers is None:
         return
-    unknown = np.isnan(portfolio.planned[:, :horizon])
-    nowhere, somewhere = unknown.all(axis=(0, 1)), unknown.any(axis=(0, 1))
     never = np.isinf(driver_spread(portfolio.drivers))
     _tell(names, never, "never vary within a row, so that their effect cannot be told")
+    warn_of_unknown(portfolio, names, horizon, ~never)
+
+
+def warn_of_unknown(portfolio, names, horizon, asked=True):
+    """Tell of drivers whose plan is not known, of those that are asked about (bool (d,))."""
+    unknown = np.isnan(portfolio.planned[:, :horizon])
+    nowhere, somewhere = unknown.all(axis=(0, 1)), unknown.any(axis=(0, 1))
     _tell(names, nowhere, "are not known for any coming period, which is taken for a usual one")
-    partly = somewhere & ~nowhere & ~never
+    partly = somewhere & ~nowhere & asked
     cells = unknown[:, :, partly].any(axis=2)
     rows, periods = cells.any(axis=1), cells.any(axis=0)
     which = f"in {_rows(rows)}" if not rows.all() else "in all rows"

@@ -130,12 +130,10 @@ class Conditions:
         plain = replace(portfolio, ordered=False, drivers=None, planned=None)
         if not self.found:
             return plain
-        standard = self._standard(portfolio)
+        standard = self._standard(portfolio, horizon)
         past, coming, doubt = self._factors(standard, plain.mask, horizon)
         exposure = np.nan_to_num(plain.exposures(), nan=1.0)
-        own = self.own.factors(
-            plain.observations, past * exposure, standard[0], standard[1][:, :horizon]
-        )
+        own = self.own.factors(plain.observations, past * exposure, *standard)
         past, coming = past * own[0], (coming * own[1]).mean(axis=1)
         exposure = past if plain.exposure is None else past * plain.exposure
         total = coming if plain.coming is None else coming * plain.coming_exposure()
@@ -179,19 +177,18 @@ class Conditions:
         usual = usual_drivers(portfolio.drivers)[:, None]
         return np.nan_to_num((values - usual) / self.spread)
 
-    def _standard(self, portfolio):
+    def _standard(self, portfolio, horizon=0):
         """Past and planned drivers from usual ones, plans no further out than is believed."""
         if not len(self.spread):
             rows = len(portfolio)
-            return np.zeros((rows, self.n_periods, 0)), np.zeros((rows, self.ahead, 0))
+            return np.zeros((rows, self.n_periods, 0)), np.zeros((rows, horizon, 0))
         past = self._from_usual(portfolio.drivers, portfolio)
-        planned = self._from_usual(portfolio.planned, portfolio)
+        planned = self._from_usual(portfolio.planned[:, :horizon], portfolio)
         if self.seen is None:
             low, high = past.min(axis=(0, 1)), past.max(axis=(0, 1))
             self.seen = low - BEYOND * (high - low), high + BEYOND * (high - low)
         planned = np.clip(planned, *self.seen)
-        later = ((0, 0), (0, max(0, self.ahead - planned.shape[1])), (0, 0))
-        return past, np.pad(planned, later)
+        return past, np.pad(planned, ((0, 0), (0, horizon - planned.shape[1]), (0, 0)))
 
     def _factors(self, standard, told, horizon):
         """Past and coming conditions, as all rows share them, and the doubt about the latter.
@@ -200,7 +197,7 @@ class Conditions:
         marks.
         """
         found, (past, planned) = self.forecast, standard
-        d, n, planned = found.n_drivers, found.n_periods, planned[:, :horizon]
+        d, n = found.n_drivers, found.n_periods
         share = np.where(told, 1.0, 0.0)
         share = np.where(share.any(axis=1, keepdims=True), share, 1.0)
         share = share / share.sum(axis=1, keepdims=True)

@@ -11,7 +11,8 @@ from pandas.testing import assert_frame_equal
 
 from sklearn_pttf import PretrainedDecisionTransformer
 from sklearn_pttf.__main__ import _parser, main
-from sklearn_pttf._command import _inputs
+from sklearn_pttf._command import _decide, _inputs
+from sklearn_pttf._tables.portfolio import Portfolio
 from sklearn_pttf.datasets import calendar_drivers, from_long
 from sklearn_pttf.problems import Newsvendor
 from support.command import COSTS, FAST, RECORDS, read_orders, refused, run_decide
@@ -82,6 +83,38 @@ def test_a_plan(promotions, capsys):
     assert_allclose(float(factor), 3.0, rtol=0.1)
     assert "over 8 periods: " in out
     assert ", by deciding the newest 4 periods, 2 at a time, from what was known before, on " in out
+
+
+class _Rolled:
+    """An estimator of which costs on the newest periods are known."""
+
+    def __init__(self, costs, horizon=1):
+        self.costs, self.problem_ = costs, Newsvendor(horizon=horizon)
+
+    def _read_as_it_is(self, X):
+        return Portfolio(X.to_numpy(), ordered=True)
+
+    def _rolled_costs(self, portfolio):
+        return self.costs
+
+
+def test_what_is_saved_over_periods():
+    """One of two periods saves half on all rows, the other nothing: 3 of 12, and which is chance.
+
+    Off that are 0.5 in three cells and -0.5 in three: of periods 2 (1.5^2 + 1.5^2) = 9, of rows 0,
+    and of cells 6 / 4 are in both.
+    """
+    X = pd.DataFrame(np.ones((3, 4)))
+    half, none = np.array([[1.0] * 3, [2.0] * 3]), np.full((2, 3), 2.0)
+    line = _decide._saving(_Rolled([half, none]), X, 0)
+    assert (
+        f"{3 / 12:.1%} +- {np.sqrt(9 - 1.5) / 12:.1%}, by deciding the newest 2 periods f" in line
+    )
+    line = _decide._saving(_Rolled([half], horizon=4), X, 0)
+    told = (
+        "by deciding the newest 4 periods from what was known before (once, which tells little), "
+    )
+    assert f"50.0% +- 0.0%, {told}on 3 instances" in line
 
 
 def test_a_plan_of_periods_only(promotions):
@@ -213,6 +246,14 @@ def test_bad_plans(plan, message, capsys):
     Path("sales.csv").write_text(SALES)
     Path("plan.csv").write_text(plan)
     assert re.search(message, refused(capsys, *COSTS, *FAST, *PROMO, "--horizon", "2"))
+
+
+def test_drivers_that_the_calendar_has_too(promotions, capsys):
+    frame = pd.DataFrame({"date": PERIODS, "month": np.arange(M + H)})
+    frame.to_csv("plan.csv", index=False)
+    given = ["--drivers", "month", "--future", "plan.csv", "--horizon", "2", "--calendar", "D"]
+    told = "--drivers and --calendar-drivers both have month; rename a column"
+    assert refused(capsys, *COSTS, *given, "--calendar-drivers", "month", "days") == told
 
 
 def test_decimal_commas_are_no_numbers(capsys):

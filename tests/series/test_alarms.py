@@ -1,6 +1,7 @@
 """What is told of drivers and seasons that say nothing, or are asked about the unknown."""
 
 import re
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -40,7 +41,7 @@ def _fitted(sold, on, n_planned=1, **more):
 def _seen(past, planned):
     past, planned = np.array(past, dtype=float)[..., None], np.array(planned, dtype=float)
     portfolio = Portfolio(np.ones(past.shape[:2]), drivers=past, planned=planned[..., None])
-    return SeenDrivers(past).beyond(portfolio, planned.shape[1])[:, 0].tolist()
+    return SeenDrivers(portfolio, 1).beyond(portfolio, planned.shape[1])[:, 0].tolist()
 
 
 def test_what_is_beyond_all_that_was_seen():
@@ -98,6 +99,21 @@ def test_plans_with_holes(promotions, unknown, message):
     on[unknown] = np.nan
     with pytest.warns(UserWarning, match=f"drivers 'promo' are not known {message}"):
         _fitted(sold, on, n_planned=3, horizon=3)
+
+
+def test_plans_of_which_less_is_known_than_at_fit(promotions):
+    fitted, X = _fitted(*promotions)
+    holes = X.copy()
+    holes[[2, 3], 2 * M] = np.nan
+    told = "drivers 'promo' are not known in 2 of 40 rows, as in rows 2, 3, and are taken for"
+    with pytest.warns(UserWarning, match=told):
+        decisions = fitted.decide(holes)
+    assert_array_equal(np.delete(decisions, [2, 3]), np.delete(fitted.decide(X), [2, 3]))
+    with pytest.warns(UserWarning, match=told):
+        fitted = SampleAverage(_problem()).fit(holes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # that is told already
+        fitted.decide(holes)
 
 
 @pytest.mark.filterwarnings("error")
