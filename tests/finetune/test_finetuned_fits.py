@@ -24,6 +24,12 @@ NAN = np.nan
 
 
 @pytest.fixture(scope="module")
+def few(table):
+    """Rows to train on, where it does not matter what is learned."""
+    return table[0][:60]
+
+
+@pytest.fixture(scope="module")
 def zero_shot(checkpoint, table):
     """Fitted without finetuning; to be left as it is."""
     return quick_estimator(checkpoint, finetune=None).fit(table[0])
@@ -52,10 +58,11 @@ class Seen(Callback):
         self.epochs.append(net.history[-1]["valid_loss"])
 
 
-def test_callbacks_are_those_of_the_user(checkpoint, table):
+def test_callbacks_are_those_of_the_user(checkpoint, few):
     seen, named = Seen(), Seen()
-    strategy = HeadFinetune(max_epochs=2, callbacks=[seen, ("mean", named), Seen])
-    fitted = quick_estimator(checkpoint, finetune=strategy).fit(table[0])
+    callbacks = [seen, ("mean", named), Seen]
+    strategy = HeadFinetune(max_epochs=2, callbacks=callbacks, baselines=False)
+    fitted = quick_estimator(checkpoint, finetune=strategy).fit(few)
     assert seen.epochs == named.epochs == [row["valid_loss"] for row in fitted.history_]
     assert strategy.callbacks == [seen, ("mean", named), Seen]
 
@@ -201,7 +208,7 @@ def test_settings_are_checked_before_anything_is_pretrained(checkpoint, table, m
         pdt.fit(table[0])
 
 
-def test_a_scheduler_of_the_users_is_heeded(checkpoint, table):
+def test_a_scheduler_of_the_users_is_heeded(checkpoint, few):
     rates = []
 
     class Watch(Callback):
@@ -211,7 +218,7 @@ def test_a_scheduler_of_the_users_is_heeded(checkpoint, table):
 
     callbacks = [LRScheduler("ExponentialLR", gamma=0.1), Watch()]
     strategy = FullFinetune(lr=1e-2, max_epochs=3, callbacks=callbacks, baselines=False)
-    quick_estimator(checkpoint, finetune=strategy).fit(table[0])
+    quick_estimator(checkpoint, finetune=strategy).fit(few)
     np.testing.assert_allclose(np.unique(rates), [1e-4, 1e-3, 1e-2], atol=1e-12)
 
 
@@ -258,25 +265,25 @@ def test_ctrl_c_ends_fit_whatever_callbacks_there_are(checkpoint, table, monkeyp
         quick_estimator(checkpoint, finetune=HeadFinetune(callbacks=[Seen()])).fit(table[0])
 
 
-def test_callbacks_may_stop(checkpoint, table):
+def test_callbacks_may_stop(checkpoint, few):
     class Stop(Callback):
         def on_epoch_end(self, net, **kwargs):
             if len(net.history) == 2:
                 raise KeyboardInterrupt
 
-    strategy = HeadFinetune(max_epochs=9, callbacks=[Stop()])
-    fitted = quick_estimator(checkpoint, finetune=strategy).fit(table[0])
+    strategy = HeadFinetune(max_epochs=9, callbacks=[Stop()], baselines=False)
+    fitted = quick_estimator(checkpoint, finetune=strategy).fit(few)
     assert [row["epoch"] for row in fitted.history_] == [0, 1] * 3
 
 
-def test_a_fit_that_fails_leaves_the_last_one(checkpoint, table, monkeypatch):
-    X = table[0]
-    estimator = quick_estimator(checkpoint, finetune=HeadFinetune(max_epochs=1))
+def test_a_fit_that_fails_leaves_the_last_one(checkpoint, few, monkeypatch):
+    X, quick = few, HeadFinetune(max_epochs=1, baselines=False)
+    estimator = quick_estimator(checkpoint, finetune=quick)
     with pytest.raises(ValueError, match="rank"):
         estimator.set_params(finetune=LoRAFinetune(rank=17)).fit(X)
     with pytest.raises(NotFittedError):
         estimator.decide(X)
-    estimator.set_params(finetune=HeadFinetune(max_epochs=1)).fit(X)
+    estimator.set_params(finetune=quick).fit(X)
     before, state = estimator.decide(X), vars(estimator).copy()
 
     def interrupted(self, output, targets):
@@ -290,7 +297,7 @@ def test_a_fit_that_fails_leaves_the_last_one(checkpoint, table, monkeypatch):
     assert all(vars(estimator)[name] is value for name, value in state.items())
 
 
-def test_time_is_for_all_folds(checkpoint, table, monkeypatch):
+def test_time_is_for_all_folds(checkpoint, few, monkeypatch):
     """A clock that each look at moves on by a second: a fold has what is left, in equal parts."""
     limits, clock = [], itertools.count()
     monkeypatch.setattr(_guard, "time", SimpleNamespace(monotonic=lambda: next(clock)))
@@ -300,8 +307,8 @@ def test_time_is_for_all_folds(checkpoint, table, monkeypatch):
             limits.append(self.max_seconds)
             return super().train(*args, **kwargs)
 
-    strategy = Watch(max_epochs=1, max_seconds=10.0)
-    quick_estimator(checkpoint, finetune=strategy).fit(table[0])
+    strategy = Watch(max_epochs=1, max_seconds=10.0, baselines=False)
+    quick_estimator(checkpoint, finetune=strategy).fit(few)
     assert limits == [9 / 3, 8 / 2, 7]
     assert strategy.max_seconds == 10.0
 
@@ -315,9 +322,9 @@ def test_later_outcomes_that_are_no_whole_numbers_count(checkpoint, table):
     assert (broken.decide(X) % 1 != 0).any()
 
 
-def test_out_of_time_is_no_interrupt(checkpoint, table):
+def test_out_of_time_is_no_interrupt(checkpoint, few):
     strategy = FullFinetune(max_seconds=1e-6, baselines=False)
-    fitted = quick_estimator(checkpoint, finetune=strategy).fit(table[0])
+    fitted = quick_estimator(checkpoint, finetune=strategy).fit(few)
     assert [row["epoch"] for row in fitted.history_] == [0, 0, 0]
 
 
