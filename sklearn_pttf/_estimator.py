@@ -364,7 +364,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             if table is None:
                 warn_of_conflict(kind, self._predict_law, portfolio, rng, noise)
             elif self._conditions is not None and table.observations.shape[1] > 1:
-                hidden = newest_period(self._conditions.at(table, 1))
+                hidden = newest_period(self._conditions, table)
                 warn_of_conflict(kind, self._predict_law, portfolio, rng, noise, hidden)
             if self.verbose:
                 print(
@@ -414,8 +414,17 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         """Finetuning of a table in the order of time, which later outcomes make longer."""
         if task.outcomes is not None:
             table = continued(table, task.outcomes)
-        look = self._conditions.look
-        return finetune_in_time(task._replace(portfolio=table, outcomes=None, look=look))
+        plain, look = self._without_order(), self._conditions.look
+        return finetune_in_time(
+            task._replace(portfolio=table, outcomes=None, look=look, plain=plain)
+        )
+
+    def _without_order(self):
+        """The weights that would be used if nothing were known of an order or of drivers."""
+        auto = isinstance(self.checkpoint, str) and self.checkpoint == "auto"
+        if auto and self.prior is None:
+            return Checkpoint.load(self.problem_.default_checkpoint)
+        return self.checkpoint_
 
     def _at_conditions_of(self, found, table):
         """The table in time as what is in use reads it, from now on."""
@@ -520,7 +529,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             self.finetuned_checkpoint_ = Checkpoint.from_network(found.network.float(), card)
         self._in_use = {
             "pretrained": [] if self._exact is not None else [self.checkpoint_],
-            EXCHANGEABLE: [self.checkpoint_],
+            EXCHANGEABLE: [self._without_order()] if found.chosen == EXCHANGEABLE else [],
             "finetuned": [self.finetuned_checkpoint_],
             "blend": [self.checkpoint_, self.finetuned_checkpoint_],
             "baseline": [],

@@ -26,13 +26,17 @@ def continued(table, outcomes):
     return replace(longer, drivers=drivers, planned=np.full_like(table.planned, np.nan))
 
 
-def newest_period(portfolio):
+def newest_period(conditions, table):
     """What was known before the newest period, at the conditions that it had, and its outcomes.
+
+    Of these rows share the conditions only: what one has of its own is told by the others.
 
     Parameters
     ----------
-    portfolio : Portfolio
-        At its conditions.
+    conditions : Conditions
+        Of all periods of the table.
+
+    table : Portfolio
 
     Returns
     -------
@@ -40,9 +44,12 @@ def newest_period(portfolio):
 
     outcomes : ndarray of shape (n, 1)
     """
-    newest = portfolio.observations.shape[1] - 1
-    evidence = replace(portfolio.before(newest, 1), doubt=None)
-    return evidence, of_known_rows(evidence, portfolio.observations[:, newest])
+    newest = table.observations.shape[1] - 1
+    hidden = table.observations.copy()
+    hidden[:, newest] = np.nan
+    told = conditions.at(replace(table, observations=hidden), 1)
+    evidence = replace(told.before(newest, 1), doubt=None)
+    return evidence, of_known_rows(evidence, table.observations[:, newest])
 
 
 def of_known_rows(before, outcomes):

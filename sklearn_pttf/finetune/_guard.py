@@ -78,6 +78,7 @@ class Task(NamedTuple):
     verbose: int = 0
     drifts: bool = False  # whether observations do, so that those held out say little of later ones
     look: Look | None = None  # what of a table in the order of time is made use of
+    plain: Checkpoint | None = None  # the pretrained weights for a table without an order
 
     def tell(self, what):
         """A line of progress."""

@@ -176,7 +176,8 @@ def _data(task, charging, strategy):
             f"{len(charging.rows)} rows to charge are fewer than {FEW_ROWS}, and the pretrained "
             f"law fits them (p = {charging.conflict:.2f})"
         )
-    if kind.reads_exposure() and any(r.evidence.exposure is not None for r in charging.rounds):
+    over_exposure = any(round.evidence.exposure is not None for round in charging.rounds)
+    if over_exposure and kind.reads_exposure() and "coming" not in kind.reads:
         return None, f"finetuning does not read what {kind.title} are counted over"
     lessons = [t for t in periods_to_learn(history.width) if t < charging.periods[-1]]
     data = data_in_time(charging.network.config, task.problem, history, lessons, task.device)
@@ -217,7 +218,8 @@ def _costs_without_order(task, charging):
         round._replace(evidence=Conditions(round.table, 1, Look.away()).at(round.table, 1))
         for round in charging.rounds
     ]
-    return cell_costs(task.problem, laws_in_time([charging.network], rounds), rounds)
+    network = task.plain.build_network(task.device, torch.float64)
+    return cell_costs(task.problem, laws_in_time([network], rounds), rounds)
 
 
 def _costs_of_baselines(task, charging, kinds):

@@ -70,7 +70,7 @@ class History:
 
         So the network learns of laws at given conditions; doubt of these is no part of them.
         """
-        return newest_period(self.conditions(period + 1).at(self.before(period + 1), 1))
+        return newest_period(self.conditions(period + 1), self.before(period + 1))
 
 
 class DataInTime(NamedTuple):

@@ -244,6 +244,15 @@ def test_the_law_without_an_order_decides(monkeypatch):
     assert fitted.finetune_improved_
 
 
+def test_weights_without_an_order_are_those_that_such_a_table_has():
+    X = np.round(_sold())
+    counts = _fitted(X, checkpoint="counts", finetune=None).checkpoint_
+    for given, expected in (("auto", "demand"), ("counts", "poisson")):
+        pdt = _fitted(X, checkpoint=given, finetune=None)
+        pdt.checkpoint_ = counts  # as at conditions where noise is that of Poisson counts
+        assert pdt._without_order().card["name"] == expected
+
+
 def test_baselines_of_a_table():
     smoothing = [ExponentialSmoothing, NegativeBinomialSmoothing, SeasonalNaive]
     counts, drivers = _portfolio(np.round(_sold())), np.zeros((N, M, 1))
