@@ -152,13 +152,13 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         ``n_periods`` the number of periods these are of, and ``shared_p_value`` small where rows
         share the shocks of a period: then periods are held out, from training too. ``ignored``
         says where ``y`` has too few periods to decide anything. Standard errors are
-        over rows and periods. Of a problem with ``ordered`` or ``drivers`` ``origins`` are the
-        columns that were decided, each from those before it; ``baseline`` is the class of the
-        best one, and ``not_trained`` says why nothing was trained. Of a row with more than 32
-        observations the newest 32 are trained on and, without an order, charged; what is chosen by
-        them is charged again, and reported, on all. Costs are those of single periods, whatever
-        the horizon; with a ``risk`` they are scores whose mean is what it makes of the cost, where
-        laws are right.
+        over rows and periods. Of a problem with ``ordered`` or ``drivers`` all columns from
+        ``first_origin`` to ``last_origin`` were decided, each from those before; ``baseline`` is
+        the class of the best one, and ``not_trained`` says why nothing was trained. Of a row with
+        more than 32 observations the newest 32 are trained on and, without an order, charged;
+        what is chosen by them is charged again, and reported, on all. Costs are those of single
+        periods, whatever the horizon; with a ``risk`` they are scores whose mean is what it makes
+        of the cost, where laws are right.
 
     finetune_improved_ : bool
         Whether something else than the pretrained weights alone is in use.

@@ -175,9 +175,8 @@ class Finetuning(NamedTuple):
         kept = self.chosen == "pretrained"
         told = 1 + gains[1:].argmax() if kept else self.report["chosen"].argmax()
         gain, error = gains[told] / before, self.report["gain_std_error"][told] / before
-        unseen = (
-            "periods it had not seen" if "origins" in self.report else "rows it was not trained on"
-        )
+        rolled = "first_origin" in self.report
+        unseen = "periods it had not seen" if rolled else "rows it was not trained on"
         compared = (
             f"{abs(gain):.1%} +- {error:.1%} {'dearer' if gain < 0 else 'cheaper'} than pretrained "
             f"on {unseen}"
