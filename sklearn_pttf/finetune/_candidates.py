@@ -60,7 +60,7 @@ def _law_in_time(networks, evidence):
         laws = [predict_law(*pair, portfolio) for pair in pairs]
         return blended(*laws) if len(laws) > 1 else laws[0]
 
-    agreement = networks[0].kind.agreement(of_networks, evidence.as_rates())
+    agreement = networks[0].kind.agreement(of_networks, evidence)
 
     def predict(portfolio):
         law = of_networks(portfolio)
