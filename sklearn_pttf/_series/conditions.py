@@ -13,6 +13,7 @@ import numpy as np
 
 from sklearn_pttf._laws.mixture import MixtureLaw
 from sklearn_pttf._series.course import forecast
+from sklearn_pttf._series.own_seasons import find_own_doubt, own_phases
 from sklearn_pttf._series.shared import shared_effects
 from sklearn_pttf._tables.influence import typical_rows
 from sklearn_pttf._utils.rounding import ROUNDED
@@ -72,6 +73,7 @@ class Conditions:
         self.spread, self.seen = _spread(portfolio.drivers if look.drivers else None), None
         table = portfolio.take(typical_rows(portfolio.as_rates()))
         self.forecast, self.dispersion, self.found, self.shared = None, None, False, shared
+        self.season, self.own_doubt = None, None
         if self.n_periods < 2 or (np.nansum(table.observations, axis=1) > 0).sum() < FEWEST_ROWS:
             return
         drivers, _ = self._standard(table)
@@ -84,6 +86,10 @@ class Conditions:
         self.forecast = forecast(shared, n_drivers, self.ahead, portfolio.seasons)
         self.dispersion = shared.dispersion
         self.found = self.forecast.evidence > ENOUGH
+        if self.forecast.seasons:
+            self.season = min(self.forecast.seasons)
+            at = self._at_shared(replace(table, integer=False), horizon)
+            self.own_doubt = find_own_doubt(at.observations / at.exposures(), self.season)
 
     def at(self, portfolio, horizon):
         """The same rows, whose cells are counted over what they come to in the coming periods.
@@ -108,6 +114,17 @@ class Conditions:
             If there are other periods, or so many to come are not looked at.
         """
         self._check(portfolio, horizon)
+        found = self._at_shared(portfolio, horizon)
+        if self.own_doubt is None:
+            return found
+        exposure = found.exposures()
+        rates = found.observations / exposure
+        past, ahead = own_phases(rates, self.season, self.own_doubt)
+        coming = found.coming_exposure() * np.resize(ahead.T, (horizon, len(ahead))).mean(axis=0)
+        return replace(found, exposure=exposure * past, coming=coming)
+
+    def _at_shared(self, portfolio, horizon):
+        """Likewise, by what rows share alone."""
         plain = replace(portfolio, ordered=False, drivers=None, planned=None)
         if not self.found:
             return plain
