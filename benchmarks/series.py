@@ -569,7 +569,7 @@ def main(arguments=None):
     parser = make_parser(__doc__.splitlines()[0], figure=False)
     parts = [*TABLES, *FROM_ARCHIVES, "synthetic"]
     parser.add_argument("--data", type=Path, help="folder of the real tables")
-    parser.add_argument("--archives", type=Path, help="folder of packages' archives; DATA")
+    parser.add_argument("--archives", type=Path, help="folder of packages' archives")
     parser.add_argument("--part", nargs="+", choices=parts, help="some of the tables; all")
     names = [*METHODS, FINETUNED]
     parser.add_argument("--methods", nargs="+", choices=names, default=METHODS, metavar="NAME")
@@ -585,7 +585,7 @@ def main(arguments=None):
     parser.add_argument("--design", action="store_true", help="other origins and seeds")
     options = parser.parse_args(arguments)
     folders = dict.fromkeys(TABLES, options.data)
-    folders |= dict.fromkeys(FROM_ARCHIVES, options.archives or options.data)
+    folders |= dict.fromkeys(FROM_ARCHIVES, options.archives)
     chosen = options.part or [part for part in parts if folders.get(part, options)]
     for part in chosen:
         if folders.get(part, options) is None:

@@ -26,6 +26,7 @@ FLAT = 1e-6  # prior precision of a row's level
 LEAST_FACTOR, MOST_FACTOR = 0.02, 10.0  # that conditions are multiplied by
 FAR = 4.0  # deviations above what is expected, that an outcome counts as at most
 LEAST_MEAN = 1e-9  # expected outcome that one is divided by
+LEAST_LEFT = 0.05  # of a cell, beside what it says of itself
 NOISE_RANGE = (0.05, 20.0)  # of what a dispersion is multiplied by
 
 
@@ -73,10 +74,11 @@ class OwnEffects(NamedTuple):
         )
         cells = _Cells.of(outcomes, exposure, self.dispersion)
         effects, covariance = cells.posterior(past, self.variances, self.noise)
+        by_others = cells.by_others(past, effects, covariance, self.noise)
         effects, covariance = effects[:, 1:], covariance[:, 1:, 1:]
         factors = [
-            np.clip(1 + np.einsum("ntk,nk->nt", z, effects), LEAST_FACTOR, MOST_FACTOR)
-            for z in (past, coming)
+            np.clip(1 + away, LEAST_FACTOR, MOST_FACTOR)
+            for away in (by_others, np.einsum("ntk,nk->nt", coming, effects))
         ]
         told = cells.weight / np.maximum(cells.weight.sum(axis=1, keepdims=True), LEAST_MEAN)
         road = coming.mean(axis=1) - np.einsum("nt,ntk->nk", told, past)
@@ -140,6 +142,19 @@ class _Cells(NamedTuple):
         covariance = np.linalg.inv(precision)
         told = np.einsum("ntk,nt->nk", weighted, self.away)
         return np.einsum("nkl,nl->nk", covariance, told), covariance
+
+    def by_others(self, columns, effects, covariance, noise):
+        """What own effects do in every cell, as a row's other cells tell; ``(n, m)``.
+
+        The coming period tells nothing of its own effects either.
+        """
+        design = _with_level(columns)
+        road = design @ covariance
+        leverage = np.einsum("ntk,ntk->nt", road, design) * self.weight / noise
+        left = self.away - np.einsum("ntk,nk->nt", design, effects)
+        left = left * self.weight / noise / np.maximum(1 - leverage, LEAST_LEFT)
+        of_own = np.einsum("ntk,ntk->nt", road[..., 1:], columns)
+        return np.einsum("ntk,nk->nt", columns, effects[:, 1:]) - of_own * left
 
     def noise(self, columns, effects, covariance):
         """Mean squared residual over its variance."""
