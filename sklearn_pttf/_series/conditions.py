@@ -92,9 +92,8 @@ class Conditions:
         self.forecast = forecast(
             shared, n_drivers, self.ahead, portfolio.seasons, self.look.factors
         )
-        self.found = self.forecast.evidence > ENOUGH
-        if self.found:
-            self._find_own(table, drivers, shared.dispersion)
+        self._find_own(table, drivers, shared.dispersion)
+        self.found = self.forecast.evidence > ENOUGH or bool(self.own.variances.any())
 
     def _find_own(self, table, drivers, dispersion):
         """What rows have of their own, and how far conditions have ever gone."""

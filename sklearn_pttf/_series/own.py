@@ -17,16 +17,18 @@ import numpy as np
 
 from sklearn_pttf._series.course import SHORT_SEASON
 
-FIRST = 0.1  # standard deviation of rows' own effects, to begin with
-N_ROUNDS = 12  # of expectation and maximisation
+FIRST = 0.3  # standard deviation of rows' own effects, to begin with
+N_ROUNDS = 8  # of expectation and maximisation
+DEGREES = 3.0  # of freedom of own effects: a few are large, as of shops that close on a day
+N_STEPS = 3  # in which single effects are found to be large
 MOST_ROWS = 1000  # that how far rows differ is found from
 BLOCK_ROWS = 10_000  # that are looked at together
 FEWEST_CYCLES = 1.3  # of a season, for rows to have their own
+CONVINCING = 4.0  # log likelihood that own effects have to gain
 FLAT = 1e-6  # prior precision of a row's level
 LEAST_FACTOR, MOST_FACTOR = 0.02, 10.0  # that conditions are multiplied by
 FAR = 4.0  # deviations above what is expected, that an outcome counts as at most
 LEAST_MEAN = 1e-9  # expected outcome that one is divided by
-LEAST_LEFT = 0.05  # of a cell, beside what it says of itself
 NOISE_RANGE = (0.05, 20.0)  # of what a dispersion is multiplied by
 
 
@@ -73,12 +75,11 @@ class OwnEffects(NamedTuple):
             for values, times in ((drivers, range(m)), (planned, range(m, m + h)))
         )
         cells = _Cells.of(outcomes, exposure, self.dispersion)
-        effects, covariance = cells.posterior(past, self.variances, self.noise)
-        by_others = cells.by_others(past, effects, covariance, self.noise)
+        effects, covariance, _ = cells.posterior(past, self.variances, self.noise)
         effects, covariance = effects[:, 1:], covariance[:, 1:, 1:]
         factors = [
-            np.clip(1 + away, LEAST_FACTOR, MOST_FACTOR)
-            for away in (by_others, np.einsum("ntk,nk->nt", coming, effects))
+            np.clip(1 + np.einsum("ntk,nk->nt", z, effects), LEAST_FACTOR, MOST_FACTOR)
+            for z in (past, coming)
         ]
         told = cells.weight / np.maximum(cells.weight.sum(axis=1, keepdims=True), LEAST_MEAN)
         road = coming.mean(axis=1) - np.einsum("nt,ntk->nk", told, past)
@@ -105,14 +106,23 @@ def own_effects(outcomes, exposure, drivers, dispersion, seasons):
         return none
     columns = _columns(drivers[rows], short, range(m))
     cells = _Cells.of(outcomes[rows], exposure[rows], dispersion)
+    without = _likeliest(cells, columns[..., :0], groups[:0])
+    variances, noise, likelihood = _likeliest(cells, columns, groups)
+    if likelihood < without[2] + CONVINCING:
+        return none
+    return OwnEffects(variances, short, noise, dispersion)
+
+
+def _likeliest(cells, columns, groups):
+    """Variances of groups of columns, what noise is multiplied by, and the log likelihood."""
     variances, noise = np.full(len(groups), FIRST**2), 1.0
     for _ in range(N_ROUNDS):
-        effects, covariance = cells.posterior(columns, variances, noise)
+        effects, covariance, usual = cells.posterior(columns, variances, noise)
         squares = effects**2 + np.diagonal(covariance, axis1=1, axis2=2)
-        means = squares[:, 1:].mean(axis=0)
+        means = (usual * squares[:, 1:]).mean(axis=0)
         variances = (np.bincount(groups, means) / np.bincount(groups))[groups]
         noise = float(np.clip(cells.noise(columns, effects, covariance), *NOISE_RANGE))
-    return OwnEffects(variances, short, noise, dispersion)
+    return variances, noise, cells.log_likelihood(columns, variances, noise)
 
 
 class _Cells(NamedTuple):
@@ -134,27 +144,32 @@ class _Cells(NamedTuple):
         return cls(np.where(used, away, 0.0), np.where(used, weight, 0.0))
 
     def posterior(self, columns, variances, noise):
-        """Means and covariances of rows' levels and own effects, ``(n, 1 + k)``."""
-        design, weight = _with_level(columns), self.weight / noise
-        prior = np.concatenate([[FLAT], 1 / np.maximum(variances, LEAST_MEAN)])
-        weighted = design * weight[..., None]
-        precision = np.swapaxes(weighted, 1, 2) @ design + np.diag(prior)
-        covariance = np.linalg.inv(precision)
-        told = np.einsum("ntk,nt->nk", weighted, self.away)
-        return np.einsum("nkl,nl->nk", covariance, told), covariance
+        """Means and covariances of rows' levels and own effects, ``(n, 1 + k)``.
 
-    def by_others(self, columns, effects, covariance, noise):
-        """What own effects do in every cell, as a row's other cells tell; ``(n, m)``.
-
-        The coming period tells nothing of its own effects either.
+        And what the prior precision of each effect is multiplied by, ``(n, k)``: Student's law.
         """
-        design = _with_level(columns)
-        road = design @ covariance
-        leverage = np.einsum("ntk,ntk->nt", road, design) * self.weight / noise
-        left = self.away - np.einsum("ntk,nk->nt", design, effects)
-        left = left * self.weight / noise / np.maximum(1 - leverage, LEAST_LEFT)
-        of_own = np.einsum("ntk,ntk->nt", road[..., 1:], columns)
-        return np.einsum("ntk,nk->nt", columns, effects[:, 1:]) - of_own * left
+        design, variances = _with_level(columns), np.maximum(variances, LEAST_MEAN)
+        weighted = design * (self.weight / noise)[..., None]
+        told = np.einsum("ntk,nt->nk", weighted, self.away)
+        by_cells, usual = np.swapaxes(weighted, 1, 2) @ design, np.ones((len(told), len(variances)))
+        level = np.full((len(told), 1), FLAT)
+        for _ in range(N_STEPS):
+            prior = np.hstack([level, usual / variances])
+            covariance = np.linalg.inv(by_cells + prior[:, None] * np.eye(prior.shape[1]))
+            effects = np.einsum("nkl,nl->nk", covariance, told)
+            last, squares = usual, effects**2 + np.diagonal(covariance, axis1=1, axis2=2)
+            usual = (DEGREES + 1) / (DEGREES + squares[:, 1:] / variances)
+        return effects, covariance, last
+
+    def log_likelihood(self, columns, variances, noise):
+        """Of a normal law of what there is, levels and own effects left out, up to a number."""
+        effects, covariance, usual = self.posterior(columns, variances, noise)
+        told = np.einsum("ntk,nt->nk", _with_level(columns), self.weight * self.away / noise)
+        _, narrowed = np.linalg.slogdet(covariance)
+        spread = np.log(np.maximum(variances, LEAST_MEAN) / usual).sum()
+        spread += (DEGREES * (usual - 1 - np.log(usual))).sum()  # single ones that are large
+        left = (self.weight * self.away**2).sum() / noise - (told * effects).sum()
+        return 0.5 * (narrowed.sum() - spread - left - (self.weight > 0).sum() * np.log(noise))
 
     def noise(self, columns, effects, covariance):
         """Mean squared residual over its variance."""
@@ -165,7 +180,7 @@ class _Cells(NamedTuple):
 
 
 def _with_level(columns):
-    return np.concatenate([np.ones_like(columns[..., :1]), columns], axis=2)
+    return np.concatenate([np.ones((*columns.shape[:2], 1)), columns], axis=2)
 
 
 def _columns(drivers, seasons, times):
