@@ -156,3 +156,18 @@ def test_evidence_is_the_likelihood_of_normal_observations():
     inverse = np.linalg.inv(np.linalg.inv(prior) + table.precision)
     assert_allclose(found.mean[:6], inverse @ table.precision @ table.mode, rtol=1e-4, atol=1e-6)
     assert_allclose(found.covariance[:6, :6], inverse, rtol=1e-4, atol=1e-6)
+
+
+def test_one_odd_period_does_not_move_those_that_come():
+    """A shop that is closed for a day opens again."""
+    logs = np.random.default_rng(0).normal(0, 0.1, 24)
+    logs[-1] = -4.0
+    coming = forecast(_known(logs), 0, 1).mean[-1]
+    assert coming == pytest.approx(logs[:-1].mean(), abs=0.1)
+
+
+def test_half_of_a_new_level_may_return():
+    """Few periods do not tell a level that stays from one that returns."""
+    coming = forecast(_known(np.repeat([0.0, 1.0], [12, 3])), 0, 20).mean[15:]
+    assert 0.75 < coming[0] < 1.0
+    assert 0.3 < coming[-1] < coming[0]

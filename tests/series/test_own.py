@@ -63,7 +63,7 @@ def test_own_effects_by_hand():
         effect = (weight * covariance @ design.T @ away)[1]
         usual = 4 / (3 + (effect**2 + covariance[1, 1]) / 0.25)
         covariance = np.linalg.inv(weight * design.T @ design + np.diag([1e-6, 4.0 * usual]))
-    level, effect = weight * covariance @ design.T @ away
+    _, effect = weight * covariance @ design.T @ away
     past, coming, doubt = found.factors(outcomes, exposure, driver, np.ones((1, 2, 1)))
     assert_allclose(past[0], 1 + effect * driver[0, :, 0])
     assert_allclose(coming[0], 1 + effect)
