@@ -490,10 +490,9 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
 
     def _of_time(self, portfolio):
         """Name of the weights that read demand at conditions that change."""
-        if self._conditions.are_counts(portfolio):
-            return "counts"
-        in_order = self.problem_.ordered and self.problem_.exposure is None
-        return "series" if in_order else "demand"
+        if self.problem_.ordered and self.problem_.exposure is None:
+            return "series"
+        return "counts" if self._conditions.are_counts(portfolio) else "demand"
 
     def _strategy(self):
         """The checked strategy, a copy; None for no finetuning."""

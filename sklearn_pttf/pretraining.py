@@ -96,7 +96,7 @@ def load_recipe(name_or_path):
             "problem": _PROBLEMS[problem](),
             "prior": KINDS[network.outcomes].prior.from_description(recipe.get("prior", {})),
             "network": network,
-            "checkpoint": recipe.get("checkpoint"),
+            **{name: recipe[name] for name in ("checkpoint",) if name in recipe},
             **recipe.get("training", {}),
         }
     except TypeError as error:

@@ -8,7 +8,7 @@ import pytest
 
 from sklearn_pttf import PretrainedDecisionTransformer
 from sklearn_pttf.datasets import load_horse_kicks
-from sklearn_pttf.problems import Estimation, Pricing
+from sklearn_pttf.problems import Estimation, Newsvendor, Pricing
 
 FOLDER = Path(__file__).parent / "reference"
 LEVELS = [0.001, 0.05, 0.5, 0.9, 0.999]
@@ -32,6 +32,18 @@ def _demand():
         fitted = _fitted("demand", X)
         out[f"{name}_cdf"] = fitted.predict_distribution(X).cdf(np.array([[0.0, 1, 5]])).tolist()
         out[f"{name}_orders"] = fitted.predict_quantiles(X, LEVELS).tolist()
+        out[f"{name}_mean"] = fitted.predict(X).tolist()
+    return out
+
+
+def _series():
+    out, rng = {}, np.random.RandomState(2)
+    sold = np.round(rng.lognormal(2.0, 0.7, (6, 1)) * rng.lognormal(0, 0.3, (6, 9)).cumprod(1), 3)
+    sold[0, 1:], sold[1] = np.nan, np.nan
+    for name, X in (("counts", np.rint(sold)), ("amounts", sold)):
+        fitted = _fitted("series", X, Newsvendor(ordered=True, seasons=3))
+        out[f"{name}_orders"] = fitted.predict_quantiles(X, LEVELS).tolist()
+        out[f"{name}_total"] = fitted.predict_quantiles(X, LEVELS, horizon=3).tolist()
         out[f"{name}_mean"] = fitted.predict(X).tolist()
     return out
 
@@ -71,6 +83,7 @@ PREDICTIONS = {
         "poisson", load_horse_kicks().data[:, :2], Estimation(noise="poisson")
     ),
     "price": _price,
+    "series": _series,
 }
 
 

@@ -113,7 +113,7 @@ def test_names_of_checkpoints_are_taken(name):
 def test_unknown_kinds_are_named(outcomes):
     with pytest.raises(ValueError, match="import") as refused:
         NetworkConfig(outcomes=outcomes)
-    assert f"'prices'; got {outcomes!r}. A kind of your own" in str(refused.value)
+    assert f"'series'; got {outcomes!r}. A kind of your own" in str(refused.value)
 
 
 def test_a_kind_like_another_does_not_take_its_tables(registered):
