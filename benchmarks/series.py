@@ -40,8 +40,9 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pandas as pd
-from common import TAUS, make_parser, network, percent_above, write_csv
+from common import TAUS, make_parser, percent_above, write_csv
 
+from sklearn_pttf import PretrainedDecisionTransformer
 from sklearn_pttf._laws.mixture import MixtureLaw
 from sklearn_pttf._laws.parametric import LognormalLaw, NegativeBinomialLaw
 from sklearn_pttf.baselines import (
@@ -338,12 +339,13 @@ def all_methods(options, has_drivers):
         methods["network, drivers"] = Method(pretrained, drivers=True)
         methods["boosting, drivers"] = Method(boosting, drivers=True)
     finetuned = partial(_pretrained, options.checkpoint, finetune="auto", random_state=0)
-    methods[FINETUNED] = Method(finetuned, drivers=has_drivers, refit=True)
+    methods[FINETUNED] = Method(finetuned, drivers=has_drivers)
     return {k: method for k, method in methods.items() if k in (SAA, *options.methods)}
 
 
-def _pretrained(checkpoint, problem, **parameters):
-    return network(checkpoint).set_params(problem=problem, **parameters)
+def _pretrained(checkpoint, problem, finetune=None, **parameters):
+    parameters |= {"checkpoint": checkpoint, "finetune": finetune, "device": "cpu"}
+    return PretrainedDecisionTransformer(problem, **parameters)
 
 
 def read(method, history, drivers, seasons):
@@ -567,6 +569,7 @@ def run_panel(panel, options):
 
 def main(arguments=None):
     parser = make_parser(__doc__.splitlines()[0], figure=False)
+    parser.set_defaults(checkpoint="auto")
     parts = [*TABLES, *FROM_ARCHIVES, "synthetic"]
     parser.add_argument("--data", type=Path, help="folder of the real tables")
     parser.add_argument("--archives", type=Path, help="folder of packages' archives")
