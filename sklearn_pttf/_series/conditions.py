@@ -90,7 +90,12 @@ class Conditions:
             shared = self.shared = shared_effects(table.observations, drivers, exposure)
         n_drivers = len(self.spread)
         self.forecast = forecast(
-            shared, n_drivers, self.ahead, portfolio.seasons, self.look.factors
+            shared,
+            n_drivers,
+            self.ahead,
+            portfolio.seasons,
+            self.look.factors,
+            _differing(drivers),
         )
         self._find_own(table, drivers, shared.dispersion)
         self.found = self.forecast.evidence > ENOUGH or bool(self.own.variances.any())
@@ -276,6 +281,13 @@ def driver_spread(drivers):
     spread = np.sqrt((away**2).sum(axis=(0, 1)) / number)
     largest = np.nanmax(np.abs(drivers), axis=(0, 1), initial=0.0)
     return np.where(spread > ROUNDED * largest, spread, np.inf)
+
+
+def _differing(drivers):
+    """Share of the variance of standardised drivers that is between rows of a period; (d,)."""
+    of_all = (drivers**2).mean(axis=(0, 1))
+    within = ((drivers - drivers.mean(axis=0)) ** 2).mean(axis=(0, 1))
+    return np.divide(within, of_all, out=np.zeros_like(within), where=of_all > 0)
 
 
 def _switches(drivers):

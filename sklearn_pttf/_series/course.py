@@ -23,6 +23,7 @@ NOTHING = -40.0  # log of a variance that is none
 SPREAD = 2.0  # prior deviations of the logs of their squares: by a factor of e either way
 FARTHEST = 5.0  # of these deviations, that are looked at
 FIRST_EFFECT = 0.5  # prior deviation of an effect of a standardised driver, to begin with
+FIRST_COMMON = 0.1  # likewise, of one that rows share: who can tell it from a factor of periods?
 LEAST_EFFECT = 1e-3  # likewise, of a driver that does nothing
 N_ROUNDS = 4  # of how large single effects and shocks are, and of all else in turn
 SHORT_SEASON = 14  # periods, up to which every one of a season has an effect of its own
@@ -53,7 +54,7 @@ class Forecast(NamedTuple):
     prior: np.ndarray  # (m + h, m + h), of log factors before anything is told
 
 
-def forecast(shared, n_drivers, horizon, seasons=(), moves=True):
+def forecast(shared, n_drivers, horizon, seasons=(), moves=True, differing=None):
     """`Forecast` from what rows say.
 
     Parameters
@@ -71,11 +72,15 @@ def forecast(shared, n_drivers, horizon, seasons=(), moves=True):
     moves : bool, default=True
         Whether periods have factors of their own, and are not alike but for their drivers.
 
+    differing : ndarray of shape (n_drivers,), default=None
+        Share of the variance of each driver that is between rows of a period. None: all of it.
+
     Returns
     -------
     Forecast
     """
-    told = _Told.of(shared, n_drivers)
+    differing = np.ones(n_drivers) if differing is None else differing
+    told = _Told.of(shared, n_drivers, differing)
     if not moves:
         return _Course(told, horizon, (), moves=False).fit().forecast()
     if seasons != "auto":
@@ -98,15 +103,17 @@ class _Told(NamedTuple):
     values: np.ndarray  # (r,)
     road: np.ndarray  # (r, d + m)
     n_drivers: int
+    first: np.ndarray  # (d,) prior variances of effects, to begin with
 
     @classmethod
-    def of(cls, shared, n_drivers):
+    def of(cls, shared, n_drivers, differing=1.0):
         sizes, axes = linalg.eigh(shared.precision)
         sizes = np.clip(sizes, 0.0, SUREST)
         known = sizes > UNTOLD * sizes[-1]
         known[-1] = True  # even if nothing is told
         road = np.sqrt(sizes[known])[:, None] * axes[:, known].T
-        return cls(road @ shared.mode, road, n_drivers)
+        first = FIRST_COMMON**2 + (FIRST_EFFECT**2 - FIRST_COMMON**2) * differing
+        return cls(road @ shared.mode, road, n_drivers, np.full(n_drivers, first))
 
     @property
     def n_periods(self):
@@ -138,7 +145,7 @@ class _Course:
         level = past.sum(axis=1)
         self.usual_part = np.eye(len(past)) + LEVEL * np.outer(level, level)
         self.usual_part += JITTER * self.parts[SHOCK]
-        self.effects = np.full(told.n_drivers, FIRST_EFFECT**2)  # prior variances
+        self.effects = told.first  # prior variances
         usual = [USUAL_DRIFT, USUAL_SHOCK, USUAL_RETURN, *[USUAL_SEASON] * len(self.seasons)]
         self.usual = 2 * np.log(usual)
         self.logs = self.usual.copy() if moves else np.full(len(self.usual), NOTHING)
@@ -160,7 +167,7 @@ class _Course:
         if start is not None or not self.moves:
             return self._climbed()
         even = self._climbed().state()
-        self.effects, self.logs = np.full_like(self.effects, FIRST_EFFECT**2), self.usual.copy()
+        self.effects, self.logs = self.told.first, self.usual.copy()
         self._with_shocks(np.ones_like(self.shocks))
         self._with_shocks(self._likely_shocks(self._squares()[1]))
         odd = self._climbed().state()
