@@ -23,6 +23,7 @@ DEGREES = 3.0  # of freedom of own effects: a few are large, as of shops that cl
 N_STEPS = 3  # in which single effects are found to be large
 MOST_ROWS = 1000  # that how far rows differ is found from
 BLOCK_ROWS = 10_000  # that are looked at together
+PERIODS_AN_EFFECT = 2  # of a row's own, at least
 FEWEST_CYCLES = 1.3  # of a season, for rows to have their own
 CONVINCING = 4.0  # log likelihood that own effects have to gain
 FLAT = 1e-6  # prior precision of a row's level
@@ -39,6 +40,7 @@ class OwnEffects(NamedTuple):
     seasons: tuple  # short ones
     noise: float  # what the common dispersion is multiplied by
     dispersion: object
+    n_drivers: int  # whose effects differ; none of a table of few periods
 
     def factors(self, outcomes, exposure, drivers, planned):
         """What rows' own effects multiply past and coming conditions by.
@@ -58,6 +60,7 @@ class OwnEffects(NamedTuple):
         doubt : ndarray of shape (n,)
             Standard deviation of the log of what coming ones are on average.
         """
+        drivers, planned = drivers[..., : self.n_drivers], planned[..., : self.n_drivers]
         if not self.variances.any():
             ones = (np.ones(values.shape[:2]) for values in (drivers, planned))
             return *ones, np.zeros(len(outcomes))
@@ -97,11 +100,13 @@ def own_effects(outcomes, exposure, drivers, dispersion, seasons):
     seasons : tuple of int
     """
     m, d = drivers.shape[1:]
+    if m < PERIODS_AN_EFFECT * (1 + d):  # a row's level is one of them
+        drivers, d = drivers[..., :0], 0
     short = tuple(s for s in seasons if s <= SHORT_SEASON and FEWEST_CYCLES * s <= m)
     groups = np.repeat(np.arange(d + len(short)), [1] * d + list(short))
     rows = np.flatnonzero(np.nansum(outcomes, axis=1) > 0)
     rows = rows[:: max(1, -(-len(rows) // MOST_ROWS))]
-    none = OwnEffects(np.zeros(len(groups)), short, 1.0, dispersion)
+    none = OwnEffects(np.zeros(len(groups)), short, 1.0, dispersion, d)
     if not len(groups) or not len(rows):
         return none
     columns = _columns(drivers[rows], short, range(m))
@@ -110,7 +115,7 @@ def own_effects(outcomes, exposure, drivers, dispersion, seasons):
     variances, noise, likelihood = _likeliest(cells, columns, groups)
     if likelihood < without[2] + CONVINCING:
         return none
-    return OwnEffects(variances, short, noise, dispersion)
+    return OwnEffects(variances, short, noise, dispersion, d)
 
 
 def _likeliest(cells, columns, groups):

@@ -54,7 +54,7 @@ def test_own_effects_by_hand():
     """Ridge regression of outcomes over their mean, less one, with a free level."""
     outcomes = np.array([[4.0, 8.0, 4.0, np.nan]])
     driver = np.array([[[0.0], [1.0], [0.0], [1.0]]])
-    found = OwnEffects(np.array([0.25]), (), 1.0, POISSON)
+    found = OwnEffects(np.array([0.25]), (), 1.0, POISSON, 1)
     exposure = np.ones_like(outcomes)
     away, weight = outcomes[0, :3] / (16 / 3) - 1, 16 / 3
     design = np.column_stack([np.ones(3), driver[0, :3, 0]])
@@ -102,3 +102,10 @@ def test_totals_take_the_phases_that_come():
     one, two = (conditions.at(portfolio, horizon).coming_exposure() for horizon in (1, 2))
     assert one[shut].mean() < 0.3 * one[usual].mean()  # period 20 is the last of its week
     assert 0.5 < two[shut].mean() / two[usual].mean() < 0.75
+
+
+def test_few_periods_tell_no_own_effects_of_drivers():
+    outcomes, exposure, driver, _ = _promoted(0.3, n_periods=3)
+    assert own_effects(outcomes, exposure, driver, POISSON, ()).n_drivers == 0
+    outcomes, exposure, driver, _ = _promoted(0.3, n_periods=4)
+    assert own_effects(outcomes, exposure, driver, POISSON, ()).n_drivers == 1
