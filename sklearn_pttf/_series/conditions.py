@@ -25,6 +25,8 @@ FEWEST_ROWS = 2  # that sold anything, to have something in common
 AHEAD = MOST_PERIODS  # that are looked ahead, so that any horizon can be asked for
 QUIETEST, NOISIEST = 0.7, 1.2  # variance over mean of what is taken for Poisson counts
 MOST_DOUBT = 1.0  # deviation of a log factor: conditions from a third to thrice as good
+FEWEST_PERIODS = 4  # of a table in which drivers that rows share are told from its periods
+COMMON = 0.5  # share of a driver's variance between rows, below which it is that of the period
 BEYOND = 1.0  # ranges of a driver that a plan may lie beyond what was seen
 MOST_BEYOND = 0.7  # of a logarithm: conditions twice as good as they ever were, or as bad
 ENOUGH = 1e-6  # log likelihood that changing conditions have to gain, for any to be believed
@@ -85,6 +87,10 @@ class Conditions:
         if self.n_periods < 2 or (np.nansum(table.observations, axis=1) > 0).sum() < FEWEST_ROWS:
             return
         drivers, _ = self._standard(table)
+        common = _differing(drivers) < COMMON
+        if common.any() and self.n_periods < FEWEST_PERIODS:  # who can tell them from periods?
+            self.spread, self.seen = np.where(common, np.inf, self.spread), None
+            drivers, _ = self._standard(table)
         if shared is None:
             exposure = np.nan_to_num(table.exposures(), nan=1.0)
             shared = self.shared = shared_effects(table.observations, drivers, exposure)

@@ -25,7 +25,8 @@ MOST_ROWS = 1000  # that how far rows differ is found from
 BLOCK_ROWS = 10_000  # that are looked at together
 PERIODS_AN_EFFECT = 2  # of a row's own, at least
 FEWEST_CYCLES = 1.3  # of a season, for rows to have their own
-CONVINCING = 4.0  # log likelihood that own effects have to gain
+CONVINCING = 4.0  # log likelihood that own effects have to gain,
+OF_A_ROW = 0.1  # and of every row: a few wild ones gain less, real ones .2 and more
 FLAT = 1e-6  # prior precision of a row's level
 LEAST_FACTOR, MOST_FACTOR = 0.02, 10.0  # that conditions are multiplied by
 FAR = 4.0  # deviations above what is expected, that an outcome counts as at most
@@ -113,7 +114,7 @@ def own_effects(outcomes, exposure, drivers, dispersion, seasons):
     cells = _Cells.of(outcomes[rows], exposure[rows], dispersion)
     without = _likeliest(cells, columns[..., :0], groups[:0])
     variances, noise, likelihood = _likeliest(cells, columns, groups)
-    if likelihood < without[2] + CONVINCING:
+    if likelihood < without[2] + max(CONVINCING, OF_A_ROW * len(rows)):
         return none
     return OwnEffects(variances, short, noise, dispersion, d)
 
