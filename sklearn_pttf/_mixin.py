@@ -280,7 +280,8 @@ class DecisionMixin:
 
         told, fitted = roles(problem), roles(self.problem_)
         for name in told:
-            if getattr(problem, name) not in (None, False) and told[name] != fitted[name]:
+            is_said = getattr(problem, name) is not None and getattr(problem, name) is not False
+            if is_said and told[name] != fitted[name]:
                 raise ValueError(
                     f"{name} stays as fitted, {getattr(self.problem_, name)!r}, or is left out "
                     f"for that; got {getattr(problem, name)!r}."

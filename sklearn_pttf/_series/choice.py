@@ -8,6 +8,8 @@ import numpy as np
 from sklearn_pttf._series.conditions import Conditions, Look
 
 MOST_ORIGINS = 12  # newest periods that are foretold, half of the table at most
+MOST_PERIODS = 1200  # that these are foretold from, in all: fewer origins of long tables
+FEWEST_ORIGINS = 3
 FEWEST_PERIODS = 4  # of a table in which any are
 MOST_ROWS = 3000  # on which it is tried
 LEAST_GAIN = 0.005  # of the error, that leaving something out has to gain
@@ -33,7 +35,8 @@ def chosen_conditions(portfolio, horizon):
     if width < FEWEST_PERIODS or len(looks) == 1:
         return Conditions(portfolio, horizon)
     some = portfolio.take(slice(None, None, -(-len(portfolio) // MOST_ROWS)))
-    origins = range(width - min(MOST_ORIGINS, width // 2), width)
+    number = min(MOST_ORIGINS, max(FEWEST_ORIGINS, MOST_PERIODS // width), width // 2)
+    origins = range(width - number, width)
     errors = np.array([_errors(some, origin, looks) for origin in origins])
     errors = errors[np.isfinite(errors).all(axis=1)]
     if not len(errors):

@@ -17,7 +17,7 @@ from sklearn_pttf._series.own import own_effects
 from sklearn_pttf._series.shared import shared_effects
 from sklearn_pttf._tables.influence import typical_rows
 from sklearn_pttf._utils.checks import MOST_PERIODS
-from sklearn_pttf._utils.rounding import ROUNDED
+from sklearn_pttf._utils.rounding import ROUNDED, TINY
 
 N_NODES = 5  # of what rows share, by Gauss and Hermite: exact up to the ninth power of a shock
 LEAST_DOUBT = 0.01  # deviation of a log factor that no decision feels
@@ -26,6 +26,7 @@ AHEAD = MOST_PERIODS  # that are looked ahead, so that any horizon can be asked 
 QUIETEST, NOISIEST = 0.7, 1.2  # variance over mean of what is taken for Poisson counts
 MOST_DOUBT = 1.0  # deviation of a log factor: conditions from a third to thrice as good
 FEWEST_PERIODS = 4  # of a table in which drivers that rows share are told from its periods
+LARGEST_PART, FEWEST_DRIVEN = 0.25, 10  # of what a driver varies, in one row; and rows in all
 COMMON = 0.5  # share of a driver's variance between rows, below which it is that of the period
 BEYOND = 1.0  # ranges of a driver that a plan may lie beyond what was seen
 MOST_BEYOND = 0.7  # of a logarithm: conditions twice as good as they ever were, or as bad
@@ -79,8 +80,12 @@ class Conditions:
         self.look = look._replace(factors=look.factors and portfolio.ordered)
         self.ahead, self.n_periods = max(horizon, AHEAD), portfolio.observations.shape[1]
         drivers = portfolio.drivers if look.drivers else None
-        self.spread, self.switches, self.seen = driver_spread(drivers), _switches(drivers), None
+        self.switches, self.seen = _switches(drivers), None
         table = portfolio.take(typical_rows(portfolio.as_rates()))
+        if drivers is not None:
+            table = table.take(_rows_of_usual_drivers(table.drivers))
+        self.spread = driver_spread(table.drivers if look.drivers else None)
+        self.centre = _centre(table.drivers if look.drivers else None)
         self.forecast, self.own, self.found, self.shared = None, None, False, shared
         if not (self.look.factors or self.look.drivers):
             return
@@ -182,10 +187,15 @@ class Conditions:
     def _from_usual(self, values, portfolio):
         """Drivers as differences from rows' usual ones in standard deviations.
 
-        What is not known is the usual.
+        What is not known is the row's usual. Switches are compared with the usual of all rows: of a
+        row that was hardly ever on, on is no less what it is of others.
         """
-        usual = usual_drivers(portfolio.drivers)[:, None]
-        return np.nan_to_num((values - usual) / self.spread)
+        usual = usual_drivers(portfolio.drivers)
+        known = ~np.isnan(portfolio.drivers).all(axis=1)
+        centre = np.where(self.switches | ~known, self.centre, usual)[:, None]
+        usual = np.where(known, usual, self.centre)[:, None]
+        values = np.where(np.isnan(values), usual, values)
+        return np.nan_to_num((values - centre) / self.spread)
 
     def _standard(self, portfolio, horizon=0):
         """Past and planned drivers from usual ones, plans no further out than is believed."""
@@ -193,12 +203,14 @@ class Conditions:
             rows = len(portfolio)
             return np.zeros((rows, self.n_periods, 0)), np.zeros((rows, horizon, 0))
         past = self._from_usual(portfolio.drivers, portfolio)
-        planned = self._from_usual(portfolio.planned[:, :horizon], portfolio)
+        planned = portfolio.planned[:, :horizon]
+        later = ((0, 0), (0, horizon - planned.shape[1]), (0, 0))
+        planned = self._from_usual(np.pad(planned, later, constant_values=np.nan), portfolio)
         if self.seen is None:
             low, high = past.min(axis=(0, 1)), past.max(axis=(0, 1))
             self.seen = low - BEYOND * (high - low), high + BEYOND * (high - low)
-        planned = np.clip(planned, *self.seen)
-        return past, np.pad(planned, ((0, 0), (0, horizon - planned.shape[1]), (0, 0)))
+        past, planned = (np.clip(values, *self.seen) for values in (past, planned))
+        return past, planned
 
     def _factors(self, standard, told, horizon):
         """Past and coming conditions, as all rows share them, and the doubt about the latter.
@@ -208,16 +220,17 @@ class Conditions:
         """
         found, (past, planned) = self.forecast, standard
         d, n = found.n_drivers, found.n_periods
-        share = np.where(told, 1.0, 0.0)
-        share = np.where(share.any(axis=1, keepdims=True), share, 1.0)
+        logs = self._common_logs(past, planned, horizon)
+        before, after = (np.exp(np.clip(x, *self.range)) for x in logs)
+        share = np.where(told, before, 0.0)
+        share = np.where(share.any(axis=1, keepdims=True), share, before)
         share = share / share.sum(axis=1, keepdims=True)
-        ahead = np.full((len(past), horizon), 1 / horizon)
-        change = planned.mean(axis=1) - (share[..., None] * past).sum(axis=1)
+        ahead = after / after.sum(axis=1, keepdims=True)  # of what comes, by period
+        change = (ahead[..., None] * planned).sum(axis=1) - (share[..., None] * past).sum(axis=1)
         road = np.hstack([change, -share, ahead])
         covariance = found.covariance[: d + n + horizon, : d + n + horizon]
         doubt = np.sqrt(np.maximum(((road @ covariance) * road).sum(axis=1), 0.0))
-        logs = self._common_logs(past, planned, horizon)
-        return *(np.exp(np.clip(x, *self.range)) for x in logs), doubt
+        return before, after, doubt
 
     def _common_logs(self, past, planned, horizon):
         """Logs of past and coming conditions, over those of a usual period."""
@@ -294,6 +307,22 @@ def _differing(drivers):
     of_all = (drivers**2).mean(axis=(0, 1))
     within = ((drivers - drivers.mean(axis=0)) ** 2).mean(axis=(0, 1))
     return np.divide(within, of_all, out=np.zeros_like(within), where=of_all > 0)
+
+
+def _rows_of_usual_drivers(drivers):
+    """Rows but those with a quarter of all that a driver varies, of ten or more; bool (n,)."""
+    squares = (np.nan_to_num(drivers - usual_drivers(drivers)[:, None]) ** 2).sum(axis=1)
+    wild = squares > LARGEST_PART * np.maximum(squares.sum(axis=0), TINY)
+    many = (squares > 0).sum(axis=0) >= FEWEST_DRIVEN
+    return ~(wild & many).any(axis=1)
+
+
+def _centre(drivers):
+    """Mean of drivers over all cells, 0 where nothing is known; (d,)."""
+    if drivers is None:
+        return np.zeros(1)
+    seen = ~np.isnan(drivers)
+    return np.where(seen, drivers, 0.0).sum(axis=(0, 1)) / np.maximum(seen.sum(axis=(0, 1)), 1)
 
 
 def _switches(drivers):

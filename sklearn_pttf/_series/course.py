@@ -20,6 +20,7 @@ USUAL_RETURN, RETURN = 0.1, 4.0  # likewise, of what returns, and after how many
 DEGREES = 4.0  # of freedom of shocks
 SHOCK = 1  # their place among sizes
 NOTHING = -40.0  # log of a variance that is none
+MOST_DRIFT, MOST_RETURN = 0.3, 0.7  # likewise, at most: what changes more at once is a shock
 SPREAD = 2.0  # prior deviations of the logs of their squares: by a factor of e either way
 FARTHEST = 5.0  # of these deviations, that are looked at
 FIRST_EFFECT = 0.5  # prior deviation of an effect of a standardised driver, to begin with
@@ -148,6 +149,8 @@ class _Course:
         self.effects = told.first  # prior variances
         usual = [USUAL_DRIFT, USUAL_SHOCK, USUAL_RETURN, *[USUAL_SEASON] * len(self.seasons)]
         self.usual = 2 * np.log(usual)
+        self.most = np.full(len(usual), np.inf)
+        self.most[[0, 2]] = 2 * np.log([MOST_DRIFT, MOST_RETURN])
         self.logs = self.usual.copy() if moves else np.full(len(self.usual), NOTHING)
 
     def fit(self, start=None):
@@ -186,7 +189,7 @@ class _Course:
         search = {
             "method": "L-BFGS-B",
             "jac": True,
-            "bounds": np.stack([self.usual - reach, self.usual + reach], axis=1),
+            "bounds": np.stack([self.usual - reach, np.minimum(self.usual + reach, self.most)], 1),
             "options": {"maxiter": MOST_STEPS, "gtol": CLOSE},
         }
         for _ in range(N_ROUNDS):

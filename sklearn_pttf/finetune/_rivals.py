@@ -1,5 +1,7 @@
 """Baselines that may take the network's place, fitted to portfolios of every kind."""
 
+import warnings
+
 import numpy as np
 
 from sklearn_pttf._kinds.registry import kind_of
@@ -25,7 +27,9 @@ def fitted_baseline(baseline, portfolio, problem=None):
         told, X = _over_exposure(portfolio)
     else:
         told, X = kind_of(portfolio).as_table(portfolio, problem)
-    return baseline(told).fit(X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the table has been warned of
+        return baseline(told).fit(X)
 
 
 def _in_time(portfolio):
@@ -75,6 +79,8 @@ def baseline_laws(baseline, problem, rounds):
     for round in rounds:
         evidence = round.table if baseline._reads_time else round.evidence
         fitted = fitted_baseline(baseline, evidence, problem)
-        pieces = [law for law, _ in fitted._laws_to_charge(evidence, problem)]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            pieces = [law for law, _ in fitted._laws_to_charge(evidence, problem)]
         laws.append(type(pieces[0]).concatenate(pieces))
     return laws

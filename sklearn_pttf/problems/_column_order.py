@@ -37,6 +37,8 @@ def check_order(names, parameter):
     ValueError
         If they are dates or numbers in another order.
     """
+    if not len(names):
+        return
     templates, numbers = zip(*(_parsed(str(name)) for name in names), strict=True)
     if len(names) < 2 or len(set(templates)) > 1 or not numbers[0]:
         return

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import optimize, special
 
+from sklearn_pttf._kinds.demand.held_out import spread_out
 from sklearn_pttf._tables.influence import typical_rows
 
 MOST_PERIODS = 8  # that are foretold, the newest ones, and half of all at most
@@ -23,7 +24,9 @@ FEWEST_BEFORE = 3  # periods that something is foretold from
 MOST_ROWS = 1500  # that are looked at
 FEWEST_OUTCOMES = 30  # that say anything
 SPREAD = (0.3, 0.25, 0.25)  # prior deviations of the shift, and of the logs of both slopes
+EXACT = {"ftol": 1e-15, "gtol": 1e-7}  # so that the order of rows does not matter
 MOST_LOGIT = 20.0  # of a level
+NEAR = 1e-3  # of the mean, that an amount stands for
 LEAST_MASS = 1e-9  # between two levels
 
 
@@ -76,7 +79,7 @@ def calibration_in_time(predict, portfolio):
     """
     n = portfolio.observations.shape[1]
     rows = np.flatnonzero(typical_rows(portfolio.as_rates()))
-    some = portfolio.take(rows[:: max(1, -(-len(rows) // MOST_ROWS))])
+    some = portfolio.take(rows[spread_out(portfolio.observations[rows], MOST_ROWS)])
     first = max(FEWEST_BEFORE, n - min(MOST_PERIODS, n // 2))
     placed = [_placed(predict, some, period) for period in range(first, n)]
     if sum(len(low) for low, _ in placed) < FEWEST_OUTCOMES:
@@ -88,7 +91,8 @@ def calibration_in_time(predict, portfolio):
         strange = 0.5 * ((numbers / SPREAD) ** 2).sum()
         return strange - worth * Calibration(*numbers).log_likelihood(low, high).sum()
 
-    return Calibration(*optimize.minimize(loss, np.zeros(3), method="L-BFGS-B").x)
+    found = optimize.minimize(loss, np.zeros(3), method="L-BFGS-B", jac="3-point", options=EXACT)
+    return Calibration(*found.x)
 
 
 def _placed(predict, portfolio, period):
@@ -98,7 +102,7 @@ def _placed(predict, portfolio, period):
     if not len(rows):
         return np.zeros(0), np.zeros(0)
     law, outcomes = predict(portfolio.take(rows).before(period, 1)), outcomes[rows]
-    near = np.maximum(1.0 if portfolio.integer else 1e-3 * np.abs(law.mean()), LEAST_MASS)
+    near = 1.0 if portfolio.integer else NEAR * np.abs(law.mean())
     high = law.cdf(outcomes)
     low = np.where(outcomes > 0, law.cdf(np.maximum(outcomes - near, 0.0)), 0.0)
     return np.minimum(low, high - LEAST_MASS).clip(0.0), high

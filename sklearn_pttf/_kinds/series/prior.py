@@ -252,6 +252,8 @@ class SeriesPrior(PriorDraws, BaseEstimator):
 
     def _demand(self):
         if self.demand is not None:
+            if not isinstance(self.demand, SyntheticPrior):
+                raise ValueError(f"demand must be a SyntheticPrior or None; got {self.demand!r}.")
             return clone(self.demand)
         return SyntheticPrior(
             noise_families={

@@ -98,7 +98,7 @@ def _moved(random, hyper, n_rows, n, m):
         level = keeps * level + steps[..., k : k + 1]
         levels.append(level)
     moved = torch.cat([*levels, keeps * level + steps[..., n:]], dim=-1)
-    centre = moved[..., :n].mean(-1, keepdim=True)
+    centre = moved[..., :n].mean(-1, keepdim=True).nan_to_num()  # of no periods at all
     return (moved - centre).clamp(-MOST_MOVED, MOST_MOVED)
 
 
@@ -118,7 +118,7 @@ def _conditions(random, hyper, n_rows, n, m):
     doubt = hyper["doubt"] * hyper["noise"].clamp_max(1.0) / n_rows**0.5
     wrong = _as_cells(doubt) * random.normal(size, 1, n + 1)
     known, true = shocks + effect * driver, shocks + own * driver + wrong
-    usual = known[..., :n].mean(-1, keepdim=True)
+    usual = known[..., :n].mean(-1, keepdim=True).nan_to_num()
     return tuple((x - usual).clamp(-MOST_CONDITION, MOST_CONDITION)[..., at] for x in (known, true))
 
 

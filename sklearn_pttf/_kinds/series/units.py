@@ -38,6 +38,7 @@ MOST_ERROR = 9.0  # squared error that counts, over the noise of a row
 LEAST_ERRORS = 1.0  # terms as if nothing were gained, so that few say little
 CLOSE_CONDITIONS = 0.3  # difference of log exposures that are about the same
 EXPOSURE_RANGE = (1e-3, 1e3)  # that rates are taken over
+LEAST_EXPOSURE = 0.1  # below which cells count in proportion to it
 LEAST_WEIGHT = 1e-6  # of cells, that a mean is divided by
 
 
@@ -171,7 +172,7 @@ def placed(rows, units):
 def _worth(rows, units):
     """What a cell says of its row's level, over one of usual conditions; ``(B, N, n)``.
 
-    Counts that were counted over more say more.
+    Counts that were counted over more say more, and where next to nothing sells nobody says much.
     """
     level = row_level(rows.sorted, units.scale).unsqueeze(-1)
     units = units._replace(
@@ -180,8 +181,9 @@ def _worth(rows, units):
         extra_noise=units.extra_noise.unsqueeze(-1),
         count_share=units.count_share.unsqueeze(-1),
     )
-    usual, own = row_noise(units, level), row_noise(units, level * rows.log_exposure.exp())
-    return (usual / own) ** 2
+    exposure = rows.log_exposure.exp()
+    usual, own = row_noise(units, level), row_noise(units, level * exposure)
+    return (usual / own) ** 2 * (exposure / LEAST_EXPOSURE).clamp_max(1.0)
 
 
 def recent_credibility(rows, units):
