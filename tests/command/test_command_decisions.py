@@ -16,6 +16,7 @@ from sklearn_pttf.problems import Newsvendor, order_quantity
 from support.command import COSTS, DAYS, FAST, SMALL, read_orders, run_decide
 
 NAN = np.nan
+IN_TIME = {"ordered": True, "seasons": "auto"}  # as tables with --time are read
 
 # ---------------------------------------------------------------- problems
 
@@ -25,7 +26,7 @@ def test_costs_by_column_and_stock(sales, capsys):
     given = "--info products.csv --underage margin --overage loss --upper most --horizon 3"
     stock = "--on-hand stock --on-order coming --pack packs --minimum 4"
     assert run_decide(*given.split(), *stock.split(), *FAST) == 0
-    problem = Newsvendor("margin", "loss", upper="most", horizon=3, observations=list(X))
+    problem = Newsvendor("margin", "loss", upper="most", horizon=3, observations=list(X), **IN_TIME)
     table = X.join(info)
     pdt = PretrainedDecisionTransformer(problem, finetune=None).fit(table)
     level, found = pdt.decide(table, return_info=True)
@@ -44,7 +45,7 @@ def test_costs_by_column_and_stock(sales, capsys):
 def test_service_level(sales):
     X, _ = sales
     assert run_decide("--service-level", "0.95", *FAST) == 0
-    problem = Newsvendor.from_service_level(0.95)
+    problem = Newsvendor.from_service_level(0.95, **IN_TIME)
     pdt = PretrainedDecisionTransformer(problem, finetune=None).fit(X)
     orders = read_orders()
     assert_array_equal(orders["level"], pdt.decide(X))
@@ -57,7 +58,7 @@ def test_limit(sales, capsys):
     shared = {"limit_weights": "price", "observations": list(X)}
     options = ["--info", "products.csv", *COSTS, "--limit-weight", "price", *FAST]
     assert run_decide(*options, "--limit", "1500") == 0
-    problem = Newsvendor(4.0, 1.0, limit=1500.0, **shared)
+    problem = Newsvendor(4.0, 1.0, limit=1500.0, **shared, **IN_TIME)
     pdt = PretrainedDecisionTransformer(problem, finetune=None).fit(table)
     level, found = pdt.decide(table, return_info=True)
     assert_array_equal(read_orders()["level"], level)
@@ -83,6 +84,7 @@ def test_limit_is_of_what_is_ordered(sales, capsys):
         limit_weights="price",
         lower="stock",
         observations=list(X),
+        **IN_TIME,
     )
     pdt = PretrainedDecisionTransformer(Newsvendor(4.0, 1.0), finetune=None).fit(X)
     fitted = PretrainedDecisionTransformer(problem, finetune=None).fit(table)
