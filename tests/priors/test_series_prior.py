@@ -113,6 +113,7 @@ def test_batches_hold_what_networks_read():
 @pytest.mark.parametrize(
     ("changed", "told"),
     [
+        ({"demand": 5}, "demand must be a SyntheticPrior or None; got 5"),
         ({"memory": (0.2, 1.5)}, r"memory must be a number, a pair .* within \[0, 1\]"),
         ({"drift": (0.5, 0.1)}, "drift must be .* lowest first; got the reversed range"),
         ({"young_share": 2}, "young_share must be a share between 0 and 1; got 2"),
@@ -121,3 +122,10 @@ def test_batches_hold_what_networks_read():
 def test_what_cannot_be_is_refused(changed, told):
     with pytest.raises(ValueError, match=told):
         SeriesPrior(**changed).sample()
+
+
+def test_periods_may_be_none():
+    for seed in range(5):
+        drawn = SeriesPrior().sample(n_instances=3, n_observations=0, random_state=seed)[0]
+        assert drawn.observations.shape == (3, 0)
+        assert np.isfinite(drawn.outcomes).all()
