@@ -140,12 +140,15 @@ def _finetuned(report):
     if "reason" in report:
         return f"not finetuned: {report['reason']}"
     chosen = report["chosen"].argmax()
+    done = "finetuned"
+    if report.get("not_trained"):
+        done = f"not trained ({report['not_trained']}), but others were tried"
     if chosen == 0:
-        return "finetuned, but the pretrained network alone was as good and is in use"
+        return f"{done}; no candidate was surely cheaper than the pretrained network, which is in use"
     gain = report["gain"][chosen] / report["mean_cost"][0]
     error = report["gain_std_error"][chosen] / report["mean_cost"][0]
     return (
-        f"finetuned; in use: {report['candidate'][chosen]}, {gain:.1%} +- {error:.1%} cheaper than "
+        f"{done}; in use: {report['candidate'][chosen]}, {gain:.1%} +- {error:.1%} cheaper than "
         "the pretrained network on instances it was not trained on"
     )
 

@@ -146,19 +146,21 @@ def test_of_many_instances_some_are_trained_on(sales, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-    ("chosen", "line"),
+    ("chosen", "why", "line"),
     [
-        (0, "finetuned, but the pretrained network alone was as good and is in use"),
-        (1, "finetuned; in use: blend, 20.0% +- 5.0% cheaper than the pretrained network "),
+        (0, "", "finetuned; no candidate was surely cheaper than the pretrained network, which is"),
+        (0, "few rows", "not trained (few rows), but others were tried; no candidate was surely"),
+        (1, "", "finetuned; in use: blend, 20.0% +- 5.0% cheaper than the pretrained network "),
     ],
 )
-def test_what_came_of_finetuning(chosen, line):
+def test_what_came_of_finetuning(chosen, why, line):
     report = {
         "candidate": np.array(["pretrained", "blend"]),
         "mean_cost": np.array([2.0, 1.6]),
         "gain": np.array([0.0, 0.4]),
         "gain_std_error": np.array([0.0, 0.1]),
         "chosen": np.arange(2) == chosen,
+        **({"not_trained": why} if why else {}),
     }
     assert _decide._finetuned(report).startswith(line)
 
