@@ -17,6 +17,7 @@ import numpy as np
 from scipy import optimize, special
 
 from sklearn_pttf._kinds.demand.held_out import spread_out
+from sklearn_pttf._kinds.series.silence import Silence
 from sklearn_pttf._tables.influence import typical_rows
 
 MOST_PERIODS = 8  # that are foretold, the newest ones, and half of all at most
@@ -36,6 +37,7 @@ class Calibration(NamedTuple):
     shift: float = 0.0
     log_below: float = 0.0
     log_above: float = 0.0
+    silence: Silence = None
 
     def levels(self, levels):
         """Levels of laws, of which outcomes are below with probabilities ``levels``."""
@@ -50,7 +52,9 @@ class Calibration(NamedTuple):
 
     def law(self, law, portfolio=None):
         """Laws in place of those of the network; `QuantileGrid`."""
-        if not any(self):
+        if self.silence is not None and portfolio is not None:
+            law = self.silence.law(law, portfolio)
+        if not any(self[:3]):
             return law
         places = special.logit(self.levels(law.levels))
         knots = special.logit(law.levels)
@@ -58,7 +62,7 @@ class Calibration(NamedTuple):
 
     def laws(self, laws, portfolios):
         """The same of several."""
-        return [self.law(law) for law in laws]
+        return [self.law(*pair) for pair in zip(laws, portfolios, strict=True)]
 
     def log_likelihood(self, low, high):
         """Of outcomes that lie between these levels of their laws, over that of no change."""
@@ -81,9 +85,15 @@ def calibration_in_time(predict, portfolio):
     rows = np.flatnonzero(typical_rows(portfolio.as_rates()))
     some = portfolio.take(rows[spread_out(portfolio.observations[rows], MOST_ROWS)])
     first = max(FEWEST_BEFORE, n - min(MOST_PERIODS, n // 2))
+    silence = Silence.of(some)
+    plain = predict
+
+    def predict(portfolio):
+        return silence.law(plain(portfolio), portfolio)
+
     placed = [_placed(predict, some, period) for period in range(first, n)]
     if sum(len(low) for low, _ in placed) < FEWEST_OUTCOMES:
-        return Calibration()
+        return Calibration(silence=silence)
     worth = 1 / _alike_in_periods([low + high for low, high in placed])
     low, high = (np.concatenate(ends) for ends in zip(*placed, strict=True))
 
@@ -92,7 +102,7 @@ def calibration_in_time(predict, portfolio):
         return strange - worth * Calibration(*numbers).log_likelihood(low, high).sum()
 
     found = optimize.minimize(loss, np.zeros(3), method="L-BFGS-B", jac="3-point", options=EXACT)
-    return Calibration(*found.x)
+    return Calibration(*found.x, silence)
 
 
 def _placed(predict, portfolio, period):

@@ -43,7 +43,7 @@ def test_middles_become_those_of_outcomes(portfolio):
 
 def test_few_outcomes_change_nothing(portfolio):
     for few in (portfolio.take(slice(0, 4)), Portfolio(portfolio.observations[:, :3])):
-        assert calibration_in_time(_predict(3.0), few) == Calibration()
+        assert not any(calibration_in_time(_predict(3.0), few)[:3])
     law = _predict(3.0)(portfolio)
     assert Calibration().law(law) is law
 
