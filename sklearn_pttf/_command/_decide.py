@@ -144,9 +144,7 @@ def _finetuned(report):
     if report.get("not_trained"):
         done = f"not trained ({report['not_trained']}), but others were tried"
     if chosen == 0:
-        return (
-            f"{done}; no candidate was surely cheaper than the pretrained network, which is in use"
-        )
+        return f"{done}; no candidate was surely cheaper than the pretrained network, now in use"
     gain = report["gain"][chosen] / report["mean_cost"][0]
     error = report["gain_std_error"][chosen] / report["mean_cost"][0]
     return (
