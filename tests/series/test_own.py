@@ -105,7 +105,7 @@ def test_totals_take_the_phases_that_come():
 
 
 def test_few_periods_tell_no_own_effects_of_drivers():
-    outcomes, exposure, driver, _ = _promoted(0.3, n_periods=3)
+    outcomes, exposure, driver, _ = _promoted(0.3, n_periods=5)
     assert own_effects(outcomes, exposure, driver, POISSON, ()).n_drivers == 0
-    outcomes, exposure, driver, _ = _promoted(0.3, n_periods=4)
+    outcomes, exposure, driver, _ = _promoted(0.3, n_periods=6)
     assert own_effects(outcomes, exposure, driver, POISSON, ()).n_drivers == 1
