@@ -16,7 +16,7 @@ UNTRAINED = ("baseline", EXCHANGEABLE)
 FEWEST_PERIODS = 4  # that decide anything where rows share shocks: fewer may be alike by chance
 
 
-def choose(costs, rows, conflict=1.0, periods=None, shared=False, rolled=False):
+def choose(costs, rows, conflict=1.0, periods=None, shared=False):
     """The candidate to use, and the report.
 
     It leaves the first candidate only for one whose mean cost is lower by more than one standard
@@ -47,9 +47,6 @@ def choose(costs, rows, conflict=1.0, periods=None, shared=False, rolled=False):
     shared : bool, default=False
         Whether rows share shocks of periods.
 
-    rolled : bool, default=False
-        Whether periods were charged in turn, by networks that were trained before them.
-
     Returns
     -------
     chosen : str
@@ -75,7 +72,7 @@ def choose(costs, rows, conflict=1.0, periods=None, shared=False, rolled=False):
 
     mean, std_error = np.transpose([mean_and_error(each) for each in table])
     gain, error = np.transpose([mean_and_error(table[0] - each) for each in table])
-    least = 2.0 if shared and not rolled else _least_errors(len(rows), conflict)
+    least = 2.0 if shared else _least_errors(len(rows), conflict)
     needed = np.array([errors(2 if name in UNTRAINED else least) for name in names])
     with np.errstate(invalid="ignore"):  # of one period no error is known
         eligible = gain > needed * error

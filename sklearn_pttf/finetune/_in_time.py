@@ -95,7 +95,7 @@ def finetune_in_time(task):
     task.tell("choosing")
     periods = periods_of(charging.rounds)
     rows, doubt = charging.rows, charging.doubt
-    chosen, compared = choose(costs, rows, doubt, periods, shared=True, rolled=True)
+    chosen, compared = choose(costs, rows, doubt, periods, shared=True)
     return Finetuning(
         chosen,
         {

@@ -151,19 +151,18 @@ def test_the_baseline_is_the_one_that_was_cheapest_before():
     assert best == 1
 
 
-def test_networks_that_were_trained_before_need_one_error():
+def test_candidates_need_two_errors_over_periods():
     """A gain of 1 by period, up and down by 1.7: an error of .64, so that it is 1.6 of these."""
     gain = np.tile([2.7, -0.7], (100, 4))
     periods = np.broadcast_to(np.arange(8), gain.shape)
 
-    def chosen(name, **more):
-        costs = {"pretrained": 9.0 + 0 * gain, name: 9.0 - gain}
-        return choose(costs, np.arange(100), periods=periods, shared=True, **more)[0]
+    def chosen(name, times):
+        costs = {"pretrained": 9.0 + 0 * gain, name: 9.0 - times * gain - 3 * (times - 1)}
+        return choose(costs, np.arange(100), periods=periods, shared=True)[0]
 
-    assert chosen("finetuned", rolled=True) == "finetuned"
-    assert chosen("finetuned") == "pretrained"
-    for name in ("baseline", "exchangeable"):
-        assert chosen(name, rolled=True) == "pretrained"
+    for name in ("finetuned", "blend", "baseline", "exchangeable"):
+        assert chosen(name, 1) == "pretrained"
+        assert chosen(name, 2) == name  # 5, of an error of 1.28
 
 
 # ---- the guard
