@@ -80,7 +80,7 @@ class Conditions:
         self.look = look._replace(factors=look.factors and portfolio.ordered)
         self.ahead, self.n_periods = max(horizon, AHEAD), portfolio.observations.shape[1]
         drivers = portfolio.drivers if look.drivers else None
-        self.switches, self.seen = _switches(drivers), None
+        self.switches, self.seen = are_switches(drivers), None
         table = portfolio.take(typical_rows(portfolio.as_rates()))
         if drivers is not None:
             table = table.take(_rows_of_usual_drivers(table.drivers))
@@ -325,7 +325,7 @@ def _centre(drivers):
     return np.where(seen, drivers, 0.0).sum(axis=(0, 1)) / np.maximum(seen.sum(axis=(0, 1)), 1)
 
 
-def _switches(drivers):
+def are_switches(drivers):
     """Whether drivers are 0 or 1, off or on; (d,)."""
     if drivers is None:
         return np.zeros(0, dtype=bool)

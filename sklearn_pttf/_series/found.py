@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sklearn_pttf._series.conditions import are_switches
 from sklearn_pttf._series.course import season_kernel
 
 
@@ -102,9 +103,7 @@ def shared_over_time(conditions, portfolio, names):
     names, found, look = tuple(map(str, names)), conditions.forecast, conditions.look
     driven = bool(names) and look.drivers and conditions.found
     told = dict.fromkeys(("effects", "standard_errors", "spreads"), np.full(len(names), np.nan))
-    switches = np.zeros(len(names), dtype=bool)
-    if names:
-        switches = _only_zero_or_one(portfolio.drivers)
+    switches = are_switches(portfolio.drivers if names else None)
     if driven:
         told |= _effects(found, conditions.spread)
     shared, seasons, season_errors = _no_factors(conditions), {}, {}
@@ -122,11 +121,6 @@ def shared_over_time(conditions, portfolio, names):
         season_errors=season_errors,
         uses=tuple(name for name, is_used in used.items() if is_used),
     )
-
-
-def _only_zero_or_one(drivers):
-    """Whether known values are only 0 or 1; (d,)."""
-    return (np.isnan(drivers) | (drivers == 0) | (drivers == 1)).all(axis=(0, 1))
 
 
 def _effects(found, spread):

@@ -1,7 +1,8 @@
 """What rows have of their own: effects of drivers, and seasons, that are not those of all.
 
 Outcomes of a row, over its level and common conditions, less one, are regressed on its drivers and
-on periods of short seasons, around none (a mixed model by penalised quasi-likelihood [1]_). How far
+on periods of short seasons, around none (a mixed model by penalised quasi-likelihood [1]_; own
+effects have Student's law, as a few are large). How far
 rows differ is found from all of them by expectation and maximisation: next to nothing where they do
 not, and then nothing is changed. A row's own effects follow from its own outcomes, given that.
 

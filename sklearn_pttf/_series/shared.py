@@ -3,7 +3,7 @@
 A row's outcomes are its level, times a factor of the period, times what its drivers do. Given the
 total of a row its outcomes are shares of it, in which the level does not occur. So the shares of
 all rows say what is common, by quasi-likelihood [1]_: sums over rows, with nothing to tune. What
-comes out is a normal approximation, a mode and a precision, which `TimeCourse` adds its prior to.
+comes out is a normal approximation, a mode and a precision, which `forecast` adds its prior to.
 
 References
 ----------

@@ -397,3 +397,10 @@ class SyntheticPrior(PriorDraws, TransformerMixin, BaseEstimator):
         tags.input_tags.allow_nan = True
         tags.input_tags.positive_only = True
         return tags
+
+
+def copy_of_demand(demand):
+    """An unfitted copy of the prior of demand that another prior is given; others are refused."""
+    if not isinstance(demand, SyntheticPrior):
+        raise ValueError(f"demand must be a SyntheticPrior or None; got {demand!r}.")
+    return clone(demand)

@@ -5,9 +5,9 @@ from numbers import Real
 from typing import ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 
-from sklearn_pttf._kinds.demand.prior import SyntheticPrior
+from sklearn_pttf._kinds.demand.prior import SyntheticPrior, copy_of_demand
 from sklearn_pttf._kinds.demand.ranges import DemandHyperPrior
 from sklearn_pttf._kinds.prices.sampler import (
     CURVE_FAMILIES,
@@ -234,9 +234,7 @@ class PricingPrior(PriorDraws, BaseEstimator):
 
     def _demand(self):
         if self.demand is not None:
-            if not isinstance(self.demand, SyntheticPrior):
-                raise ValueError(f"demand must be a SyntheticPrior or None; got {self.demand!r}.")
-            return clone(self.demand)
+            return copy_of_demand(self.demand)
         return SyntheticPrior(
             level=(0.2, 1e5),
             spread=(0.05, 2.0),

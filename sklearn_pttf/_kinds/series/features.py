@@ -8,10 +8,11 @@ import sklearn_pttf._kinds.demand.features as demand_features
 from sklearn_pttf._kinds.demand.units import level_credibility, row_noise
 from sklearn_pttf._kinds.features import WIDE, WIDEST, side_by_side
 from sklearn_pttf._kinds.series.units import (
+    CLOSE_CONDITIONS,
     KEPT,
+    at_the_end,
     level_of_alike,
     recent_credibility,
-    silence,
     window_levels,
 )
 
@@ -81,7 +82,7 @@ def cell_features(rows, units):
         age=(age.log() / WIDE).expand_as(y),
         kept=rows.seen,
         exposure=away,
-        alike=1 / (1 + (away / 0.3) ** 2),
+        alike=1 / (1 + (away / CLOSE_CONDITIONS) ** 2),
     )
     return torch.cat([known, side_by_side(times)], dim=-1)
 
@@ -94,7 +95,7 @@ def row_features(rows, units):
     trust = recent_credibility(rows, units).logit()
     of_all = level_credibility(rows.sorted, units, level).logit()
     logs = (rows.errors + LEAST_OF_ERROR).log() * (rows.sorted.count > 1).unsqueeze(-1)
-    at_end = silence(rows)
+    at_end = at_the_end(rows)
     alike, n_alike = level_of_alike(rows, units)
     times = RowTimes(
         recent=torch.asinh((level / mean - 1) / noise),

@@ -215,10 +215,10 @@ def level_of_alike(rows, units):
     return ((alike * y).sum(-1) + rows.recent) / (known + 1), known
 
 
-def silence(rows):
-    """How many periods in a row were without sales at the end; and since the first outcome.
+def at_the_end(rows):
+    """How many observed periods were without sales at the end, and how many were missing there.
 
-    Both ``(B, N)``, of periods that were observed.
+    Both ``(B, N)``.
     """
     newest = rows.told.flip(-1)
     sold = ((rows.values > 0) * rows.told).flip(-1).cumsum(-1) > 0
