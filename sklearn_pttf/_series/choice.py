@@ -11,6 +11,8 @@ MOST_ORIGINS = 12  # newest periods that are foretold, half of the table at most
 MOST_PERIODS = 1200  # that these are foretold from, in all: fewer origins of long tables
 FEWEST_ORIGINS = 3
 FEWEST_PERIODS = 4  # of a table in which any are
+CONVINCING = 1.0  # likewise, in standard errors of it
+NOT_SEEN = 2.0  # likewise, where a season is longer than what is foretold, which cannot show it
 MOST_ROWS = 3000  # on which it is tried
 LEAST_GAIN = 0.005  # of the error, that leaving something out has to gain
 LEAST_EXPOSURE = 1e-3  # that a level is taken over
@@ -41,11 +43,8 @@ def chosen_conditions(portfolio, horizon):
     errors = errors[np.isfinite(errors).all(axis=1)]
     if not len(errors):
         return Conditions(portfolio, horizon)
-    errors = errors.mean(axis=0)
-    best = int(errors.argmin())
-    if not errors[best] < (1 - LEAST_GAIN) * errors[0]:
-        best = 0
-    return Conditions(portfolio, horizon, looks[best])
+    convincing = NOT_SEEN if _longest(portfolio.seasons) > number else CONVINCING
+    return Conditions(portfolio, horizon, looks[_best(errors, convincing)])
 
 
 def _looks(portfolio):
@@ -53,6 +52,23 @@ def _looks(portfolio):
     driven = [True, False] if portfolio.drivers is not None else [False]
     factors = [True, False] if portfolio.ordered else [False]
     return [Look(*each) for each in product(factors, driven)]
+
+
+def _longest(seasons):
+    """Periods of the longest season that is told of; 0 of none."""
+    return 0 if seasons == "auto" else max(seasons, default=0)
+
+
+def _best(errors, convincing):
+    """Which look errs least; the first, unless another gains so many standard errors; int.
+
+    Errors are ``(n_origins, k)``.
+    """
+    gains = errors[:, :1] - errors
+    chance = gains.std(axis=0, ddof=1) / np.sqrt(len(errors)) if len(errors) > 1 else np.inf
+    gain = gains.mean(axis=0)
+    better = (gain > LEAST_GAIN * errors[:, 0].mean()) & (gain > convincing * chance)
+    return int(np.argmax(np.where(better, gain, 0.0)))
 
 
 def _errors(portfolio, origin, looks):

@@ -117,6 +117,7 @@ class Conditions:
         self.range = past.min() - MOST_BEYOND, past.max() + MOST_BEYOND
         exposure = np.exp(past) * np.nan_to_num(table.exposures(), nan=1.0)
         seasons = self.forecast.seasons if self.look.factors else ()
+        drivers, _ = self._followed((drivers, drivers[:, :0]), 0)
         self.own = own_effects(table.observations, exposure, drivers, dispersion, seasons)
 
     def at(self, portfolio, horizon):
@@ -141,19 +142,36 @@ class Conditions:
         ValueError
             If there are other periods.
         """
+        return self._at(portfolio, horizon, slice(horizon))
+
+    def _at(self, portfolio, horizon, periods):
+        """As `at`, of some of the coming periods."""
         self._check(portfolio)
         plain = replace(portfolio, ordered=False, drivers=None, planned=None)
         if not self.found:
             return plain
         standard = self._standard(portfolio, horizon)
-        past, coming, doubt = self._factors(standard, plain.mask, horizon)
+        past, coming, doubt = self._factors(standard, plain.mask, horizon, periods)
         exposure = np.nan_to_num(plain.exposures(), nan=1.0)
-        own = self.own.factors(plain.observations, past * exposure, *standard)
-        past, coming = past * own[0], (coming * own[1]).mean(axis=1)
+        following = self._followed(standard, horizon)
+        own = self.own.factors(plain.observations, past * exposure, *following, periods)
+        past, coming = past * own[0], (coming * own[1])[:, periods].mean(axis=1)
         exposure = past if plain.exposure is None else past * plain.exposure
         total = coming if plain.coming is None else coming * plain.coming_exposure()
         doubt = np.hypot(doubt, own[2])
         return replace(plain, exposure=exposure, coming=total, doubt=doubt, conditions=coming)
+
+    def of_each(self, portfolio, horizon):
+        """As `at`, which also tells of each coming period by itself."""
+        at = self.at(portfolio, horizon)
+        if at.conditions is None:
+            return at
+        periods = [self._at(portfolio, horizon, slice(k, k + 1)) for k in range(horizon)]
+        return replace(
+            at,
+            ahead=np.stack([each.conditions for each in periods], axis=1),
+            ahead_doubt=np.stack([each.doubt for each in periods], axis=1),
+        )
 
     def are_counts(self, portfolio):
         """Whether, at conditions that change, noise is that of Poisson counts; bool."""
@@ -212,11 +230,11 @@ class Conditions:
         past, planned = (np.clip(values, *self.seen) for values in (past, planned))
         return past, planned
 
-    def _factors(self, standard, told, horizon):
+    def _factors(self, standard, told, horizon, periods):
         """Past and coming conditions, as all rows share them, and the doubt about the latter.
 
-        That is the deviation of the log of their mean, against the mean of the cells that ``told``
-        marks.
+        That is the deviation of the log of the mean of some ``periods`` of them, against the mean
+        of the cells that ``told`` marks.
         """
         found, (past, planned) = self.forecast, standard
         d, n = found.n_drivers, found.n_periods
@@ -225,12 +243,29 @@ class Conditions:
         share = np.where(told, before, 0.0)
         share = np.where(share.any(axis=1, keepdims=True), share, before)
         share = share / share.sum(axis=1, keepdims=True)
-        ahead = after / after.sum(axis=1, keepdims=True)  # of what comes, by period
+        ahead = np.zeros_like(after)  # of what comes, by period
+        ahead[:, periods] = after[:, periods] / after[:, periods].sum(axis=1, keepdims=True)
         change = (ahead[..., None] * planned).sum(axis=1) - (share[..., None] * past).sum(axis=1)
         road = np.hstack([change, -share, ahead])
         covariance = found.covariance[: d + n + horizon, : d + n + horizon]
         doubt = np.sqrt(np.maximum(((road @ covariance) * road).sum(axis=1), 0.0))
         return before, after, doubt
+
+    def _followed(self, standard, horizon):
+        """Past and planned drivers, with the factor of the period as one more, in its deviations.
+
+        Rows differ in how far they follow it.
+        """
+        d, n = self.forecast.n_drivers, self.forecast.n_periods
+        factors = self.forecast.mean[d : d + n + horizon] - self.forecast.mean[d : d + n].mean()
+        spread = factors[:n].std()
+        if not spread > 0:
+            return standard
+        past, coming = np.split(factors / spread, [n])
+        return tuple(
+            np.concatenate([x, np.broadcast_to(z[:, None], (*x.shape[:2], 1))], axis=2)
+            for x, z in zip(standard, (past, coming), strict=True)
+        )
 
     def _common_logs(self, past, planned, horizon):
         """Logs of past and coming conditions, over those of a usual period."""

@@ -16,6 +16,7 @@ from scipy import linalg, optimize
 
 LEVEL = 4.0  # variance of the log level itself: anything
 USUAL_DRIFT, USUAL_SHOCK, USUAL_SEASON = 0.05, 0.05, 0.1  # prior medians, of log factors
+USUAL_PEAK, NEIGHBOURS = 0.05, 1
 USUAL_RETURN, RETURN = 0.1, 4.0  # likewise, of what returns, and after how many periods it does
 DEGREES = 4.0  # of freedom of shocks
 SHOCK = 1  # their place among sizes
@@ -28,6 +29,7 @@ FIRST_COMMON = 0.1  # likewise, of one that rows share: who can tell it from a f
 LEAST_EFFECT = 1e-3  # likewise, of a driver that does nothing
 N_ROUNDS = 4  # of how large single effects and shocks are, and of all else in turn
 SHORT_SEASON = 14  # periods, up to which every one of a season has an effect of its own
+PEAK = 0.7
 SMOOTH = 0.3  # length scale of longer seasons, of the periodic kernel
 JITTER = (
     1e-8  # on the diagonal of covariances, which have to be positive definite: 1e-4 of a log factor
@@ -140,6 +142,9 @@ class _Course:
         wanders = np.minimum.outer(times, times).astype(float)
         self.kernels = [wanders, np.eye(n), np.exp(-self.apart / RETURN)]
         self.kernels += [season_kernel(self.apart, length) for length in self.seasons]
+        self.peaked = tuple(s for s in self.seasons if s > SHORT_SEASON)
+        self.alike = [peak_kernel(self.apart, length) for length in self.peaked]
+        self.kernels += self.alike
         seen = slice(told.n_periods)
         self.parts = np.stack([past @ kernel[seen, seen] @ past.T for kernel in self.kernels])
         self.shocks = np.ones(told.n_periods)  # variances of single ones, over the usual
@@ -148,6 +153,7 @@ class _Course:
         self.usual_part += JITTER * self.parts[SHOCK]
         self.effects = told.first  # prior variances
         usual = [USUAL_DRIFT, USUAL_SHOCK, USUAL_RETURN, *[USUAL_SEASON] * len(self.seasons)]
+        usual += [USUAL_PEAK] * len(self.peaked)
         self.usual = 2 * np.log(usual)
         self.most = np.full(len(usual), np.inf)
         self.most[[0, 2]] = 2 * np.log([MOST_DRIFT, MOST_RETURN])
@@ -204,12 +210,26 @@ class _Course:
 
     def _likely_shocks(self, squares):
         """Variances of single shocks over the usual, by Student's law, given mean squares."""
-        return (DEGREES + squares / np.exp(self.logs[SHOCK])) / (DEGREES + 1)
+        sizes = np.exp(self.logs)
+        usual = sizes[SHOCK] + sizes[len(sizes) - len(self.peaked) :].sum()
+        return (DEGREES + squares / usual) / (DEGREES + 1)
 
     def _with_shocks(self, variances):
         """Take single shocks for as large as this, over the usual."""
-        past = self.told.of_factors
+        past, n = self.told.of_factors, self.told.n_periods
         self.shocks, self.parts[SHOCK] = variances, (past * variances) @ past.T
+        first = len(self.kernels) - len(self.peaked)
+        for k, (length, alike) in enumerate(zip(self.peaked, self.alike, strict=True), first):
+            size = np.sqrt(self._peaks(variances, length))
+            self.kernels[k] = size[:, None] * alike * size
+            self.parts[k] = past @ self.kernels[k][:n, :n] @ past.T
+
+    def _peaks(self, variances, length):
+        """Variances of the peaks of a season in every period, by those of shocks near them."""
+        away = self.apart[:, : self.told.n_periods] % length
+        near = np.minimum(away, length - away) <= NEIGHBOURS
+        largest = np.where(near, variances, 0.0).max(axis=1)
+        return np.where(near.any(axis=1), largest, 1.0)
 
     def _fixed(self):
         """Covariance of what rows say without any change of factors; (r, r)."""
@@ -247,9 +267,13 @@ class _Course:
     def _squares(self):
         """Means of the squares of effects ``(d,)`` and of shocks ``(n,)``, given what rows say."""
         _, fit, inverse = self._likelihood(self._covariance())
-        prior = np.concatenate([self.effects, np.exp(self.logs[SHOCK]) * self.shocks])
-        with_told = prior[:, None] * self.told.road.T
-        variance = prior - ((with_told @ inverse) * with_told).sum(axis=1)
+        sizes, n, d = np.exp(self.logs), self.told.n_periods, self.told.n_drivers
+        single = np.diag(sizes[SHOCK] * self.shocks)
+        for size, kernel in zip(sizes[::-1], self.kernels[::-1][: len(self.peaked)], strict=False):
+            single += size * kernel[:n, :n]
+        prior = linalg.block_diag(np.diag(self.effects), single)
+        with_told = prior @ self.told.road.T
+        variance = np.diag(prior) - ((with_told @ inverse) * with_told).sum(axis=1)
         squares = (with_told @ fit) ** 2 + np.maximum(variance, 0.0)
         return np.split(squares, [self.told.n_drivers])
 
@@ -264,7 +288,7 @@ class _Course:
         value, fit, inverse = self._likelihood(self._covariance())
         with_told = prior[:, : d + n] @ told.road.T
         covariance = prior - with_told @ inverse @ with_told.T
-        names = ["drift", "shock", "return", *self.seasons]
+        names = ["drift", "shock", "return", *self.seasons, *[("peaks", s) for s in self.peaked]]
         deviations = dict(zip(names, np.sqrt(sizes), strict=True))
         return Forecast(
             mean=with_told @ fit,
@@ -307,3 +331,9 @@ def season_kernel(apart, length):
     if length <= SHORT_SEASON:
         return (apart % length == 0).astype(float)
     return np.exp(-2 * (np.sin(np.pi * apart / length) / SMOOTH) ** 2)
+
+
+def peak_kernel(apart, length):
+    """Covariance of periods so far apart, of peaks that last about one."""
+    away = apart % length
+    return np.exp(-0.5 * (np.minimum(away, length - away) / PEAK) ** 2)

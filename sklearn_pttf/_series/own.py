@@ -44,7 +44,7 @@ class OwnEffects(NamedTuple):
     dispersion: object
     n_drivers: int  # whose effects differ; none of a table of few periods
 
-    def factors(self, outcomes, exposure, drivers, planned):
+    def factors(self, outcomes, exposure, drivers, planned, periods=slice(None)):
         """What rows' own effects multiply past and coming conditions by.
 
         Parameters
@@ -54,6 +54,9 @@ class OwnEffects(NamedTuple):
 
         drivers, planned : ndarray of shape (n, m, d) and (n, h, d)
             Standardised.
+
+        periods : slice, default=slice(None)
+            Coming ones, which ``doubt`` is about.
 
         Returns
         -------
@@ -67,13 +70,13 @@ class OwnEffects(NamedTuple):
             ones = (np.ones(values.shape[:2]) for values in (drivers, planned))
             return *ones, np.zeros(len(outcomes))
         blocks = [
-            self._factors(*(x[start : start + BLOCK_ROWS] for x in every))
+            self._factors(*(x[start : start + BLOCK_ROWS] for x in every), periods)
             for every in [(outcomes, exposure, drivers, planned)]
             for start in range(0, len(outcomes), BLOCK_ROWS)
         ]
         return tuple(np.concatenate(parts) for parts in zip(*blocks, strict=True))
 
-    def _factors(self, outcomes, exposure, drivers, planned):
+    def _factors(self, outcomes, exposure, drivers, planned, periods):
         m, h = drivers.shape[1], planned.shape[1]
         past, coming = (
             _columns(values, self.seasons, times)
@@ -87,9 +90,9 @@ class OwnEffects(NamedTuple):
             for z in (past, coming)
         ]
         told = cells.weight / np.maximum(cells.weight.sum(axis=1, keepdims=True), LEAST_MEAN)
-        road = coming.mean(axis=1) - np.einsum("nt,ntk->nk", told, past)
+        road = coming[:, periods].mean(axis=1) - np.einsum("nt,ntk->nk", told, past)
         variance = np.einsum("nk,nkl,nl->n", road, covariance, road)
-        return *factors, np.sqrt(np.maximum(variance, 0.0)) / factors[1].mean(axis=1)
+        return *factors, np.sqrt(np.maximum(variance, 0.0)) / factors[1][:, periods].mean(axis=1)
 
 
 def own_effects(outcomes, exposure, drivers, dispersion, seasons):

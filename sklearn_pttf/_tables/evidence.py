@@ -72,6 +72,8 @@ class Evidence:
     planned: np.ndarray = per_row()  # (n, h, d), one for each period that is decided for
     doubt: np.ndarray = per_row(flat=True, least=0)  # (n,)
     conditions: np.ndarray = per_row(flat=True, least=0)  # (n,)
+    ahead: np.ndarray = per_row(least=0)  # (n, h), conditions of each coming period
+    ahead_doubt: np.ndarray = per_row(least=0)  # (n, h), as ``doubt``
 
     def __len__(self):
         return len(self.observations)
@@ -85,6 +87,13 @@ class Evidence:
     def counts(self):
         """Number of observations of each instance; int ndarray of shape (n_instances,)."""
         return self.mask.sum(axis=1)
+
+    def of_period(self, k):
+        """The same instances, whose next outcome is that of the k-th coming period alone."""
+        if self.ahead is None:
+            return self
+        ahead, doubt = self.ahead[:, k], self.ahead_doubt[:, k]
+        return replace(self, coming=self.coming_units() * ahead, conditions=ahead, doubt=doubt)
 
     # -- written once, for all fields
 

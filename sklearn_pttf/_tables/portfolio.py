@@ -74,6 +74,10 @@ class Portfolio(Evidence):
     conditions : ndarray of shape (n_instances,), default=None
         What of ``coming`` is due to conditions that are forecast: a promotion, say. None: nothing.
 
+    ahead, ahead_doubt : ndarray of shape (n_instances, horizon), default=None
+        The same of each coming period by itself, and the standard deviation of its log. None: all
+        periods are alike.
+
     Raises
     ------
     ValueError
