@@ -307,6 +307,31 @@ def test_lost_sales_need_less_stock_than_a_backlog():
     assert levels[np.argmin(costs)] < quantile
 
 
+# cheapest base stock of Poisson demand of mean 5 that is lost, holding cost 1, as published:
+# P. Zipkin, "Old and new methods for lost-sales inventory systems", Oper. Res. 56 (2008), 1256-1263
+PUBLISHED = {
+    (1, 4): (12, 4.16),
+    (2, 4): (16, 4.64),
+    (3, 4): (20, 4.98),
+    (4, 4): (25, 5.20),
+    (1, 9): (13, 5.55),
+    (2, 9): (19, 6.32),
+    (3, 9): (23, 6.86),
+    (4, 9): (28, 7.27),
+}
+
+
+@pytest.mark.parametrize(("case", "published"), PUBLISHED.items())
+def test_published_costs_of_lost_sales(case, published):
+    (lead_time, shortage), (level, cost) = case, published
+    demand = np.random.default_rng(5).poisson(5.0, (1000, 130))
+    told = {"lead_time": lead_time, "shortage": shortage, "on_hand": level}
+    costs = _mean_costs(demand, level, 30, **told)
+    error = costs.std() / np.sqrt(len(costs))
+    assert abs(costs.mean() - cost) < 4 * error + 0.005  # published to two digits
+    assert error < 0.005 * cost
+
+
 # ------------------------------------------------------------------ refusals
 
 
