@@ -6,10 +6,10 @@
     python benchmarks/replenishment.py --part simulated --leads 2 --ratios 0.8
 
 ``simulated``: rows with a known law, lead times of 0, 1, 2 and 4 periods, orders every period.
-Demand beyond stock is owed (backlog) or lost. Rows start at the reference's inventory position; the
-periods until the lead time and 4 more have passed are not charged, the next 12 are. All methods
-play the same demand, and are charged what a period costs under the true law, given what can be
-sold. Demand is seen in full, also where stock was short.
+Demand beyond stock is owed (backlog) or lost. The reference plays 60 periods, then each method
+takes over: 4 periods and two lead times are not charged, the next 12 are. All methods play the same
+demand, and are charged what a period costs under the true law, given what can be sold. Demand is
+seen in full, also where stock was short.
 
 The reference knows every row's true law: base stock at the quantile of demand over the lead time
 and one period (backlog, or no lead time), which is optimal, or at the level that is cheapest by
@@ -48,7 +48,8 @@ from sklearn_pttf.testing import BaseStock, GammaPoisson, LognormalNormal, simul
 LAWS = {repr(law): law for law in (GammaPoisson(2.0, 0.2), LognormalNormal(4.0, 0.3, 0.3))}
 N_ROWS = 500
 LEADS, RATIOS, WIDTHS = (0, 1, 2, 4), (0.8, 0.95), (5, 20)
-WARM, CHARGED = 4, 12  # periods: besides the lead time, before costs count, and that count
+RUN_IN = 60  # periods that the reference plays
+WARM, CHARGED = 4, 12  # periods: besides two lead times, before costs count, and that count
 MOST_BACKLOG, MOST_LOST = 1.5, 2.0  # percent above the reference that are asked of true laws
 SEARCHED = np.linspace(0.4, 1.0, 61)  # shares of the level for a backlog, which is never too low
 N_SEARCH = 2000  # periods of a search
@@ -87,10 +88,6 @@ def more_demand(law, portfolio, n_periods, rng):
         return rng.poisson(portfolio.parameters["mean"][:, None], size).astype(float)
     logs = portfolio.parameters["log_mean"][:, None] + law.noise * rng.normal(size=size)
     return np.exp(logs)
-
-
-def mean_demand(law, portfolio):
-    return law.truth(portfolio).mean()
 
 
 def quantile_levels(cell, portfolio):
@@ -234,13 +231,12 @@ def play(cell, seed, columns, checkpoint):
     """Mean cost of a period of every row, methods first, then the reference; (n_rows, k + 1)."""
     law = LAWS[cell.law]
     n_seen = max(n or 0 for _, n in columns) or 1
-    n_periods = cell.lead + WARM + CHARGED
+    n_periods = 2 * cell.lead + WARM + CHARGED
     portfolio = law.sample(N_ROWS, n_seen + n_periods, random_state=seed)
     history, demand = np.split(portfolio.observations, [n_seen], axis=1)
-    levels = reference_levels(cell, portfolio, np.random.default_rng(seed))
-    coming = np.repeat(mean_demand(law, portfolio)[:, None], cell.lead, axis=1)
-    coming = np.rint(coming) if portfolio.integer else coming
-    start = {"on_hand": np.maximum(levels - coming.sum(axis=1), 0.0), "on_order": coming}
+    rng = np.random.default_rng(seed)
+    reference = BaseStock(reference_levels(cell, portfolio, rng))
+    start = run_in(cell, portfolio, reference, rng)
     policies = []
     for name, n in columns:
         estimator = make_estimator(name, cell, portfolio, checkpoint)
@@ -249,13 +245,21 @@ def play(cell, seed, columns, checkpoint):
         else:
             policies.append(Orders(estimator, cell, history[:, -n:]))
     costs = []
-    for policy in [*policies, BaseStock(levels)]:
+    for policy in [*policies, reference]:
         # later orders arrive after the last period
         record = simulate_stock(
             demand, policy, n_orders=n_periods - cell.lead, **cell.told, **start
         )
         costs.append(expected_costs(record, cell, law.truth(portfolio)))
     return np.stack(costs, axis=1)
+
+
+def run_in(cell, portfolio, reference, rng):
+    """What is there and under way after the reference has played for long."""
+    demand = more_demand(LAWS[cell.law], portfolio, RUN_IN, rng)
+    record = simulate_stock(demand, reference, on_hand=reference.levels, **cell.told)
+    owed = 0.0 if cell.lost else record.short[:, -1]
+    return {"on_hand": record.stock[:, -1] - owed, "on_order": record.on_order}
 
 
 def expected_costs(record, cell, truth):
@@ -281,6 +285,19 @@ def print_cells(title, cells, columns, found):
         print(f"{what:34}" + "".join(f"{value:17.2f}" for value in values[:, 0]), flush=True)
 
 
+def print_above_bayes(columns, costs):
+    """How far the network is above exact Bayes from the same periods; costs (n_cells, n_rows, k)."""
+    for n in [n for name, n in columns if name == "network"]:
+        if ("Bayes", n) not in columns:
+            continue
+        pair = [columns.index((name, n)) for name in ("network", "Bayes")]
+        found = np.array([excess(of_cell[:, pair]) for of_cell in costs])[:, 0, 0]
+        mean, worst = found.mean(), found.max()
+        print(
+            f"network above Bayes, n={n}: mean {mean:.2f} %, worst cell {worst:.2f} %", flush=True
+        )
+
+
 def simulated(options):
     """Rows with a known law; a verdict for backlog and one for lost sales."""
     columns = columns_of(options.methods, options.widths)
@@ -294,9 +311,10 @@ def simulated(options):
         ]
         tasks = (joblib.delayed(run)(cell, seed) for cell, seed in product(cells, seeds))
         costs = np.stack(parallel(tasks)).reshape(len(cells), len(seeds) * N_ROWS, -1)
-        found = np.array([[excess(of_cell, m) for m in range(len(columns))] for of_cell in costs])
+        found = np.array([excess(of_cell) for of_cell in costs])
         title = "lost sales" if lost else "backlog"
         print_cells(title, cells, columns, found)
+        print_above_bayes(columns, costs)
         if ("true law", None) in columns:
             worst = found[:, columns.index(("true law", None)), 0].max()
             verdict(
@@ -311,10 +329,10 @@ def simulated(options):
     return lines
 
 
-def excess(costs, method):
-    """Percent above the reference, which is last, and half the width of its interval."""
-    ratio, width = ratio_of_few(costs[:, method], costs[:, -1])
-    return 100 * (ratio - 1), 100 * width
+def excess(costs):
+    """Percent above the last column, and half the width of its interval; (k - 1, 2)."""
+    found = np.array([ratio_of_few(each, costs[:, -1]) for each in costs[:, :-1].T])
+    return 100 * (found - [1, 0])
 
 
 PARTS = {"simulated": simulated}
