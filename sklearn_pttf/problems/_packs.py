@@ -1,0 +1,358 @@
+"""Orders in packs, and least orders: which quantities there are, and the cheapest of them."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sklearn_pttf._utils.rounding import EXACT
+from sklearn_pttf.problems._limit import (
+    FEW_UNITS,
+    Allocation,
+    SharedLimits,
+    allocate,
+    listed_steps,
+    narrowed,
+    refuse_infeasible,
+)
+from sklearn_pttf.problems._search import TIE, cheapest
+
+MOST_HALVED = 60  # of a share of packs; a double has 53 binary digits
+MOST_TRIMS = 5  # of what sums exceed a limit by rounding
+
+
+class Savings(NamedTuple):
+    """What larger orders save of the expected cost."""
+
+    law: object
+    under: np.ndarray  # (n,)
+    over: np.ndarray  # (n,)
+
+    def between(self, low, high):
+        """Expected cost at ``low`` minus that at ``high``; all ``(n,)``."""
+        excess = self.law.excess(np.stack([low, high], axis=1))
+        saved = (self.under + self.over) * (excess[:, 0] - excess[:, 1])
+        return saved - self.over * (high - low)
+
+    def of_rows(self, rows, low, high):
+        """`between`, of some rows, which may be listed more than once."""
+        part = Savings(self.law.take(rows), self.under[rows], self.over[rows])
+        return part.between(low, high)
+
+    def pays(self, low, high, charge):
+        """Whether rows had better order ``high``, at a charge a unit; of ties they had not."""
+        more = high > low
+        if not more.any():
+            return more
+        step = high - low
+        tie = EXACT * (self.under + self.over) * step
+        with np.errstate(over="ignore", invalid="ignore"):  # of prices that nobody would pay
+            return more & (self.between(low, high) - charge * step > tie)
+
+
+class PackedOrders(NamedTuple):
+    """Nothing, if a row may order nothing, and so many whole packs, one more at every position."""
+
+    pack: np.ndarray  # (n,), units of a pack
+    first: np.ndarray  # (n,), least number of packs that is not 0
+    skip: np.ndarray  # (n,), 1 if position 0 is nothing, 0 if it is the first number of packs
+    top: np.ndarray  # (n,), last position; below 0 if the row may order nothing at all
+    lower: np.ndarray  # (n,)
+    upper: np.ndarray  # (n,)
+
+    @classmethod
+    def within(cls, pack, minimum, lower, upper):
+        """Multiples of packs, from a minimum on, that are within bounds."""
+        skip = (lower <= 0).astype(float)
+        least = np.maximum(np.ceil(np.maximum(lower, minimum) / pack * (1 - EXACT)), 1.0)
+        top = np.floor(upper / pack * (1 + EXACT)) - least + skip
+        top = np.where((top < skip) & (skip == 1) & (upper >= 0), 0.0, top)
+        return cls(pack, least, skip, top, lower, upper)
+
+    @property
+    def exist(self):
+        """Whether there is any quantity; bool ``(n,)``."""
+        return self.top >= 0
+
+    def take(self, rows):
+        return PackedOrders(*(each[rows] for each in self))
+
+    def at(self, positions):
+        """Quantities at positions ``(n,)``."""
+        packs = np.where(positions < self.skip, 0.0, self.first + positions - self.skip)
+        return np.clip(packs * self.pack, self.lower, self.upper)  # which is off by rounding only
+
+    def positions(self, quantities):
+        """Where quantities ``(n,)`` or ``(n, k)`` are, between two positions in proportion."""
+        pack, first, skip, top = (
+            each.reshape(-1, *[1] * (np.ndim(quantities) - 1))
+            for each in (self.pack, self.first, self.skip, self.top)
+        )
+        packs = quantities / pack * (1 + EXACT)
+        found = np.where(packs < first, skip * packs / first, packs - first + skip)
+        return np.clip(found, 0.0, np.maximum(top, 0.0))
+
+    def position_at(self, best, savings, charge):
+        """The cheaper neighbour of the best quantity of any size, at a charge a unit; ``(n,)``."""
+        low = np.floor(self.positions(best))
+        below = self.at(low) < best
+        high = np.where(below, np.minimum(low + 1, np.maximum(self.top, 0.0)), low)
+        return np.where(savings.pays(self.at(low), self.at(high), charge), high, low)
+
+    def cheapest(self, best, savings):
+        """The cheaper neighbour of the best quantity of any size; ``(n,)``."""
+        return self.at(self.position_at(best, savings, 0.0))
+
+    def least_risk(self, risk_of, law, name):
+        """The quantity of least risk, by search; ``(n,)``."""
+
+        def risk(law, positions, rows):
+            return risk_of(law, self.take(rows).at(positions), rows)
+
+        def positions(rows, quantities):
+            return self.take(rows).positions(quantities)
+
+        lower, upper = np.zeros(len(law)), np.maximum(self.top, 0.0)
+        return self.at(cheapest(risk, law, lower, upper, True, name, positions))
+
+    def allocate(self, limits, best_at, highest, savings):
+        """Cheap quantities within limits; `Allocation`.
+
+        At the shadow price every row has its best quantity; with what is left of the limit packs
+        are bought one by one, those first that save most of what they use. The expected cost is
+        convex in the order, so that of a row the first packs save most.
+        """
+        stairs = _Stairs(limits, self)
+        refuse_infeasible(stairs, np.zeros(len(highest)))
+
+        def position_at(price):
+            return self.position_at(best_at(price), savings, price * limits.weights)
+
+        most = position_at(np.zeros(len(highest)))
+        over = stairs.used(most) > limits.amounts
+        top = np.zeros(len(limits.amounts))
+        np.maximum.at(top, limits.group, highest)
+        if not over.any():
+            return Allocation(self.at(most), np.zeros(len(top)), self.at(most))
+        least = np.zeros(len(most))
+        few, many, price = narrowed(stairs, position_at, over, least, most, top, True)
+        return _buy_packs(stairs, few, many, price, savings)
+
+
+class _Stairs(NamedTuple):
+    """Shared limits, of which positions use what their quantities do."""
+
+    limits: SharedLimits
+    orders: PackedOrders
+
+    @property
+    def labels(self):
+        return self.limits.labels
+
+    @property
+    def amounts(self):
+        return self.limits.amounts
+
+    @property
+    def group(self):
+        return self.limits.group
+
+    def used(self, positions):
+        return self.limits.used(self.orders.at(positions))
+
+
+def _buy_packs(stairs, few, many, price, savings):
+    """Positions between those at two close prices, step by step."""
+    if (many - few).sum() > FEW_UNITS:
+        few, many = _shared_packs(stairs, few, many)
+    limits = stairs.limits
+    rows, at = listed_steps(few, many)
+    own = stairs.orders.take(rows)
+    low, high = own.at(at), own.at(at + 1)
+    uses = limits.weights[rows] * (high - low)
+    rate = savings.of_rows(rows, low, high) / uses
+    rate = _first_is_best(rate, rows)
+    order = np.lexsort((-rate, limits.group[rows]))
+    rows, rate, uses = rows[order], rate[order], uses[order]
+    left = limits.amounts - stairs.used(few)
+    starts = np.searchsorted(limits.group[rows], np.arange(len(left) + 1))
+    priced, positions, prices, bought = few.copy(), few.copy(), price.copy(), []
+    for g in range(len(left)):
+        group = slice(starts[g], starts[g + 1])
+        fits = np.cumsum(uses[group]) <= left[g]
+        first = int(fits.sum())
+        if first < len(fits):
+            prices[g] = rate[group][first]
+        chosen = rows[group][:first]
+        np.add.at(priced, chosen, 1.0)
+        remaining = left[g] - uses[group][:first].sum()
+        more = _filled(rows[group][first:], uses[group][first:], remaining)
+        bought.append(np.concatenate([chosen, more]))
+        np.add.at(positions, bought[g], 1.0)
+    _give_back(stairs, positions, bought)
+    return Allocation(stairs.orders.at(positions), prices, stairs.orders.at(priced))
+
+
+def _shared_packs(stairs, few, many):
+    """Positions that are closer together, where very many steps are left at one price.
+
+    They are an equal share of every row's steps.
+    """
+    low, high = np.zeros(len(stairs.amounts)), np.ones(len(stairs.amounts))
+
+    def shared(share):
+        return np.floor(few + share[stairs.group] * (many - few))
+
+    for _ in range(MOST_HALVED):
+        middle = (low + high) / 2
+        fits = stairs.used(shared(middle)) <= stairs.amounts
+        low, high = np.where(fits, middle, low), np.where(fits, high, middle)
+    few = shared(low)
+    return few, np.minimum(many, few + 1)
+
+
+def _first_is_best(rate, rows):
+    """Rates of a row's steps, of which the first is not below others by rounding."""
+    if len(rows) == 0:
+        return rate
+    starts = np.flatnonzero(np.diff(rows, prepend=-1))
+    rate = rate.copy()
+    rate[starts] = np.maximum.reduceat(rate, starts)
+    return rate
+
+
+def _filled(rows, uses, remaining):
+    """Rows of the steps that what remains of a limit is enough for, the first ones first."""
+    bought = [rows[:0]]
+    while True:
+        # what does not fit never will, and no later step of its row can be had without it
+        keep = ~np.isin(rows, rows[uses > remaining])
+        rows, uses = rows[keep], uses[keep]
+        n_bought = int((np.cumsum(uses) <= remaining).sum())
+        if n_bought == 0:
+            return np.concatenate(bought)
+        bought.append(rows[:n_bought])
+        remaining -= uses[:n_bought].sum()
+        rows, uses = rows[n_bought:], uses[n_bought:]
+
+
+def _give_back(stairs, positions, bought):
+    """Take back the last steps where rounding of sums exceeds a limit."""
+    while True:
+        over = stairs.used(positions) > stairs.amounts
+        groups = [g for g in np.flatnonzero(over) if len(bought[g])]
+        if not groups:
+            return
+        for g in groups:
+            positions[bought[g][-1]] -= 1.0
+            bought[g] = bought[g][:-1]
+
+
+class MinimumOrders(NamedTuple):
+    """Nothing, if a row may order nothing, and any quantity from its least one on."""
+
+    least: np.ndarray  # (n,)
+    optional: np.ndarray  # (n,), whether the row may order nothing
+    upper: np.ndarray  # (n,); below the least one, if the row can only order nothing
+
+    @classmethod
+    def within(cls, minimum, lower, upper):
+        """Quantities from a minimum on that are within bounds."""
+        optional = (lower <= 0) & (upper >= 0)
+        return cls(np.maximum(lower, minimum), optional, upper)
+
+    @property
+    def exist(self):
+        """Whether there is any quantity; bool ``(n,)``."""
+        return self.optional | self._orderable
+
+    @property
+    def _orderable(self):
+        return self.least <= self.upper
+
+    def _from_least(self, best):
+        return np.clip(best, self.least, np.maximum(self.upper, self.least))
+
+    def order_at(self, best, savings, charge):
+        """The best quantity of any size if it is there, else the cheaper neighbour; ``(n,)``."""
+        # where the least order is no more than the best one, it is cheaper than nothing
+        unsure = self.optional & self._orderable & (best < self.least)
+        wanted = savings.pays(np.zeros(len(best)), np.where(unsure, self.least, 0.0), charge)
+        nothing = self.optional & ~(self._orderable & (wanted | ~unsure))
+        return np.where(nothing, 0.0, self._from_least(best))
+
+    def cheapest(self, best, savings):
+        """The best quantity of any size if it is there, else the cheaper neighbour; ``(n,)``."""
+        return self.order_at(best, savings, 0.0)
+
+    def least_risk(self, risk_of, law, name):
+        """The quantity of least risk, by search; ``(n,)``."""
+        upper = np.maximum(self.upper, self.least)
+        orders, rows = cheapest(risk_of, law, self.least, upper, False, name), np.arange(len(law))
+        nothing = np.zeros(len(law))
+        risk, of_nothing = risk_of(law, orders, rows), risk_of(law, nothing, rows)
+        none = self.optional & (~self._orderable | (of_nothing <= risk + TIE * np.abs(risk)))
+        return np.where(none, nothing, orders)
+
+    def allocate(self, limits, best_at, highest, savings):
+        """Cheap quantities within limits; `Allocation`.
+
+        The shadow price settles which rows order anything; of those next to it, as many as what is
+        left is enough for. Then these share the limit as orders of any size from their least on do.
+        """
+        none = np.zeros(len(highest))
+        needed = np.where(self.optional, 0.0, self.least)
+        refuse_infeasible(limits, needed)
+
+        def order_at(price):
+            return self.order_at(best_at(price), savings, price * limits.weights)
+
+        most = order_at(none)
+        over = limits.used(most) > limits.amounts
+        top = np.zeros(len(limits.amounts))
+        np.maximum.at(top, limits.group, highest)
+        if not over.any():
+            return Allocation(most, np.zeros(len(top)), most)
+        few, many, price = narrowed(limits, order_at, over, needed, most, top, False)
+        ordering = (few > 0) | ~self.optional | (self.least == 0)
+        ordering |= self._joining(limits, few, ~ordering & (many > 0), savings)
+
+        def order_of_chosen(price):
+            return np.where(ordering, self._from_least(best_at(price)), 0.0)
+
+        found = allocate(limits, order_of_chosen, highest).orders
+        least = np.where(ordering, self.least, 0.0)
+        return Allocation(_trimmed(limits, found, least), price, few)
+
+    def _joining(self, limits, few, candidates, savings):
+        """Which candidates order their least quantity from what others leave; bool ``(n,)``."""
+        joining = np.zeros(len(few), dtype=bool)
+        if not candidates.any():
+            return joining
+        rows = np.flatnonzero(candidates)
+        uses = limits.weights[rows] * self.least[rows]
+        rate = savings.of_rows(rows, np.zeros(len(rows)), self.least[rows]) / uses
+        order = np.lexsort((-rate, limits.group[rows]))
+        rows, uses = rows[order], uses[order]
+        left = limits.amounts - limits.used(few)
+        starts = np.searchsorted(limits.group[rows], np.arange(len(left) + 1))
+        for g in np.unique(limits.group[rows]):
+            group = slice(starts[g], starts[g + 1])
+            joining[_filled(rows[group], uses[group], left[g])] = True
+        return joining
+
+
+def _trimmed(limits, orders, least):
+    """Orders less what their sums exceed a limit by, which is due to rounding."""
+    for _ in range(MOST_TRIMS):
+        excess = limits.used(orders) - limits.amounts
+        if not (excess > 0).any():
+            break
+        room = limits.weights * (orders - least)
+        orders = orders.copy()
+        for g in np.flatnonzero(excess > 0):
+            rows = np.flatnonzero(limits.group == g)
+            row = rows[room[rows].argmax()]
+            if room[row] > 0:
+                less = orders[row] - 2 * excess[g] / limits.weights[row]
+                orders[row] = max(less, least[row])
+    return orders
