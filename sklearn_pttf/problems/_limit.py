@@ -191,7 +191,7 @@ def refuse_infeasible(limits, least):
         )
 
 
-def narrowed(limits, order_at, over, least, most, top, whole):
+def narrowed(limits, order_at, over, least, most, top, whole, close=CLOSE):
     """Orders at two close prices, of which the higher keeps the limits; regula falsi (Illinois).
 
     Groups that are not ``over`` have their free orders at both.
@@ -203,7 +203,7 @@ def narrowed(limits, order_at, over, least, most, top, whole):
     # one call prices the rows of all groups, and use falls in jumps: nothing for `find_root`
     for step in range(MOST_STEPS):
         left = limits.used(many - few)
-        unsettled = over & (high - low > ROUNDING * top) & (whole | (left > CLOSE * amounts))
+        unsettled = over & (high - low > ROUNDING * top) & (whole | (left > close * amounts))
         if whole and (many - few).sum() <= FEW_UNITS:
             break
         if not unsettled.any():

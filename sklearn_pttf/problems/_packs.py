@@ -17,6 +17,10 @@ from sklearn_pttf.problems._limit import (
 from sklearn_pttf.problems._search import TIE, cheapest
 
 MOST_HALVED = 60  # of a share of packs; a double has 53 binary digits
+CLOSE = 1e-4  # of a limit: what is left when rows are chosen that order at least their minimum
+MOST_EXCHANGES = 30  # of packs for packs of other rows
+MOST_TRIED = 20  # rows to either side, those whose packs are worth nearly the shadow price
+NEGLIGIBLE = 1e-5  # of what all packs of a group save
 MOST_TRIMS = 5  # of what sums exceed a limit by rounding
 
 
@@ -182,11 +186,12 @@ def _buy_packs(stairs, few, many, price, savings):
         first = int(fits.sum())
         if first < len(fits):
             prices[g] = rate[group][first]
-        chosen = rows[group][:first]
-        np.add.at(priced, chosen, 1.0)
+        np.add.at(priced, rows[group][:first], 1.0)
+        chosen = np.arange(len(fits)) < first
         remaining = left[g] - uses[group][:first].sum()
-        more = _filled(rows[group][first:], uses[group][first:], remaining)
-        bought.append(np.concatenate([chosen, more]))
+        chosen, remaining = _filled(rows[group], uses[group], chosen, remaining)
+        chosen = _exchanged(rows[group], uses[group], rate[group], chosen, remaining)
+        bought.append(rows[group][chosen])
         np.add.at(positions, bought[g], 1.0)
     _give_back(stairs, positions, bought)
     return Allocation(stairs.orders.at(positions), prices, stairs.orders.at(priced))
@@ -220,19 +225,74 @@ def _first_is_best(rate, rows):
     return rate
 
 
-def _filled(rows, uses, remaining):
-    """Rows of the steps that what remains of a limit is enough for, the first ones first."""
-    bought = [rows[:0]]
+def _filled(rows, uses, chosen, remaining):
+    """Steps that are chosen when what remains of a limit is spent too, and what then remains.
+
+    Steps are in the order in which they are chosen; no step of a row can be had without those
+    before it.
+    """
+    chosen, steps = chosen.copy(), np.flatnonzero(~chosen)
     while True:
-        # what does not fit never will, and no later step of its row can be had without it
-        keep = ~np.isin(rows, rows[uses > remaining])
-        rows, uses = rows[keep], uses[keep]
-        n_bought = int((np.cumsum(uses) <= remaining).sum())
-        if n_bought == 0:
-            return np.concatenate(bought)
-        bought.append(rows[:n_bought])
-        remaining -= uses[:n_bought].sum()
-        rows, uses = rows[n_bought:], uses[n_bought:]
+        # what does not fit never will
+        barred = rows[steps[uses[steps] > remaining]]
+        steps = steps[~np.isin(rows[steps], barred)]
+        n_chosen = int((np.cumsum(uses[steps]) <= remaining).sum())
+        if n_chosen == 0:
+            return chosen, remaining
+        chosen[steps[:n_chosen]] = True
+        remaining -= uses[steps[:n_chosen]].sum()
+        steps = steps[n_chosen:]
+
+
+def _exchanged(rows, uses, rate, chosen, remaining):
+    """Steps that are chosen when one more is had for others, or others for one, where that saves.
+
+    That goes on as long as what remains could save anything to speak of: at most its price.
+    """
+    saved = rate * uses
+    for _ in range(MOST_EXCHANGES):
+        more, less = _ends_of_rows(rows, chosen)
+        if len(more) == 0 or remaining * rate[more[0]] <= NEGLIGIBLE * saved[chosen].sum():
+            break
+        tried = [_with_step(rows, uses, chosen, remaining, step) for step in more]
+        tried += [_without_step(rows, uses, chosen, remaining, step) for step in less]
+        best, left = max(tried, key=lambda found: saved[found[0]].sum())
+        if saved[best].sum() - saved[chosen].sum() <= EXACT * saved.sum():
+            break
+        chosen, remaining = best, left
+    return chosen
+
+
+def _ends_of_rows(rows, chosen):
+    """The next step of rows, those that save most a unit first, and the last chosen one."""
+    ends = []
+    for steps in (np.flatnonzero(~chosen), np.flatnonzero(chosen)[::-1]):
+        _, first = np.unique(rows[steps], return_index=True)
+        ends.append(steps[np.sort(first)[:MOST_TRIED]])
+    return ends
+
+
+def _with_step(rows, uses, chosen, remaining, step):
+    """Steps with one more, for which those of other rows make room that save least a unit."""
+    given_up = np.flatnonzero(chosen & (rows != rows[step]))[::-1]
+    freed = np.cumsum(uses[given_up])
+    n_given = int((freed < uses[step] - remaining).sum()) + 1
+    if uses[step] <= remaining or n_given > len(given_up):
+        return chosen, remaining
+    chosen = chosen.copy()
+    chosen[given_up[:n_given]], chosen[step] = False, True
+    return _filled(rows, uses, chosen, remaining + freed[n_given - 1] - uses[step])
+
+
+def _without_step(rows, uses, chosen, remaining, step):
+    """Steps without one, whose part of the limit is spent on those of other rows."""
+    others = rows != rows[step]
+    found = chosen.copy()
+    found[others], remaining = _filled(
+        rows[others], uses[others], chosen[others], remaining + uses[step]
+    )
+    found[step] = False
+    return found, remaining
 
 
 def _give_back(stairs, positions, bought):
@@ -312,7 +372,8 @@ class MinimumOrders(NamedTuple):
         np.maximum.at(top, limits.group, highest)
         if not over.any():
             return Allocation(most, np.zeros(len(top)), most)
-        few, many, price = narrowed(limits, order_at, over, needed, most, top, False)
+        ends = needed, most, top
+        few, many, price = narrowed(limits, order_at, over, *ends, False, CLOSE)
         ordering = (few > 0) | ~self.optional | (self.least == 0)
         ordering |= self._joining(limits, few, ~ordering & (many > 0), savings)
 
@@ -335,9 +396,11 @@ class MinimumOrders(NamedTuple):
         rows, uses = rows[order], uses[order]
         left = limits.amounts - limits.used(few)
         starts = np.searchsorted(limits.group[rows], np.arange(len(left) + 1))
+        none = np.zeros(len(rows), dtype=bool)
         for g in np.unique(limits.group[rows]):
             group = slice(starts[g], starts[g + 1])
-            joining[_filled(rows[group], uses[group], left[g])] = True
+            chosen, _ = _filled(rows[group], uses[group], none[group], left[g])
+            joining[rows[group][chosen]] = True
         return joining
 
 
