@@ -16,6 +16,7 @@ from sklearn_pttf.problems._limit import (
 )
 from sklearn_pttf.problems._search import TIE, cheapest
 
+FEW_ASKED = 0.25  # of the rows: for fewer, a law of their own is made
 MOST_HALVED = 60  # of a share of packs; a double has 53 binary digits
 CLOSE = 1e-4  # of a limit: what is left when rows are chosen that order at least their minimum
 MOST_EXCHANGES = 30  # of packs for packs of other rows
@@ -24,12 +25,21 @@ NEGLIGIBLE = 1e-5  # of what all packs of a group save
 MOST_TRIMS = 5  # of what sums exceed a limit by rounding
 
 
-class Savings(NamedTuple):
-    """What larger orders save of the expected cost."""
+class Savings:
+    """What larger orders save of the expected cost.
 
-    law: object
-    under: np.ndarray  # (n,)
-    over: np.ndarray  # (n,)
+    Parameters
+    ----------
+    law : PredictiveDistribution
+
+    under, over : ndarray of shape (n,)
+        Costs of a unit short, and left over.
+    """
+
+    def __init__(self, law, under, over):
+        self.law, self.under, self.over = law, under, over
+        self._asked = np.full((2, len(under)), np.nan)  # low and high orders, that are asked again
+        self._found = np.zeros(len(under))
 
     def between(self, low, high):
         """Expected cost at ``low`` minus that at ``high``; all ``(n,)``."""
@@ -45,12 +55,21 @@ class Savings(NamedTuple):
     def pays(self, low, high, charge):
         """Whether rows had better order ``high``, at a charge a unit; of ties they had not."""
         more = high > low
-        if not more.any():
-            return more
+        self._ask(more, low, high)
         step = high - low
         tie = EXACT * (self.under + self.over) * step
         with np.errstate(over="ignore", invalid="ignore"):  # of prices that nobody would pay
-            return more & (self.between(low, high) - charge * step > tie)
+            return more & (self._found - charge * step > tie)
+
+    def _ask(self, wanted, low, high):
+        orders = np.stack([low, high])
+        new = wanted & (orders != self._asked).any(axis=0)
+        rows = np.flatnonzero(new)
+        if len(rows) > len(new) * FEW_ASKED:
+            self._found = np.where(new, self.between(low, high), self._found)
+        elif len(rows):
+            self._found[rows] = self.of_rows(rows, low[rows], high[rows])
+        self._asked = np.where(new, orders, self._asked)
 
 
 class PackedOrders(NamedTuple):
