@@ -86,7 +86,7 @@ def _wrong_values(options):
     if options.limit is not None and given(options, PACKS):
         for name in given(options, IN_STOCK):
             packs = " and ".join(map(flag, given(options, PACKS)))
-            yield f"with {flag(name)}, {packs} round orders up, beyond --limit: leave one of them out"
+            yield f"with {flag(name)}, {packs} rounds orders up, beyond --limit: leave one out"
     of_info = _columns_of_info(options)
     for name, column in of_info.items():
         if options.info is None:

@@ -20,6 +20,7 @@ FEW_ASKED = 0.25  # of the rows: for fewer, a law of their own is made
 MOST_HALVED = 60  # of a share of packs; a double has 53 binary digits
 CLOSE = 1e-4  # of a limit: what is left when rows are chosen that order at least their minimum
 MOST_EXCHANGES = 30  # of packs for packs of other rows
+MOST_REPLACED = 5  # rows that order their least or more, by other ones
 MOST_TRIED = 20  # rows to either side, those whose packs are worth nearly the shadow price
 NEGLIGIBLE = 1e-5  # of what all packs of a group save
 MOST_TRIMS = 5  # of what sums exceed a limit by rounding
@@ -208,8 +209,9 @@ def _buy_packs(stairs, few, many, price, savings):
         np.add.at(priced, rows[group][:first], 1.0)
         chosen = np.arange(len(fits)) < first
         remaining = left[g] - uses[group][:first].sum()
+        most = (rate * uses)[group][:first].sum() + prices[g] * remaining
         chosen, remaining = _filled(rows[group], uses[group], chosen, remaining)
-        chosen = _exchanged(rows[group], uses[group], rate[group], chosen, remaining)
+        chosen = _exchanged(rows[group], uses[group], rate[group], chosen, remaining, most)
         bought.append(rows[group][chosen])
         np.add.at(positions, bought[g], 1.0)
     _give_back(stairs, positions, bought)
@@ -263,19 +265,19 @@ def _filled(rows, uses, chosen, remaining):
         steps = steps[n_chosen:]
 
 
-def _exchanged(rows, uses, rate, chosen, remaining):
+def _exchanged(rows, uses, rate, chosen, remaining, most):
     """Steps that are chosen when one more is had for others, or others for one, where that saves.
 
-    That goes on as long as what remains could save anything to speak of: at most its price.
+    That goes on as long as anything to speak of is missing of ``most``, what any steps could save.
     """
     saved = rate * uses
     for _ in range(MOST_EXCHANGES):
-        more, less = _ends_of_rows(rows, chosen)
-        if len(more) == 0 or remaining * rate[more[0]] <= NEGLIGIBLE * saved[chosen].sum():
+        if most - saved[chosen].sum() <= NEGLIGIBLE * most:
             break
+        more, less = _ends_of_rows(rows, chosen)
         tried = [_with_step(rows, uses, chosen, remaining, step) for step in more]
         tried += [_without_step(rows, uses, chosen, remaining, step) for step in less]
-        best, left = max(tried, key=lambda found: saved[found[0]].sum())
+        best, left = max(tried, key=lambda found: saved[found[0]].sum(), default=(chosen, 0.0))
         if saved[best].sum() - saved[chosen].sum() <= EXACT * saved.sum():
             break
         chosen, remaining = best, left
@@ -294,13 +296,14 @@ def _ends_of_rows(rows, chosen):
 def _with_step(rows, uses, chosen, remaining, step):
     """Steps with one more, for which those of other rows make room that save least a unit."""
     given_up = np.flatnonzero(chosen & (rows != rows[step]))[::-1]
-    freed = np.cumsum(uses[given_up])
-    n_given = int((freed < uses[step] - remaining).sum()) + 1
-    if uses[step] <= remaining or n_given > len(given_up):
+    freed, needed = np.cumsum(uses[given_up]), uses[step] - remaining
+    n_given = int((freed < needed).sum()) + 1 if needed > 0 else 0
+    if n_given > len(given_up):
         return chosen, remaining
     chosen = chosen.copy()
     chosen[given_up[:n_given]], chosen[step] = False, True
-    return _filled(rows, uses, chosen, remaining + freed[n_given - 1] - uses[step])
+    remaining = uses[given_up[:n_given]].sum() - needed
+    return _filled(rows, uses, chosen, remaining)
 
 
 def _without_step(rows, uses, chosen, remaining, step):
@@ -393,34 +396,85 @@ class MinimumOrders(NamedTuple):
             return Allocation(most, np.zeros(len(top)), most)
         ends = needed, most, top
         few, many, price = narrowed(limits, order_at, over, *ends, False, CLOSE)
+        uses = limits.weights * self.least
+        saved = savings.between(none, np.where(self._orderable, self.least, 0.0))
+        rate = np.divide(saved, uses, out=none.copy(), where=uses > 0)
+        choosable = self.optional & self._orderable & (rate > 0)
         ordering = (few > 0) | ~self.optional | (self.least == 0)
-        ordering |= self._joining(limits, few, ~ordering & (many > 0), savings)
+        settled = _Settled(limits, uses, rate, choosable)
+        ordering = settled.joined(ordering, few, many)
 
-        def order_of_chosen(price):
-            return np.where(ordering, self._from_least(best_at(price)), 0.0)
+        def solved(ordering):
+            def order_of_chosen(price):
+                return np.where(ordering, self._from_least(best_at(price)), 0.0)
 
-        found = allocate(limits, order_of_chosen, highest).orders
-        least = np.where(ordering, self.least, 0.0)
-        return Allocation(_trimmed(limits, found, least), price, few)
+            orders = allocate(limits, order_of_chosen, highest).orders
+            orders = _trimmed(limits, orders, np.where(ordering, self.least, 0.0))
+            return orders, _sums(limits, savings.between(none, orders))
 
-    def _joining(self, limits, few, candidates, savings):
-        """Which candidates order their least quantity from what others leave; bool ``(n,)``."""
-        joining = np.zeros(len(few), dtype=bool)
-        if not candidates.any():
-            return joining
-        rows = np.flatnonzero(candidates)
-        uses = limits.weights[rows] * self.least[rows]
-        rate = savings.of_rows(rows, np.zeros(len(rows)), self.least[rows]) / uses
-        order = np.lexsort((-rate, limits.group[rows]))
-        rows, uses = rows[order], uses[order]
-        left = limits.amounts - limits.used(few)
-        starts = np.searchsorted(limits.group[rows], np.arange(len(left) + 1))
-        none = np.zeros(len(rows), dtype=bool)
-        for g in np.unique(limits.group[rows]):
-            group = slice(starts[g], starts[g + 1])
-            chosen, _ = _filled(rows[group], uses[group], none[group], left[g])
-            joining[rows[group][chosen]] = True
-        return joining
+        most = _sums(limits, savings.between(none, few))
+        most += price * (limits.amounts - limits.used(few))
+        return Allocation(settled.improved(ordering, solved, most), price, few)
+
+
+class _Settled(NamedTuple):
+    """Which rows order anything, where they share limits."""
+
+    limits: SharedLimits
+    uses: np.ndarray  # (n,), of the limit, by the least orders
+    rate: np.ndarray  # (n,), what these save a unit of it
+    choosable: np.ndarray  # (n,), whether a row may order or not
+
+    def joined(self, ordering, few, many):
+        """Rows that order at the lower of two close prices, as far as the others leave enough."""
+        ordering, left = ordering.copy(), self.limits.amounts - self.limits.used(few)
+        joining = self.choosable & ~ordering & (many > 0)
+        for g, rows in self._by_group(joining):
+            none = np.zeros(len(rows), dtype=bool)
+            ordering[rows], _ = _filled(rows, self.uses[rows], none, left[g])
+        return ordering
+
+    def improved(self, ordering, solved, most):
+        """Orders when some rows order in place of others, where that saves.
+
+        Groups go on as long as anything to speak of is missing of what any orders could save.
+        """
+        group = self.limits.group
+        orders, saved = solved(ordering)
+        for k in range(2 * MOST_REPLACED):
+            open_groups = most - saved > NEGLIGIBLE * most
+            tried = self._moved(ordering, open_groups, k)
+            if (tried == ordering).all():
+                continue
+            again, saved_again = solved(tried)
+            better = (saved_again - saved > EXACT * most)[group]
+            ordering, orders = np.where(better, tried, ordering), np.where(better, again, orders)
+            saved = np.maximum(saved, saved_again)
+        return orders
+
+    def _moved(self, ordering, open_groups, k):
+        """Rows that order when one more does, or one less, and others make room or fill it."""
+        left = self.limits.amounts - _sums(self.limits, self.uses * ordering)
+        moved, move = ordering.copy(), _without_step if k % 2 else _with_step
+        for g, rows in self._by_group(self.choosable & open_groups[self.limits.group]):
+            steps = _ends_of_rows(rows, ordering[rows])[k % 2]
+            if k // 2 < len(steps):
+                step = steps[k // 2]
+                moved[rows], _ = move(rows, self.uses[rows], ordering[rows], left[g], step)
+        return moved
+
+    def _by_group(self, chosen):
+        """Groups with the chosen rows, those first that save most a unit of the limit."""
+        rows = np.flatnonzero(chosen)
+        group = self.limits.group
+        rows = rows[np.lexsort((-self.rate[rows], group[rows]))]
+        groups, starts = np.unique(group[rows], return_index=True)
+        return zip(groups, np.split(rows, starts[1:]), strict=True) if len(rows) else ()
+
+
+def _sums(limits, values):
+    """Sums of a value a row, by group."""
+    return np.bincount(limits.group, values, minlength=len(limits.amounts))
 
 
 def _trimmed(limits, orders, least):

@@ -166,7 +166,7 @@ def rows_of_atoms(draw):
 
 
 def _portfolio(case, whole, packs=True):
-    law, under, over, pack, minimum, lower, upper = case
+    _, under, over, pack, minimum, lower, upper = case
     bounds = {"minimum": [minimum], "lower": [lower], "upper": [upper]}
     if packs:
         bounds["pack"] = [pack]

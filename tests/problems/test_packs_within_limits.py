@@ -15,12 +15,20 @@ from sklearn_pttf import WeightedAtoms
 from sklearn_pttf._laws.parametric import LognormalLaw, PoissonLaw
 from sklearn_pttf.baselines import SampleAverage
 from sklearn_pttf.problems import Newsvendor, PerRow, _packs
-from support.limits import FRAME, STORES, limited_rows, random_limited_rows, solved_within
-from support.limits import sharing_estimator, total_cost, used_of_limit
+from support.limits import (
+    FRAME,
+    STORES,
+    limited_rows,
+    random_limited_rows,
+    sharing_estimator,
+    solved_within,
+    total_cost,
+    used_of_limit,
+)
 
 MANY = settings(max_examples=100, deadline=None)
 FEW = settings(max_examples=25, deadline=None)
-SHARE = 0.06  # of the least cost, that small cases are above it at most
+SHARE = 0.07  # of what the best orders save, that is missing in small cases at most
 
 
 @st.composite
@@ -105,8 +113,9 @@ def test_small_cases_are_mostly_solved_exactly():
         used = reduce(np.add.outer, [w * q for w, q in zip(weights, allowed, strict=True)])
         limit = rng.uniform(0, 0.7) * used.max()
         orders, _ = solved_within(limit, law, portfolio)
-        best = reduce(np.add.outer, _costs(law, portfolio, allowed))[used <= limit].min()
-        above.append(total_cost(orders, law, portfolio) / best - 1)
+        costs = reduce(np.add.outer, _costs(law, portfolio, allowed))
+        best = costs[used <= limit].min()
+        above.append((total_cost(orders, law, portfolio) - best) / (costs.flat[0] - best + 1e-9))
     assert np.mean(np.array(above) < 1e-9) > 0.95
     assert max(above) < SHARE
     assert np.mean(above) < 1e-3
@@ -236,7 +245,7 @@ def test_limits_are_never_exceeded(name):
     law = LognormalLaw(rng.normal(2.0, 1.0, 40), 0.7)
     portfolio = random_limited_rows(40, 3, **{name: rng.uniform(0.1, 9.0, 40)})
     free = Newsvendor().solve(law, portfolio)
-    for share in rng.uniform(0.02, 1.0, 25):
+    for share in rng.uniform(0.02, 1.0, 8):
         limit = share * used_of_limit(free, portfolio)
         orders, info = solved_within(limit, law, portfolio)
         assert info["used"] <= limit
@@ -268,7 +277,7 @@ def test_groups_of_packs_are_solved_by_themselves():
     orders, info = saa.decide(frame, return_info=True)
     assert list(info.used) == ["east", "north", "south"]
     for label, limit in limits.items():
-        rows = STORES == label
+        rows = label == STORES
         alone = sharing_estimator(limit, **packs)
         again, again_info = saa.decide(frame[rows], problem=alone, return_info=True)
         assert_array_equal(orders[rows], again)
