@@ -3,6 +3,7 @@
 from dataclasses import replace
 from itertools import product
 
+import joblib
 import numpy as np
 
 from sklearn_pttf._series.conditions import Conditions, Look
@@ -14,6 +15,9 @@ FEWEST_PERIODS = 4  # of a table in which any are
 MOST_ROWS = 3000  # on which it is tried
 LEAST_GAIN = 0.005  # of the error, that leaving something out has to gain
 LEAST_EXPOSURE = 1e-3  # that a level is taken over
+MOST_KEPT = 1000  # errors of a period, which fits to the same rows and to later periods ask again
+NOT_ASKED = ("costs", "constraints", "outcomes", "parameters")  # what errors do not depend on
+_kept = {}  # by a hash of all that they depend on
 
 
 def chosen_conditions(portfolio, horizon):
@@ -58,6 +62,16 @@ def _looks(portfolio):
 def _errors(portfolio, origin, looks):
     """Mean error of every look at what was sold in a period, foretold from those before; (k,)."""
     before, sold = portfolio.before(origin, 1), portfolio.observations[:, origin]
+    known = {name: each for name, each in before.known().items() if name not in NOT_ASKED}
+    key = joblib.hash((known, sold, looks))
+    if key not in _kept:
+        if len(_kept) >= MOST_KEPT:
+            _kept.clear()
+        _kept[key] = _errors_after(before, sold, looks)
+    return _kept[key]
+
+
+def _errors_after(before, sold, looks):
     found, shared = [], {}  # the latter by whether drivers are looked at
     for look in looks:
         conditions = Conditions(before, 1, look, shared.get(look.drivers))

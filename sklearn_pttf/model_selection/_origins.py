@@ -267,10 +267,8 @@ class Policy:
         self.rule, self.orders = given, None
         if callable(given):
             return
-        if table.aside:
-            given = numeric_columns(table.X, table.aside, "policy")
-        else:
-            given = _numbers(given)
+        named = table.aside
+        given = numeric_columns(table.X, named, "policy") if named else _numbers(given)
         allowed = (len(table.X), len(origins))
         if given.shape != allowed:
             raise ValueError(
