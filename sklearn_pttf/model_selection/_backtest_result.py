@@ -311,24 +311,26 @@ def _columns(lines):
         name = f"saving_over_{other}"
         if lines and name in lines[0]:
             columns.append(
-                (f"saves of {other}", lambda line, name=name: _pair(line, name, _signed))
+                (f"saving vs {other}", lambda line, name=name: _pair(line, name, _signed))
             )
     if lines and "worse_than_policy" in lines[0]:
         columns.append(
-            ("rows worse", lambda line: _shown(line["worse_than_policy"], _percent)),
+            ("rows worse than policy", lambda line: _shown(line["worse_than_policy"], _percent)),
         )
     return columns
 
 
-def _money(value):
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.2f}"
+def _money(value, of=None):
+    """An amount, in as many places as one ``of`` the same column."""
+    of = value if of is None else of
+    return f"{value:,.0f}" if abs(of) >= 100 else f"{value:,.2f}"
 
 
 def _percent(value):
     return f"{100 * value:.1f} %"
 
 
-def _signed(value):
+def _signed(value, of=None):
     return f"{100 * value:+.1f} %"
 
 
@@ -341,4 +343,4 @@ def _pair(line, name, show):
     value, half = line[name], line[f"{name}_half_width"]
     if np.isnan(value) or np.isnan(half):
         return _shown(value, show)
-    return f"{show(value)} ± {show(half).lstrip('+')}"
+    return f"{show(value)} ± {show(half, value).lstrip('+')}"
