@@ -151,7 +151,8 @@ class BacktestResult:
             each ``method``:
 
             - ``cost``: of all rows and origins, with ``cost_half_width`` of its 95 % interval;
-            - ``promised``: what it was expected to be, and ``achieved_over_promised``;
+            - ``promised``: what it was expected to be, and ``achieved_over_promised`` with a
+              ``..._half_width``;
             - ``service_level``: share of periods (of a `Newsvendor`: of decisions) in which
               nothing was short;
             - ``fill_rate``: share of demand that was there when it was asked for;
@@ -167,12 +168,7 @@ class BacktestResult:
         mean, half = mean_with_half_width(total)
         n_origins = len(self.origins)
         columns = {"cost": n_origins * mean, "cost_half_width": n_origins * half}
-        known = ~np.isnan(self.promised)
-        columns["promised"] = np.nansum(self.promised, axis=(1, 2))
-        achieved = np.where(known, self.cost, 0.0).sum(axis=(1, 2))
-        columns["achieved_over_promised"] = _ratio(achieved, columns["promised"])
-        columns["promised"][~known.any(axis=(1, 2))] = np.nan
-        columns |= self._of_stock()
+        columns |= self._of_promises() | self._of_stock()
         columns["bias"] = self._bias()
         for other in (SAA, POLICY):
             if other in self.methods:
@@ -185,6 +181,17 @@ class BacktestResult:
             for k, method in enumerate(self.methods)
         ]
         return BacktestSummary(lines, n_origins)
+
+    def _of_promises(self):
+        known = ~np.isnan(self.promised)
+        promised = np.nansum(self.promised, axis=1)
+        achieved = np.where(known, self.cost, 0.0).sum(axis=1)
+        ratio, half = ratio_with_half_width(achieved, promised)
+        return {
+            "promised": np.where(known.any(axis=(1, 2)), promised.sum(axis=1), np.nan),
+            "achieved_over_promised": ratio,
+            "achieved_over_promised_half_width": half,
+        }
 
     def _of_stock(self):
         nothing = np.full(len(self.methods), np.nan)
@@ -301,7 +308,7 @@ def _columns(lines):
         ("method", lambda line: line["method"]),
         ("cost", lambda line: _pair(line, "cost", _money)),
         ("promised", lambda line: _shown(line["promised"], _money)),
-        ("achieved/promised", lambda line: _shown(line["achieved_over_promised"], "{:.3f}".format)),
+        ("achieved/promised", lambda line: _pair(line, "achieved_over_promised", _plain)),
         ("service", lambda line: _shown(line["service_level"], _percent)),
         ("fill rate", lambda line: _shown(line["fill_rate"], _percent)),
         ("stock", lambda line: _shown(line["average_stock"], "{:,.2f}".format)),
@@ -324,6 +331,10 @@ def _money(value, of=None):
     """An amount, in as many places as one ``of`` the same column."""
     of = value if of is None else of
     return f"{value:,.0f}" if abs(of) >= 100 else f"{value:,.2f}"
+
+
+def _plain(value, of=None):
+    return f"{value:.3f}"
 
 
 def _percent(value):
