@@ -110,5 +110,5 @@ def test_bad_arguments(result, arguments, message):
 
 
 def test_savings_against_what_is_no_method(result):
-    with pytest.raises(ValueError, match="against must be one of .*; got 'me'"):
+    with pytest.raises(ValueError, match=r"against must be one of .*; got 'me'"):
         BacktestDisplay.from_result(result, kind="saving", against="me")

@@ -231,7 +231,7 @@ def test_bad_origins(asked):
 
 
 def test_too_few_columns():
-    with pytest.raises(ValueError, match="at least 3 columns of observations: 2 .* 1 .*; got 2"):
+    with pytest.raises(ValueError, match=r"at least 3 columns of observations: 2 .* 1 .*; got 2"):
         small_backtest(X=X[:, :2], origins=None)
 
 

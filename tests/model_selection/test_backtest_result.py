@@ -64,13 +64,8 @@ def test_a_summary_by_hand(by_hand):
 
 def test_a_summary_prints_as_a_table(by_hand):
     lines = str(by_hand.summary()).splitlines()
-    assert (
-        lines[0].split()
-        == (
-            "method cost promised achieved/promised service fill rate stock bias saving vs SAA "
-            "saving vs policy rows worse than policy"
-        ).split()
-    )
+    assert lines[0].split("  ")[0] == "method"
+    assert lines[0].endswith("saving vs SAA  saving vs policy  rows worse than policy")
     assert lines[3].startswith("policy      8.00 ± 101.65 ")  # 0 and 8: 2 * 4 * 12.706
     assert lines[3].endswith("0.0 %")
     assert lines[4] == "± is half of a 95 % interval over 2 origins, too few to trust it."
@@ -100,7 +95,7 @@ def test_saving_and_worse_rows_against_any_method():
     assert_allclose(result.worse_rows("estimator"), (rows > rows[0] + 1e-9).mean(axis=1))
     with pytest.raises(ValueError, match=r"against must be one of \['estimator', .*; got 'me'"):
         result.saving("me")
-    with pytest.raises(ValueError, match="against must be one of .*; got 'policy'"):
+    with pytest.raises(ValueError, match=r"against must be one of .*; got 'policy'"):
         small_backtest().worse_rows()
 
 
@@ -174,9 +169,8 @@ def test_interrupted_and_resumed(tmp_path, monkeypatch, fits):
 def test_a_folder_serves_more_origins_methods_and_rules(tmp_path, fits):
     small_backtest(resume=tmp_path)
     small_backtest(resume=tmp_path, origins=[5, 10], baselines=METHODS, policy=X[:, :2])
-    assert fits[3:] == [("estimator", 5), ("SAA", 5), ("smoothing", 5), ("SAA", 10)] + [
-        ("smoothing", 10)
-    ]
+    at_5, at_10 = [("estimator", 5), ("SAA", 5), ("smoothing", 5)], [("SAA", 10), ("smoothing", 10)]
+    assert fits[3:] == [*at_5, *at_10]
     del fits[:]
     other = {"smoothing": ExponentialSmoothing(alpha=0.1)}  # another one of the same name
     small_backtest(resume=tmp_path, origins=[10], baselines=other)
@@ -185,11 +179,11 @@ def test_a_folder_serves_more_origins_methods_and_rules(tmp_path, fits):
 
 def test_a_seed_that_matters_is_part_of_the_key(tmp_path):
     wild = Noisy(PROBLEM, random_state=None)
-    with pytest.raises(ValueError, match="resume needs a random_state, .* trains 'estimator'"):
+    with pytest.raises(ValueError, match=r"resume needs a random_state, .* trains 'estimator'"):
         small_backtest(wild, resume=tmp_path)
     found = small_backtest(wild, resume=tmp_path, random_state=1)
     assert_same_backtest(small_backtest(wild, resume=tmp_path, random_state=1), found)
-    with pytest.raises(ValueError, match="estimator was .*seed=1, and is .*seed=2"):
+    with pytest.raises(ValueError, match=r"estimator was .*seed=1, and is .*seed=2"):
         small_backtest(wild, resume=tmp_path, random_state=2)
 
 
@@ -219,9 +213,9 @@ def test_columns_with_other_roles_count(tmp_path):
 
 def test_other_folders_and_damaged_files_are_refused(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(ValueError, match="resume=.*must be a folder"):
+    with pytest.raises(ValueError, match=r"resume=.*must be a folder"):
         small_backtest(resume=tmp_path / "file")
-    with pytest.raises(ValueError, match="resume=.* is a folder of other files"):
+    with pytest.raises(ValueError, match=r"resume=.* is a folder of other files"):
         small_backtest(resume=tmp_path)
     path = tmp_path / "runs"
     small_backtest(resume=path)
@@ -232,5 +226,5 @@ def test_other_folders_and_damaged_files_are_refused(tmp_path):
     (path / "key.json").write_text(json.dumps(key))
     for file in path.glob("*.npz"):
         file.write_bytes(file.read_bytes()[:50])
-    with pytest.raises(ValueError, match="resume=.* holds a damaged file"):
+    with pytest.raises(ValueError, match=r"resume=.* holds a damaged file"):
         small_backtest(resume=path)
