@@ -64,11 +64,13 @@ def _errors(portfolio, origin, looks):
     before, sold = portfolio.before(origin, 1), portfolio.observations[:, origin]
     known = {name: each for name, each in before.known().items() if name not in NOT_ASKED}
     key = joblib.hash((known, sold, looks))
-    if key not in _kept:
+    found = _kept.get(key)
+    if found is None:
+        found = _errors_after(before, sold, looks)
         if len(_kept) >= MOST_KEPT:
             _kept.clear()
-        _kept[key] = _errors_after(before, sold, looks)
-    return _kept[key]
+        _kept[key] = found
+    return found
 
 
 def _errors_after(before, sold, looks):

@@ -211,7 +211,7 @@ def backtest(
     """
     X = as_table(X)
     _check_decides(estimator, "estimator")
-    problem = check_problem(estimator.problem)
+    problem = check_problem(estimator.problem, estimator._default_problem)
     refuse_prices(problem)
     named = columns_of_policy(policy)
     table = RollingTable(problem, X, named)

@@ -40,6 +40,7 @@ class SingleOrders:
         self.costs = problem.read_costs(table.X, table.names)
         totals = [problem.totals(table.coming(t, problem.horizon)) for t in origins]
         self.totals = np.concatenate(totals, axis=1)
+        _refuse_nothing(~np.isnan(self.totals))
 
     def charges(self, decisions):
         """What decisions ``(n, n_origins)`` are charged; `Charges`."""
@@ -100,6 +101,7 @@ class CarriedStock:
         }
         own = np.arange(len(origins))[:, None] * self.review + np.arange(self.review)
         self.periods = table.lead_times[:, None, None] + own  # (n, n_origins, review)
+        _refuse_nothing(self.seen[np.arange(len(seen))[:, None, None], self.periods])
 
     def state(self, decisions):
         """What is on hand and on order once decisions ``(n, k)`` were made; `StockState`."""
@@ -145,6 +147,14 @@ class CarriedStock:
         """Values of the periods that every order is for, ``(n, n_origins, review)``."""
         rows = np.arange(len(values))[:, None, None]
         return np.where(self.seen, values, np.nan)[rows, self.periods]
+
+
+def _refuse_nothing(seen):
+    if not seen.any():
+        raise ValueError(
+            "there is no outcome to charge: no row of X has observations in the periods that "
+            "origins are charged on."
+        )
 
 
 def _sum(values):

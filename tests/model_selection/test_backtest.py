@@ -308,6 +308,7 @@ def test_baselines_by_name():
         ({"baselines": {"SAA": "SAA"}}, TypeError, r"baselines\['SAA'\] must be an estimator"),
         ({"start": (1.0, None)}, ValueError, "start must be None .* carries no stock over"),
         ({"X": -X}, ValueError, "Negative values"),
+        ({"X": np.where(np.arange(12) < 9, X, NAN)}, ValueError, "there is no outcome to charge"),
         ({"resume": 3}, ValueError, "'resume' parameter"),
     ],
 )
