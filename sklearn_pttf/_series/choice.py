@@ -1,6 +1,6 @@
 """What of a table in the order of time is made use of: what foretold its newest periods best."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import product
 
 import joblib
@@ -62,7 +62,7 @@ def _looks(portfolio):
 def _errors(portfolio, origin, looks):
     """Mean error of every look at what was sold in a period, foretold from those before; (k,)."""
     before, sold = portfolio.before(origin, 1), portfolio.observations[:, origin]
-    known = {name: each for name, each in before.known().items() if name not in NOT_ASKED}
+    known = [getattr(before, each.name) for each in fields(before) if each.name not in NOT_ASKED]
     key = joblib.hash((known, sold, looks))
     found = _kept.get(key)
     if found is None:
