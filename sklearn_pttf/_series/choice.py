@@ -63,7 +63,8 @@ def _errors(portfolio, origin, looks):
     """Mean error of every look at what was sold in a period, foretold from those before; (k,)."""
     before, sold = portfolio.before(origin, 1), portfolio.observations[:, origin]
     known = [getattr(before, each.name) for each in fields(before) if each.name not in NOT_ASKED]
-    key = joblib.hash((known, sold, looks))
+    # a hash of arrays depends on their strides
+    key = joblib.hash([np.ascontiguousarray(v) if np.ndim(v) else v for v in [*known, sold, looks]])
     found = _kept.get(key)
     if found is None:
         found = _errors_after(before, sold, looks)

@@ -33,7 +33,7 @@ def test_a_period_more_asks_for_one_error_more(asked):
     _chosen(X[:, :14])
     assert asked == [7, 8, 9, 10, 11, 12, 13]  # half of the table
     del asked[:]
-    longer = _chosen(X[:, :15])
+    longer = _chosen(np.asfortranarray(X[:, :15]))  # of another layout
     assert asked == [14]
     choice._kept.clear()
     anew = _chosen(X[:, :15])
