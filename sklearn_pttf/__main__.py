@@ -192,7 +192,8 @@ def _add_order(add):
     add(
         "--pack",
         **VALUE,
-        help="units of a pack (default: 1, or 0 for no packs if sales are not whole numbers)",
+        help="units of a pack (default: 1, or 0 for no packs if sales are not whole numbers); the "
+        "cheaper number of packs is ordered, or with stock given what is missing, rounded up",
     )
     add("--minimum", **VALUE, help="smallest order there is, in units (default: 0)")
 

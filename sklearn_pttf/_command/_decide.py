@@ -13,7 +13,8 @@ from sklearn_pttf._command._files import SHOWN, write
 from sklearn_pttf._command._found import found_in_time
 from sklearn_pttf._command._inputs import (
     COSTS,
-    STOCK,
+    IN_STOCK,
+    PACKS,
     check_options,
     given,
     read_info,
@@ -80,7 +81,7 @@ def _problem(options, table, info, roles):
     Levels use of a limit what is ordered to reach them: what is in stock is the least level, and
     what it would use is added to the limit.
     """
-    settings = {name: name for name in given(options, OF_PROBLEM)}
+    settings = {name: name for name in given(options, OF_PROBLEM) | _packs_to_decide(options)}
     X = table.join(info[list(settings)])
     if options.limit is not None:
         stock = info["on_hand"] + info["on_order"]
@@ -94,6 +95,12 @@ def _problem(options, table, info, roles):
     if options.service_level is None:
         return Newsvendor(**settings), X
     return Newsvendor.from_service_level(settings.pop("service_level"), **settings), X
+
+
+def _packs_to_decide(options):
+    """Options of packs that levels keep, as where nothing is in stock they are orders; dict."""
+    packs = {} if given(options, IN_STOCK) else given(options, PACKS)
+    return {name: value for name, value in packs.items() if value != 0}  # 0: any quantity
 
 
 def _limit(options, info, stock):
@@ -157,10 +164,12 @@ def _result(options, estimator, X, info, level, found):
     """The columns of the output, whole numbers as such; data frame with the index of X."""
     p10, p50, p90 = estimator.predict_quantiles(X, QUANTILES, horizon=options.horizon).T
     counts = {"level": level}
-    if given(options, STOCK):
+    if given(options, IN_STOCK):
         pack = info["pack"].fillna(1.0 if estimator.integer_ else 0.0)
         stock = (info["on_hand"], info["on_order"])
         counts["order"] = order_quantity(level, *stock, pack, info["minimum"])
+    elif given(options, PACKS):
+        counts["order"] = level
     counts |= {"p10": p10, "p50": p50, "p90": p90}
     if estimator.integer_:
         counts = {name: v.astype(np.int64) if are_whole(v) else v for name, v in counts.items()}

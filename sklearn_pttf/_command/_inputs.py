@@ -14,7 +14,8 @@ from sklearn_pttf.datasets import from_long
 from sklearn_pttf.problems._newsvendor import RATIO_RANGE
 
 COSTS = ("underage", "overage", "service_level")
-STOCK = ("on_hand", "on_order", "pack", "minimum")
+IN_STOCK = ("on_hand", "on_order")
+PACKS = ("pack", "minimum")
 BOUNDS = ("lower", "upper")  # a missing cell is none
 DEFAULTS = {  # of an instance, where no option says more
     **dict.fromkeys((*COSTS, "limit", "upper", "pack"), np.nan),
@@ -82,8 +83,10 @@ def _wrong_values(options):
         yield f"--seasons must be numbers, auto or none; got {' '.join(map(str, seasons))}"
     if seasons and options.unordered:
         yield "--seasons needs the order of periods: give it or --unordered"
-    for name in given(options, ("pack", "minimum") if options.limit is not None else ()):
-        yield f"{flag(name)} rounds orders up, beyond --limit: give one of the two"
+    if options.limit is not None and given(options, PACKS):
+        for name in given(options, IN_STOCK):
+            packs = " and ".join(map(flag, given(options, PACKS)))
+            yield f"with {flag(name)}, {packs} rounds orders up, beyond --limit: leave one out"
     of_info = _columns_of_info(options)
     for name, column in of_info.items():
         if options.info is None:

@@ -1,8 +1,9 @@
 """What of a table in the order of time is made use of: what foretold its newest periods best."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import product
 
+import joblib
 import numpy as np
 
 from sklearn_pttf._series.conditions import Conditions, Look
@@ -16,6 +17,9 @@ NOT_SEEN = 2.0  # likewise, where a season is longer than what is foretold, whic
 MOST_ROWS = 3000  # on which it is tried
 LEAST_GAIN = 0.005  # of the error, that leaving something out has to gain
 LEAST_EXPOSURE = 1e-3  # that a level is taken over
+MOST_KEPT = 1000  # errors of a period, which fits to the same rows and to later periods ask again
+NOT_ASKED = ("costs", "constraints", "outcomes", "parameters")  # what errors do not depend on
+_kept = {}  # by a hash of all that they depend on
 
 
 def chosen_conditions(portfolio, horizon):
@@ -74,6 +78,19 @@ def _best(errors, convincing):
 def _errors(portfolio, origin, looks):
     """Mean error of every look at what was sold in a period, foretold from those before; (k,)."""
     before, sold = portfolio.before(origin, 1), portfolio.observations[:, origin]
+    known = [getattr(before, each.name) for each in fields(before) if each.name not in NOT_ASKED]
+    # a hash of arrays depends on their strides
+    key = joblib.hash([np.ascontiguousarray(v) if np.ndim(v) else v for v in [*known, sold, looks]])
+    found = _kept.get(key)
+    if found is None:
+        found = _errors_after(before, sold, looks)
+        if len(_kept) >= MOST_KEPT:
+            _kept.clear()
+        _kept[key] = found
+    return found
+
+
+def _errors_after(before, sold, looks):
     found, shared = [], {}  # the latter by whether drivers are looked at
     for look in looks:
         conditions = Conditions(before, 1, look, shared.get(look.drivers))

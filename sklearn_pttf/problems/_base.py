@@ -327,12 +327,16 @@ class DecisionProblem(BaseEstimator, ABC):
         """Best decision of every row under its predictive law, by search; ndarray of shape (n,)."""
         whole = self._whole(portfolio)
         lower, upper = self._bounds(portfolio, whole)
+        return cheapest(self._risk_of(portfolio), law, lower, upper, whole, type(self).__name__)
+
+    def _risk_of(self, portfolio):
+        """Map laws of some rows, their decisions and positions to what `risk` makes of the cost."""
 
         def risk(law, decision, rows):
             costs = {name: value[rows] for name, value in portfolio.costs.items()}
             return self._risk(decision, law, costs)
 
-        return cheapest(risk, law, lower, upper, whole, type(self).__name__)
+        return risk
 
     @staticmethod
     def _bounds(portfolio, whole=False):

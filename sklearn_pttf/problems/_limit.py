@@ -167,18 +167,19 @@ def allocate(limits, order_at, highest, saving_of=None):
     top = np.zeros(len(limits.amounts))
     np.maximum.at(top, limits.group, highest)
     least = order_at(np.nextafter(top, np.inf)[limits.group])
-    _refuse_infeasible(limits, least)
+    refuse_infeasible(limits, least)
     most = order_at(np.zeros(len(highest)))
     over = limits.used(most) > limits.amounts * (1 + ROUNDING)
     if not over.any():
         return Allocation(most, np.zeros(len(top)), most)
-    few, many, price = _narrowed(limits, order_at, over, least, most, top, saving_of is not None)
+    few, many, price = narrowed(limits, order_at, over, least, most, top, saving_of is not None)
     if saving_of is None:
         return _share_out(limits, few, many, price)
     return _buy_units(limits, few, many, price, saving_of)
 
 
-def _refuse_infeasible(limits, least):
+def refuse_infeasible(limits, least):
+    """Refuse limits that even the least orders exceed."""
     used = limits.used(least)
     bad = np.flatnonzero(used > limits.amounts * (1 + ROUNDING))
     if len(bad):
@@ -190,7 +191,7 @@ def _refuse_infeasible(limits, least):
         )
 
 
-def _narrowed(limits, order_at, over, least, most, top, whole):
+def narrowed(limits, order_at, over, least, most, top, whole, close=CLOSE):
     """Orders at two close prices, of which the higher keeps the limits; regula falsi (Illinois).
 
     Groups that are not ``over`` have their free orders at both.
@@ -202,7 +203,7 @@ def _narrowed(limits, order_at, over, least, most, top, whole):
     # one call prices the rows of all groups, and use falls in jumps: nothing for `find_root`
     for step in range(MOST_STEPS):
         left = limits.used(many - few)
-        unsettled = over & (high - low > ROUNDING * top) & (whole | (left > CLOSE * amounts))
+        unsettled = over & (high - low > ROUNDING * top) & (whole | (left > close * amounts))
         if whole and (many - few).sum() <= FEW_UNITS:
             break
         if not unsettled.any():
@@ -241,10 +242,8 @@ def _buy_units(limits, few, many, price, saving_of):
     if (many - few).sum() > FEW_UNITS:
         shared = np.floor(_share_out(limits, few, many, price).orders)
         few, many = np.maximum(few, shared), np.minimum(many, shared + 1)
-    steps = np.rint(many - few).astype(int)
-    rows = np.repeat(np.arange(len(few)), steps)
-    nth = np.arange(len(rows)) - np.repeat(np.cumsum(steps) - steps, steps)
-    rate = saving_of(rows, few[rows] + nth) / limits.weights[rows]
+    rows, at = listed_steps(few, many)
+    rate = saving_of(rows, at) / limits.weights[rows]
     order = np.lexsort((-rate, limits.group[rows]))
     rows, rate = rows[order], rate[order]
     left = limits.amounts * (1 + ROUNDING) - limits.used(few)
@@ -267,3 +266,11 @@ def _buy_units(limits, few, many, price, saving_of):
             remaining -= weights[at]
             units, weights = units[at + 1 :], weights[at + 1 :]
     return Allocation(orders, prices, priced)
+
+
+def listed_steps(few, many):
+    """Every whole step from ``few`` to ``many``: its row, and where it begins; ``(k,)`` each."""
+    steps = np.rint(many - few).astype(int)
+    rows = np.repeat(np.arange(len(few)), steps)
+    nth = np.arange(len(rows)) - np.repeat(np.cumsum(steps) - steps, steps)
+    return rows, few[rows] + nth

@@ -17,6 +17,7 @@ from sklearn_pttf._utils.checks import (
 from sklearn_pttf._utils.rounding import EXACT
 from sklearn_pttf.problems._base import DecisionProblem
 from sklearn_pttf.problems._limit import allocate, check_limit, scaled_limit, shared_limits
+from sklearn_pttf.problems._packs import MinimumOrders, PackedOrders, Savings
 
 RATIO_RANGE = (0.001, 0.999)  # critical ratios, beyond which a few observations say nothing
 HIGHEST_PRICE = 1e300  # of a limit; rows that use next to nothing of it would pay any
@@ -69,6 +70,15 @@ class Newsvendor(DecisionProblem):
 
     lower, upper : float, str or Column, default=None
         Bounds of every row's order. None, or a missing cell of a column: 0, and no bound.
+
+    pack : float, str or Column, default=None
+        Units of a pack, positive: orders are whole packs, and of the two next to the best order of
+        any size the one whose expected cost is less, which need not be the larger one. None: any
+        quantity, or any whole number where outcomes are whole numbers.
+
+    minimum : float, str or Column, default=None
+        Least quantity that can be ordered, in units, at least 0: orders are 0 or at least that, or
+        at least the smallest number of packs that is. None: 0.
 
     horizon : int, default=1
         How many periods of demand an order covers, such as those of a lead time and until the next
@@ -136,7 +146,7 @@ class Newsvendor(DecisionProblem):
     """
 
     cost_parameters = ("underage", "overage")
-    constraint_parameters = ("lower", "upper", "limit_weights", "groups")
+    constraint_parameters = ("lower", "upper", "pack", "minimum", "limit_weights", "groups")
 
     def __init__(
         self,
@@ -151,6 +161,8 @@ class Newsvendor(DecisionProblem):
         groups=None,
         lower=None,
         upper=None,
+        pack=None,
+        minimum=None,
         horizon=1,
         ordered=False,
         drivers=None,
@@ -167,6 +179,8 @@ class Newsvendor(DecisionProblem):
         self.groups = groups
         self.lower = lower
         self.upper = upper
+        self.pack = pack
+        self.minimum = minimum
         self.horizon = horizon
         self.ordered = ordered
         self.drivers = drivers
@@ -299,6 +313,7 @@ class Newsvendor(DecisionProblem):
 
     def read_constraints(self, X, names=None):
         constraints = super().read_constraints(X, names)
+        constraints |= self._read_packs(X, names)
         if self.limit is None:
             return constraints
         weights = row_values(self.limit_weights, X, names, "limit_weights")
@@ -312,18 +327,69 @@ class Newsvendor(DecisionProblem):
             constraints["groups"] = row_labels(self.groups, X, names, "groups")
         return constraints
 
+    def _read_packs(self, X, names):
+        """Packs and least orders of every row, as far as they are given; dict of ``(n,)``."""
+        found = {}
+        for name in ("pack", "minimum"):
+            if getattr(self, name) is None:
+                continue
+            found[name] = values = row_values(getattr(self, name), X, names, name)
+            enough = values > 0 if name == "pack" else values >= 0
+            bad = ~(np.isfinite(values) & enough)
+            if bad.any():
+                least = "positive" if name == "pack" else "at least 0"
+                raise ValueError(
+                    f"{name} must be finite and {least}; got {describe_rows(bad, values)}."
+                )
+        return found
+
+    def _allowed(self, portfolio):
+        """Quantities that rows may order; None if these are all, or all whole numbers."""
+        constraints = portfolio.constraints
+        if constraints.keys().isdisjoint(("pack", "minimum")):
+            return None
+        none = np.zeros(len(portfolio))
+        minimum, bounds = constraints.get("minimum", none), self._bounds(portfolio)
+        bounds = np.maximum(bounds[0], 0.0), bounds[1]
+        if "pack" in constraints or self._whole(portfolio):
+            pack = constraints.get("pack", none + 1.0)
+            return PackedOrders.within(pack, minimum, *bounds)
+        return MinimumOrders.within(minimum, *bounds)
+
+    def _check_bounds(self, portfolio):
+        allowed = self._allowed(portfolio)
+        if allowed is None:
+            super()._check_bounds(portfolio)
+        elif not allowed.exist.all():
+            names = [name for name in ("pack", "minimum") if name in portfolio.constraints]
+            values = [*self._bounds(portfolio), *(portfolio.constraints[name] for name in names)]
+            raise ValueError(
+                "lower and upper must leave a quantity that can be ordered, 0 or whole packs of at "
+                f"least the minimum; got (lower, upper, {', '.join(names)}) "
+                f"{describe_rows(~allowed.exist, np.stack(values, axis=1))}."
+            )
+
     @property
     def shares_limit(self):
         return self.limit is not None
 
     def solve(self, law, portfolio):
+        allowed = self._allowed(portfolio)
         if self.risk != "mean":
-            return super().solve(law, portfolio)
+            if allowed is None:
+                return super().solve(law, portfolio)
+            return allowed.least_risk(self._risk_of(portfolio), law, type(self).__name__)
         if self.limit is not None:
             return self._within_limit(law, portfolio)[1].orders
         ratio = self.critical_ratio(**portfolio.costs)
         orders = law.quantile(np.clip(ratio, *RATIO_RANGE))
+        if allowed is not None:
+            return allowed.cheapest(orders, self._savings(law, portfolio))
         return np.clip(orders, *self._bounds(portfolio, portfolio.integer))
+
+    @staticmethod
+    def _savings(law, portfolio):
+        return Savings(law, portfolio.costs["underage"], portfolio.costs["overage"])
 
     def solve_with_info(self, law, portfolio):
         if self.limit is None:
@@ -352,10 +418,13 @@ class Newsvendor(DecisionProblem):
         free = np.clip(self.critical_ratio(under, over), *RATIO_RANGE)
         slope = weights / (under + over)
 
-        def order_at(price):
+        def best_at(price):
             ratio = free - price * slope
             orders = law.quantile(np.maximum(ratio, LEAST_RATIO))
-            return np.clip(np.where(ratio > 0, orders, 0.0), lower, upper)
+            return np.where(ratio > 0, orders, 0.0)
+
+        def order_at(price):
+            return np.clip(best_at(price), lower, upper)
 
         def saving_of(rows, orders):
             return under[rows] - (under + over)[rows] * law.take(rows).cdf(orders)
@@ -363,10 +432,15 @@ class Newsvendor(DecisionProblem):
         saving = saving_of if portfolio.integer else None
         with np.errstate(over="ignore", divide="ignore"):
             highest = np.where(slope > 0, np.minimum(free / slope, HIGHEST_PRICE), 0.0)
+        allowed = self._allowed(portfolio)
+        if allowed is not None:
+            savings = self._savings(law, portfolio)
+            return limits, allowed.allocate(limits, best_at, highest, savings)
         return limits, allocate(limits, order_at, highest, saving)
 
     def for_training(self, portfolio, share):
-        problem, portfolio = super().for_training(portfolio, share)
+        problem, portfolio = self._of_any_size(portfolio)
+        problem, portfolio = super(Newsvendor, problem).for_training(portfolio, share)
         if self.limit is None:
             return problem, portfolio
         problem = clone(problem).set_params(limit=scaled_limit(self.limit, share, self.horizon))
@@ -374,10 +448,19 @@ class Newsvendor(DecisionProblem):
         constraints = {k: v for k, v in portfolio.constraints.items() if k != "lower"}
         return problem, portfolio.with_constraints(constraints)
 
+    def _of_any_size(self, portfolio):
+        """The problem without packs and least orders, which laws are not learned for."""
+        left = {k: v for k, v in portfolio.constraints.items() if k not in ("pack", "minimum")}
+        if len(left) == len(portfolio.constraints):
+            return self, portfolio
+        problem = clone(self).set_params(pack=None, minimum=None)
+        return problem, portfolio.with_constraints(left)
+
     def own_levels(self, law, portfolio):
         if self.limit is None and self.risk == "mean":
             return self.critical_ratio(**portfolio.costs)
-        return super().own_levels(law, portfolio)
+        problem, portfolio = self._of_any_size(portfolio)
+        return super(Newsvendor, problem).own_levels(law, portfolio)
 
     def expected_cost(self, decision, law, portfolio):
         short = law.excess(decision)

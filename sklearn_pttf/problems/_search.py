@@ -15,7 +15,7 @@ LEAST_SPAN = 1e-12  # of decisions that were tried, from which larger ones begin
 BLOCK_CELLS = 2_000_000  # rows times nodes that are charged together
 
 
-def cheapest(risk_of, law, lower, upper, whole, name):
+def cheapest(risk_of, law, lower, upper, whole, name, positions=None):
     """The decision of every row whose risk is least; the smaller one of ties.
 
     Quantiles of the outcome are tried first, with the bounds; then the bracket around the best
@@ -39,6 +39,10 @@ def cheapest(risk_of, law, lower, upper, whole, name):
     name : str
         Of the problem, in messages.
 
+    positions : callable, default=None
+        Where decisions are not in units of the outcome: maps rows and outcomes ``(k, m)`` to the
+        decisions that they would be.
+
     Returns
     -------
     ndarray of shape (n,)
@@ -55,8 +59,9 @@ def cheapest(risk_of, law, lower, upper, whole, name):
         def risk(decision, part=part, rows=rows):
             return risk_of(part, decision, rows)
 
-        ends = lower[rows], upper[rows]
-        decisions[rows] = _cheapest_of_block(risk, part, *ends, whole, name)
+        tried = part.quantile(LEVELS[None, :])
+        tried = tried if positions is None else positions(rows, tried)
+        decisions[rows] = _cheapest_of_block(risk, tried, lower[rows], upper[rows], whole, name)
     return decisions
 
 
@@ -74,15 +79,15 @@ def _blocks(law):
             yield WeightedAtoms(*part.nodes()) if discrete else part.smoothed(), some
 
 
-def _cheapest_of_block(risk_of, law, lower, upper, whole, name):
-    points = np.column_stack([law.quantile(LEVELS[None, :]), lower])
+def _cheapest_of_block(risk_of, tried, lower, upper, whole, name):
+    points = np.column_stack([tried, lower])
     points = np.column_stack([points, np.where(np.isfinite(upper), upper, lower)])
     points = np.sort(np.clip(points, lower[:, None], upper[:, None]), axis=1)
     points = _grown(risk_of, np.rint(points) if whole else points, upper, whole, name)
     span = points[:, -1] - points[:, 0]
     precision = PRECISION * np.maximum(span, TINY)
     precision = np.maximum(WHOLE_PRECISION * span, 1.0) if whole else precision
-    found, done = np.empty(len(law)), np.zeros(len(law), dtype=bool)
+    found, done = np.empty(len(tried)), np.zeros(len(tried), dtype=bool)
     # of ties the smallest, of several dips the deepest: nothing that `scipy` looks for
     for _ in range(MOST_ROUNDS):
         low, high, best = _bracket(risk_of, points)

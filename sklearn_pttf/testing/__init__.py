@@ -1,4 +1,4 @@
-"""Laws with exact Bayes decisions, and checks for estimators that decide."""
+"""Laws with exact Bayes decisions, stock played by a policy, checks for estimators that decide."""
 
 from sklearn_pttf.testing._checks import check_decision_estimator, decision_checks
 from sklearn_pttf.testing._laws import (
@@ -11,8 +11,10 @@ from sklearn_pttf.testing._laws import (
     ZeroInflatedPoisson,
 )
 from sklearn_pttf.testing._pricing_laws import LinearDemand
+from sklearn_pttf.testing._stock import BaseStock, StockRecord, StockState, simulate_stock
 
 __all__ = [
+    "BaseStock",
     "GammaPoisson",
     "LinearDemand",
     "LognormalNormal",
@@ -20,7 +22,10 @@ __all__ = [
     "NormalPoints",
     "PortfolioLaw",
     "Segments",
+    "StockRecord",
+    "StockState",
     "ZeroInflatedPoisson",
     "check_decision_estimator",
     "decision_checks",
+    "simulate_stock",
 ]

@@ -92,6 +92,38 @@ def test_limit_is_of_what_is_ordered(sales, capsys):
     assert orders["level"].sum() < np.maximum(pdt.decide(X), info["stock"]).sum()
 
 
+def test_packs_are_decided_within_the_limit(sales, capsys):
+    X, info = sales
+    table = X.join(info)
+    given = "--limit 400 --limit-weights price --pack packs --minimum 4 --info products.csv"
+    assert run_decide(*given.split(), *COSTS, *FAST) == 0
+    orders = read_orders()
+    shared = {"limit": 400.0, "limit_weights": "price", "pack": "packs", "minimum": 4}
+    problem = Newsvendor(4.0, 1.0, **shared, observations=list(X), **IN_TIME)
+    pdt = PretrainedDecisionTransformer(problem, finetune=None).fit(table)
+    assert_array_equal(orders["level"], pdt.decide(table))
+    assert_array_equal(orders["order"], orders["level"])
+    assert_array_equal(orders["order"] % info["packs"], np.zeros(len(X)))
+    used = (orders["order"] * info["price"]).sum()
+    assert 0 < used <= 400
+    assert f"limit: {used:.4g} of 400 used; " in capsys.readouterr().out
+
+
+def test_packs_without_stock_are_the_cheaper_ones(sales):
+    X, _ = sales
+    assert run_decide(*COSTS, *FAST, "--pack", "12") == 0
+    orders = read_orders()
+    problem = Newsvendor(4.0, 1.0, pack=12, **IN_TIME)
+    pdt = PretrainedDecisionTransformer(problem, finetune=None).fit(X)
+    assert_array_equal(orders["order"], pdt.decide(X))
+    rounded_up = order_quantity(pdt.decide(X, problem=Newsvendor(4.0, 1.0, **IN_TIME)), pack=12)
+    assert (orders["order"] < rounded_up).any()
+    assert run_decide(*COSTS, *FAST, "--pack", "0") == 0  # any quantity
+    assert_array_equal(
+        read_orders()["order"], pdt.decide(X, problem=Newsvendor(4.0, 1.0, **IN_TIME))
+    )
+
+
 @pytest.mark.parametrize("limit", ["budget", "200"])
 def test_limit_of_groups(limit, sales, capsys):
     _, info = sales

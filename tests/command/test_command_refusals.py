@@ -103,7 +103,10 @@ BAD_OPTIONS = {
         r"info\.csv: column 'store' has 1 cells without a label \(line 4: ''\)",
     ),
     "limit by column": (["--limit", "cap", "--info", "info.csv"], "a column of limits needs --gr"),
-    "limit and packs": (["--limit", "9", "--pack", "6"], "--pack rounds orders up, beyond --limit"),
+    "limit, stock and packs": (
+        ["--limit", "9", "--pack", "6", "--on-hand", "1"],
+        "with --on-hand, --pack rounds orders up, beyond --limit: leave one out",
+    ),
     "groups alone": (["--groups", "store"], "--groups needs --limit"),
     "limit": (["--limit", "-1"], "--limit must be at least 0; got -1"),
     "infeasible": (["--limit", "9", "--lower", "4"], "limit is 9, but the lower bounds alone need"),
@@ -112,7 +115,12 @@ BAD_OPTIONS = {
         ["--lower", "cap", "--upper", "1", "--info", "info.csv"],
         r"lower must not exceed upper .* instance 'NA': \[9\. 1\.\], instance 'b'",
     ),
-    "pack": (["--pack", "-6"], "pack must be at least 0; got instance '00123': -6.0"),
+    "pack": (["--pack", "-6"], "pack must be finite and positive; got instance '00123': -6.0"),
+    "pack of what is in stock": (
+        ["--pack", "-6", "--on-hand", "1"],
+        "pack must be at least 0; got instance '00123': -6.0",
+    ),
+    "minimum": (["--minimum", "-6"], "minimum must be finite and at least 0; got instance '00123'"),
     "calendar": (
         ["--calendar", "fortnight"],
         "--calendar must be a pandas frequency such as 'D'; got 'fortnight'",

@@ -92,6 +92,8 @@ def test_parameters_survive_clone():
         "groups": None,
         "lower": None,
         "upper": None,
+        "pack": None,
+        "minimum": None,
         "horizon": 1,
         "ordered": False,
         "drivers": None,

@@ -1,0 +1,357 @@
+"""What a backtest found: per row and origin, and in a table of one line a method."""
+
+from dataclasses import dataclass, fields
+
+import narwhals.stable.v2 as nw
+import numpy as np
+
+from sklearn_pttf.model_selection._transfer_curve import (
+    mean_with_half_width,
+    ratio_with_half_width,
+)
+
+POLICY = "policy"  # name of the rule of today
+SAA = "SAA"
+FEW_ORIGINS = 6  # below, an interval over origins says little
+OF_CELLS = (
+    *("cost", "decision", "promised", "forecast"),
+    *("held", "missed", "left", "served", "in_stock"),
+)
+SAME = 1e-9  # relative difference of costs that are equal but for rounding
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BacktestResult:
+    """What decisions at earlier origins cost, by method, row and origin.
+
+    Arrays of shape (n_methods, n, n_origins) are NaN where nothing came that could be charged.
+
+    Attributes
+    ----------
+    methods : tuple of str
+        "estimator", the names of the baselines, and "policy" if there is one.
+
+    origins : ndarray of int of shape (n_origins,)
+        How many periods were known.
+
+    cost : ndarray of shape (n_methods, n, n_origins)
+        In money.
+
+    decision : ndarray of shape (n_methods, n, n_origins)
+        What was decided, or ordered.
+
+    promised : ndarray of shape (n_methods, n, n_origins)
+        What the cost was expected to be when deciding. NaN for a policy, and where only some
+        periods of a decision are charged.
+
+    forecast : ndarray of shape (n_methods, n, n_origins)
+        Expected outcome, to be compared with ``outcome``; NaN for a policy.
+
+    outcome : ndarray of shape (n, n_origins)
+        What came in the periods that forecasts are of.
+
+    held, missed : ndarray of shape (n_methods, n, n_origins) or None
+        The two parts of the cost: what is left over, and what is short. None, as the next four,
+        where the problem is not about stock.
+
+    left : ndarray of shape (n_methods, n, n_origins) or None
+        Units left at the end of a period, on average over those that the decision is charged on.
+
+    served : ndarray of shape (n_methods, n, n_origins) or None
+        Units that were there when they were asked for.
+
+    demand : ndarray of shape (n, n_origins) or None
+        Units that were asked for, in the periods that are charged.
+
+    in_stock : ndarray of shape (n_methods, n, n_origins) or None
+        Share of these periods in which nothing was short.
+
+    fit_time : ndarray of shape (n_methods, n_origins)
+        Seconds to fit and decide; NaN for a policy.
+
+    carries_stock : bool
+        Whether stock was carried over from origin to origin.
+
+    rows : ndarray of shape (n,)
+        Labels of the rows: the index of X where it has one, or their positions.
+
+    See Also
+    --------
+    backtest : Makes it.
+    sklearn_pttf.inspection.BacktestDisplay : Draws it.
+    """
+
+    methods: tuple
+    origins: np.ndarray
+    cost: np.ndarray
+    decision: np.ndarray
+    promised: np.ndarray
+    forecast: np.ndarray
+    outcome: np.ndarray
+    held: np.ndarray | None
+    missed: np.ndarray | None
+    left: np.ndarray | None
+    served: np.ndarray | None
+    demand: np.ndarray | None
+    in_stock: np.ndarray | None
+    fit_time: np.ndarray
+    carries_stock: bool
+    rows: np.ndarray
+
+    def __repr__(self):
+        n_rows, n_origins = self.cost.shape[1:]
+        return (
+            f"{type(self).__name__}(methods={self.methods}, n_rows={n_rows}, n_origins={n_origins})"
+        )
+
+    def total_cost(self):
+        """Cost of all rows at every origin, in money; ndarray of shape (n_methods, n_origins)."""
+        return np.nansum(self.cost, axis=1)
+
+    def saving(self, against=SAA):
+        """What every method saves, as a share of the cost of one of them, and its interval.
+
+        Parameters
+        ----------
+        against : str, default="SAA"
+            The method whose cost is 1.
+
+        Returns
+        -------
+        saving : ndarray of shape (n_methods,)
+            NaN where that method costs nothing.
+
+        half_width : ndarray of shape (n_methods,)
+            Of the 95 % interval over origins, in which methods are paired; NaN of one origin.
+        """
+        total = self.total_cost()
+        reference = np.broadcast_to(total[self._place(against)], total.shape)
+        return ratio_with_half_width(reference - total, reference)
+
+    def worse_rows(self, against=POLICY):
+        """Share of rows that cost more than by another method; ndarray of shape (n_methods,).
+
+        Parameters
+        ----------
+        against : str, default="policy"
+            The other method.
+        """
+        charged = ~np.isnan(self.cost[0]).all(axis=1)
+        cost = np.nansum(self.cost[:, charged], axis=2)
+        other = cost[self._place(against)]
+        return (cost > other + SAME * np.abs(other)).mean(axis=1)
+
+    def summary(self):
+        """One line a method.
+
+        Returns
+        -------
+        BacktestSummary
+            A list of dicts, which ``pandas.DataFrame`` takes, and which prints as a table. Of
+            each ``method``:
+
+            - ``cost``: of all rows and origins, with ``cost_half_width`` of its 95 % interval;
+            - ``promised``: what it was expected to be, and ``achieved_over_promised`` with a
+              ``..._half_width``;
+            - ``service_level``: share of periods (of a `Newsvendor`: of decisions) in which
+              nothing was short;
+            - ``fill_rate``: share of demand that was there when it was asked for;
+            - ``average_stock``: units left at the end of a period, of a row;
+            - ``bias``: forecasts less outcomes, as a share of the latter;
+            - ``saving_over_SAA``, ``saving_over_policy``, each with a ``..._half_width``, if these
+              are among the methods;
+            - ``worse_than_policy``: share of rows that cost more than by the policy.
+
+            NaN where something is not known.
+        """
+        total = self.total_cost()
+        mean, half = mean_with_half_width(total)
+        n_origins = len(self.origins)
+        columns = {"cost": n_origins * mean, "cost_half_width": n_origins * half}
+        columns |= self._of_promises() | self._of_stock()
+        columns["bias"] = self._bias()
+        for other in (SAA, POLICY):
+            if other in self.methods:
+                name = f"saving_over_{other}"
+                columns[name], columns[f"{name}_half_width"] = self.saving(other)
+        if POLICY in self.methods:
+            columns["worse_than_policy"] = self.worse_rows()
+        lines = [
+            {"method": method, **{name: float(column[k]) for name, column in columns.items()}}
+            for k, method in enumerate(self.methods)
+        ]
+        return BacktestSummary(lines, n_origins)
+
+    def _of_promises(self):
+        known = ~np.isnan(self.promised)
+        promised = np.nansum(self.promised, axis=1)
+        achieved = np.where(known, self.cost, 0.0).sum(axis=1)
+        ratio, half = ratio_with_half_width(achieved, promised)
+        return {
+            "promised": np.where(known.any(axis=(1, 2)), promised.sum(axis=1), np.nan),
+            "achieved_over_promised": ratio,
+            "achieved_over_promised_half_width": half,
+        }
+
+    def _of_stock(self):
+        nothing = np.full(len(self.methods), np.nan)
+        if self.left is None:
+            return dict.fromkeys(("service_level", "fill_rate", "average_stock"), nothing)
+        with_demand = np.where(np.isnan(self.served), 0.0, self.demand).sum(axis=(1, 2))
+        return {
+            "service_level": np.nanmean(self.in_stock, axis=(1, 2)),
+            "fill_rate": _ratio(np.nansum(self.served, axis=(1, 2)), with_demand),
+            "average_stock": np.nanmean(self.left, axis=(1, 2)),
+        }
+
+    def _bias(self):
+        outcome = np.broadcast_to(self.outcome, self.forecast.shape)
+        known = ~np.isnan(self.forecast - outcome)
+        over = np.where(known, self.forecast - outcome, 0.0).sum(axis=(1, 2))
+        return _ratio(over, np.where(known, outcome, 0.0).sum(axis=(1, 2)))
+
+    def to_frame(self):
+        """One line for each method, row and origin.
+
+        Returns
+        -------
+        pandas.DataFrame
+            With columns ``method``, ``row``, ``origin``, and what this result holds of each.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        import pandas as pd
+
+        shape = self.cost.shape
+        labels = {
+            "method": np.array(self.methods)[:, None, None],
+            "row": np.asarray(self.rows)[:, None],
+            "origin": self.origins,
+        }
+        columns = {name: np.broadcast_to(each, shape) for name, each in labels.items()}
+        columns |= {f.name: getattr(self, f.name) for f in fields(self) if f.name in OF_CELLS}
+        columns |= {"outcome": self.outcome, "demand": self.demand}
+        return pd.DataFrame(
+            {
+                name: np.broadcast_to(each, shape).ravel()
+                for name, each in columns.items()
+                if each is not None
+            }
+        )
+
+    def _place(self, method):
+        if method not in self.methods:
+            raise ValueError(f"against must be one of {list(self.methods)}; got {method!r}.")
+        return self.methods.index(method)
+
+
+def _ratio(numerator, denominator):
+    """NaN where the denominator is 0."""
+    there = denominator != 0
+    return np.where(there, numerator / np.where(there, denominator, 1.0), np.nan)
+
+
+def row_labels(X):
+    """The index of a frame, where it has one, or positions; ndarray of shape (n,)."""
+    frame = nw.from_native(X, pass_through=True)
+    index = nw.maybe_get_index(frame) if isinstance(frame, nw.DataFrame) else None
+    if index is None or getattr(index, "nlevels", 1) > 1:
+        return np.arange(len(X))
+    return np.asarray(index)
+
+
+class BacktestSummary(list):
+    """Lines of a backtest, one dict a method; it prints as a table.
+
+    Parameters
+    ----------
+    lines : list of dict
+
+    n_origins : int
+    """
+
+    def __init__(self, lines, n_origins):
+        super().__init__(lines)
+        self.n_origins = n_origins
+
+    def __repr__(self):
+        return self.text()
+
+    def text(self):
+        """The table; str."""
+        header = [title for title, _ in _columns(self)]
+        body = [[show(line) for _, show in _columns(self)] for line in self]
+        widths = [max(map(len, column)) for column in zip(header, *body, strict=True)]
+        rows = [
+            "  ".join(
+                cell.ljust(width) if k == 0 else cell.rjust(width)
+                for k, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for row in [header, *body]
+        ]
+        return "\n".join([*rows, self._note()])
+
+    def _note(self):
+        number = self.n_origins
+        if number == 1:
+            return "One origin only: nothing tells how far the figures are due to chance."
+        note = f"± is half of a 95 % interval over {number} origins"
+        return f"{note}, too few to trust it." if number < FEW_ORIGINS else f"{note}."
+
+
+def _columns(lines):
+    """Titles of columns, and how a line shows there."""
+    columns = [
+        ("method", lambda line: line["method"]),
+        ("cost", lambda line: _pair(line, "cost", _money)),
+        ("promised", lambda line: _shown(line["promised"], _money)),
+        ("achieved/promised", lambda line: _pair(line, "achieved_over_promised", _plain)),
+        ("service", lambda line: _shown(line["service_level"], _percent)),
+        ("fill rate", lambda line: _shown(line["fill_rate"], _percent)),
+        ("stock", lambda line: _shown(line["average_stock"], "{:,.2f}".format)),
+        ("bias", lambda line: _shown(line["bias"], _signed)),
+    ]
+    for other in (SAA, POLICY):
+        name = f"saving_over_{other}"
+        if lines and name in lines[0]:
+            columns.append(
+                (f"saving vs {other}", lambda line, name=name: _pair(line, name, _signed))
+            )
+    if lines and "worse_than_policy" in lines[0]:
+        columns.append(
+            ("rows worse than policy", lambda line: _shown(line["worse_than_policy"], _percent)),
+        )
+    return columns
+
+
+def _money(value, of=None):
+    """An amount, in as many places as one ``of`` the same column."""
+    of = value if of is None else of
+    return f"{value:,.0f}" if abs(of) >= 100 else f"{value:,.2f}"
+
+
+def _plain(value, of=None):
+    return f"{value:.3f}"
+
+
+def _percent(value):
+    return f"{100 * value:.1f} %"
+
+
+def _signed(value, of=None):
+    return f"{100 * value:+.1f} %"
+
+
+def _shown(value, show):
+    return "-" if np.isnan(value) else show(value)
+
+
+def _pair(line, name, show):
+    """A figure with half of its interval."""
+    value, half = line[name], line[f"{name}_half_width"]
+    if np.isnan(value) or np.isnan(half):
+        return _shown(value, show)
+    return f"{show(value)} ± {show(half, value).lstrip('+')}"
