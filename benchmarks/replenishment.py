@@ -286,7 +286,7 @@ def print_cells(title, cells, columns, found):
 
 
 def print_above_bayes(columns, costs):
-    """How far the network is above exact Bayes from the same periods; costs (n_cells, n_rows, k)."""
+    """How far the network is above exact Bayes from the same periods, by cell."""
     for n in [n for name, n in columns if name == "network"]:
         if ("Bayes", n) not in columns:
             continue
