@@ -114,6 +114,15 @@ def test_a_neutral_start():
     assert_allclose(states[0].on_order[0], [67 / 13, 67 / 13])
 
 
+@pytest.mark.parametrize("lead_time", [-1.0, 0.5, NAN])
+def test_bad_lead_times(lead_time):
+    table = np.column_stack([X, np.ones(20)])
+    table[3, 16] = lead_time
+    problem = Replenishment(5.0, 1.0, lead_time=Column(16), ordered=True)
+    with pytest.raises(ValueError, match=rf"lead_time must be .*row 3: {lead_time}"):
+        stock_backtest(problem, table)
+
+
 @pytest.mark.parametrize("framed", [False, True])
 def test_decisions_are_those_of_the_stock_that_is_there(framed):
     names = [f"w{k}" for k in range(16)]
