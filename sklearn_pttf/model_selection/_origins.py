@@ -9,6 +9,7 @@ from narwhals.stable.v2.dependencies import is_into_dataframe
 from sklearn.base import clone
 
 from sklearn_pttf._utils.checks import (
+    MOST_PERIODS,
     Column,
     column_names,
     describe_rows,
@@ -71,10 +72,19 @@ class RollingTable:
         self.lead_times = np.zeros(n_rows, dtype=int)
         self.step = self.ahead = problem.horizon
         if carries_stock(problem):
-            leads = row_values(problem.lead_time, X, self.names, "lead_time")
-            self.lead_times = leads.astype(int)
+            self.lead_times = self._lead_times()
             self.step = problem.review
             self.ahead = int(self.lead_times.max()) + problem.review
+
+    def _lead_times(self):
+        leads = row_values(self.problem.lead_time, self.X, self.names, "lead_time")
+        bad = ~((leads >= 0) & (leads <= MOST_PERIODS) & (leads % 1 == 0))
+        if bad.any():
+            raise ValueError(
+                f"lead_time must be whole numbers of periods in [0, {MOST_PERIODS}]; got "
+                f"{describe_rows(bad, leads)}."
+            )
+        return leads.astype(int)
 
     @property
     def n_periods(self):

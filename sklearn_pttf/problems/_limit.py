@@ -164,11 +164,7 @@ def allocate(limits, order_at, highest, saving_of=None):
     ValueError
         If even the least orders exceed a limit.
     """
-    top = np.zeros(len(limits.amounts))
-    np.maximum.at(top, limits.group, highest)
-    least = order_at(np.nextafter(top, np.inf)[limits.group])
-    refuse_infeasible(limits, least)
-    most = order_at(np.zeros(len(highest)))
+    least, most, top = ends_of_prices(limits, order_at, highest)
     over = limits.used(most) > limits.amounts * (1 + ROUNDING)
     if not over.any():
         return Allocation(most, np.zeros(len(top)), most)
@@ -178,7 +174,16 @@ def allocate(limits, order_at, highest, saving_of=None):
     return _buy_units(limits, few, many, price, saving_of)
 
 
-def refuse_infeasible(limits, least):
+def ends_of_prices(limits, order_at, highest):
+    """Least orders, those at no price, and a price a group from which on rows order least."""
+    top = np.zeros(len(limits.amounts))
+    np.maximum.at(top, limits.group, highest)
+    least = order_at(np.nextafter(top, np.inf)[limits.group])
+    _refuse_infeasible(limits, least)
+    return least, order_at(np.zeros(len(highest))), top
+
+
+def _refuse_infeasible(limits, least):
     """Refuse limits that even the least orders exceed."""
     used = limits.used(least)
     bad = np.flatnonzero(used > limits.amounts * (1 + ROUNDING))

@@ -143,6 +143,11 @@ class Newsvendor(DecisionProblem):
     >>> orders, info = saa.decide(X, return_info=True)
     >>> orders, info.shadow_price
     (array([5., 7.]), 0.25)
+
+    Packs of four: the first row would order 9 of any size, and 8 are cheaper than 12.
+
+    >>> saa.decide(X, problem=Newsvendor(underage=4.0, overage=1.0, pack=4))
+    array([8., 8.])
     """
 
     cost_parameters = ("underage", "overage")

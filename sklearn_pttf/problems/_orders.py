@@ -51,7 +51,8 @@ def order_quantity(level, on_hand=0, on_order=0, pack=1, minimum=0):
     Notes
     -----
     Rounding up to whole packs stocks more than ``level``, by less than a pack. Where a pack is
-    most of what is sold in a period, ``numpy.rint`` of packs may be cheaper.
+    most of what is sold in a period, less may be cheaper: ``Newsvendor(pack=...)`` orders the
+    number of packs whose expected cost is least.
 
     Examples
     --------

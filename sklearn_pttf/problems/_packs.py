@@ -10,12 +10,13 @@ from sklearn_pttf.problems._limit import (
     Allocation,
     SharedLimits,
     allocate,
+    ends_of_prices,
     listed_steps,
     narrowed,
-    refuse_infeasible,
 )
 from sklearn_pttf.problems._search import TIE, cheapest
 
+EVEN = 41  # numbers of packs that are tried beside those at quantiles
 FEW_ASKED = 0.25  # of the rows: for fewer, a law of their own is made
 MOST_HALVED = 60  # of a share of packs; a double has 53 binary digits
 CLOSE = 1e-4  # of a limit: what is left when rows are chosen that order at least their minimum
@@ -127,13 +128,18 @@ class PackedOrders(NamedTuple):
         return self.at(self.position_at(best, savings, 0.0))
 
     def least_risk(self, risk_of, law, name):
-        """The quantity of least risk, by search; ``(n,)``."""
+        """The quantity of least risk, by search; ``(n,)``.
+
+        Risks other than CVaR need not be convex: up to so many packs all are tried.
+        """
 
         def risk(law, positions, rows):
             return risk_of(law, self.take(rows).at(positions), rows)
 
         def positions(rows, quantities):
-            return self.take(rows).positions(quantities)
+            found = self.take(rows).positions(quantities)
+            first, last = np.floor(found.min(axis=1)), np.ceil(found.max(axis=1))
+            return np.hstack([found, np.linspace(first, last, EVEN, axis=1)])
 
         lower, upper = np.zeros(len(law)), np.maximum(self.top, 0.0)
         return self.at(cheapest(risk, law, lower, upper, True, name, positions))
@@ -146,18 +152,14 @@ class PackedOrders(NamedTuple):
         convex in the order, so that of a row the first packs save most.
         """
         stairs = _Stairs(limits, self)
-        refuse_infeasible(stairs, np.zeros(len(highest)))
 
         def position_at(price):
             return self.position_at(best_at(price), savings, price * limits.weights)
 
-        most = position_at(np.zeros(len(highest)))
+        least, most, top = ends_of_prices(stairs, position_at, highest)
         over = stairs.used(most) > limits.amounts
-        top = np.zeros(len(limits.amounts))
-        np.maximum.at(top, limits.group, highest)
         if not over.any():
             return Allocation(self.at(most), np.zeros(len(top)), self.at(most))
-        least = np.zeros(len(most))
         few, many, price = narrowed(stairs, position_at, over, least, most, top, True)
         return _buy_packs(stairs, few, many, price, savings)
 
@@ -382,20 +384,15 @@ class MinimumOrders(NamedTuple):
         left is enough for. Then these share the limit as orders of any size from their least on do.
         """
         none = np.zeros(len(highest))
-        needed = np.where(self.optional, 0.0, self.least)
-        refuse_infeasible(limits, needed)
 
         def order_at(price):
             return self.order_at(best_at(price), savings, price * limits.weights)
 
-        most = order_at(none)
+        least, most, top = ends_of_prices(limits, order_at, highest)
         over = limits.used(most) > limits.amounts
-        top = np.zeros(len(limits.amounts))
-        np.maximum.at(top, limits.group, highest)
         if not over.any():
             return Allocation(most, np.zeros(len(top)), most)
-        ends = needed, most, top
-        few, many, price = narrowed(limits, order_at, over, *ends, False, CLOSE)
+        few, many, price = narrowed(limits, order_at, over, least, most, top, False, CLOSE)
         uses = limits.weights * self.least
         saved = savings.between(none, np.where(self._orderable, self.least, 0.0))
         rate = np.divide(saved, uses, out=none.copy(), where=uses > 0)
