@@ -12,8 +12,9 @@ from sklearn_pttf._laws.at_prices import DemandAtPrices, PriceRange
 from sklearn_pttf._laws.atoms import WeightedAtoms, pooled_atoms
 from sklearn_pttf._laws.base import check_levels
 from sklearn_pttf._laws.beta import BetaBinomialMixture, SharedLaw
-from sklearn_pttf._laws.horizon import law_of_total
+from sklearn_pttf._laws.horizon import covariance_of_periods, law_of_total
 from sklearn_pttf._laws.means import law_of_mean
+from sklearn_pttf._laws.paths import DemandPaths
 from sklearn_pttf._laws.poisson import PoissonMixture
 from sklearn_pttf._series.alarms import (
     SeenDrivers,
@@ -24,7 +25,12 @@ from sklearn_pttf._series.alarms import (
     warn_of_unknown,
 )
 from sklearn_pttf._series.choice import chosen_conditions
-from sklearn_pttf._series.conditions import Conditions, law_at_conditions, over_doubt
+from sklearn_pttf._series.conditions import (
+    Conditions,
+    correlation_over_doubt,
+    law_at_conditions,
+    over_doubt,
+)
 from sklearn_pttf._series.found import shared_over_time
 from sklearn_pttf._series.rolling import continued
 from sklearn_pttf._utils.checks import (
@@ -195,11 +201,13 @@ class DecisionMixin:
         if in_time and (problem.of_prices or _is_binomial(problem)):
             raise ValueError(f"ordered and drivers are for demand and counts; got {problem!r}.")
 
-    def _at_conditions(self, portfolio, horizon):
+    def _at_conditions(self, portfolio, horizon, each=False):
         """The portfolio as laws are made of it: at the conditions of coming periods."""
         if horizon > self.problem_.horizon:
             warn_of_horizon(portfolio, self.problem_.drivers, horizon)
-        return portfolio if self._conditions is None else self._conditions.at(portfolio, horizon)
+        if self._conditions is None:
+            return portfolio
+        return self._conditions.at(portfolio, horizon, each)
 
     def _read(self, X, problem=None, horizon=None):
         """The portfolio of later rows at their conditions, with the columns of `fit`."""
@@ -333,6 +341,21 @@ class DecisionMixin:
 
         return over_doubt(total, portfolio)
 
+    def _paths(self, portfolio, horizon):
+        """Demand of rows in each of the coming periods; `DemandPaths`."""
+        laws = self._laws_of_periods(portfolio, horizon)
+        if horizon == 1:
+            return DemandPaths(laws, np.zeros(len(portfolio)))
+        law = self._predict_law(portfolio)
+        covariance = covariance_of_periods(self._predict_law, portfolio, law)
+        return DemandPaths(laws, correlation_over_doubt(laws, law, covariance, portfolio))
+
+    def _laws_of_periods(self, portfolio, horizon):
+        """Laws of the outcome of each coming period, a list."""
+        if portfolio.ahead is None:
+            return [over_doubt(self._predict_law, portfolio)] * horizon
+        return [over_doubt(self._predict_law, portfolio.of_period(k)) for k in range(horizon)]
+
     def _demand_at_prices(self, portfolio):
         """The law of every row's demand at any price."""
         return DemandAtPrices(
@@ -389,6 +412,8 @@ class DecisionMixin:
         """Laws that rows are charged for, in pieces, with their portfolios."""
         if problem.of_means:
             return self._laws_of_means(portfolio, spread)
+        if problem.of_paths:
+            return self._pieces(portfolio, lambda piece: self._paths(piece, problem.horizon))
         return self._laws(portfolio, problem.horizon)
 
     def decide(self, X, *, problem=None, return_info=False):
@@ -434,7 +459,7 @@ class DecisionMixin:
         problem = self.problem_ if problem is None else check_problem(problem)
         portfolio = self._read_as_it_is(X, problem)
         extrapolates = self._extrapolates(portfolio, problem.horizon)
-        portfolio = self._at_conditions(portfolio, problem.horizon)
+        portfolio = self._at_conditions(portfolio, problem.horizon, problem.of_paths)
         if problem.of_prices:
             problem.warn_of_losses(portfolio)
         laws = self._laws_to_decide(portfolio, problem, spread=return_info)
@@ -608,7 +633,9 @@ class DecisionMixin:
         """Mean cost of every row, own and SAA's, on outcomes; ``(2, n)``, NaN without one."""
         problem, parts, start = self.problem_, [], 0
         conditions = self._conditions if conditions is None else conditions
-        at = portfolio if conditions is None else conditions.at(portfolio, problem.horizon)
+        at = portfolio
+        if conditions is not None:
+            at = conditions.at(portfolio, problem.horizon, problem.of_paths)
         laws = self._laws_to_charge(at, problem)
         for law, piece in joined(laws, at) if problem.shares_limit else laws:
             rows = slice(start, start + len(piece))

@@ -74,6 +74,11 @@ def _blocks(n_factor):
             yield rows[start : start + BLOCK_ROWS], np.linspace(-FACTOR_END, FACTOR_END, n)
 
 
+def correlation_of_periods(predict, portfolio, law):
+    """Correlation of the normal scores of any two coming periods of a row; ``(n,)``."""
+    return copula_correlation(law, covariance_of_periods(predict, portfolio, law))
+
+
 def sample_average_total(portfolio, pooled, horizon):
     """What SAA takes for the law of the total; see `sample_average_law`.
 

@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sklearn_pttf._laws.horizon import copula_correlation
 from sklearn_pttf._laws.mixture import MixtureLaw
 from sklearn_pttf._laws.scaled import ScaledLaw
-from sklearn_pttf._series.course import forecast
+from sklearn_pttf._series.course import SHORT_SEASON, forecast
 from sklearn_pttf._series.own import own_effects
 from sklearn_pttf._series.shared import shared_effects
 from sklearn_pttf._tables.influence import typical_rows
@@ -120,7 +121,7 @@ class Conditions:
         drivers, _ = self._followed((drivers, drivers[:, :0]), 0)
         self.own = own_effects(table.observations, exposure, drivers, dispersion, seasons)
 
-    def at(self, portfolio, horizon):
+    def at(self, portfolio, horizon, each=False):
         """The same rows, whose cells are counted over what they come to in the coming periods.
 
         Parameters
@@ -130,6 +131,9 @@ class Conditions:
 
         horizon : int
             Number of coming periods; of each of them the next outcomes have their mean.
+
+        each : bool, default=False
+            Whether to tell also of each coming period by itself.
 
         Returns
         -------
@@ -142,6 +146,8 @@ class Conditions:
         ValueError
             If there are other periods.
         """
+        if each:
+            return self._of_each(portfolio, horizon)
         return self._at(portfolio, horizon, slice(horizon))
 
     def _at(self, portfolio, horizon, periods):
@@ -161,9 +167,9 @@ class Conditions:
         doubt = np.hypot(doubt, own[2])
         return replace(plain, exposure=exposure, coming=total, doubt=doubt, conditions=coming)
 
-    def of_each(self, portfolio, horizon):
+    def _of_each(self, portfolio, horizon):
         """As `at`, which also tells of each coming period by itself."""
-        at = self.at(portfolio, horizon)
+        at = self._at(portfolio, horizon, slice(horizon))
         if at.conditions is None:
             return at
         periods = [self._at(portfolio, horizon, slice(k, k + 1)) for k in range(horizon)]
@@ -254,8 +260,10 @@ class Conditions:
     def _followed(self, standard, horizon):
         """Past and planned drivers, with the factor of the period as one more, in its deviations.
 
-        Rows differ in how far they follow it.
+        Rows differ in how far they follow it; that is looked at where it has a long season.
         """
+        if max(self.forecast.seasons, default=0) <= SHORT_SEASON or not self.look.factors:
+            return standard
         d, n = self.forecast.n_drivers, self.forecast.n_periods
         factors = self.forecast.mean[d : d + n + horizon] - self.forecast.mean[d : d + n].mean()
         spread = factors[:n].std()
@@ -293,6 +301,35 @@ def over_doubt(predict, portfolio):
     coming = portfolio.coming_exposure()
     laws = [predict(replace(portfolio, coming=coming * factor)) for factor in factors]
     return MixtureLaw(laws, weights, portfolio.integer)
+
+
+def correlation_over_doubt(laws, law, covariance, portfolio):
+    """Correlation of the normal scores of any two coming periods of every row; ``(n,)``.
+
+    Parameters
+    ----------
+    laws : list of PredictiveDistribution
+        Of each period, over what is not known of its conditions.
+
+    law : PredictiveDistribution
+        Of a period at mean conditions.
+
+    covariance : ndarray of shape (n,)
+        Of two periods at these.
+
+    portfolio : Portfolio
+        At its conditions.
+    """
+    if portfolio.ahead is None:
+        return copula_correlation(laws[0], covariance)
+    # of two periods' conditions together, from that of their mean: what one knows of both
+    number = len(laws)
+    own = (np.minimum(portfolio.ahead_doubt, MOST_DOUBT) ** 2).mean(axis=1)
+    shared = number * np.minimum(portfolio.doubt, MOST_DOUBT) ** 2 - own
+    shared = np.clip(shared / (number - 1), 0.0, own)
+    mean, first = law.mean(), laws[0].mean()
+    scale = np.divide(first, mean, out=np.ones_like(mean), where=mean > 0)
+    return copula_correlation(laws[0], (covariance + mean**2 * np.expm1(shared)) * scale**2)
 
 
 def law_at_conditions(law, portfolio):

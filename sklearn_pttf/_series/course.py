@@ -1,10 +1,11 @@
 """How what rows share goes on: a Gaussian process over periods, by its likelihood.
 
 Log factors of periods are a level that wanders, what returns to it within a few periods, seasons
-that come back, and shocks of single periods, a few of which are large (Student's law); effects of
-drivers are normal around none. How large each of these is, is taken where the table makes it
-likeliest, with a prior that few periods cannot outvote. All the rest is algebra of normal laws, and
-so is the doubt about what comes next, which more rows do not make smaller.
+that come back, smooth ones and in long seasons single peaks, and shocks of single periods, a few of
+which are large (Student's law), and may come back as peaks; effects of drivers are normal around
+none. How large each of these is, is taken where the table makes it likeliest, with a prior that few
+periods cannot outvote. All the rest is algebra of normal laws, and so is the doubt about what comes
+next, which more rows do not make smaller.
 """
 
 from itertools import product
@@ -16,7 +17,7 @@ from scipy import linalg, optimize
 
 LEVEL = 4.0  # variance of the log level itself: anything
 USUAL_DRIFT, USUAL_SHOCK, USUAL_SEASON = 0.05, 0.05, 0.1  # prior medians, of log factors
-USUAL_PEAK, NEIGHBOURS = 0.05, 1
+USUAL_PEAK, NEIGHBOURS = 0.05, 1  # likewise, of peaks; and periods that these may be off by
 USUAL_RETURN, RETURN = 0.1, 4.0  # likewise, of what returns, and after how many periods it does
 DEGREES = 4.0  # of freedom of shocks
 SHOCK = 1  # their place among sizes
@@ -29,7 +30,7 @@ FIRST_COMMON = 0.1  # likewise, of one that rows share: who can tell it from a f
 LEAST_EFFECT = 1e-3  # likewise, of a driver that does nothing
 N_ROUNDS = 4  # of how large single effects and shocks are, and of all else in turn
 SHORT_SEASON = 14  # periods, up to which every one of a season has an effect of its own
-PEAK = 0.7
+PEAK = 0.7  # periods that a peak of a longer season lasts, as the deviation of a normal curve
 SMOOTH = 0.3  # length scale of longer seasons, of the periodic kernel
 JITTER = (
     1e-8  # on the diagonal of covariances, which have to be positive definite: 1e-4 of a log factor
@@ -53,6 +54,7 @@ class Forecast(NamedTuple):
     n_periods: int
     seasons: tuple
     deviations: dict  # of drift and shock a period, what returns, and of every season
+    peaks: dict  # variances of every phase of long seasons, by their lengths
     evidence: float  # log likelihood that all this has gained over no change at all
     prior: np.ndarray  # (m + h, m + h), of log factors before anything is told
 
@@ -220,15 +222,18 @@ class _Course:
         self.shocks, self.parts[SHOCK] = variances, (past * variances) @ past.T
         first = len(self.kernels) - len(self.peaked)
         for k, (length, alike) in enumerate(zip(self.peaked, self.alike, strict=True), first):
-            size = np.sqrt(self._peaks(variances, length))
+            size = np.sqrt(self._peaks(length))[np.arange(len(alike)) % length]
             self.kernels[k] = size[:, None] * alike * size
             self.parts[k] = past @ self.kernels[k][:n, :n] @ past.T
 
-    def _peaks(self, variances, length):
-        """Variances of the peaks of a season in every period, by those of shocks near them."""
-        away = self.apart[:, : self.told.n_periods] % length
+    def _peaks(self, length):
+        """Variances of a season's peaks over the usual, by those of shocks near them; (length,).
+
+        What is odd in one year is likelier to be a peak than what is not.
+        """
+        away = np.abs(np.arange(length)[:, None] - np.arange(self.told.n_periods)) % length
         near = np.minimum(away, length - away) <= NEIGHBOURS
-        largest = np.where(near, variances, 0.0).max(axis=1)
+        largest = np.where(near, self.shocks, 0.0).max(axis=1)
         return np.where(near.any(axis=1), largest, 1.0)
 
     def _fixed(self):
@@ -267,7 +272,7 @@ class _Course:
     def _squares(self):
         """Means of the squares of effects ``(d,)`` and of shocks ``(n,)``, given what rows say."""
         _, fit, inverse = self._likelihood(self._covariance())
-        sizes, n, d = np.exp(self.logs), self.told.n_periods, self.told.n_drivers
+        sizes, n = np.exp(self.logs), self.told.n_periods
         single = np.diag(sizes[SHOCK] * self.shocks)
         for size, kernel in zip(sizes[::-1], self.kernels[::-1][: len(self.peaked)], strict=False):
             single += size * kernel[:n, :n]
@@ -288,8 +293,9 @@ class _Course:
         value, fit, inverse = self._likelihood(self._covariance())
         with_told = prior[:, : d + n] @ told.road.T
         covariance = prior - with_told @ inverse @ with_told.T
-        names = ["drift", "shock", "return", *self.seasons, *[("peaks", s) for s in self.peaked]]
-        deviations = dict(zip(names, np.sqrt(sizes), strict=True))
+        names = ["drift", "shock", "return", *self.seasons]
+        deviations = dict(zip(names, np.sqrt(sizes), strict=False))
+        of_peaks = zip(self.peaked, sizes[len(names) :], strict=True)
         return Forecast(
             mean=with_told @ fit,
             covariance=(covariance + covariance.T) / 2,
@@ -297,6 +303,7 @@ class _Course:
             n_periods=n,
             seasons=self.seasons,
             deviations=deviations,
+            peaks={length: size * self._peaks(length) for length, size in of_peaks},
             evidence=self._gained(value),
             prior=of_factors,
         )
@@ -318,8 +325,9 @@ class _Course:
             if 2 * length <= self.told.n_periods:
                 other = _Course(self.told, self.horizon, (length,))
                 other._with_shocks(self.shocks)
+                n_plain = len(self.logs) + 1
                 gains[length] = max(
-                    other._gain(np.array([*(self.logs - less), size]), fixed)
+                    other._gain(np.append(self.logs - less, [size, *other.usual[n_plain:]]), fixed)
                     for less, size in product(LESS, SIZES)
                 )
         order = sorted(gains, key=gains.get, reverse=True)[:N_TRIED]

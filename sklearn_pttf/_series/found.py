@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sklearn_pttf._series.conditions import are_switches
-from sklearn_pttf._series.course import season_kernel
+from sklearn_pttf._series.course import peak_kernel, season_kernel
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,13 +160,25 @@ def _seasons(found):
     for length in found.seasons:
         coming, size = n + np.arange(length), found.deviations[length] ** 2
         centred = np.eye(length) - 1 / length
-        with_past = size * season_kernel(np.abs(coming[:, None] - times), length)
-        own = size * season_kernel(np.abs(coming[:, None] - coming), length)
+        with_past, own = (
+            size * season_kernel(np.abs(coming[:, None] - other), length)
+            + _peaks(found, length, coming, other)
+            for other in (times, coming)
+        )
         gain = centred @ with_past @ inverse
         parts[length] = gain @ mean
         left = centred @ own @ centred - gain @ with_past.T @ centred + gain @ known @ gain.T
         errors[length] = _deviations(left)
     return parts, errors
+
+
+def _peaks(found, length, times, others):
+    """Covariance of the peaks of a season at two sets of times."""
+    if length not in found.peaks:
+        return 0.0
+    size = np.sqrt(found.peaks[length])
+    alike = peak_kernel(np.abs(times[:, None] - others), length)
+    return size[times % length, None] * alike * size[others % length]
 
 
 def _deviations(covariance):

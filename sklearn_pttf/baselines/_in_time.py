@@ -7,8 +7,9 @@ import numpy as np
 from scipy.special import expit, xlogy
 
 from sklearn_pttf._laws.grid import QuantileGrid
-from sklearn_pttf._laws.horizon import law_of_total
+from sklearn_pttf._laws.horizon import correlation_of_periods, law_of_total
 from sklearn_pttf._laws.means import law_of_mean
+from sklearn_pttf._laws.paths import DemandPaths
 from sklearn_pttf._mixin import DecisionMixin
 from sklearn_pttf.baselines._values import refuse_values
 from sklearn_pttf.problems import Newsvendor
@@ -67,6 +68,18 @@ class DecisionInTime(DecisionMixin):
         ratio = np.where(usual > 0, means / np.where(usual > 0, usual, 1.0), 1.0)[:, None]
         half = portfolio.integer / 2  # a grid of whole numbers rounds up
         return total.with_quantiles((total.quantiles + half) * ratio - half, usual * ratio[:, 0])
+
+    def _paths(self, portfolio, horizon):
+        """Demand in each of the coming periods, each forecast after the means of those before."""
+        self._refuse_values(portfolio)
+        predict, plain = self._predict_after(portfolio)
+        path, laws = portfolio.observations, [self._predict_law(portfolio)]
+        if horizon == 1:
+            return DemandPaths(laws, np.zeros(len(portfolio)))
+        for _ in range(horizon - 1):
+            path = np.column_stack([path, laws[-1].mean()])
+            laws.append(predict(plain.with_observations(path)))
+        return DemandPaths(laws, correlation_of_periods(predict, plain, laws[0]))
 
     def _predict_law_of_mean(self, portfolio, spread=True):
         if not spread:

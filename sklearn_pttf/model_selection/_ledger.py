@@ -90,7 +90,7 @@ class CarriedStock:
         n_periods = origins[-1] - origins[0] + table.ahead
         seen = table.coming(origins[0], n_periods)
         self.seen, self.demand = ~np.isnan(seen), np.nan_to_num(seen)
-        self.costs = problem.read_costs(table.X, table.names)
+        self.costs = problem.unit_costs(table.X, table.names)
         self.known = {
             "lead_time": table.lead_times,
             "review": self.review,

@@ -6,6 +6,7 @@ from sklearn_pttf.problems._limit import PerRow
 from sklearn_pttf.problems._newsvendor import Newsvendor
 from sklearn_pttf.problems._orders import order_quantity
 from sklearn_pttf.problems._pricing import Pricing
+from sklearn_pttf.problems._replenishment import Replenishment
 from sklearn_pttf.problems._selection import Selection
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Newsvendor",
     "PerRow",
     "Pricing",
+    "Replenishment",
     "Selection",
     "order_quantity",
 ]

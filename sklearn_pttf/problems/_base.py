@@ -64,6 +64,8 @@ class DecisionProblem(BaseEstimator, ABC):
     - ``of_means``: whether it is decided from the law of the row's mean, not of its next outcome.
     - ``of_prices``: whether decisions are prices, which outcomes depend on: `solve` is then given a
       law at any price.
+    - ``of_paths``: whether decisions hang on every coming period by itself: `solve` is then given
+      `DemandPaths`. ``carries_stock``: whether what is left over is there at the next decision.
 
     Examples
     --------
@@ -99,6 +101,8 @@ class DecisionProblem(BaseEstimator, ABC):
     seasons = None
     of_means = False
     of_prices = False
+    of_paths = False
+    carries_stock = False
     allows_negative = False  # outcomes
     has_exact_law = False  # of outcomes, from the rows of fit alone: no network is asked
 

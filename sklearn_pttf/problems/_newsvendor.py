@@ -251,21 +251,27 @@ class Newsvendor(DecisionProblem):
 
     def check_costs(self, costs):
         for name, value in costs.items():
-            bad = ~(np.isfinite(value) & (value > 0))
-            if bad.any():
-                parameter = getattr(self, name)
-                made_of = f" (made of columns: {parameter})" if is_combination(parameter) else ""
-                raise ValueError(
-                    f"{name} must be a positive finite cost a unit; got "
-                    f"{describe_rows(bad, value)}{made_of}."
-                )
-        ratio = self.critical_ratio(**costs)
+            self._check_unit_cost(name, value)
+        self._check_ratio(self.critical_ratio(**costs), "underage / (underage + overage)")
+
+    def _check_unit_cost(self, name, value):
+        bad = ~(np.isfinite(value) & (value > 0))
+        if bad.any():
+            parameter = getattr(self, name)
+            made_of = f" (made of columns: {parameter})" if is_combination(parameter) else ""
+            raise ValueError(
+                f"{name} must be a positive finite cost a unit; got "
+                f"{describe_rows(bad, value)}{made_of}."
+            )
+
+    @staticmethod
+    def _check_ratio(ratio, name):
         low, high = RATIO_RANGE
         bad = ~((ratio >= low - EXACT) & (ratio <= high + EXACT))
         if bad.any():
             raise ValueError(
-                f"underage / (underage + overage) must be in [{low}, {high}], beyond which a few "
-                f"observations say nothing; got {describe_rows(bad, ratio)}."
+                f"{name} must be in [{low}, {high}], beyond which a few observations say nothing; "
+                f"got {describe_rows(bad, ratio)}."
             )
 
     @staticmethod

@@ -1,0 +1,424 @@
+"""Orders period after period: stock is carried over, and what is ordered comes later."""
+
+from dataclasses import replace
+from numbers import Integral
+
+import numpy as np
+
+from sklearn_pttf._laws.atoms import WeightedAtoms, sample_average_law
+from sklearn_pttf._laws.horizon import correlation_of_periods
+from sklearn_pttf._laws.paths import DemandPaths
+from sklearn_pttf._utils.checks import (
+    MOST_PERIODS,
+    check_whole,
+    describe_rows,
+    find_column,
+    is_column,
+    numeric_columns,
+    row_values,
+)
+from sklearn_pttf.problems._base import mean_of_seen
+from sklearn_pttf.problems._newsvendor import Newsvendor
+
+BLOCK_ROWS = 2048  # whose paths are in memory together
+
+
+class Replenishment(Newsvendor):
+    """Order again and again: stock is carried over, and an order comes after a lead time.
+
+    Before each period an order may be placed. In a period first what is due arrives, then demand
+    comes, and then a unit that is left costs ``holding`` and a unit that is missing ``shortage``.
+    An order of now is there from the start of the period after ``lead_time`` others. It is decided
+    for the ``review`` periods from then on, after which the next one is there: demand until then,
+    and what is under way, settle what will be left of the stock.
+
+    Parameters
+    ----------
+    shortage : float, str, Column or LinearCombination, default=1.0
+        Cost of one unit that is missing in a period, in money a unit; positive.
+
+    holding : float, str, Column or LinearCombination, default=1.0
+        Cost of one unit that is left at the end of a period, in money a unit; positive.
+
+    lead_time : int, str or Column, default=0
+        Periods that end before an order is there. 0: it serves the coming period.
+
+    review : int, default=1
+        Periods from one order to the next.
+
+    on_hand : float, str or Column, default=0.0
+        Stock there is, in units; with ``lost_sales=False`` below 0 if more is owed.
+
+    on_order : list of str or int, default=None
+        Columns of what arrives at the start of each coming period, the next one first: as many as
+        the longest lead time. None: nothing.
+
+    lost_sales : bool, default=True
+        Whether demand that is not met is lost. False: it is owed, costs ``shortage`` in each
+        period until it is met, and is met first.
+
+    pack, minimum : float, str or Column, default=None
+        Units of a pack, of which only whole ones are ordered, and the least that is ordered if
+        anything is. Of such orders the cheapest is taken.
+
+    limit, limit_weights, groups
+        A limit that all orders share, as that of `Newsvendor`.
+
+    observations, ordered, drivers, seasons
+        What was observed, and how it goes on, as those of `Newsvendor`. Observations are demand:
+        sales of periods in which nothing was there are missing. Drivers have a column for each
+        period until the next order is there, ``lead_time + review``.
+
+    See Also
+    --------
+    Newsvendor : One order, whose rest is worth the same whenever it is left.
+    sklearn_pttf.model_selection.backtest : What orders would have cost, stock carried over.
+    sklearn_pttf.testing.simulate_stock : Plays a rule of ordering on demand.
+
+    Notes
+    -----
+    Demand of the coming periods is drawn as 512 paths, the same for a row in any batch: each period
+    has its own law, with its season, drivers and the doubt about them, and all periods of a row
+    hang together alike, as far as a first one would move the forecast of a second (a Gaussian
+    copula). Stock is played along every path; what is still needed then has a law, and the order is
+    its quantile at the ratio ``shortage / (shortage + review * holding)``, mixed over the periods
+    that it is for.
+
+    Later orders are taken to make up for what this one leaves over. For demand that is owed and
+    does not fall that is best (base stock [1]_). For lost sales it is the myopic rule, which is
+    close to the best one and mostly cheaper than the best base stock [2]_.
+
+    References
+    ----------
+    .. [1] K. J. Arrow, T. Harris, J. Marschak, "Optimal inventory policy", Econometrica 19
+       (1951), 250-272.
+
+    .. [2] P. Zipkin, "Old and new methods for lost-sales inventory systems", Operations Research
+       56 (2008), 1256-1263.
+
+    Examples
+    --------
+    Two units are left, and three come in the next period; an order of now comes a period later.
+
+    >>> import numpy as np
+    >>> from sklearn_pttf.baselines import SampleAverage
+    >>> from sklearn_pttf import Column
+    >>> from sklearn_pttf.problems import Replenishment
+    >>> X = np.array([[4.0, 5, 6, 5, 5, 2, 3]])
+    >>> problem = Replenishment(
+    ...     shortage=4.0, holding=1.0, lead_time=1, on_hand=Column(5), on_order=[6],
+    ...     observations=[0, 1, 2, 3, 4],
+    ... )
+    >>> orders, info = SampleAverage(problem).fit(X).decide(X, return_info=True)
+    >>> float(orders[0]), sorted(info)[:4]
+    (5.0, ['expected_cost', 'fill_rate', 'mean', 'stock_at_arrival'])
+    """
+
+    cost_parameters = ("shortage", "holding")
+    constraint_parameters = ("lead_time", "on_hand", "limit_weights", "groups", "pack", "minimum")
+    carries_stock = True
+    of_paths = True
+    exposure = coming_exposure = lower = upper = None
+    risk = "mean"
+
+    def __init__(
+        self,
+        shortage=1.0,
+        holding=1.0,
+        *,
+        lead_time=0,
+        review=1,
+        on_hand=0.0,
+        on_order=None,
+        lost_sales=True,
+        pack=None,
+        minimum=None,
+        limit=None,
+        limit_weights=1.0,
+        groups=None,
+        observations=None,
+        ordered=False,
+        drivers=None,
+        seasons=None,
+    ):
+        self.shortage = shortage
+        self.holding = holding
+        self.lead_time = lead_time
+        self.review = review
+        self.on_hand = on_hand
+        self.on_order = on_order
+        self.lost_sales = lost_sales
+        self.pack = pack
+        self.minimum = minimum
+        self.limit = limit
+        self.limit_weights = limit_weights
+        self.groups = groups
+        self.observations = observations
+        self.ordered = ordered
+        self.drivers = drivers
+        self.seasons = seasons
+
+    @property
+    def horizon(self):
+        """Periods until the next order is there, at the longest lead time; int."""
+        if isinstance(self.lead_time, Integral):
+            return int(self.lead_time) + self.review
+        return (0 if self.on_order is None else len(self.on_order)) + self.review
+
+    def check(self):
+        check_whole("review", self.review, 1, MOST_PERIODS)
+        if not is_column(self.lead_time):
+            check_whole("lead_time", self.lead_time, 0, MOST_PERIODS - self.review)
+            n_columns = 0 if self.on_order is None else len(self.on_order)
+            if self.on_order is not None and n_columns != self.lead_time:
+                raise ValueError(
+                    f"on_order must name {self.lead_time} columns, one for each period of "
+                    f"lead_time, or be None; got {n_columns}: {self.on_order!r}."
+                )
+        if not isinstance(self.lost_sales, (bool, np.bool_)):
+            raise ValueError(f"lost_sales must be True or False; got {self.lost_sales!r}.")
+        super().check()
+
+    def check_costs(self, costs):
+        named = {"underage": costs["shortage"], "overage": self.review * costs["holding"]}
+        for name in ("shortage", "holding"):
+            self._check_unit_cost(name, costs[name])
+        ratio = self.critical_ratio(**named)
+        self._check_ratio(ratio, "shortage / (shortage + review * holding)")
+
+    def read_costs(self, X, names=None):
+        """Costs, and stock, of every row; dict of ndarray of shape (n,), or (n, longest lead)."""
+        return self.unit_costs(X, names) | self._read_stock(X, names)
+
+    def unit_costs(self, X, names=None):
+        """Costs of a unit, of every row; dict of ndarray of shape (n,)."""
+        return super().read_costs(X, names)
+
+    def _read_stock(self, X, names):
+        lead_time = row_values(self.lead_time, X, names, "lead_time")
+        longest = self.horizon - self.review
+        bad = ~((lead_time >= 0) & (lead_time <= longest) & (lead_time % 1 == 0))
+        if bad.any():
+            raise ValueError(
+                f"lead_time must be whole numbers of periods from 0 to {longest}, as on_order has "
+                f"{longest} columns, one for each period of the longest lead time; got "
+                f"{describe_rows(bad, lead_time)}."
+            )
+        on_hand = row_values(self.on_hand, X, names, "on_hand")
+        bad = ~np.isfinite(on_hand) | ((on_hand < 0) & self.lost_sales)
+        if bad.any():
+            least = "finite and at least 0 with lost_sales=True" if self.lost_sales else "finite"
+            raise ValueError(f"on_hand must be {least}; got {describe_rows(bad, on_hand)}.")
+        on_order = np.zeros((len(X), longest))
+        if self.on_order is not None and longest:
+            on_order = numeric_columns(X, self._order_positions(names, X.shape[1]), "on_order")
+        bad = ~(np.isfinite(on_order) & (on_order >= 0))
+        if bad.any():
+            rows, worst = bad.any(axis=1), np.where(bad, on_order, 0.0).min(axis=1)
+            raise ValueError(
+                f"on_order must be finite and at least 0; got {describe_rows(rows, worst)}."
+            )
+        return {"lead_time": lead_time, "on_hand": on_hand, "on_order": on_order}
+
+    def _order_positions(self, names, n_columns):
+        columns = () if self.on_order is None else self.on_order
+        return [find_column(column, names, n_columns, "on_order") for column in columns]
+
+    def _taken_positions(self, names, n_columns):
+        taken = super()._taken_positions(names, n_columns)
+        return taken.union(self._order_positions(names, n_columns))
+
+    def read_constraints(self, X, names=None):
+        return {"lower": np.zeros(len(X)), **super().read_constraints(X, names)}
+
+    def cost(self, decision, outcome, shortage=None, holding=None):
+        """Cost of a period that begins with a stock, on its demand.
+
+        Parameters
+        ----------
+        decision, outcome : float, ndarray or Tensor
+            Stocks and demands, which broadcast together.
+
+        shortage, holding : float, ndarray or Tensor, default=None
+            Costs a unit. None: those of the problem, where they are numbers.
+
+        Returns
+        -------
+        float, ndarray or Tensor
+        """
+        shortage = self._number("shortage") if shortage is None else shortage
+        holding = self._number("holding") if holding is None else holding
+        return super().cost(decision, outcome, shortage, holding)
+
+    # -- stock along paths
+
+    def _played(self, orders, paths, portfolio):
+        """What of the periods that orders are for is left and missing, and stock before them.
+
+        Parameters
+        ----------
+        orders : ndarray of shape (n,)
+
+        paths : ndarray of shape (n, p, horizon)
+
+        portfolio : Portfolio
+
+        Returns
+        -------
+        left, short : ndarray of shape (n, p, review)
+
+        stock : ndarray of shape (n, p)
+            There when the order comes, without it.
+        """
+        state = portfolio.costs
+        lead, on_order = state["lead_time"].astype(int), state["on_order"]
+        n_rows, n_paths, horizon = paths.shape
+        stock = np.repeat(state["on_hand"][:, None], n_paths, axis=1)
+        left, short = np.zeros((2, n_rows, n_paths, self.review))
+        before = np.zeros((n_rows, n_paths))
+        for k in range(horizon):
+            if k < on_order.shape[1]:
+                stock = stock + on_order[:, k, None]
+            arrived = lead == k
+            before[arrived] = stock[arrived]
+            stock = stock + np.where(arrived, orders, 0.0)[:, None] - paths[..., k]
+            missing, there = np.maximum(-stock, 0.0), np.maximum(stock, 0.0)
+            own = np.flatnonzero((k >= lead) & (k < lead + self.review))
+            left[own, :, k - lead[own]], short[own, :, k - lead[own]] = there[own], missing[own]
+            stock = there if self.lost_sales else stock
+        return left, short, before
+
+    def _law_of_need(self, paths, portfolio):
+        """The law whose quantile is the order: what is needed by each period that it is for."""
+        state, n_paths = portfolio.costs, paths.shape[1]
+        lead = state["lead_time"].astype(int)
+        none = np.zeros(len(portfolio))
+        _, _, stock = self._played(none, paths, portfolio)
+        due = np.pad(state["on_order"], ((0, 0), (0, paths.shape[2] - state["on_order"].shape[1])))
+        rows, needed = np.arange(len(paths)), -stock
+        needs, weights = [], []
+        per_path = np.ones((1, n_paths))
+        for k in range(self.review):
+            at = lead + k
+            needed = needed + paths[rows, :, at] - (k > 0) * due[rows, at][:, None]
+            needs.append(needed)
+            last = k == self.review - 1
+            weights.append((state["holding"] + last * state["shortage"])[:, None] * per_path)
+        return WeightedAtoms(np.hstack(needs), np.hstack(weights))
+
+    def _blocks(self, law, portfolio):
+        for start in range(0, len(portfolio), BLOCK_ROWS):
+            rows = slice(start, start + BLOCK_ROWS)
+            yield rows, law.take(rows).draw(), portfolio.take(rows)
+
+    def _as_newsvendor(self, law, portfolio):
+        """The law of what is needed, and the portfolio of the newsvendor that orders by it."""
+        laws = [self._law_of_need(paths, part) for _, paths, part in self._blocks(law, portfolio)]
+        need = laws[0] if len(laws) == 1 else WeightedAtoms.concatenate(laws)
+        costs, constraints = portfolio.costs, dict(portfolio.constraints)
+        stock = np.column_stack([costs["on_hand"], costs["on_order"]])
+        if portfolio.integer and "pack" not in constraints and (stock % 1).any():
+            constraints["pack"] = np.ones(len(portfolio))
+        costs = {"underage": costs["shortage"], "overage": self.review * costs["holding"]}
+        return need, replace(portfolio, costs=costs, constraints=constraints)
+
+    def solve(self, law, portfolio):
+        return super().solve(*self._as_newsvendor(law, portfolio))
+
+    def solve_with_info(self, law, portfolio):
+        if self.limit is None:
+            return self.solve(law, portfolio), {}
+        need, newsvendor = self._as_newsvendor(law, portfolio)
+        orders, info = super().solve_with_info(need, newsvendor)
+        # what no order changes is in the cost of stock, and not in that of what is needed
+        of_need = Newsvendor.expected_cost(self, orders, need, newsvendor).sum()
+        fixed = self.expected_cost(orders, law, portfolio).sum() - of_need
+        return orders, info | {"dual_bound": info["dual_bound"] + float(fixed)}
+
+    def expected_cost(self, decision, law, portfolio):
+        return self.row_info(decision, law, portfolio)["expected_cost"]
+
+    def row_info(self, decision, law, portfolio):
+        found = []
+        for rows, paths, part in self._blocks(law, portfolio):
+            left, short, stock = self._played(decision[rows], paths, part)
+            lead = part.costs["lead_time"].astype(int)
+            own = lead[:, None] + np.arange(self.review)
+            demand = np.take_along_axis(paths, own[:, None, :], axis=2)
+            new = np.minimum(short, demand)  # of a backlog, what is missed for the first time
+            mean = demand.sum(axis=2).mean(axis=1)
+            lost = new.sum(axis=2).mean(axis=1)
+            found.append(
+                {
+                    "expected_cost": _money(left, short, part.costs).mean(axis=1),
+                    "mean": mean,
+                    "stock_out": (short > 0).mean(axis=(1, 2)),
+                    "fill_rate": 1 - np.divide(lost, mean, out=np.zeros_like(mean), where=mean > 0),
+                    "stock_at_arrival": stock.mean(axis=1),
+                }
+            )
+        return {name: np.concatenate([each[name] for each in found]) for name in found[0]}
+
+    # -- hindsight
+
+    def hindsight_cost(self, decision, outcomes, costs):
+        charged = self._charge_paths(decision, outcomes, costs)
+        return mean_of_seen(charged, charged)
+
+    def charge_each(self, law, portfolio, outcomes):
+        return self._charge_paths(self.solve(law, portfolio), outcomes, portfolio.costs)
+
+    def charge_with_risk(self, law, portfolio, outcomes):
+        return self.charge(law, portfolio, outcomes)
+
+    def _charge_paths(self, decision, outcomes, costs):
+        """Costs of orders on later demand, ``horizon`` periods each; NaN where one is missing."""
+        self.totals(outcomes)  # which refuses other numbers of periods
+        paths = outcomes.reshape(len(outcomes), -1, self.horizon)
+        portfolio = _State(costs)
+        left, short, _ = self._played(decision, np.nan_to_num(paths), portfolio)
+        own = np.arange(self.horizon) < costs["lead_time"][:, None] + self.review
+        missing = (np.isnan(paths) & own[:, None]).any(axis=2)
+        return np.where(missing, np.nan, _money(left, short, costs))
+
+    def reference_law(self, portfolio, pooled):
+        def predict(portfolio):
+            return sample_average_law(portfolio, pooled)
+
+        law = predict(portfolio)
+        correlation = correlation_of_periods(predict, portfolio, law)
+        return DemandPaths([law] * self.horizon, correlation)
+
+    # -- finetuning
+
+    def for_training(self, portfolio, share):
+        """A newsvendor of one period at the same costs: laws are learned, and not stocks."""
+        problem = Newsvendor(
+            1.0,
+            1.0,
+            limit=self.limit,
+            limit_weights=self.limit_weights,
+            groups=self.groups,
+            horizon=self.horizon,
+            ordered=self.ordered,
+        )
+        costs = portfolio.costs
+        costs = {"underage": costs["shortage"], "overage": self.review * costs["holding"]}
+        constraints = {
+            k: v for k, v in portfolio.constraints.items() if k not in ("pack", "minimum", "lower")
+        }
+        portfolio = replace(portfolio, costs=costs, constraints=constraints)
+        return problem.for_training(portfolio, share)
+
+
+class _State:
+    """Costs and stock of rows, as `Replenishment` asks a portfolio for them."""
+
+    def __init__(self, costs):
+        self.costs = costs
+
+
+def _money(left, short, costs):
+    """What is left and missing ``(n, p, review)`` costs, in money; (n, p)."""
+    held = costs["holding"][:, None] * left.sum(axis=2)
+    return held + costs["shortage"][:, None] * short.sum(axis=2)
