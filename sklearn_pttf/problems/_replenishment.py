@@ -311,28 +311,39 @@ class Replenishment(Newsvendor):
             rows = slice(start, start + BLOCK_ROWS)
             yield rows, law.take(rows).draw(), portfolio.take(rows)
 
-    def _as_newsvendor(self, law, portfolio):
-        """The law of what is needed, and the portfolio of the newsvendor that orders by it."""
+    def _newsvendor(self, **parameters):
+        """The newsvendor that orders what is needed: it shares the limit, at the same ratio."""
+        shared = {name: getattr(self, name) for name in ("limit", "limit_weights", "groups")}
+        return Newsvendor(ordered=self.ordered, **shared, **parameters)
+
+    def _for_newsvendor(self, portfolio):
+        costs = portfolio.costs
+        costs = {"underage": costs["shortage"], "overage": self.review * costs["holding"]}
+        return replace(portfolio, costs=costs)
+
+    def _needed(self, law, portfolio):
+        """The newsvendor, the law of what is needed, and its portfolio."""
         laws = [self._law_of_need(paths, part) for _, paths, part in self._blocks(law, portfolio)]
         need = laws[0] if len(laws) == 1 else WeightedAtoms.concatenate(laws)
-        costs, constraints = portfolio.costs, dict(portfolio.constraints)
-        stock = np.column_stack([costs["on_hand"], costs["on_order"]])
+        stock = np.column_stack([portfolio.costs[name] for name in ("on_hand", "on_order")])
+        constraints = dict(portfolio.constraints)
         if portfolio.integer and "pack" not in constraints and (stock % 1).any():
             constraints["pack"] = np.ones(len(portfolio))
-        costs = {"underage": costs["shortage"], "overage": self.review * costs["holding"]}
-        return need, replace(portfolio, costs=costs, constraints=constraints)
+        portfolio = replace(self._for_newsvendor(portfolio), constraints=constraints)
+        return self._newsvendor(), need, portfolio
 
     def solve(self, law, portfolio):
-        return super().solve(*self._as_newsvendor(law, portfolio))
+        newsvendor, need, portfolio = self._needed(law, portfolio)
+        return newsvendor.solve(need, portfolio)
 
     def solve_with_info(self, law, portfolio):
         if self.limit is None:
             return self.solve(law, portfolio), {}
-        need, newsvendor = self._as_newsvendor(law, portfolio)
-        orders, info = super().solve_with_info(need, newsvendor)
-        # what no order changes is in the cost of stock, and not in that of what is needed
-        of_need = Newsvendor.expected_cost(self, orders, need, newsvendor).sum()
-        fixed = self.expected_cost(orders, law, portfolio).sum() - of_need
+        newsvendor, need, ordering = self._needed(law, portfolio)
+        orders, info = newsvendor.solve_with_info(need, ordering)
+        # what no order changes is a cost of stock, and none of what is needed
+        of_need = newsvendor.expected_cost(orders, need, ordering)
+        fixed = (self.expected_cost(orders, law, portfolio) - of_need).sum()
         return orders, info | {"dual_bound": info["dual_bound"] + float(fixed)}
 
     def expected_cost(self, decision, law, portfolio):
@@ -393,21 +404,9 @@ class Replenishment(Newsvendor):
 
     def for_training(self, portfolio, share):
         """A newsvendor of one period at the same costs: laws are learned, and not stocks."""
-        problem = Newsvendor(
-            1.0,
-            1.0,
-            limit=self.limit,
-            limit_weights=self.limit_weights,
-            groups=self.groups,
-            horizon=self.horizon,
-            ordered=self.ordered,
-        )
-        costs = portfolio.costs
-        costs = {"underage": costs["shortage"], "overage": self.review * costs["holding"]}
-        constraints = {
-            k: v for k, v in portfolio.constraints.items() if k not in ("pack", "minimum", "lower")
-        }
-        portfolio = replace(portfolio, costs=costs, constraints=constraints)
+        problem = self._newsvendor(horizon=self.horizon)
+        kept = {k: v for k, v in portfolio.constraints.items() if k in ("limit_weights", "groups")}
+        portfolio = replace(self._for_newsvendor(portfolio), constraints=kept)
         return problem.for_training(portfolio, share)
 
 
