@@ -2,8 +2,9 @@
 
 ::
 
-    python benchmarks/replenishment.py                          # all parts
+    python benchmarks/replenishment.py
     python benchmarks/replenishment.py --part simulated --leads 2 --ratios 0.8
+    python benchmarks/replenishment.py --part vn2 --data DIR
 
 ``simulated``: rows with a known law, lead times of 0, 1, 2 and 4 periods, orders every period.
 Demand beyond stock is owed (backlog) or lost. The reference plays 60 periods, then each method
@@ -21,15 +22,23 @@ exhaustive search on long draws of the row's law (lost sales). Methods decide ``
 - SAA: every row on its own.
 
 ``+-`` is the half width of a 95 % interval over rows.
+
+``vn2``: the record of a competition, 599 store-products a week, in eight windows of eight weeks;
+``DIR/vn2`` has ``sales.csv.gz`` and ``in_stock.csv.gz``. Orders of the first six weeks arrive three
+weeks later; the last six weeks are charged, a unit missing 1, a unit left .2. Methods see all weeks
+before, or the newest 10 or 20, weeks out of stock as missing.
 """
 
 import sys
+import warnings
 from functools import partial
 from itertools import product
+from pathlib import Path
 from typing import NamedTuple
 
 import joblib
 import numpy as np
+import pandas as pd
 from common import (
     make_parser,
     network,
@@ -40,8 +49,8 @@ from common import (
 from scipy import stats
 from sklearn.base import BaseEstimator
 
-from sklearn_pttf import Column, DecisionMixin
-from sklearn_pttf.baselines import SampleAverage
+from sklearn_pttf import Column, DecisionMixin, PretrainedDecisionTransformer
+from sklearn_pttf.baselines import ExponentialSmoothing, SampleAverage
 from sklearn_pttf.problems import Replenishment
 from sklearn_pttf.testing import BaseStock, GammaPoisson, LognormalNormal, simulate_stock
 
@@ -335,12 +344,115 @@ def excess(costs):
     return 100 * (found - [1, 0])
 
 
-PARTS = {"simulated": simulated}
+FIRST_WEEKS = range(85, 142, 8)
+COSTS = {"shortage": 1.0, "holding": 0.2, "lead_time": 2}
+N_WEEKS, N_ORDERS, N_USUAL = 8, 6, 13
+SHOWN = (None, 10, 20)  # newest weeks that are seen; None: all
+
+
+class Record(NamedTuple):
+    """Sales of a week, which are its demand, and what was in stock."""
+
+    sold: np.ndarray  # (n, weeks)
+    seen: np.ndarray  # the same, NaN where out of stock
+    weeks: pd.DatetimeIndex
+
+    @classmethod
+    def read(cls, folder):
+        tables = [
+            pd.read_csv(folder / "vn2" / f"{name}.csv.gz", index_col=["Store", "Product"])
+            for name in ("sales", "in_stock")
+        ]
+        sold, in_stock = (table.to_numpy(dtype=float) for table in tables)
+        return cls(sold, np.where(in_stock > 0, sold, np.nan), pd.to_datetime(tables[0].columns))
+
+    def start(self, first):
+        """Neutral stock and pipeline: two usual weeks on hand, one in each of the next two."""
+        newest = [row[~np.isnan(row)][-N_USUAL:] for row in self.seen[:, :first]]
+        usual = np.rint([row.mean() if len(row) else 0.0 for row in newest])
+        stock = np.rint([2 * row.mean() if len(row) else 0.0 for row in newest])
+        return {"on_hand": stock, "on_order": np.stack([usual, usual], axis=1)}
+
+    def cost(self, rule, first):
+        """What a rule pays in the weeks that its orders reach."""
+
+        def policy(state):
+            return rule(self, first + state.period, state)
+
+        coming = self.sold[:, first : first + N_WEEKS]
+        record = simulate_stock(coming, policy, n_orders=N_ORDERS, **COSTS, **self.start(first))
+        return float(np.sum(record.cost_of(slice(COSTS["lead_time"], None))))
+
+
+def organiser(record, n_known, state):
+    """Week-of-year index over all rows; up to four weeks of the newest 13 without that index."""
+    week = record.weeks.isocalendar().week.to_numpy().clip(max=52).astype(int)
+    known = record.seen[:, :n_known]
+    index = np.ones(53)
+    total = np.nanmean(known, axis=0)
+    for k in np.unique(week[:n_known]):
+        index[k] = total[week[:n_known] == k].mean()
+    index[1:] /= index[1:].mean()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # rows that were out of stock throughout
+        usual = np.nan_to_num(np.nanmean((known / index[week[:n_known]])[:, -N_USUAL:], axis=1))
+    coming = week[n_known : n_known + 4]
+    level = usual * (index[coming].sum() + (4 - len(coming)))
+    return np.rint(np.maximum(level - state.position, 0.0))
+
+
+def decided(make, n_seen, seasons):
+    """A rule that decides `Replenishment` by an estimator, fitted anew every week."""
+
+    def rule(record, n_known, state):
+        known = record.seen[:, max(0, n_known - (n_seen or n_known)) : n_known]
+        known = known[:, np.flatnonzero(~np.isnan(known).all(axis=0))[0] :]
+        n = known.shape[1]
+        problem = Replenishment(
+            on_hand=Column(n),
+            on_order=[n + 1, n + 2],
+            observations=list(range(n)),
+            ordered=True,
+            seasons=seasons,
+            **COSTS,
+        )
+        table = np.column_stack([known, state.on_hand, state.on_order])
+        return make(problem).fit(table).decide(table)
+
+    return rule
+
+
+def vn2(options):
+    """The eight windows; one line a method."""
+    if options.data is None:
+        raise SystemExit("--part vn2 needs --data, the folder that holds vn2/")
+    record = Record.read(options.data)
+    made = {
+        "network": lambda problem: PretrainedDecisionTransformer(problem, finetune=None),
+        "smoothing": ExponentialSmoothing,
+        "SAA": SampleAverage,
+    }
+    rules = {("organiser", None): organiser}
+    for (name, make), n_seen in product(made.items(), SHOWN):
+        # weeks that are fewer than a year say nothing of its season
+        rules[name, n_seen] = decided(make, n_seen, None if n_seen else (52,))
+    print("\nvn2: cost of six weeks, by first week\n" + " " * 18, *FIRST_WEEKS, "mean", sep="   ")
+    lines = []
+    for (name, n_seen), rule in rules.items():
+        costs = [record.cost(rule, first) for first in FIRST_WEEKS]
+        seen = f"{n_seen or 'all'} weeks"
+        print(f"{name:10} {seen:9}", *(f"{cost:6.0f}" for cost in [*costs, np.mean(costs)]))
+        lines.append({"part": "vn2", "method": name, "seen": seen, "cost": f"{np.mean(costs):.0f}"})
+    return lines
+
+
+PARTS = {"simulated": simulated, "vn2": vn2}
 
 
 def main(arguments=None):
     parser = make_parser(__doc__.splitlines()[0], figure=False)
-    parser.add_argument("--part", nargs="+", choices=list(PARTS), default=list(PARTS))
+    parser.add_argument("--part", nargs="+", choices=list(PARTS), default=["simulated"])
+    parser.add_argument("--data", type=Path, help="folder of real tables, for vn2")
     parser.add_argument("--leads", nargs="+", type=int, default=LEADS, help="lead times")
     parser.add_argument("--ratios", nargs="+", type=float, default=RATIOS, help="critical ratios")
     parser.add_argument("--widths", nargs="+", type=int, default=WIDTHS, help="periods seen")

@@ -30,7 +30,14 @@ from sklearn_pttf.baselines import (
     ShrunkenSampleAverage,
 )
 from sklearn_pttf.finetune import AutoFinetune, HeadFinetune
-from sklearn_pttf.problems import Estimation, Newsvendor, PerRow, Pricing, Selection
+from sklearn_pttf.problems import (
+    Estimation,
+    Newsvendor,
+    PerRow,
+    Pricing,
+    Replenishment,
+    Selection,
+)
 from sklearn_pttf.testing import decision_checks
 from support.estimators import name_of
 from support.networks import fresh_checkpoint
@@ -55,6 +62,7 @@ DECIDERS = [
     NegativeBinomialSmoothing(),
     SeasonalNaive(),
     LagBoosting(),
+    SampleAverage(Replenishment(4.0, 1.0)),
 ]
 OF_VALUES = [
     PretrainedDecisionTransformer(Estimation(), finetune=None),

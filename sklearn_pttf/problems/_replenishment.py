@@ -350,21 +350,21 @@ class Replenishment(Newsvendor):
         return self.row_info(decision, law, portfolio)["expected_cost"]
 
     def row_info(self, decision, law, portfolio):
-        found = []
+        found, means = [], np.stack([each.mean() for each in law.laws], axis=1)
         for rows, paths, part in self._blocks(law, portfolio):
             left, short, stock = self._played(decision[rows], paths, part)
             lead = part.costs["lead_time"].astype(int)
             own = lead[:, None] + np.arange(self.review)
             demand = np.take_along_axis(paths, own[:, None, :], axis=2)
             new = np.minimum(short, demand)  # of a backlog, what is missed for the first time
-            mean = demand.sum(axis=2).mean(axis=1)
-            lost = new.sum(axis=2).mean(axis=1)
+            drawn, lost = (x.sum(axis=2).mean(axis=1) for x in (demand, new))
+            share = np.divide(lost, drawn, out=np.zeros_like(lost), where=drawn > 0)
             found.append(
                 {
                     "expected_cost": _money(left, short, part.costs).mean(axis=1),
-                    "mean": mean,
+                    "mean": np.take_along_axis(means[rows], own, axis=1).sum(axis=1),
                     "stock_out": (short > 0).mean(axis=(1, 2)),
-                    "fill_rate": 1 - np.divide(lost, mean, out=np.zeros_like(mean), where=mean > 0),
+                    "fill_rate": 1 - share,
                     "stock_at_arrival": stock.mean(axis=1),
                 }
             )
