@@ -570,6 +570,16 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             return self.baseline_._law_of_total(portfolio, horizon)
         return super()._law_of_total(portfolio, horizon)
 
+    def _mean_of_total(self, portfolio, horizon):
+        if self.baseline_ is not None:
+            return self.baseline_._mean_of_total(portfolio, horizon)
+        return super()._mean_of_total(portfolio, horizon)
+
+    def _paths(self, portfolio, horizon):
+        if self.baseline_ is not None:
+            return self.baseline_._paths(portfolio, horizon)
+        return super()._paths(portfolio, horizon)
+
     def _predict_law_of_mean(self, portfolio, spread=True):
         if self.baseline_ is not None:
             return self.baseline_._predict_law_of_mean(portfolio, spread)

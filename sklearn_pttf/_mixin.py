@@ -54,6 +54,12 @@ def joined(laws, portfolio):
     return [(type(laws[0]).concatenate(laws) if len(laws) > 1 else laws[0], portfolio)]
 
 
+def _check_summable(portfolio, horizon):
+    """Refuse several periods of outcomes that are not to be added up."""
+    if horizon > 1 and not portfolio.summable:
+        raise ValueError(f"horizon must be 1 for {portfolio.outcomes_are}; got {horizon!r}.")
+
+
 def _is_binomial(problem):
     return getattr(problem, "noise", None) == "binomial"
 
@@ -341,6 +347,10 @@ class DecisionMixin:
 
         return over_doubt(total, portfolio)
 
+    def _mean_of_total(self, portfolio, horizon):
+        """Mean of that law; ndarray of shape (n,)."""
+        return horizon * over_doubt(self._predict_law, portfolio).mean()
+
     def _paths(self, portfolio, horizon):
         """Demand of rows in each of the coming periods; `DemandPaths`."""
         laws = self._laws_of_periods(portfolio, horizon)
@@ -380,8 +390,7 @@ class DecisionMixin:
     def _laws(self, portfolio, horizon=1):
         """Laws of the total over a horizon, in pieces, with their portfolios."""
         check_whole("horizon", horizon, 1, MOST_PERIODS)
-        if horizon > 1 and not portfolio.summable:
-            raise ValueError(f"horizon must be 1 for {portfolio.outcomes_are}; got {horizon!r}.")
+        _check_summable(portfolio, horizon)
 
         def of_piece(piece):
             return self._law_of_total(piece, horizon)
@@ -499,10 +508,10 @@ class DecisionMixin:
         check_whole("horizon", horizon, 1, MOST_PERIODS)
         portfolio = self._read(X, horizon=horizon)
         if self.problem_.of_means and horizon == 1:  # what decisions are made from
-            laws = self._laws_of_means(portfolio)
-        else:
-            laws = self._laws(portfolio, horizon)
-        return np.concatenate([law.mean() for law, _ in laws])
+            return np.concatenate([law.mean() for law, _ in self._laws_of_means(portfolio)])
+        _check_summable(portfolio, horizon)
+        means = self._pieces(portfolio, lambda piece: self._mean_of_total(piece, horizon))
+        return np.concatenate([mean for mean, _ in means])
 
     def predict_quantiles(self, X, quantiles, *, horizon=1):
         """Quantiles of the next outcome of every row.

@@ -33,8 +33,10 @@ class DemandPaths:
     ((1, 512, 2), array([[2., 6.]]))
     """
 
-    def __init__(self, laws, correlation):
+    def __init__(self, laws, correlation, quick=None):
         self.laws, self.correlation = list(laws), np.asarray(correlation, dtype=float)
+        # beside those that are slow to ask for quantiles
+        self._quick = [law.smoothed() for law in self.laws] if quick is None else quick
 
     def __len__(self):
         return len(self.correlation)
@@ -46,7 +48,8 @@ class DemandPaths:
 
     def take(self, rows):
         """The paths of some rows."""
-        return DemandPaths([law.take(rows) for law in self.laws], self.correlation[rows])
+        laws, quick = ([law.take(rows) for law in each] for each in (self.laws, self._quick))
+        return DemandPaths(laws, self.correlation[rows], quick)
 
     @classmethod
     def concatenate(cls, paths):
@@ -71,10 +74,8 @@ class DemandPaths:
         common, *own = _scores(self.horizon + 1, n_paths)
         shared, left = np.sqrt(self.correlation)[:, None], np.sqrt(1 - self.correlation)[:, None]
         reached = (ndtr(shared * common + left * each) for each in own)
-        # laws that are slow to ask for quantiles are asked for them by quick ones beside them
-        return np.stack(
-            [law.smoothed().quantile(u) for law, u in zip(self.laws, reached, strict=True)], axis=2
-        )
+        quantiles = [law.quantile(u) for law, u in zip(self._quick, reached, strict=True)]
+        return np.stack(quantiles, axis=2)
 
 
 def _scores(n_numbers, n_paths):

@@ -69,6 +69,9 @@ class DecisionInTime(DecisionMixin):
         half = portfolio.integer / 2  # a grid of whole numbers rounds up
         return total.with_quantiles((total.quantiles + half) * ratio - half, usual * ratio[:, 0])
 
+    def _mean_of_total(self, portfolio, horizon):
+        return self._law_of_total(portfolio, horizon).mean()
+
     def _paths(self, portfolio, horizon):
         """Demand in each of the coming periods, each forecast after the means of those before."""
         self._refuse_values(portfolio)

@@ -543,3 +543,11 @@ def test_totals_of_rare_sales_have_their_mean(whole, horizon):
     assert_allclose(law.mean(), expected)
     law.means = None  # and so it is by the quantiles
     assert law.mean().sum() == pytest.approx(expected.sum(), rel=0.01)
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_expected_totals_are_those_of_their_laws(ordered):
+    X = np.random.default_rng(3).poisson(np.arange(4, 16), size=(30, 12)).astype(float)
+    fitted = PretrainedDecisionTransformer(Newsvendor(ordered=ordered), finetune=None).fit(X)
+    means = fitted.predict_distribution(X, horizon=3).mean()
+    assert_allclose(fitted.predict(X, horizon=3), means, rtol=1e-9)
