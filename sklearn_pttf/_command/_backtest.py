@@ -23,13 +23,13 @@ from sklearn_pttf._command._replenish import replenishment, with_horizon, wrong_
 from sklearn_pttf._utils.files import written_whole
 from sklearn_pttf.datasets._partial import leave_out_partial
 from sklearn_pttf.datasets._periods import Calendar, regular_dates, show_date
+from sklearn_pttf.inspection._backtest_display import LABELS
 from sklearn_pttf.model_selection import backtest
 from sklearn_pttf.model_selection._backtest_result import FEW_ORIGINS, POLICY, SAA
 from sklearn_pttf.model_selection._origins import RollingTable
 
 ONLY_SINGLE = ("underage", "overage", "horizon", "lower", "upper")  # of one order by itself
 ONLY_CARRIED = (*COSTS_OF_STOCK, "review", "lost_sales")
-CALLED = {"estimator": "sklearn_pttf", POLICY: "past orders"}
 MOST_SHOWN = 10  # instances that the page names, of those that gain and lose most
 
 
@@ -60,9 +60,13 @@ def backtest_file(options):
             verbose=int(not options.quiet and sys.stderr.isatty()),
         )
     periods = [show_date(calendar.dates[k]) for k in origins]
-    lines = _sentences(result, periods)
-    summary = result.summary()
-    told = [*lines, *summary.text().splitlines()]
+    lines, summary = _sentences(result, periods), result.summary()
+    written = _write(options, result, periods, lines, summary)
+    return [] if options.quiet else [*lines, *summary.text().splitlines(), *written]
+
+
+def _write(options, result, periods, lines, summary):
+    """Write the files that are asked for; a line each."""
     files = given(options, ("out", "html"))
     if "html" in files:
         text = page(result, lines, summary, _instances(result), _settings(options))
@@ -71,7 +75,7 @@ def backtest_file(options):
     if "html" in files:
         with written_whole(options.html) as temporary:
             temporary.write_text(text, encoding="utf-8")
-    return [] if options.quiet else told + [f"{path} written" for path in files.values()]
+    return [f"{path} written" for path in files.values()]
 
 
 # ------------------------------------------------------------------ what is given
@@ -173,17 +177,16 @@ def _past_orders(options, labels, calendar, origins):
 def _sentences(result, periods):
     """What was found, in money; list of str."""
     costs = dict(zip(result.methods, result.total_cost().sum(axis=1), strict=True))
-    span = f"from {periods[0]} to {periods[-1]}" if len(periods) > 1 else f"for {periods[0]}"
-    lines = [
-        f"{len(result.rows):,} instances, decided {len(periods)} times, {span}, each time from "
-        "what was known before"
-    ]
+    often = f"once, for {periods[0]},"
+    if len(periods) > 1:
+        often = f"{len(periods)} times, from {periods[0]} to {periods[-1]}, each time"
+    lines = [f"{len(result.rows):,} instances, decided {often} from what was known before"]
     own = costs["estimator"]
     for other in (POLICY, SAA):
         if other not in costs:
             continue
         share, half = (float(each[0]) for each in result.saving(other))
-        lines.append(_compared(own, CALLED.get(other, other), costs[other], share, half))
+        lines.append(_compared(own, LABELS.get(other, other), costs[other], share, half))
     if len(periods) < FEW_ORIGINS:
         lines.append("so few periods may be luck")
     return lines
@@ -192,7 +195,8 @@ def _sentences(result, periods):
 def _compared(own, name, other, share, half):
     saved = other - own
     verb = "saved" if saved >= 0 else "lost"
-    line = f"{name} cost {amount(other)}, sklearn_pttf {amount(own)}: {amount(abs(saved))} {verb}"
+    line = f"{name} cost {amount(other)}, {LABELS['estimator']} {amount(own)}: "
+    line += f"{amount(abs(saved))} {verb}"
     if np.isnan(share):
         return line
     interval = "" if np.isnan(half) else f" +- {100 * half:.1f}"
@@ -205,8 +209,8 @@ def _instances(result):
     own, others = (
         np.nansum(result.cost[result.methods.index(name)], axis=1) for name in ("estimator", other)
     )
-    name = CALLED.get(other, other)
-    frame = pd.DataFrame({"instance": result.rows, "sklearn_pttf": own, name: others})
+    name = LABELS.get(other, other)
+    frame = pd.DataFrame({"instance": result.rows, LABELS["estimator"]: own, name: others})
     frame["saved"] = others - own
     frame = frame.sort_values("saved", kind="stable", ascending=False)
     gain, lose = frame[frame["saved"] > 0], frame[frame["saved"] < 0]

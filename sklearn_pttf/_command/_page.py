@@ -6,6 +6,7 @@ from html import escape
 
 from sklearn_pttf._command._decide import amount
 from sklearn_pttf.inspection import BacktestDisplay
+from sklearn_pttf.inspection._backtest_display import LABELS
 from sklearn_pttf.model_selection._backtest_result import columns_of_summary
 
 TITLE = "What orders would have cost"
@@ -43,7 +44,8 @@ def page(result, lines, summary, instances, settings):
     str
     """
     titles = [title for title, _ in columns_of_summary(summary)]
-    cells = [[show(line) for _, show in columns_of_summary(summary)] for line in summary]
+    named = [line | {"method": LABELS.get(line["method"], line["method"])} for line in summary]
+    cells = [[show(line) for _, show in columns_of_summary(summary)] for line in named]
     gain, lose = instances
     parts = [
         *(f"<p>{escape(line)}.</p>" for line in lines),
