@@ -1,9 +1,14 @@
-"""The command line: from a file of sales to a file of orders.
+"""The command line: from a file of sales to a file of orders, and what they would have cost.
 
 ::
 
     python -m sklearn_pttf decide sales.csv --instance sku --value units --time date
         --underage 4 --overage 1 --out orders.csv
+    python -m sklearn_pttf replenish sales.csv --instance sku --value units --time date
+        --info stock.csv --lead-time lead --on-hand stock --shortage margin --holding 0.2
+        --out orders.csv
+    python -m sklearn_pttf backtest sales.csv --instance sku --value units --time date
+        --lead-time 2 --shortage 4 --holding 0.2 --policy past_orders.csv --html report.html
 """
 
 import argparse
@@ -27,6 +32,41 @@ columns of the output:
   mean           expected demand, over the horizon
   p10, p50, p90  quantiles of demand, over the horizon
   expected_cost  of having the level in stock; not with --service-level
+
+exit status: 0 done, 2 bad input (nothing is written), 130 interrupted"""
+
+REPLENISH = """\
+Read a file with one record a sale, and write a file with one line an instance: what to order now.
+Stock is carried over from period to period, and an order is there after its lead time. What is on
+hand and under way is read from the --info file."""
+
+COLUMNS_OF_ORDERS = """\
+columns of the output:
+  the instance, under its own name
+  order             what to order now
+  mean              expected demand of the periods that the order is for: --review of them, from
+                    its arrival on
+  expected_cost     of these periods
+  stock_out         probability that something is missing in one of them
+  fill_rate         expected share of their demand that is met
+  stock_at_arrival  expected stock when the order comes, without it
+
+exit status: 0 done, 2 bad input (nothing is written), 130 interrupted"""
+
+BACKTEST = """\
+Decide at earlier periods of a file of sales, each time from what was known then, and charge the
+decisions on what came. It is said in money, beside sample averages (SAA), smoothing and, with
+--policy, what was really ordered. Without --lead-time each order is by itself, for the --horizon
+that follows it (--underage, --overage). With --lead-time stock is carried over (--shortage,
+--holding); all methods start with the same stock, twice an instance's usual demand, and that much
+in each period of the lead time."""
+
+COLUMNS_OF_BACKTEST = """\
+columns of --out, with a line for each method, instance and period that was decided:
+  method, the instance and the time, under their own names
+  cost, and its parts held and missed, in money; decision; promised, what the cost was expected to
+  be; forecast and outcome; demand and what of it was served; left over, and in_stock, the share of
+  periods without a shortage
 
 exit status: 0 done, 2 bad input (nothing is written), 130 interrupted"""
 
@@ -69,21 +109,103 @@ def _parser():
         prog="python -m sklearn_pttf", description="Decisions from little data, for files."
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    decide = commands.add_parser(
-        "decide",
-        help="decide what to stock and to order, from a file of sales",
-        description=DESCRIPTION,
-        epilog=COLUMNS,
+    _add_decide(commands)
+    _add_replenish(commands)
+    _add_backtest(commands)
+    return parser
+
+
+PER_ROW = "VALUE is a number, or the name of a column of the --info file."
+
+
+def _add_decide(commands):
+    what = "decide what to stock and to order, from a file of sales"
+    decide = _command(commands, "decide", what, DESCRIPTION, COLUMNS)
+    decide.add_argument("--out", type=Path, required=True, help="file to write, likewise")
+    _add_time(decide, unordered=True)
+    add = decide.add_argument_group("what is decided", PER_ROW).add_argument
+    _add_info(add)
+    _add_costs(add)
+    add("--service-level", **VALUE, help="instead of both: probability that demand is covered")
+    add("--horizon", type=_whole, default=1, metavar="H", help="periods that a level must last")
+    _add_limit(add)
+    _add_bounds(add)
+    _add_order(decide.add_argument_group("from the level to the order", PER_ROW).add_argument)
+    _add_method(decide.add_argument_group("how").add_argument, finetune="auto")
+
+
+def _add_replenish(commands):
+    what = "decide what to order now, where stock is carried over and orders take time"
+    replenish = _command(commands, "replenish", what, REPLENISH, COLUMNS_OF_ORDERS)
+    replenish.add_argument("--out", type=Path, required=True, help="file to write, likewise")
+    _add_time(replenish, unordered=True)
+    group = replenish.add_argument_group("what is decided", PER_ROW)
+    add = group.add_argument
+    _add_info(add)
+    _add_stock(group, needed=True)
+    add("--on-hand", **VALUE, help="stock there is (default: 0)")
+    add(
+        "--on-order",
+        dest="arrivals",
+        nargs="+",
+        metavar="COLUMN",
+        help="columns of --info, of what arrives in each coming period, the next one first: as "
+        "many as the longest lead time (default: nothing is under way)",
+    )
+    _add_packs(add)
+    _add_limit(add)
+    _add_method(replenish.add_argument_group("how").add_argument, finetune="auto")
+    replenish.set_defaults(review=1, lost_sales=True)
+
+
+def _add_backtest(commands):
+    what = "tell in money what orders would have cost in the past, against what was done"
+    command = _command(commands, "backtest", what, BACKTEST, COLUMNS_OF_BACKTEST)
+    command.add_argument("--out", type=Path, help="file of all figures to write, likewise")
+    command.add_argument("--html", type=Path, help="report to write, one page with its pictures")
+    _add_time(command, unordered=False)
+    add = command.add_argument_group("what is compared").add_argument
+    add(
+        "--origins",
+        type=_whole,
+        metavar="N",
+        help="how often it is decided, in the newest periods (default: at most 26 times, in the "
+        "newer half of them)",
+    )
+    add(
+        "--policy",
+        type=Path,
+        metavar="FILE",
+        help="what was really ordered (or stocked, without --lead-time): columns of the instance, "
+        "the time and the order. Time is the period that an order was placed before, the first "
+        "one not known then; no record: nothing was ordered",
+    )
+    add("--order", default="order", metavar="COLUMN", help="of --policy (default: order)")
+    group = command.add_argument_group("what is decided", PER_ROW)
+    add = group.add_argument
+    _add_info(add)
+    _add_costs(add)
+    add("--horizon", type=_whole, metavar="H", help="periods that a level must last (default: 1)")
+    _add_bounds(add)
+    _add_stock(group, needed=False)
+    _add_packs(add)
+    _add_limit(add)
+    add = command.add_argument_group("how").add_argument
+    _add_method(add, finetune="none")
+    add("--jobs", type=_whole, metavar="N", help="fits at a time (default: 1)")
+
+
+def _command(commands, name, what, description, epilog):
+    """A command, with what all read."""
+    parser = commands.add_parser(
+        name,
+        help=what,
+        description=description,
+        epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    decide.add_argument("sales", type=Path, metavar="SALES", help="file of sales, .csv or .parquet")
-    decide.add_argument("--out", type=Path, required=True, help="file to write, likewise")
-    per_row = "VALUE is a number, or the name of a column of the --info file."
-    _add_records(decide.add_argument_group("what the records hold").add_argument)
-    _add_time(decide.add_argument_group("what moves sales over time").add_argument)
-    _add_problem(decide.add_argument_group("what is decided", per_row).add_argument)
-    _add_order(decide.add_argument_group("from the level to the order", per_row).add_argument)
-    _add_method(decide.add_argument_group("how").add_argument)
+    parser.add_argument("sales", type=Path, metavar="SALES", help="file of sales, .csv or .parquet")
+    _add_records(parser.add_argument_group("what the records hold").add_argument)
     return parser
 
 
@@ -131,7 +253,8 @@ def _add_records(add):
     add("--periods", type=_whole, metavar="K", help="use the newest K periods only")
 
 
-def _add_time(add):
+def _add_time(parser, *, unordered):
+    add = parser.add_argument_group("what moves sales over time").add_argument
     add(
         "--drivers",
         nargs="+",
@@ -161,27 +284,66 @@ def _add_time(add):
         help="after how many periods seasons come back, such as 52, or 7 364; auto: usual ones are "
         "looked for (default); none: there are none",
     )
-    add(
-        "--unordered",
-        action="store_true",
-        help="the order of periods means nothing (default: with --time the newest tell most)",
-    )
+    if unordered:
+        add(
+            "--unordered",
+            action="store_true",
+            help="the order of periods means nothing (default: with --time the newest tell most)",
+        )
+    else:
+        parser.set_defaults(unordered=False)
 
 
-def _add_problem(add):
+def _add_info(add):
     add(
         "--info",
         type=Path,
         metavar="FILE",
         help="one record an instance, with the --instance column and columns of VALUEs",
     )
+
+
+def _add_costs(add):
     add("--underage", **VALUE, help="cost of a unit short")
     add("--overage", **VALUE, help="cost of a unit left over")
-    add("--service-level", **VALUE, help="instead of both: probability that demand is covered")
-    add("--horizon", type=_whole, default=1, metavar="H", help="periods that a level must last")
+
+
+def _add_stock(group, *, needed):
+    add = group.add_argument
+    add("--lead-time", **VALUE, required=needed, help="periods that end before an order is there")
+    add(
+        "--review", type=_whole, metavar="R", help="periods from one order to the next (default: 1)"
+    )
+    add("--shortage", **VALUE, required=needed, help="cost of a unit that is missing in a period")
+    add("--holding", **VALUE, required=needed, help="cost of a unit left at the end of a period")
+    either = group.add_mutually_exclusive_group()
+    either.add_argument(
+        "--lost-sales",
+        action="store_const",
+        const=True,
+        help="what is missing is lost (default)",
+    )
+    either.add_argument(
+        "--backlog",
+        dest="lost_sales",
+        action="store_const",
+        const=False,
+        help="it is owed, and costs --shortage in each period until it is there",
+    )
+
+
+def _add_packs(add):
+    add("--pack", **VALUE, help="units of a pack, of which whole ones are ordered")
+    add("--minimum", **VALUE, help="smallest order there is, in units (default: 0)")
+
+
+def _add_limit(add):
     add("--limit", **VALUE, help="what all orders together may use; a column with --groups only")
     add("--limit-weights", **VALUE, help="what a unit of the order uses of it (default: 1)")
     add("--groups", metavar="COLUMN", help="column of the --info file; each has a limit for itself")
+
+
+def _add_bounds(add):
     add("--lower", **VALUE, help="least level")
     add("--upper", **VALUE, help="highest level")
 
@@ -198,14 +360,15 @@ def _add_order(add):
     add("--minimum", **VALUE, help="smallest order there is, in units (default: 0)")
 
 
-def _add_method(add):
+def _add_method(add, *, finetune):
     add("--checkpoint", default="auto", help="pretrained weights, a name or file (default: auto)")
     add(
         "--finetune",
         choices=["auto", "none"],
-        default="auto",
+        default=finetune,
         help="whether the weights are trained on the file's instances, on 2,000 of them for about "
-        "half a minute if there are more; none is faster, and mostly as good",
+        "half a minute if there are more; none is faster, and mostly as good (default: "
+        f"{finetune})",
     )
     add("--seed", type=int, default=0, help="of all that is random (default: 0)")
     add("--quiet", action="store_true", help="only warnings and errors")
@@ -214,13 +377,16 @@ def _add_method(add):
 def _check_installed(options):
     """Refuse if what reads the files is not installed; the package does without."""
     needed = {"pandas": "files are read with pandas"}
-    paths = (options.sales, options.out, options.info, options.future)
-    if any(path.suffix.lower() == ".parquet" for path in paths if path is not None):
+    paths = [each for each in vars(options).values() if isinstance(each, Path)]
+    if getattr(options, "html", None) is not None:
+        needed["matplotlib"] = "--html draws with matplotlib"
+    if any(path.suffix.lower() == ".parquet" for path in paths):
         needed["pyarrow"] = "Parquet needs pyarrow"
     for package, reason in needed.items():
         if find_spec(package) is None:
+            extra = "examples" if package == "matplotlib" else "files"
             raise ImportError(
-                f"{reason}, which is not installed: pip install 'sklearn-pttf[files]'"
+                f"{reason}, which is not installed: pip install 'sklearn-pttf[{extra}]'"
             )
 
 
@@ -229,9 +395,9 @@ def main(argv=None):
     options = _parser().parse_args(argv)
     try:
         _check_installed(options)
-        from sklearn_pttf._command import decide_file
+        from sklearn_pttf._command import COMMANDS
 
-        summary = decide_file(options)
+        summary = COMMANDS[options.command](options)
     except (ValueError, ImportError, MemoryError) as error:
         return _failed(str(error))
     except OSError as error:

@@ -21,8 +21,10 @@ LAYERS = [
     {"_training"},
     {"finetune"},
     {"_estimator", "pretraining", "pipeline"},
-    {"model_selection", "_command"},
-    {"inspection", "__main__"},
+    {"model_selection"},
+    {"inspection"},
+    {"_command"},
+    {"__main__"},
 ]
 # within kinds: what they share, then each, then where they are registered
 KINDS = [

@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 import pandas as pd
 
-from sklearn_pttf._command._files import SHOWN, write
+from sklearn_pttf._command._files import SHOWN, flag, write
 from sklearn_pttf._command._found import found_in_time
 from sklearn_pttf._command._inputs import (
     COSTS,
@@ -26,6 +26,7 @@ from sklearn_pttf._estimator import PretrainedDecisionTransformer
 from sklearn_pttf._tables.portfolio import are_whole
 from sklearn_pttf.finetune import AutoFinetune
 from sklearn_pttf.problems import Newsvendor, PerRow, order_quantity
+from sklearn_pttf.problems._newsvendor import RATIO_RANGE
 
 OF_PROBLEM = (*COSTS, "limit_weights", "groups", "lower", "upper")
 MOST_FINETUNED = 2_000  # instances; more would take minutes
@@ -38,12 +39,12 @@ QUANTILES = (0.1, 0.5, 0.9)
 
 def decide_file(options):
     """Read sales, decide what to stock and to order, and write it; lines that sum it up."""
-    check_options(options)
+    check_options(options, _wrong_costs)
     table, roles = read_sales(options)
     info = read_info(options, table.index)
-    problem, X = _problem(options, table, info, roles)
-    estimator = _fitted(options, problem, X)
-    with _naming(X.index, options):
+    problem, X = newsvendor(options, table, info, roles)
+    estimator = fitted(options, problem, X)
+    with naming(X.index, options):
         level, found = estimator.decide(X, return_info=True)
         result = _result(options, estimator, X, info, level, found)
     summary = []
@@ -54,8 +55,22 @@ def decide_file(options):
     return summary
 
 
+def _wrong_costs(options):
+    costs = list(given(options, COSTS))
+    if costs not in (["underage", "overage"], ["service_level"]):
+        got = " and ".join(map(flag, costs)) or "none of them"
+        yield f"give --underage and --overage, or --service-level; got {got}"
+    level, (low, high) = options.service_level, RATIO_RANGE
+    if isinstance(level, float) and not low <= level <= high:
+        yield f"--service-level must be in [{low}, {high}]; got {level:g}"
+    if options.limit is not None and given(options, PACKS):
+        for name in given(options, IN_STOCK):
+            packs = " and ".join(map(flag, given(options, PACKS)))
+            yield f"with {flag(name)}, {packs} rounds orders up, beyond --limit: leave one out"
+
+
 @contextlib.contextmanager
-def _naming(labels, options):
+def naming(labels, options):
     """Errors and warnings name instances instead of rows, and a warning takes a line."""
 
     def named(text):
@@ -75,7 +90,7 @@ def _naming(labels, options):
         print(f"warning: {' '.join(named(warning.message).split())}", file=sys.stderr)
 
 
-def _problem(options, table, info, roles):
+def newsvendor(options, table, info, roles):
     """The problem, and its rows.
 
     Levels use of a limit what is ordered to reach them: what is in stock is the least level, and
@@ -90,9 +105,9 @@ def _problem(options, table, info, roles):
         X["lower"], settings["lower"] = np.fmax(info["lower"], stock), "lower"
         if "upper" in X:
             X["upper"] = np.maximum(info["upper"], stock)
-        settings["limit"] = _limit(options, info, stock)
+        settings["limit"] = limit_of_rows(options, info, stock)
     settings |= roles
-    if options.service_level is None:
+    if not given(options, ["service_level"]):
         return Newsvendor(**settings), X
     return Newsvendor.from_service_level(settings.pop("service_level"), **settings), X
 
@@ -103,7 +118,7 @@ def _packs_to_decide(options):
     return {name: value for name, value in packs.items() if value != 0}  # 0: any quantity
 
 
-def _limit(options, info, stock):
+def limit_of_rows(options, info, stock):
     """What a row of every group may use, its stock included."""
     limits = info["limit"].groupby(info["groups"])
     if (info["limit"] < 0).any():
@@ -112,34 +127,39 @@ def _limit(options, info, stock):
         if len(amounts) > 1:
             raise ValueError(
                 f"--limit must be one number a group; group {group!r} has "
-                f"{', '.join(f'{amount:g}' for amount in sorted(amounts)[:SHOWN])}"
+                f"{', '.join(f'{each:g}' for each in sorted(amounts)[:SHOWN])}"
             )
     in_stock = (stock * info["limit_weights"]).groupby(info["groups"]).mean()
-    amounts = (limits.first() / limits.size() + in_stock).map(PerRow).to_dict()
-    return amounts[""] if options.groups is None else amounts
+    shares = (limits.first() / limits.size() + in_stock).map(PerRow).to_dict()
+    return shares[""] if options.groups is None else shares
 
 
-def _fitted(options, problem, X):
+def fitted(options, problem, X):
     """The estimator, fitted to the rows, or to some of very many if it is to be trained."""
+    estimator = estimator_of(options, problem, len(X))
+    if options.finetune == "auto" and len(X) > MOST_FINETUNED:
+        X = X.sample(MOST_FINETUNED, random_state=options.seed)
+    say(options, f"fitting to {len(X):,} instances")
+    with naming(X.index, options), contextlib.redirect_stdout(io.StringIO()):
+        estimator.fit(X)
+    if estimator.finetune is not None:
+        say(options, _finetuned(estimator.finetune_report_))
+    return estimator
+
+
+def estimator_of(options, problem, n_rows):
+    """The estimator; trained for a while only, if there are very many rows."""
     strategy = None
     if options.finetune == "auto":
-        strategy = AutoFinetune()
-        if len(X) > MOST_FINETUNED:
-            X = X.sample(MOST_FINETUNED, random_state=options.seed)
-            strategy = AutoFinetune(max_seconds=FINETUNE_SECONDS)
-    estimator = PretrainedDecisionTransformer(
+        many = n_rows > MOST_FINETUNED
+        strategy = AutoFinetune(max_seconds=FINETUNE_SECONDS) if many else AutoFinetune()
+    return PretrainedDecisionTransformer(
         problem,
         checkpoint=options.checkpoint,
         finetune=strategy,
         random_state=options.seed,
         verbose=int(not options.quiet and sys.stderr.isatty()),  # bars would fill a log
     )
-    say(options, f"fitting to {len(X):,} instances")
-    with _naming(X.index, options), contextlib.redirect_stdout(io.StringIO()):
-        estimator.fit(X)
-    if strategy is not None:
-        say(options, _finetuned(estimator.finetune_report_))
-    return estimator
 
 
 def _finetuned(report):
@@ -182,7 +202,7 @@ def _result(options, estimator, X, info, level, found):
 
 def _totals(options, result, info, found):
     """Lines that sum up the decisions."""
-    total = result.sum().map(_amount)
+    total = result.sum().map(amount)
     lasting = "a period" if options.horizon == 1 else f"{options.horizon} periods"
     lines = [f"stock {total['level']} for an expected demand of {total['mean']} over {lasting}"]
     if "expected_cost" in result:
@@ -190,19 +210,22 @@ def _totals(options, result, info, found):
     order = result.get("order", result["level"])
     if "order" in result:
         lines.append(f"order {total['order']} of {(order > 0).sum():,} instances")
-    if options.limit is not None:
-        used = (order * info["limit_weights"]).groupby(info["groups"]).sum()
-        limits = info["limit"].groupby(info["groups"]).first()
-        prices = pd.Series(found.shadow_price, index=used.index)
-        lines += [
-            f"limit{f' of {group}' if group else ''}: {_amount(used[group])} of "
-            f"{_amount(limits[group])} used; one more unit of it would save {prices[group]:.4g}"
-            for group in used.index
-        ]
-    return lines
+    return lines + (used_of_limits(order, info, found) if options.limit is not None else [])
 
 
-def _amount(number):
+def used_of_limits(order, info, found):
+    """What orders use of every limit, a line each."""
+    used = (order * info["limit_weights"]).groupby(info["groups"]).sum()
+    limits = info["limit"].groupby(info["groups"]).first()
+    prices = pd.Series(found.shadow_price, index=used.index)
+    return [
+        f"limit{f' of {group}' if group else ''}: {amount(used[group])} of "
+        f"{amount(limits[group])} used; one more unit of it would save {prices[group]:.4g}"
+        for group in used.index
+    ]
+
+
+def amount(number):
     return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.4g}"
 
 

@@ -11,18 +11,21 @@ import pandas as pd
 from sklearn_pttf._command._files import EXTENSIONS, SHOWN, flag, read
 from sklearn_pttf._command._plans import in_options, read_drivers, read_plans, wrong_names
 from sklearn_pttf.datasets import from_long
-from sklearn_pttf.problems._newsvendor import RATIO_RANGE
 
 COSTS = ("underage", "overage", "service_level")
+COSTS_OF_STOCK = ("shortage", "holding")  # where it is carried over
 IN_STOCK = ("on_hand", "on_order")
 PACKS = ("pack", "minimum")
 BOUNDS = ("lower", "upper")  # a missing cell is none
 DEFAULTS = {  # of an instance, where no option says more
-    **dict.fromkeys((*COSTS, "limit", "upper", "pack"), np.nan),
-    **dict.fromkeys(("lower", "on_hand", "on_order", "minimum"), 0.0),
+    **dict.fromkeys((*COSTS, *COSTS_OF_STOCK, "limit", "upper", "pack"), np.nan),
+    **dict.fromkeys(("lower", "on_hand", "on_order", "lead_time", "minimum"), 0.0),
     "limit_weights": 1.0,
     "groups": "",
 }
+READ = ("info", "future", "policy")
+WRITTEN = ("out", "html")
+PAGES = (".html", ".htm")
 IN_TIME = ("drivers", "calendar_drivers", "seasons")
 NEEDED = {
     **dict.fromkeys(("calendar", "time_format", "drivers", "seasons"), "time"),
@@ -34,7 +37,8 @@ NEEDED = {
 
 def given(options, names):
     """Those of the options that are given; dict."""
-    return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    values = {name: getattr(options, name, None) for name in names}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def say(options, text):
@@ -42,38 +46,37 @@ def say(options, text):
         print(text, file=sys.stderr)
 
 
-def check_options(options):
-    """Refuse what can be refused before anything is read."""
-    wrong = next(chain(_wrong_paths(options), _wrong_values(options)), None)
+def check_options(options, wrong_costs):
+    """Refuse what can be refused before anything is read.
+
+    What is wrong with costs and stock, of which each command has its own, ``wrong_costs(options)``
+    yields in words.
+    """
+    wrong = next(chain(_wrong_paths(options), wrong_costs(options), _wrong_values(options)), None)
     if wrong is not None:
         raise ValueError(wrong)
 
 
 def _wrong_paths(options):
-    files = {"the file of sales": options.sales, "--out": options.out, "--info": options.info}
-    files["--future"] = options.future
-    for name, path in files.items():
-        if path is not None and path.suffix.lower() not in EXTENSIONS:
-            found, allowed = path.suffix or "missing", ", ".join(EXTENSIONS)
+    read_from = {flag(name): path for name, path in given(options, READ).items()}
+    read_from["the file of sales"] = options.sales
+    written = {flag(name): path for name, path in given(options, WRITTEN).items()}
+    for name, path in (read_from | written).items():
+        extensions = PAGES if name == "--html" else EXTENSIONS
+        if path.suffix.lower() not in extensions:
+            found, allowed = path.suffix or "missing", ", ".join(extensions)
             yield f"{name} is {path}, whose extension is {found}; it must be one of {allowed}"
-    if options.out.is_dir():
-        yield f"--out is {options.out}, which is a folder; it must be a file"
-    others = (options.sales, options.info, options.future)
-    if options.out.resolve() in [path.resolve() for path in others if path]:
-        yield f"--out is {options.out}, which is read from; name another file"
+    for name, path in written.items():
+        if path.is_dir():
+            yield f"{name} is {path}, which is a folder; it must be a file"
+        if path.resolve() in [other.resolve() for other in read_from.values()]:
+            yield f"{name} is {path}, which is read from; name another file"
 
 
 def _wrong_values(options):
     columns = list(given(options, ("instance", "value", "time")).values())
     if len(set(columns)) < len(columns):
         yield f"--instance, --value and --time must differ; got {', '.join(columns)}"
-    costs = list(given(options, COSTS))
-    if costs not in (["underage", "overage"], ["service_level"]):
-        got = " and ".join(map(flag, costs)) or "none of them"
-        yield f"give --underage and --overage, or --service-level; got {got}"
-    level, (low, high) = options.service_level, RATIO_RANGE
-    if isinstance(level, float) and not low <= level <= high:
-        yield f"--service-level must be in [{low}, {high}]; got {level:g}"
     for name in given(options, NEEDED):
         if not given(options, [NEEDED[name]]):
             yield f"{flag(name)} needs {flag(NEEDED[name])}"
@@ -83,10 +86,6 @@ def _wrong_values(options):
         yield f"--seasons must be numbers, auto or none; got {' '.join(map(str, seasons))}"
     if seasons and options.unordered:
         yield "--seasons needs the order of periods: give it or --unordered"
-    if options.limit is not None and given(options, PACKS):
-        for name in given(options, IN_STOCK):
-            packs = " and ".join(map(flag, given(options, PACKS)))
-            yield f"with {flag(name)}, {packs} rounds orders up, beyond --limit: leave one out"
     of_info = _columns_of_info(options)
     for name, column in of_info.items():
         if options.info is None:
@@ -99,8 +98,14 @@ def _wrong_values(options):
 
 def _columns_of_info(options):
     """The column of every option that names one; dict."""
-    values = given(options, DEFAULTS)
+    arrivals = getattr(options, "arrivals", None) or ()
+    values = given(options, DEFAULTS) | dict(zip(arrival_names(arrivals), arrivals, strict=True))
     return {name: value for name, value in values.items() if isinstance(value, str)}
+
+
+def arrival_names(arrivals):
+    """What arrives in each coming period, as columns are called; list of str."""
+    return [f"on_order {k}" for k in range(1, len(arrivals) + 1)]
 
 
 def read_sales(options):
@@ -108,6 +113,11 @@ def read_sales(options):
 
     The roles are parameters of a problem, a dict.
     """
+    return read_sales_in_time(options)[:2]
+
+
+def read_sales_in_time(options):
+    """The table of sales, its roles, and the dates of all records, None without any."""
     columns = given(options, ("instance", "value", "time"))
     records = read(options.sales, columns, options.drivers or ())
     frame = pd.DataFrame({options.instance: records.labels(options.instance)})
@@ -115,7 +125,7 @@ def read_sales(options):
     missing = frame[options.value].isna()
     if missing.all():
         raise ValueError(f"{options.sales}: column {options.value!r} has no number at all")
-    span, more = "", {}
+    span, more, times = "", {}, None
     if options.time is not None:
         frame[options.time] = times = _read_times(records, options)
         span = f" from {times.min()} to {times.max()}".replace("T00:00:00.000000", "")
@@ -144,7 +154,7 @@ def read_sales(options):
         f"{options.sales}: {len(frame):,} records{span}, {missing.sum():,} of them without a "
         f"value; {len(table):,} instances, {n_periods:,} periods in use{told}",
     )
-    return table, roles
+    return table, roles, times
 
 
 def _read_roles(records, frame, options, times):

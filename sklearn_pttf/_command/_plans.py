@@ -32,6 +32,8 @@ def in_options(text, options):
     """A message of Python in the words of the command line."""
     for pattern, words in PYTHON:
         text = re.sub(pattern, words, text)
+    if getattr(options, "lead_time", None) is not None:  # of which the horizon is made
+        text = re.sub(r"--horizon (\d+)", r"--lead-time and --review, \1", text)
     if options.time is None:
         text = text.replace("do not say --unordered", "say --time if there is a column of dates")
     plans = [str(options.future)] if options.future is not None else []
@@ -40,6 +42,9 @@ def in_options(text, options):
     def plan(match):
         return plans[int(match[1] or 0)] if plans else match[0]
 
+    text = re.sub(r"^origins must", "--origins must", text)
+    text = re.sub(r"\bX (has|must have)\b", lambda match: f"{options.sales} {match[1]}", text)
+    text = text.replace("columns of observations", "periods")
     text = re.sub(r"\b(?:the )?future(?:\[(\d)\]|\b)(?!=)", plan, text)
     return re.sub(r"\bthe frame\b", str(options.sales), text)
 

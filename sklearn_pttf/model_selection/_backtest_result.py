@@ -282,8 +282,8 @@ class BacktestSummary(list):
 
     def text(self):
         """The table; str."""
-        header = [title for title, _ in _columns(self)]
-        body = [[show(line) for _, show in _columns(self)] for line in self]
+        header = [title for title, _ in columns_of_summary(self)]
+        body = [[show(line) for _, show in columns_of_summary(self)] for line in self]
         widths = [max(map(len, column)) for column in zip(header, *body, strict=True)]
         rows = [
             "  ".join(
@@ -292,9 +292,10 @@ class BacktestSummary(list):
             ).rstrip()
             for row in [header, *body]
         ]
-        return "\n".join([*rows, self._note()])
+        return "\n".join([*rows, self.note()])
 
-    def _note(self):
+    def note(self):
+        """What the intervals are of; str."""
         number = self.n_origins
         if number == 1:
             return "One origin only: nothing tells how far the figures are due to chance."
@@ -302,7 +303,7 @@ class BacktestSummary(list):
         return f"{note}, too few to trust it." if number < FEW_ORIGINS else f"{note}."
 
 
-def _columns(lines):
+def columns_of_summary(lines):
     """Titles of columns, and how a line shows there."""
     columns = [
         ("method", lambda line: line["method"]),

@@ -215,9 +215,9 @@ def test_rows_are_named(capsys):
     labels, options = ["a", "b", "c"], Namespace(time="date", sales="sales.csv", future=None)
     options.calendar_drivers = None
     message = r"^got instance 'c': -1.0, instance 'a': nan \(2 in all\)$"
-    with pytest.raises(ValueError, match=message), _decide._naming(labels, options):
+    with pytest.raises(ValueError, match=message), _decide.naming(labels, options):
         raise ValueError("got row 2: -1.0, row 0: nan (2 in all)")
-    with _decide._naming(labels, options):
+    with _decide.naming(labels, options):
         warnings.warn("in 9% of 20 rows, as in rows 0, 1. Look", stacklevel=1)
     assert capsys.readouterr().err == (
         "warning: in 9% of 20 instances, as in instances 'a', 'b'. Look\n"

@@ -1,0 +1,236 @@
+"""What orders would have cost in the past of a file of sales, and the report of it."""
+
+import sys
+import warnings
+from argparse import Namespace
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from sklearn_pttf._command._decide import amount, estimator_of, naming, newsvendor
+from sklearn_pttf._command._files import SHOWN, flag, read, write
+from sklearn_pttf._command._inputs import (
+    COSTS_OF_STOCK,
+    check_options,
+    given,
+    read_info,
+    read_sales_in_time,
+    say,
+)
+from sklearn_pttf._command._page import page
+from sklearn_pttf._command._replenish import replenishment, with_horizon, wrong_stock
+from sklearn_pttf._utils.files import written_whole
+from sklearn_pttf.datasets._partial import leave_out_partial
+from sklearn_pttf.datasets._periods import Calendar, regular_dates, show_date
+from sklearn_pttf.inspection._backtest_display import LABELS
+from sklearn_pttf.model_selection import backtest
+from sklearn_pttf.model_selection._backtest_result import FEW_ORIGINS, POLICY, SAA
+from sklearn_pttf.model_selection._origins import RollingTable
+
+ONLY_SINGLE = ("underage", "overage", "horizon", "lower", "upper")  # of one order by itself
+ONLY_CARRIED = (*COSTS_OF_STOCK, "review", "lost_sales")
+MOST_SHOWN = 10  # instances that the page names, of those that gain and lose most
+
+
+def backtest_file(options):
+    """Read sales, decide and charge in their past, and write a report; its lines."""
+    check_options(options, _wrong_problem)
+    options = _with_defaults(options)
+    table, roles, times = read_sales_in_time(options)
+    roles["ordered"] = True
+    info = read_info(options, table.index)
+    problem_of = newsvendor if options.lead_time is None else replenishment
+    problem, X = problem_of(options, table, info, roles)
+    calendar = _calendar(options, times, len(roles["observations"]))
+    with naming(X.index, options):
+        origins = RollingTable(problem, X).origins(options.origins)
+    policy = None
+    if options.policy is not None:
+        policy = _past_orders(options, X.index, calendar, origins)
+    say(options, f"deciding for {len(X):,} instances at {len(origins)} origins")
+    with naming(X.index, options):
+        result = backtest(
+            estimator_of(options, problem, len(X)),
+            X,
+            origins=origins,
+            policy=policy,
+            n_jobs=options.jobs,
+            random_state=options.seed,
+            verbose=int(not options.quiet and sys.stderr.isatty()),
+        )
+    periods = [show_date(calendar.dates[k]) for k in origins]
+    lines, summary = _sentences(result, periods), result.summary()
+    written = _write(options, result, periods, lines, summary)
+    return [] if options.quiet else [*lines, *summary.text().splitlines(), *written]
+
+
+def _write(options, result, periods, lines, summary):
+    """Write the files that are asked for; a line each."""
+    files = given(options, ("out", "html"))
+    if "html" in files:
+        text = page(result, lines, summary, _instances(result), _settings(options))
+    if "out" in files:
+        write(options.out, _cells(options, result, periods), like=options.sales)
+    if "html" in files:
+        with written_whole(options.html) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    return [f"{path} written" for path in files.values()]
+
+
+# ------------------------------------------------------------------ what is given
+
+
+def _wrong_problem(options):
+    single, carried = given(options, ONLY_SINGLE), given(options, ONLY_CARRIED)
+    if options.lead_time is None and carried:
+        yield f"{_flags(carried)} needs --lead-time: without it nothing is carried over"
+    if options.lead_time is not None and single:
+        yield f"{_flags(single)} is of single orders, and --lead-time of stock that is carried over"
+    needed = ("underage", "overage") if options.lead_time is None else COSTS_OF_STOCK
+    if len(given(options, needed)) < 2:
+        got = _flags(given(options, needed)) or "none of them"
+        yield (
+            "give --underage and --overage, or with --lead-time --shortage and --holding; got "
+            f"{got}"
+        )
+    if options.time is None:
+        yield "give --time: a backtest goes through the periods of the file"
+    if options.order != "order" and options.policy is None:
+        yield "--order needs --policy"
+    if options.policy is not None and options.order in (options.instance, options.time):
+        yield f"--order must differ from --instance and --time; got {options.order}"
+    if options.lead_time is not None:
+        yield from wrong_stock(Namespace(**vars(options) | {"review": options.review or 1}))
+
+
+def _flags(names):
+    # --lost-sales and --backlog are two words for one thing
+    return " and ".join(
+        "--lost-sales or --backlog" if n == "lost_sales" else flag(n) for n in names
+    )
+
+
+def _with_defaults(options):
+    changes = {
+        "unordered": False,
+        "horizon": options.horizon or 1,
+        "review": options.review or 1,
+        "lost_sales": True if options.lost_sales is None else options.lost_sales,
+    }
+    options = Namespace(**vars(options) | changes)
+    return options if options.lead_time is None else with_horizon(options)
+
+
+def _calendar(options, times, n_periods):
+    """The newest periods of the file; `Calendar`."""
+    if options.calendar is None:
+        calendar = Calendar(np.unique(times))
+    else:
+        named, times = f"--time {options.time}", times.astype("datetime64[us]")
+        calendar = regular_dates(options.calendar, times, named)
+        if options.partial == "drop":
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # it was said when the table was made
+                calendar = leave_out_partial(calendar, times, named)
+    return replace(calendar, dates=calendar.dates[-n_periods:])
+
+
+def _past_orders(options, labels, calendar, origins):
+    """What was ordered at every origin, 0 where there is no record; ndarray (n, n_origins).
+
+    An order is of the period that it was placed before, the first that was not known then.
+    """
+    columns = {"instance": options.instance, "time": options.time, "order": options.order}
+    records = read(options.policy, columns)
+    rows = pd.Index(labels).get_indexer(records.labels(options.instance))
+    orders = records.numbers(options.order, missing=False)
+    records.refuse(options.order, orders < 0, "negative cells", "orders are at least 0")
+    times = records.times(options.time, options.time_format)
+    if times.dtype.kind != calendar.dates.dtype.kind:
+        kind = "dates" if calendar.dates.dtype.kind == "M" else "numbers of periods"
+        raise ValueError(f"{options.policy}: column {options.time!r} must hold {kind}, as in sales")
+    at = pd.Index(origins).get_indexer(calendar.place(times))
+    used = (rows >= 0) & (at >= 0)
+    decided = [show_date(calendar.dates[k]) for k in origins]
+    absent = [date for k, date in enumerate(decided) if not (used & (at == k)).any()]
+    if absent:
+        raise ValueError(
+            f"{options.policy} has no order before {len(absent)} of {len(decided)} periods that "
+            f"are decided: {', '.join(absent[:SHOWN])}{', ...' if len(absent) > SHOWN else ''}; "
+            "give --origins, or a record of 0 if nothing was ordered"
+        )
+    if not used.all():
+        say(
+            options,
+            f"note: {(~used).sum():,} of {len(used):,} records of {options.policy} are of other "
+            "instances or periods and are left out",
+        )
+    table = np.zeros((len(labels), len(origins)))
+    np.add.at(table, (rows[used], at[used]), orders[used])
+    return table
+
+
+# ------------------------------------------------------------------ what is told
+
+
+def _sentences(result, periods):
+    """What was found, in money; list of str."""
+    costs = dict(zip(result.methods, result.total_cost().sum(axis=1), strict=True))
+    often = f"once, for {periods[0]},"
+    if len(periods) > 1:
+        often = f"{len(periods)} times, from {periods[0]} to {periods[-1]}, each time"
+    lines = [f"{len(result.rows):,} instances, decided {often} from what was known before"]
+    own = costs["estimator"]
+    for other in (POLICY, SAA):
+        if other not in costs:
+            continue
+        share, half = (float(each[0]) for each in result.saving(other))
+        lines.append(_compared(own, LABELS.get(other, other), costs[other], share, half))
+    if len(periods) < FEW_ORIGINS:
+        lines.append("so few periods may be luck")
+    return lines
+
+
+def _compared(own, name, other, share, half):
+    saved = other - own
+    verb = "saved" if saved >= 0 else "lost"
+    line = f"{name} cost {amount(other)}, {LABELS['estimator']} {amount(own)}: "
+    line += f"{amount(abs(saved))} {verb}"
+    if np.isnan(share):
+        return line
+    interval = "" if np.isnan(half) else f" +- {100 * half:.1f}"
+    return f"{line}, {100 * abs(share):.1f}{interval} % of it"
+
+
+def _instances(result):
+    """Those that gain and that lose most against past orders, or SAA; name, and two frames."""
+    other = POLICY if POLICY in result.methods else SAA
+    own, others = (
+        np.nansum(result.cost[result.methods.index(name)], axis=1) for name in ("estimator", other)
+    )
+    name = LABELS.get(other, other)
+    frame = pd.DataFrame({"instance": result.rows, LABELS["estimator"]: own, name: others})
+    frame["saved"] = others - own
+    frame = frame.sort_values("saved", kind="stable", ascending=False)
+    gain, lose = frame[frame["saved"] > 0], frame[frame["saved"] < 0]
+    return gain.head(MOST_SHOWN), lose[::-1].head(MOST_SHOWN)
+
+
+def _settings(options):
+    """Options that were given, in words; dict."""
+    left_out = ("command", "horizon", "quiet", "jobs", "out", "html", "unordered")
+    return {
+        name: " ".join(map(str, value)) if isinstance(value, list) else str(value)
+        for name, value in vars(options).items()
+        if value is not None and name not in left_out
+    }
+
+
+def _cells(options, result, periods):
+    """A line for each method, instance and period that was decided."""
+    frame = result.to_frame()
+    named = dict(zip(result.origins, periods, strict=True))
+    frame["origin"] = frame["origin"].map(named)
+    names = {"row": options.instance, "origin": options.time}
+    return frame.rename(columns=names)

@@ -1,0 +1,118 @@
+"""From a file of sales, and of what is in stock and under way, to a file of orders."""
+
+from argparse import Namespace
+
+import numpy as np
+import pandas as pd
+
+from sklearn_pttf._command._decide import amount, fitted, limit_of_rows, naming, used_of_limits
+from sklearn_pttf._command._files import read, write
+from sklearn_pttf._command._found import found_in_time
+from sklearn_pttf._command._inputs import (
+    COSTS_OF_STOCK,
+    PACKS,
+    arrival_names,
+    check_options,
+    given,
+    read_info,
+    read_sales,
+)
+from sklearn_pttf._tables.portfolio import are_whole
+from sklearn_pttf._utils.checks import MOST_PERIODS
+from sklearn_pttf.problems import Replenishment
+
+OUTPUT = ("mean", "expected_cost", "stock_out", "fill_rate", "stock_at_arrival")
+
+
+def replenish_file(options):
+    """Read sales and stock, decide what to order, and write it; lines that sum it up."""
+    check_options(options, wrong_stock)
+    options = with_horizon(options)
+    table, roles = read_sales(options)
+    info = read_info(options, table.index)
+    problem, X = replenishment(options, table, info, roles)
+    estimator = fitted(options, problem, X)
+    with naming(X.index, options):
+        orders, found = estimator.decide(X, return_info=True)
+    whole = estimator.integer_ and are_whole(orders)
+    result = pd.DataFrame({"order": orders.astype(np.int64) if whole else orders}, index=X.index)
+    for name in OUTPUT:
+        result[name] = found[name]
+    summary = []
+    if not options.quiet:
+        summary = found_in_time(estimator) + _totals(options, result, info, found)
+        summary.append(f"{options.out} written")
+    write(options.out, result.reset_index(), like=options.sales)
+    return summary
+
+
+def wrong_stock(options):
+    """What is wrong with lead times and what is under way, in words."""
+    lead, arrivals = options.lead_time, getattr(options, "arrivals", None) or ()
+    if isinstance(lead, str):
+        return
+    most = MOST_PERIODS - options.review
+    if not 0 <= lead <= most or lead % 1:
+        yield f"--lead-time must be a whole number of periods from 0 to {most}; got {lead:g}"
+    elif arrivals and len(arrivals) != lead:
+        yield (
+            f"--on-order must name {lead:g} columns, one for each coming period of --lead-time "
+            f"{lead:g}; got {len(arrivals)}: {' '.join(arrivals)}"
+        )
+
+
+def with_horizon(options):
+    """The options, with the periods until the next order is there as the horizon."""
+    return Namespace(**vars(options) | {"horizon": _longest_lead_time(options) + options.review})
+
+
+def _longest_lead_time(options):
+    """Of numbers of the file of instances, if it has a column of them; int."""
+    lead, arrivals = options.lead_time, getattr(options, "arrivals", None)
+    if not isinstance(lead, str):
+        return int(lead)
+    if options.info is None or arrivals:  # the first of which is refused later on
+        return len(arrivals or ())
+    records = read(options.info, {"lead_time": lead})
+    leads = records.numbers(lead, missing=False)
+    most = MOST_PERIODS - options.review
+    allowed = f"lead times are whole numbers of periods from 0 to {most}"
+    bad = ~((leads >= 0) & (leads <= most) & (leads % 1 == 0))
+    records.refuse(lead, bad, "cells that are no lead time", allowed)
+    return int(leads.max())
+
+
+def replenishment(options, table, info, roles):
+    """The problem, and its rows."""
+    names = [*COSTS_OF_STOCK, "on_hand", *given(options, ["limit_weights", "groups"])]
+    names += [name for name, value in given(options, PACKS).items() if value != 0]
+    settings = {name: name for name in names}
+    X = table.join(info[names])
+    settings["lead_time"] = options.lead_time
+    if isinstance(options.lead_time, str):
+        X["lead_time"], settings["lead_time"] = info["lead_time"], "lead_time"
+    else:
+        settings["lead_time"] = int(options.lead_time)
+    arriving = arrival_names(range(options.horizon - options.review))
+    for name in arriving:
+        X[name] = info.get(name, 0.0)
+    settings |= {"on_order": arriving or None, "review": options.review}
+    if options.limit is not None:
+        settings["limit"] = limit_of_rows(options, info, pd.Series(0.0, index=info.index))
+    roles = {name: role for name, role in roles.items() if name != "horizon"}
+    return Replenishment(**settings, **roles, lost_sales=options.lost_sales), X
+
+
+def _totals(options, result, info, found):
+    """Lines that sum up the orders, in units and in money."""
+    order, mean = result["order"], result["mean"]
+    until = "period" if options.review == 1 else f"{options.review} periods"
+    rate = (result["fill_rate"] * mean).sum() / mean.sum() if mean.sum() > 0 else 1.0
+    lines = [
+        f"order {amount(order.sum())} units, of {(order > 0).sum():,} of {len(order):,} instances",
+        f"in the {until} from their arrival on: expected demand {amount(mean.sum())}, expected "
+        f"cost {amount(result['expected_cost'].sum())} of what is held or missing",
+        f"{rate:.1%} of demand is expected to be met from stock; stock-outs in "
+        f"{result['stock_out'].mean():.1%} of periods",
+    ]
+    return lines + (used_of_limits(order, info, found) if options.limit is not None else [])

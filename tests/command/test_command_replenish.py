@@ -1,0 +1,336 @@
+"""The command line: orders where stock is carried over, and what orders would have cost."""
+
+import base64
+import os
+import re
+import sys
+from html import unescape
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from sklearn_pttf import PretrainedDecisionTransformer
+from sklearn_pttf.__main__ import main
+from sklearn_pttf.model_selection import backtest
+from sklearn_pttf.problems import Newsvendor, Replenishment
+from support.command import COSTS, FAST, RECORDS, read_orders
+
+N, M = 12, 10
+WEEKS = pd.date_range("2026-01-05", periods=M, freq="W-MON").strftime("%Y-%m-%d")
+LABELS = [*(f"{k:03d}" for k in range(N - 1)), "<b>&'tea'"]
+STOCK = ["--shortage", "margin", "--holding", "0.2", "--info", "stock.csv"]
+UNDER_WAY = ["--on-hand", "stock", "--on-order", "first", "second"]
+
+
+@pytest.fixture
+def shop():
+    """Twelve products over ten weeks, with lead times, stock and past orders; table and info."""
+    rng = np.random.default_rng(0)
+    sold = rng.poisson(rng.gamma(2, 4, (N, 1)), (N, M)).astype(float)
+    X = pd.DataFrame(sold, pd.Index(LABELS, name="sku"), [f"lag_{k}" for k in range(M, 0, -1)])
+    long = pd.DataFrame(sold, X.index, WEEKS).stack().rename("units")
+    long = long.rename_axis(["sku", "date"]).reset_index()
+    long.to_csv("sales.csv", index=False)
+    info = pd.DataFrame(
+        {
+            "lead": np.arange(N) % 3,
+            "margin": rng.uniform(1, 9, N).round(2),
+            "stock": rng.integers(0, 15, N),
+            "first": rng.integers(0, 4, N),
+            "second": 1,
+            "packs": rng.choice([1, 6], N),
+            "store": ["north", "south"] * (N // 2),
+            "budget": [30.0, 20.0] * (N // 2),
+        },
+        index=X.index,
+    )
+    info.to_csv("stock.csv")
+    # a week too late, and none of what sold nothing: no record is no order
+    past = long.assign(date=pd.to_datetime(long["date"]) + pd.Timedelta(weeks=1))
+    past = past.rename(columns={"units": "order"}).query("order > 0")
+    past.to_csv("past.csv", index=False, date_format="%Y-%m-%d")
+    return X, info
+
+
+def run(command, *options, out="out.csv"):
+    written = [] if out is None else ["--out", out]
+    return main([command, "sales.csv", *RECORDS, *written, *options])
+
+
+def refused(capsys, command, *options, **settings):
+    """The one line of an error; nothing is written."""
+    before = sorted(os.listdir())
+    assert run(command, *options, **settings) == 2
+    out, err = capsys.readouterr()
+    line = err.splitlines()[-1]
+    assert out == ""
+    assert err.count("error: ") == 1
+    assert sorted(os.listdir()) == before
+    return line.removeprefix("error: ")
+
+
+def _in_python(X, **settings):
+    columns = {"observations": X.columns[:M].tolist(), "ordered": True, "seasons": "auto"}
+    problem = Replenishment(**settings, **columns)
+    return PretrainedDecisionTransformer(problem, finetune=None, random_state=0)
+
+
+# ---------------------------------------------------------------- orders
+
+
+def test_orders(shop, capsys):
+    X, info = shop
+    assert run("replenish", *STOCK, "--lead-time", "lead", *UNDER_WAY, *FAST) == 0
+    orders = read_orders("out.csv")
+    settings = {"lead_time": "lead", "on_hand": "stock", "on_order": ["first", "second"]}
+    table = X.join(info.drop(columns="store"))
+    pdt = _in_python(table, shortage="margin", holding=0.2, **settings).fit(table)
+    expected, found = pdt.decide(table, return_info=True)
+    columns = ["expected_cost", "stock_out", "fill_rate", "stock_at_arrival"]
+    assert orders.columns.tolist() == ["order", "mean", *columns]
+    assert orders.index.tolist() == LABELS
+    assert orders["order"].dtype.kind == "i"
+    assert_array_equal(orders["order"], expected)
+    for name in columns:
+        assert_allclose(orders[name], found[name], rtol=1e-9, err_msg=name)
+    told = capsys.readouterr().out
+    assert f"order {expected.sum():.4g} units, of {(expected > 0).sum()} of 12 instances" in told
+    assert f"expected cost {found.expected_cost.sum():.4g} of what is held or missing" in told
+    assert told.endswith("out.csv written\n")
+
+
+def test_stock_without_lead_time_is_used_up_first(shop):
+    # what is there before an order of now is the stock, and only the stock
+    assert run("replenish", *STOCK, "--lead-time", "0", "--on-hand", "stock", *FAST) == 0
+    with_stock = read_orders("out.csv")
+    assert_array_equal(with_stock["stock_at_arrival"], shop[1]["stock"])
+    assert run("replenish", *STOCK, "--lead-time", "0", *FAST) == 0
+    without = read_orders("out.csv")["order"]
+    assert_array_equal(with_stock["order"], np.maximum(without - shop[1]["stock"], 0))
+
+
+def test_packs_within_the_limit(shop, capsys):
+    # of lead times in a column, without anything under way
+    limits = ["--limit", "budget", "--groups", "store", "--pack", "packs", "--minimum", "2"]
+    options = ["--lead-time", "lead", "--review", "2", "--backlog", *limits, *FAST]
+    assert run("replenish", *STOCK, *options) == 0
+    order, info = read_orders("out.csv")["order"], shop[1]
+    assert (order % info["packs"] == 0).all()
+    assert ((order == 0) | (order >= 2)).all()
+    used = order.groupby(info["store"]).sum()
+    assert used["north"] <= 30
+    assert used["south"] <= 20
+    told = capsys.readouterr().out
+    assert f"limit of north: {used['north']} of 30 used; " in told
+    assert "in the 2 periods from their arrival on: " in told
+
+
+def test_backlog_may_be_owed(shop, capsys):
+    Path("stock.csv").write_text(Path("stock.csv").read_text().replace("lead", "late", 1))
+    frame = shop[1].assign(stock=-3)
+    frame.to_csv("stock.csv")
+    options = [*STOCK, "--lead-time", "0", "--on-hand", "stock", *FAST]
+    message = "on_hand must be finite and at least 0 with lost_sales=True; got instance"
+    assert message in refused(capsys, "replenish", *options)
+    assert run("replenish", *options, "--backlog", "--quiet") == 0
+    owed = read_orders("out.csv")["order"]
+    assert run("replenish", *options[:-4], *FAST, "--backlog", "--quiet") == 0
+    assert_array_equal(owed, read_orders("out.csv")["order"] + 3)
+    assert capsys.readouterr() == ("", "")
+
+
+BAD_ORDERS = {
+    "negative": (["--lead-time", "-1"], "--lead-time must be a whole number of periods from 0 to"),
+    "broken": (["--lead-time", "1.5"], "from 0 to 99; got 1.5"),
+    "too long": (["--lead-time", "99", "--review", "2"], "from 0 to 98; got 99"),
+    "pipeline": (
+        ["--lead-time", "1", *UNDER_WAY],
+        r"--on-order must name 1 columns, one for each coming .* --lead-time 1; got 2: first sec",
+    ),
+    "pipeline of columns": (
+        ["--lead-time", "lead", "--on-order", "first"],
+        r"lead_time must be whole numbers of periods from 0 to 1, .*; got instance '002': 2\.0",
+    ),
+    "no lead times": (
+        ["--lead-time", "margin"],
+        r"column 'margin' has 12 cells that are no lead time \(line 2: '.*whole numbers",
+    ),
+    "no column": (
+        ["--lead-time", "2", "--on-order", "first", "third"],
+        r"stock\.csv has no column 'third' \(--on-order 2\)",
+    ),
+    "no cost": (["--lead-time", "0", "--holding", "-1"], "holding must be a positive"),
+    "no plan": (
+        ["--lead-time", "1", "--drivers", "promo", "--future", "plan.csv"],
+        r"plan\.csv must have lines of --lead-time and --review, 2 periods after the last one",
+    ),
+    "extension": (["--lead-time", "1", "--out", "o.xls"], r"--out is o\.xls, whose extension"),
+}
+
+
+@pytest.mark.parametrize(("options", "message"), BAD_ORDERS.values(), ids=BAD_ORDERS)
+def test_bad_orders(options, message, shop, capsys):
+    sales = pd.read_csv("sales.csv").assign(promo=0)
+    sales.to_csv("sales.csv", index=False)
+    Path("plan.csv").write_text("date,promo\n2026-03-16,1\n")
+    assert re.search(message, refused(capsys, "replenish", *STOCK, *options, *FAST))
+
+
+def test_neither_both_lost_and_owed(shop, capsys):
+    with pytest.raises(SystemExit):
+        run("replenish", *STOCK, "--lead-time", "0", "--lost-sales", "--backlog")
+    assert "--backlog: not allowed with argument --lost-sales" in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------- backtest
+
+
+def test_single_orders_of_the_past(shop, capsys):
+    """Each level is charged 4 a unit short and 1 a unit over, in the newest three weeks."""
+    X, _ = shop
+    policy = ["--policy", "past.csv", "--origins", "3"]
+    assert run("backtest", *COSTS, *policy) == 0
+    found = pd.read_csv("out.csv", dtype={"sku": str})
+    assert found["method"].unique().tolist() == ["estimator", "SAA", "smoothing", "policy"]
+    assert found["date"].unique().tolist() == WEEKS[-3:].tolist()
+    sold, before = X.to_numpy()[:, -3:], X.to_numpy()[:, -4:-1]
+    past = found[found["method"] == "policy"]
+    cost = 4 * np.maximum(sold - before, 0) + np.maximum(before - sold, 0)
+    assert_array_equal(past["decision"], before.ravel())
+    assert_array_equal(past["cost"], cost.ravel())
+    own = found.query("method == 'estimator'")["cost"].sum()
+    told, err = capsys.readouterr()
+    saved = cost.sum() - own
+    line = f"today's rule cost {cost.sum():.4g}, this estimator {own:.4g}: {abs(saved):.4g} "
+    assert line + ("saved, " if saved >= 0 else "lost, ") in told
+    assert "12 instances, decided 3 times, from 2026-02-23 to 2026-03-09, each time " in told
+    assert "so few periods may be luck" in told
+    assert "SAA" in told
+    n_past = (X.to_numpy() > 0).sum()
+    n_other = n_past - (before > 0).sum()
+    assert f"note: {n_other} of {n_past} records of past.csv are of other instances or p" in err
+
+
+def test_carried_stock(shop):
+    """The same as in Python, the page included."""
+    X, info = shop
+    options = [*STOCK, "--lead-time", "lead", "--policy", "past.csv", "--origins", "2"]
+    assert run("backtest", *options, "--html", "report.html", "--quiet") == 0
+    table = X.join(info[["lead", "margin"]]).assign(a=0.0, b=0.0)
+    settings = {"shortage": "margin", "holding": 0.2, "lead_time": "lead", "on_order": ["a", "b"]}
+    past = X.to_numpy()[:, [5, 6]]  # ordered before weeks 6 and 7, after which two more are charged
+    pdt = _in_python(table, **settings)
+    expected = backtest(pdt, table, origins=[6, 7], policy=past, random_state=0)
+    found = pd.read_csv("out.csv", dtype={"sku": str})
+    assert_allclose(found["cost"], expected.cost.ravel(), rtol=1e-9)
+    assert_allclose(found["decision"], expected.decision.ravel(), rtol=1e-9)
+    assert found["date"].unique().tolist() == WEEKS[6:8].tolist()
+    page = Path("report.html").read_text(encoding="utf-8")
+    _check_opens_offline(page)
+    assert f"today's rule cost {expected.total_cost()[3].sum():.4g}, this estimator " in unescape(
+        page
+    )
+    assert "<td>margin</td>" in page
+
+
+def _check_opens_offline(page):
+    """Nothing is fetched, and labels are text."""
+    pictures = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
+    assert len(pictures) == 2
+    assert all(base64.b64decode(each).startswith(b"\x89PNG\r\n") for each in pictures)
+    text = re.sub(r'src="data:[^"]+"', "", page)
+    assert not re.search(r"https?:|//|src=|href=|<script|<link|@import|url\(", text)
+    assert "<b>" not in text
+    assert "&lt;b&gt;&amp;&#x27;tea&#x27;" in text
+
+
+def test_text_alone_and_a_promotion(shop, capsys):
+    sales = pd.read_csv("sales.csv").assign(promo=lambda frame: frame["date"] == WEEKS[-2])
+    sales.to_csv("sales.csv", index=False)
+    before = sorted(os.listdir())
+    options = ["--lead-time", "1", "--origins", "1", "--drivers", "promo"]
+    options += ["--calendar", "W-MON"]
+    assert run("backtest", *STOCK, *options, out=None) == 0
+    told = capsys.readouterr().out
+    assert "decided once, for 2026-03-02, from what was known before" in told
+    assert "One origin only" in told
+    assert sorted(os.listdir()) == before
+
+
+BAD_BACKTESTS = {
+    "no costs": ([], "give --underage and --overage, or with --lead-time --shortage and --holding"),
+    "single": ([*STOCK], "--shortage and --holding needs --lead-time: without it nothing is car"),
+    "carried": (
+        [*STOCK, "--lead-time", "1", "--horizon", "2"],
+        "--horizon is of single orders, and --lead-time of stock that is carried over",
+    ),
+    "origins": (
+        [*COSTS, "--origins", "9"],
+        r"--origins must be in \[1, 8\], as sales\.csv has 10 periods, of which 2 are to learn",
+    ),
+    "no order": (
+        [*COSTS, "--policy", "few.csv", "--origins", "2"],
+        r"few\.csv has no order before 1 of 2 periods that are decided: 2026-03-02; give",
+    ),
+    "negative order": (
+        [*COSTS, "--policy", "negative.csv"],
+        r"negative\.csv: column 'order' has 1 negative cells \(line 2: '-3'\); orders are at lea",
+    ),
+    "missing order": (
+        [*COSTS, "--policy", "empty.csv"],
+        r"empty\.csv: column 'order' has 1 empty cells \(line 2: ''\)",
+    ),
+    "numbered": (
+        [*COSTS, "--policy", "numbered.csv"],
+        r"numbered\.csv: column 'date' must hold dates, as in sales",
+    ),
+    "no column": (
+        [*COSTS, "--policy", "few.csv", "--order", "units"],
+        r"few\.csv has no column 'units' \(--order\)",
+    ),
+    "order alone": ([*COSTS, "--order", "units"], "--order needs --policy"),
+    "page": ([*COSTS, "--html", "r.pdf"], r"r\.pdf, whose extension is \.pdf; .* one of \.html"),
+    "out is read": (
+        [*COSTS, "--policy", "few.csv", "--out", "few.csv"],
+        r"--out is few\.csv, which is read from",
+    ),
+}
+
+
+@pytest.mark.parametrize(("options", "message"), BAD_BACKTESTS.values(), ids=BAD_BACKTESTS)
+def test_bad_backtests(options, message, shop, capsys):
+    for name, order in {"few": "3", "negative": "-3", "empty": ""}.items():
+        Path(f"{name}.csv").write_text(f"sku,date,order\n001,2026-03-09,{order}\n")
+    Path("numbered.csv").write_text("sku,date,order\n001,9,3\n")
+    assert re.search(message, refused(capsys, "backtest", *options))
+
+
+def test_a_backtest_needs_time(shop, capsys):
+    assert main(["backtest", "sales.csv", *RECORDS[:4], *COSTS]) == 2
+    assert "error: give --time: a backtest goes through the periods" in capsys.readouterr().err
+
+
+def test_too_few_periods(shop, capsys):
+    message = r"sales\.csv must have at least 5 periods: 2 to learn from, and 3 to charge .* got 4"
+    options = [*STOCK, "--lead-time", "2", "--periods", "4"]
+    assert re.search(message, refused(capsys, "backtest", *options))
+
+
+def test_newest_periods_keep_their_dates(shop):
+    options = [*COSTS, "--periods", "4", "--origins", "1", "--horizon", "2", "--quiet"]
+    assert run("backtest", *options) == 0
+    found = pd.read_csv("out.csv")
+    assert found["date"].unique().tolist() == [WEEKS[-2]]
+    problem = Newsvendor(4.0, 1.0, horizon=2, ordered=True, seasons="auto")
+    pdt = PretrainedDecisionTransformer(problem, finetune=None, random_state=0)
+    expected = backtest(pdt, shop[0].iloc[:, -4:], origins=1)
+    assert_array_equal(found["cost"], expected.cost.ravel())
+
+
+def test_without_matplotlib(shop, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    message = "--html draws with matplotlib, which is not installed: pip install"
+    assert message in refused(capsys, "backtest", *COSTS, "--html", "report.html")
