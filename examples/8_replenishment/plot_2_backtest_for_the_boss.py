@@ -10,7 +10,7 @@ and charge everything in money. Today's rule is played on the same weeks.
 # %%
 # The table
 # ---------
-# 50 products of a wholesaler, 36 weeks, with a quarter's season and a level that all products share
+# 40 products of a wholesaler, 60 weeks, with a quarter's season and a level that all products share
 # and that wanders. A lost sale costs 6, a unit that is kept for a week 0.5; goods come a week later.
 
 import matplotlib.pyplot as plt
@@ -22,7 +22,7 @@ from sklearn_pttf.model_selection import backtest
 from sklearn_pttf.problems import Replenishment
 
 rng = np.random.default_rng(0)
-n_skus, n_weeks, n_origins = 50, 36, 8
+n_skus, n_weeks, n_origins = 40, 60, 8
 week = np.arange(n_weeks)
 common = 0.4 * np.sin(2 * np.pi * week / 13) + 0.05 * rng.standard_normal(n_weeks).cumsum()
 usual = rng.gamma(2.0, 8.0, (n_skus, 1))
