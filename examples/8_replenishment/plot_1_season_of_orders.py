@@ -2,15 +2,15 @@
 A season of orders, week by week
 ================================
 
-A campus shop orders every Monday, and the goods come two weeks later. When the term gets under way
-that is too late for whoever waits until sales rise, and when it ends, what was ordered at its height
-is still on its way. This script plays one term, week by week, with three ways of ordering.
+A campus shop orders every Monday, and the goods come two weeks later. When the term gets under
+way that is too late for whoever waits until sales rise, and when it ends, what was ordered at its
+height is still on its way. This script plays one term, week by week, with three ways of ordering.
 """
 
 # %%
 # The shop
 # --------
-# 40 products that share a season of ten weeks, a term and its break: at its height they sell four
+# 30 products that share a season of ten weeks, a term and its break: at its height they sell four
 # times as much as in the break. Three terms are known. A unit that is missing at the end of a week
 # loses its margin of 4, a unit that is left costs 0.5.
 
@@ -24,7 +24,7 @@ from sklearn_pttf.problems import Replenishment
 from sklearn_pttf.testing import BaseStock, simulate_stock
 
 rng = np.random.default_rng(0)
-n_skus, n_known, n_played, lead_time = 40, 30, 10, 2
+n_skus, n_known, n_played, lead_time = 30, 30, 10, 2
 week = np.arange(n_known + n_played)
 season = np.exp(0.7 * np.cos(2 * np.pi * (week - 5) / 10) + 0.05 * rng.standard_normal(len(week)))
 usual = rng.gamma(3.0, 4.0, (n_skus, 1))
@@ -98,8 +98,8 @@ print(table.round(1))
 # %%
 # The picture
 # -----------
-# The season begins in the orders two weeks before it is seen in sales. A level that does not move is
-# too high in the break and too low at the height of the term.
+# Pretrained orders rise two weeks before sales do, and fall two weeks before. A level that does not
+# move is too high in the break and too low at the height of the term.
 
 figure, axes = plt.subplots(1, 3, figsize=(15, 4.2), layout="constrained")
 weeks = np.arange(n_played)

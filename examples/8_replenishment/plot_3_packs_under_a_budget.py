@@ -36,8 +36,9 @@ table["on hand"], table["arrives"] = rng.poisson(np.hstack([usual, 0.5 * usual])
 # %%
 # Rounding up, or the cheapest packs
 # ----------------------------------
-# ``pack`` and ``minimum`` are part of the problem: it asks of the last pack whether it is likelier
-# to be sold or to lie around. Other problems with the same columns are decided without a refit.
+# ``pack`` and ``minimum`` are part of the problem: it weighs what the last pack would sell against
+# what of it would lie around. Whoever rounds up buys a pack of 24 for two missing units. Other
+# problems with the same columns are decided without a refit.
 
 told = {
     "shortage": "margin",
@@ -85,7 +86,8 @@ for name, orders in ways.items():
 
 mean_sales = table[weeks].mean(axis=1)
 full = (ways["rounded up"] * table["price"]).sum()
-worth = (table["margin"] * mean_sales / np.maximum(ways["rounded up"] * table["price"], 1.0)).to_numpy()
+money_needed = (ways["rounded up"] * table["price"]).clip(lower=1.0)
+worth = (table["margin"] * mean_sales / money_needed).to_numpy()
 rows = []
 for share in np.linspace(0.1, 1.0, 7):
     budget = share * full

@@ -57,9 +57,9 @@ orders, info = pdt.decide(table, return_info=True)
 # %%
 # Does it come true?
 # ------------------
-# As sales are made here, the coming week can be drawn, 300 times. `decision_cost` plays the stock of
-# each row through each of them, seven days with their sales, and charges the day that the order is
-# for.
+# As sales are made here, the coming week can be drawn, 300 times. `decision_cost` plays the stock
+# of each row through each of them, seven days of sales, and charges the day that the order is for.
+# What is expected is a little low: orders are the best ones by the law that also prices them.
 
 weeks = rng.poisson(usual[:, None] * rng.gamma(4.0, 0.25, (n_skus, 300, 7))).reshape(n_skus, -1)
 weeks = np.tile(weeks, (len(lead_times), 1))
@@ -83,14 +83,16 @@ print(by_day.round(2))
 # %%
 # The price of a day
 # ------------------
-# A unit that comes a day earlier may cost this much more.
+# What each lead time costs more than delivery overnight, for each unit that is sold: so much dearer
+# the fast supplier may be. Single days are less sure than their sum, as what is expected is worked
+# out on some hundred drawn paths.
 
 sold = sales.mean()
 cost = by_day["expected cost"]
-print(f"from one day to the next, a unit: {(cost.diff() / sold).round(3).dropna().to_list()}")
-overnight = (cost[6] - cost[0]) / sold
-print(f"delivery overnight in place of six days is worth {overnight:.3f} a unit")
-print(f"or {365 * n_skus * (cost[6] - cost[0]):,.0f} a year for the {n_skus} products")
+dearer = by_day[["expected cost", "cost that came"]].sub(by_day.loc[0]).dropna(axis=1) / sold
+print(dearer.round(3))
+a_year = 365 * n_skus * sold * dearer.loc[6, "expected cost"]
+print(f"six days cost {a_year:,.0f} a year more than overnight, for {n_skus} products")
 
 # %%
 # The first days are the dearest. Good and bad days even out the more, the more of them lie between

@@ -307,6 +307,12 @@ class Replenishment(Newsvendor):
         return WeightedAtoms(np.hstack(needs), np.hstack(weights))
 
     def _blocks(self, law, portfolio):
+        if not isinstance(law, DemandPaths):
+            raise ValueError(
+                "Replenishment needs demand of each period, which one law a row does not tell; got "
+                f"{type(law).__name__}. decision_cost(y, ...) charges orders on later demand, "
+                f"lead_time + review = {self.horizon} columns of y at a time."
+            )
         for start in range(0, len(portfolio), BLOCK_ROWS):
             rows = slice(start, start + BLOCK_ROWS)
             yield rows, law.take(rows).draw(), portfolio.take(rows)
@@ -350,8 +356,10 @@ class Replenishment(Newsvendor):
         return self.row_info(decision, law, portfolio)["expected_cost"]
 
     def row_info(self, decision, law, portfolio):
-        found, means = [], np.stack([each.mean() for each in law.laws], axis=1)
+        found, means = [], None
         for rows, paths, part in self._blocks(law, portfolio):
+            if means is None:
+                means = np.stack([each.mean() for each in law.laws], axis=1)
             left, short, stock = self._played(decision[rows], paths, part)
             lead = part.costs["lead_time"].astype(int)
             own = lead[:, None] + np.arange(self.review)

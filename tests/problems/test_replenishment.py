@@ -10,6 +10,7 @@ from sklearn_pttf import Column, DecisionMixin, PretrainedDecisionTransformer, W
 from sklearn_pttf._laws.parametric import PoissonLaw
 from sklearn_pttf._laws.paths import N_PATHS, DemandPaths
 from sklearn_pttf.baselines import ExponentialSmoothing, SampleAverage
+from sklearn_pttf.metrics import decision_cost, regret
 from sklearn_pttf.problems import Newsvendor, Replenishment
 from sklearn_pttf.testing import BaseStock, simulate_stock
 
@@ -219,3 +220,13 @@ def test_drivers_must_reach_to_the_next_arrival():
     problem = Replenishment(lead_time=2, drivers={"promo": [4, 5, 6, 7]}, observations=[0, 1, 2, 3])
     with pytest.raises(ValueError, match="promo"):
         PretrainedDecisionTransformer(problem, finetune=None, device="cpu").fit(X)
+
+
+def test_orders_are_charged_on_each_period_and_not_on_one_law():
+    problem = Replenishment(4.0, 1.0, lead_time=1, on_hand=3.0)
+    # 3 - 2 = 1, and 5 come: of 9 three are missed, of 2 four are left; (3 * 4 + 4 * 1) / 2
+    assert decision_cost([[2, 9, 2, 2]], [5.0], problem=problem) == 8.0
+    with pytest.raises(ValueError, match=r"demand of each period.*PoissonLaw.*= 2 columns of y"):
+        decision_cost(None, [5.0], problem=problem, truth=PoissonLaw(np.array([5.0])))
+    with pytest.raises(ValueError, match=r"demand of each period.*WeightedAtoms"):
+        regret([[2, 9]], [5.0], problem=problem)
