@@ -59,7 +59,7 @@ orders, info = pdt.decide(table, return_info=True)
 # ------------------
 # As sales are made here, the coming week can be drawn, 300 times. `decision_cost` plays the stock
 # of each row through each of them, seven days of sales, and charges the day that the order is for.
-# What is expected is a little low: orders are the best ones by the law that also prices them.
+# What is expected is a little low, most for long lead times: how wide demand is is a guess as well.
 
 weeks = rng.poisson(usual[:, None] * rng.gamma(4.0, 0.25, (n_skus, 300, 7))).reshape(n_skus, -1)
 weeks = np.tile(weeks, (len(lead_times), 1))
