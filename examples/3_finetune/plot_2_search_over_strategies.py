@@ -66,7 +66,7 @@ grid = [
     {step: [HeadFinetune(**short)], f"{step}__lr": [1e-3, 1e-2]},
     {step: [LoRAFinetune(**short)], f"{step}__rank": [2, 8]},
 ]
-search = GridSearchCV(pipeline, grid, scoring=make_decision_scorer("cost"), cv=2)
+search = GridSearchCV(pipeline, grid, scoring=make_decision_scorer("cost"), cv=3)
 search.fit(X, y)
 
 # %%
