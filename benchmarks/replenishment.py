@@ -139,8 +139,8 @@ def reference_levels(cell, portfolio, rng):
 # ------------------------------------------------------------------ methods
 
 
-class TrueLaw(DecisionMixin, BaseEstimator):
-    """Knows the law of every row, whose first observation is the row's number."""
+class Told(DecisionMixin, BaseEstimator):
+    """Is told a law, and learns nothing."""
 
     def __init__(self, problem=None, law=None):
         self.problem = problem
@@ -149,21 +149,17 @@ class TrueLaw(DecisionMixin, BaseEstimator):
     def fit(self, X, y=None):
         self._read_to_fit(X)
         return self
+
+
+class TrueLaw(Told):
+    """Knows the law of every row, whose first observation is the row's number."""
 
     def _predict_law(self, portfolio):
         return self.law.take(portfolio.observations[:, 0].astype(int))
 
 
-class Bayes(DecisionMixin, BaseEstimator):
+class Bayes(Told):
     """Knows the law of the portfolio."""
-
-    def __init__(self, problem=None, law=None):
-        self.problem = problem
-        self.law = law
-
-    def fit(self, X, y=None):
-        self._read_to_fit(X)
-        return self
 
     def _predict_law(self, portfolio):
         return self.law.predictive(portfolio)

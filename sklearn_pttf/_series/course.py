@@ -145,6 +145,7 @@ class _Course:
         self.kernels = [wanders, np.eye(n), np.exp(-self.apart / RETURN)]
         self.kernels += [season_kernel(self.apart, length) for length in self.seasons]
         self.peaked = tuple(s for s in self.seasons if s > SHORT_SEASON)
+        self.first_peaked = len(self.kernels)
         self.alike = [peak_kernel(self.apart, length) for length in self.peaked]
         self.kernels += self.alike
         seen = slice(told.n_periods)
@@ -213,15 +214,15 @@ class _Course:
     def _likely_shocks(self, squares):
         """Variances of single shocks over the usual, by Student's law, given mean squares."""
         sizes = np.exp(self.logs)
-        usual = sizes[SHOCK] + sizes[len(sizes) - len(self.peaked) :].sum()
+        usual = sizes[SHOCK] + sizes[self.first_peaked :].sum()
         return (DEGREES + squares / usual) / (DEGREES + 1)
 
     def _with_shocks(self, variances):
         """Take single shocks for as large as this, over the usual."""
         past, n = self.told.of_factors, self.told.n_periods
         self.shocks, self.parts[SHOCK] = variances, (past * variances) @ past.T
-        first = len(self.kernels) - len(self.peaked)
-        for k, (length, alike) in enumerate(zip(self.peaked, self.alike, strict=True), first):
+        of_peaks = zip(self.peaked, self.alike, strict=True)
+        for k, (length, alike) in enumerate(of_peaks, self.first_peaked):
             size = np.sqrt(self._peaks(length))[np.arange(len(alike)) % length]
             self.kernels[k] = size[:, None] * alike * size
             self.parts[k] = past @ self.kernels[k][:n, :n] @ past.T
@@ -270,12 +271,15 @@ class _Course:
         return value, fit, inverse
 
     def _squares(self):
-        """Means of the squares of effects ``(d,)`` and of shocks ``(n,)``, given what rows say."""
+        """Means of the squares of effects ``(d,)`` and of what is odd ``(n,)``, by what rows say.
+
+        What is odd of a period are its shock and its peaks.
+        """
         _, fit, inverse = self._likelihood(self._covariance())
         sizes, n = np.exp(self.logs), self.told.n_periods
         single = np.diag(sizes[SHOCK] * self.shocks)
-        for size, kernel in zip(sizes[::-1], self.kernels[::-1][: len(self.peaked)], strict=False):
-            single += size * kernel[:n, :n]
+        for k in range(self.first_peaked, len(sizes)):
+            single += sizes[k] * self.kernels[k][:n, :n]
         prior = linalg.block_diag(np.diag(self.effects), single)
         with_told = prior @ self.told.road.T
         variance = np.diag(prior) - ((with_told @ inverse) * with_told).sum(axis=1)
@@ -294,8 +298,8 @@ class _Course:
         with_told = prior[:, : d + n] @ told.road.T
         covariance = prior - with_told @ inverse @ with_told.T
         names = ["drift", "shock", "return", *self.seasons]
-        deviations = dict(zip(names, np.sqrt(sizes), strict=False))
-        of_peaks = zip(self.peaked, sizes[len(names) :], strict=True)
+        deviations = dict(zip(names, np.sqrt(sizes[: self.first_peaked]), strict=True))
+        of_peaks = zip(self.peaked, sizes[self.first_peaked :], strict=True)
         return Forecast(
             mean=with_told @ fit,
             covariance=(covariance + covariance.T) / 2,
@@ -325,9 +329,9 @@ class _Course:
             if 2 * length <= self.told.n_periods:
                 other = _Course(self.told, self.horizon, (length,))
                 other._with_shocks(self.shocks)
-                n_plain = len(self.logs) + 1
+                of_peaks = other.usual[other.first_peaked :]
                 gains[length] = max(
-                    other._gain(np.append(self.logs - less, [size, *other.usual[n_plain:]]), fixed)
+                    other._gain(np.append(self.logs - less, [size, *of_peaks]), fixed)
                     for less, size in product(LESS, SIZES)
                 )
         order = sorted(gains, key=gains.get, reverse=True)[:N_TRIED]

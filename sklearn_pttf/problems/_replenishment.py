@@ -180,11 +180,14 @@ class Replenishment(Newsvendor):
         super().check()
 
     def check_costs(self, costs):
-        named = {"underage": costs["shortage"], "overage": self.review * costs["holding"]}
-        for name in ("shortage", "holding"):
-            self._check_unit_cost(name, costs[name])
-        ratio = self.critical_ratio(**named)
+        for name, value in costs.items():
+            self._check_unit_cost(name, value)
+        ratio = self.critical_ratio(**self._of_newsvendor(costs))
         self._check_ratio(ratio, "shortage / (shortage + review * holding)")
+
+    def _of_newsvendor(self, costs):
+        """Costs of the newsvendor that orders what is needed; dict of ndarray of shape (n,)."""
+        return {"underage": costs["shortage"], "overage": self.review * costs["holding"]}
 
     def read_costs(self, X, names=None):
         """Costs, and stock, of every row; dict of ndarray of shape (n,), or (n, longest lead)."""
@@ -252,7 +255,7 @@ class Replenishment(Newsvendor):
 
     # -- stock along paths
 
-    def _played(self, orders, paths, portfolio):
+    def _played(self, orders, paths, state):
         """What of the periods that orders are for is left and missing, and stock before them.
 
         Parameters
@@ -261,7 +264,8 @@ class Replenishment(Newsvendor):
 
         paths : ndarray of shape (n, p, horizon)
 
-        portfolio : Portfolio
+        state : dict of ndarray
+            As `read_costs` gives it.
 
         Returns
         -------
@@ -270,7 +274,6 @@ class Replenishment(Newsvendor):
         stock : ndarray of shape (n, p)
             There when the order comes, without it.
         """
-        state = portfolio.costs
         lead, on_order = state["lead_time"].astype(int), state["on_order"]
         n_rows, n_paths, horizon = paths.shape
         stock = np.repeat(state["on_hand"][:, None], n_paths, axis=1)
@@ -292,8 +295,7 @@ class Replenishment(Newsvendor):
         """The law whose quantile is the order: what is needed by each period that it is for."""
         state, n_paths = portfolio.costs, paths.shape[1]
         lead = state["lead_time"].astype(int)
-        none = np.zeros(len(portfolio))
-        _, _, stock = self._played(none, paths, portfolio)
+        _, _, stock = self._played(np.zeros(len(portfolio)), paths, state)
         due = np.pad(state["on_order"], ((0, 0), (0, paths.shape[2] - state["on_order"].shape[1])))
         rows, needed = np.arange(len(paths)), -stock
         needs, weights = [], []
@@ -322,11 +324,6 @@ class Replenishment(Newsvendor):
         shared = {name: getattr(self, name) for name in ("limit", "limit_weights", "groups")}
         return Newsvendor(ordered=self.ordered, **shared, **parameters)
 
-    def _for_newsvendor(self, portfolio):
-        costs = portfolio.costs
-        costs = {"underage": costs["shortage"], "overage": self.review * costs["holding"]}
-        return replace(portfolio, costs=costs)
-
     def _needed(self, law, portfolio):
         """The newsvendor, the law of what is needed, and its portfolio."""
         laws = [self._law_of_need(paths, part) for _, paths, part in self._blocks(law, portfolio)]
@@ -335,8 +332,8 @@ class Replenishment(Newsvendor):
         constraints = dict(portfolio.constraints)
         if portfolio.integer and "pack" not in constraints and (stock % 1).any():
             constraints["pack"] = np.ones(len(portfolio))
-        portfolio = replace(self._for_newsvendor(portfolio), constraints=constraints)
-        return self._newsvendor(), need, portfolio
+        costs = self._of_newsvendor(portfolio.costs)
+        return self._newsvendor(), need, replace(portfolio, costs=costs, constraints=constraints)
 
     def solve(self, law, portfolio):
         newsvendor, need, portfolio = self._needed(law, portfolio)
@@ -360,7 +357,7 @@ class Replenishment(Newsvendor):
         for rows, paths, part in self._blocks(law, portfolio):
             if means is None:
                 means = np.stack([each.mean() for each in law.laws], axis=1)
-            left, short, stock = self._played(decision[rows], paths, part)
+            left, short, stock = self._played(decision[rows], paths, part.costs)
             lead = part.costs["lead_time"].astype(int)
             own = lead[:, None] + np.arange(self.review)
             demand = np.take_along_axis(paths, own[:, None, :], axis=2)
@@ -394,8 +391,7 @@ class Replenishment(Newsvendor):
         """Costs of orders on later demand, ``horizon`` periods each; NaN where one is missing."""
         self.totals(outcomes)  # which refuses other numbers of periods
         paths = outcomes.reshape(len(outcomes), -1, self.horizon)
-        portfolio = _State(costs)
-        left, short, _ = self._played(decision, np.nan_to_num(paths), portfolio)
+        left, short, _ = self._played(decision, np.nan_to_num(paths), costs)
         own = np.arange(self.horizon) < costs["lead_time"][:, None] + self.review
         missing = (np.isnan(paths) & own[:, None]).any(axis=2)
         return np.where(missing, np.nan, _money(left, short, costs))
@@ -414,15 +410,9 @@ class Replenishment(Newsvendor):
         """A newsvendor of one period at the same costs: laws are learned, and not stocks."""
         problem = self._newsvendor(horizon=self.horizon)
         kept = {k: v for k, v in portfolio.constraints.items() if k in ("limit_weights", "groups")}
-        portfolio = replace(self._for_newsvendor(portfolio), constraints=kept)
+        costs = self._of_newsvendor(portfolio.costs)
+        portfolio = replace(portfolio, costs=costs, constraints=kept)
         return problem.for_training(portfolio, share)
-
-
-class _State:
-    """Costs and stock of rows, as `Replenishment` asks a portfolio for them."""
-
-    def __init__(self, costs):
-        self.costs = costs
 
 
 def _money(left, short, costs):
