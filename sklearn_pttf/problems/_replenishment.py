@@ -82,7 +82,8 @@ class Replenishment(Newsvendor):
     hang together alike, as far as a first one would move the forecast of a second (a Gaussian
     copula). Stock is played along every path; what is still needed then has a law, and the order is
     its quantile at the ratio ``shortage / (shortage + review * holding)``, mixed over the periods
-    that it is for.
+    that it is for. Where demand is owed, each of these is charged for what is missing, and the
+    ratio is ``shortage / (shortage + holding)``.
 
     Later orders are taken to make up for what this one leaves over. For demand that is owed and
     does not fall that is best (base stock [1]_). For lost sales it is the myopic rule, which is
@@ -183,11 +184,16 @@ class Replenishment(Newsvendor):
         for name, value in costs.items():
             self._check_unit_cost(name, value)
         ratio = self.critical_ratio(**self._of_newsvendor(costs))
-        self._check_ratio(ratio, "shortage / (shortage + review * holding)")
+        held = "review * holding" if self.lost_sales else "holding"
+        self._check_ratio(ratio, f"shortage / (shortage + {held})")
 
     def _of_newsvendor(self, costs):
         """Costs of the newsvendor that orders what is needed; dict of ndarray of shape (n,)."""
-        return {"underage": costs["shortage"], "overage": self.review * costs["holding"]}
+        times_missed = 1 if self.lost_sales else self.review  # what is owed stays missing
+        return {
+            "underage": times_missed * costs["shortage"],
+            "overage": self.review * costs["holding"],
+        }
 
     def read_costs(self, X, names=None):
         """Costs, and stock, of every row; dict of ndarray of shape (n,), or (n, longest lead)."""
@@ -303,9 +309,11 @@ class Replenishment(Newsvendor):
         for k in range(self.review):
             at = lead + k
             needed = needed + paths[rows, :, at] - (k > 0) * due[rows, at][:, None]
+            if self.lost_sales and k > 0:  # what is lost, later arrivals do not save
+                needed = np.maximum(needed, needs[-1])
             needs.append(needed)
-            last = k == self.review - 1
-            weights.append((state["holding"] + last * state["shortage"])[:, None] * per_path)
+            missed = not self.lost_sales or k == self.review - 1  # lost once, owed in each period
+            weights.append((state["holding"] + missed * state["shortage"])[:, None] * per_path)
         return WeightedAtoms(np.hstack(needs), np.hstack(weights))
 
     def _blocks(self, law, portfolio):

@@ -78,6 +78,22 @@ def test_a_review_of_two_periods_is_stocked_where_that_pays():
     assert info.stock_out[0] == 0.5
 
 
+def test_what_is_owed_is_charged_in_every_period_of_a_review():
+    problem = Replenishment(0.8, 1.0, review=3, lost_sales=False)
+    orders, info = _decided(Certain, np.zeros((1, 1)), problem)
+    # of 12 units, the last 4 are owed once; with 4 units 4 are owed, and then 8, for 9.6
+    assert (orders[0], info.expected_cost[0]) == (8.0, 4.0 + 0.8 * 4.0)
+
+
+def test_lost_sales_are_not_made_up_by_what_comes_after_the_order():
+    problem = Replenishment(4.0, 1.0, review=2, lead_time=Column(3), observations=[0, 1, 2])
+    problem.set_params(on_hand=Column(4), on_order=[5, 6])
+    table = np.array([[4.0, 4, 4, 0, 0, 0, 8]])
+    orders, info = Certain(problem).fit(table).decide(table, return_info=True)
+    # of 8 that come in the second period, 4 are left whatever is ordered for the first
+    assert (orders[0], info.expected_cost[0], info.fill_rate[0]) == (4.0, 4.0, 1.0)
+
+
 def test_lead_times_a_row():
     stock = np.array([[9.0, 0, 0], [9.0, 0, 0], [9.0, 0, 0]])
     X = np.column_stack([np.full((3, 3), 4.0), [0, 1, 2]])
