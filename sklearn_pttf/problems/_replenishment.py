@@ -10,6 +10,7 @@ from sklearn_pttf._laws.horizon import correlation_of_periods
 from sklearn_pttf._laws.paths import DemandPaths
 from sklearn_pttf._utils.checks import (
     MOST_PERIODS,
+    check_flag,
     check_whole,
     describe_rows,
     find_column,
@@ -17,6 +18,7 @@ from sklearn_pttf._utils.checks import (
     numeric_columns,
     row_values,
 )
+from sklearn_pttf._utils.stock import not_below_by_rounding
 from sklearn_pttf.problems._base import mean_of_seen
 from sklearn_pttf.problems._newsvendor import Newsvendor
 
@@ -164,20 +166,27 @@ class Replenishment(Newsvendor):
         """Periods until the next order is there, at the longest lead time; int."""
         if isinstance(self.lead_time, Integral):
             return int(self.lead_time) + self.review
-        return (0 if self.on_order is None else len(self.on_order)) + self.review
+        return len(self._columns_on_order()) + self.review
+
+    def _columns_on_order(self):
+        """The columns of what is under way; none if there are none."""
+        if self.on_order is None:
+            return ()
+        if not isinstance(self.on_order, (list, tuple, np.ndarray)):
+            raise ValueError(f"on_order must be a list of columns or None; got {self.on_order!r}.")
+        return self.on_order
 
     def check(self):
         check_whole("review", self.review, 1, MOST_PERIODS)
         if not is_column(self.lead_time):
             check_whole("lead_time", self.lead_time, 0, MOST_PERIODS - self.review)
-            n_columns = 0 if self.on_order is None else len(self.on_order)
+            n_columns = len(self._columns_on_order())
             if self.on_order is not None and n_columns != self.lead_time:
                 raise ValueError(
                     f"on_order must name {self.lead_time} columns, one for each period of "
                     f"lead_time, or be None; got {n_columns}: {self.on_order!r}."
                 )
-        if not isinstance(self.lost_sales, (bool, np.bool_)):
-            raise ValueError(f"lost_sales must be True or False; got {self.lost_sales!r}.")
+        check_flag("lost_sales", self.lost_sales)
         super().check()
 
     def check_costs(self, costs):
@@ -230,8 +239,9 @@ class Replenishment(Newsvendor):
         return {"lead_time": lead_time, "on_hand": on_hand, "on_order": on_order}
 
     def _order_positions(self, names, n_columns):
-        columns = () if self.on_order is None else self.on_order
-        return [find_column(column, names, n_columns, "on_order") for column in columns]
+        return [
+            find_column(column, names, n_columns, "on_order") for column in self._columns_on_order()
+        ]
 
     def _taken_positions(self, names, n_columns):
         taken = super()._taken_positions(names, n_columns)
@@ -291,6 +301,7 @@ class Replenishment(Newsvendor):
             arrived = lead == k
             before[arrived] = stock[arrived]
             stock = stock + np.where(arrived, orders, 0.0)[:, None] - paths[..., k]
+            stock = not_below_by_rounding(stock, paths[..., k])
             missing, there = np.maximum(-stock, 0.0), np.maximum(stock, 0.0)
             own = np.flatnonzero((k >= lead) & (k < lead + self.review))
             left[own, :, k - lead[own]], short[own, :, k - lead[own]] = there[own], missing[own]

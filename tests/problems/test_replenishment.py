@@ -119,6 +119,16 @@ def test_stock_in_fractions_and_whole_orders():
     assert orders[0] == 4.0
 
 
+def test_rounding_is_no_stock_out():
+    X = np.full((2, 8), 0.7)
+    problem = Replenishment(9.0, 1.0, lead_time=2, lost_sales=False)
+    orders, info = SampleAverage(problem).fit(X).decide(X, return_info=True)
+    # as floats, 2.1 - 0.7 - 0.7 - 0.7 is not 0
+    assert_allclose(orders, 2.1)
+    assert_array_equal(info.stock_out, 0.0)
+    assert_array_equal(info.fill_rate, 1.0)
+
+
 # ---- against the best there is
 
 
@@ -214,12 +224,19 @@ def test_hindsight_by_hand():
         ({"review": 0}, None, "review must be"),
         ({"lost_sales": "yes"}, None, "lost_sales must be True or False; got 'yes'"),
         ({"lead_time": 2, "on_order": [2]}, [0.0], "on_order must name 2 columns"),
+        (
+            {"lead_time": 1, "on_order": 2},
+            [0.0],
+            "on_order must be a list of columns or None; got 2",
+        ),
+        ({"lead_time": 1, "on_order": "x"}, [0.0], "on_order must be a list of columns or None"),
         ({"lead_time": 1, "on_order": [2]}, [-3.0], "on_order must be finite and at least 0"),
         ({"lead_time": Column(2)}, [1.0], "from 0 to 0, as on_order has 0 columns"),
         ({"on_hand": Column(2)}, [-1.0], "on_hand must be finite and at least 0 with lost"),
         ({"on_hand": Column(2)}, [np.nan], "on_hand must be finite"),
         ({"shortage": 0.0}, None, "shortage must be a positive finite cost"),
         ({"holding": 1e9}, None, "review \\* holding"),
+        ({"holding": 1e9, "lost_sales": False}, None, "shortage / \\(shortage \\+ holding\\)"),
         ({"pack": 0.0}, None, "pack must be finite and positive"),
     ],
 )
