@@ -2,10 +2,10 @@
 
 Log factors of periods are a level that wanders, what returns to it within a few periods, seasons
 that come back, smooth ones and in long seasons what single periods have besides, and shocks of
-single periods, a few of which are large (Student's law). In long seasons large ones may be peaks
-that come back. Effects of drivers are normal around none. How large each of these is, is taken where
-the table makes it likeliest, with a prior that few periods cannot outvote. All the rest is algebra
-of normal laws, and so is the doubt about what comes next, which more rows do not make smaller.
+single periods, a few of which are large (Student's law). In long seasons these may be peaks that
+come back. Effects of drivers are normal around none. How large each of these is, is taken where the
+table makes it likeliest, with a prior that few periods cannot outvote. All the rest is algebra of
+normal laws, and so is the doubt about what comes next, which more rows do not make smaller.
 """
 
 from itertools import product

@@ -92,11 +92,26 @@ def completed_units(rows, weights, whole):
     )
 
 
-def completed_rows(rows, units):
-    """Rows whose capped cells hold what is expected of them, in order of size."""
+def completed_rows(rows, units, level_of=None):
+    """Rows whose capped cells hold what is expected of them.
+
+    Parameters
+    ----------
+    rows : Rows
+
+    units : PortfolioUnits
+
+    level_of : callable, default=None
+        Gives the level of every cell, ``(B, N, n)`` in units of scale, from rows as they were
+        completed last. None: all cells of a row have its own.
+
+    Returns
+    -------
+    Rows
+    """
     for _ in range(N_ROUNDS):
-        rows = _expected(rows, units)
-    return rows.sorted()
+        rows = _expected(rows, units, None if level_of is None else level_of(rows))
+    return rows
 
 
 def _counts(rows):
@@ -104,10 +119,11 @@ def _counts(rows):
     return rows.count, rows.capped.sum(-1), rows.told.sum(-1)
 
 
-def _expected(rows, units):
+def _expected(rows, units, level=None):
     """Rows with what is expected of capped cells, given what was expected last time."""
     scale = units.scale.unsqueeze(-1)
-    level, variance = (x.unsqueeze(-1) for x in _law(rows, units))
+    row_level, zeros, variance = (x.unsqueeze(-1) for x in _law(rows, units))
+    level = (row_level if level is None else level) / (1 - zeros)
     grain = (units.whole / units.scale).unsqueeze(-1)
     cap = torch.maximum(rows.sales / scale - CORRECTION * grain, LEAST_CAP * level)
     s = variance.log1p().sqrt()
@@ -127,7 +143,7 @@ def _expected(rows, units):
 
 
 def _law(rows, units):
-    """Mean and relative variance of the demand of rows that is not zero; (B, N) each."""
+    """Levels of rows, shares of zeros, and relative variance of the rest; (B, N) each."""
     own = row_level(rows, units.scale)
     centre = torch.minimum(units.centre, units.log_mean)
     level = (centre + level_credibility(rows, units, own) * (own.log() - centre)).exp()
@@ -135,7 +151,7 @@ def _law(rows, units):
     noise = row_noise(units, level) * (noise_credibility(rows, units) * more).exp()
     zeros = zero_credibility(rows, units) * (units.zero_share > 0)
     variance = ((1 - zeros) * noise**2 - zeros).clamp_min(LEAST_VARIANCE * noise**2)
-    return level / (1 - zeros), variance
+    return level, zeros, variance
 
 
 # ------------------------------------------------------------------ features
