@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import torch
 
-from sklearn_pttf._kinds.demand.capped import completed_rows, completed_units
+from sklearn_pttf._kinds.demand.capped import as_told, completed_units
 from sklearn_pttf._kinds.demand.units import (
     CREDIBILITY_RANGE,
     LEVEL_WEIGHT,
@@ -106,7 +106,7 @@ def series_units(rows, weights, whole):
     if rows[0].in_order is None:
         return _moving(rows, weights, portfolio_units([x.sorted for x in rows], weights, whole))
     units = completed_units([part.in_order for part in rows], weights, whole)
-    rows = [_with_cells(x, completed_rows(x.in_order, units)) for x in rows]
+    rows = [_with_cells(x, as_told(x.in_order, units)) for x in rows]
     return _moving(rows, weights, units)
 
 
@@ -131,7 +131,9 @@ def _moving(rows, weights, units):
 
 def _with_cells(rows, cells):
     """Rows whose capped cells hold what is expected of them; cells in the order of time."""
-    return rows._replace(values=cells.values, in_order=cells, sorted=cells.sorted())
+    return rows._replace(
+        values=cells.values, told=cells.seen, in_order=cells, sorted=cells.sorted()
+    )
 
 
 def _sums_of_errors(rows, weight, units):
@@ -180,7 +182,7 @@ def _road(kept, like):
 def placed(rows, units):
     """Rows whose cells count by how much of them is kept."""
     if rows.in_order is not None:
-        cells = completed_rows(rows.in_order, units, partial(_levels_in_time, units=units))
+        cells = as_told(rows.in_order, units, partial(_course_in_time, units=units))
         rows = _with_cells(rows, cells)
     squares, terms = _squares(rows, units)
     n = rows.values.shape[-1]
@@ -196,15 +198,16 @@ def placed(rows, units):
     )
 
 
-def _levels_in_time(cells, units):
-    """Levels of rows at every period, by what was sold around it; (B, N, n)."""
+def _course_in_time(cells, units):
+    """Levels of rows at every period, by what was sold around it, over those of all; (B, N, n)."""
     y = (cells.values / units.scale.unsqueeze(-1)).clamp_max(MOST_UNITS)
     pull = (units.noise**2 / units.level_variance).unsqueeze(-1)
     centre = torch.minimum(units.centre, units.log_mean).exp().unsqueeze(-1)
     times = torch.arange(y.shape[-1], dtype=y.dtype, device=y.device)
     near = y.new_tensor(KEPT)[:, None, None] ** (times[:, None] - times).abs()
     near = (units.shares @ near.flatten(1)).unflatten(-1, near.shape[1:])  # (B, n, n)
-    return ((y * cells.seen) @ near + pull * centre) / (cells.seen @ near + pull)
+    levels = ((y * cells.seen) @ near + pull * centre) / (cells.seen @ near + pull)
+    return levels / row_level(cells, units.scale).unsqueeze(-1)
 
 
 def _worth(rows, units):
