@@ -315,6 +315,9 @@ class Replenishment(Newsvendor):
                 f"{type(law).__name__}. decision_cost(y, ...) charges orders on later demand, "
                 f"lead_time + review = {self.horizon} columns of y at a time."
             )
+        if len(portfolio) <= BLOCK_ROWS:
+            yield slice(None), law.drawn, portfolio
+            return
         for start in range(0, len(portfolio), BLOCK_ROWS):
             rows = slice(start, start + BLOCK_ROWS)
             yield rows, law.take(rows).draw(), portfolio.take(rows)
