@@ -202,7 +202,7 @@ class QuantileGrid(PredictiveDistribution):
         slope = np.empty(x.shape)
         for k, numbers in enumerate(begin.T):
             below = self._smooth_cdf(numbers[:, None] + np.arange(EXACT_TERMS + 1))
-            total[:, k] += (1 - below[:, :-1]).sum(axis=1)
+            total[:, k] += sum(1 - each for each in below[:, :-1].T)
             slope[:, k] = below[:, -1] - below[:, -2]
         return total + self._smooth_excess(begin + (EXACT_TERMS - 0.5)) - slope / 24
 

@@ -29,7 +29,8 @@ from sklearn_pttf._kinds.head import mlp
 from sklearn_pttf._kinds.registry import KINDS, name_of_kind
 from sklearn_pttf._tables.evidence import Evidence
 
-BLOCK_CELLS = 3_000  # that are encoded together where nothing is learned
+BLOCK_CELLS = 3_000  # that are encoded together where nothing is learned, of
+BLOCK_ROWS = 16  # rows or a multiple
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,8 @@ class RowEncoder(nn.Module):
         # (B, N, n, f), (B, N, n) -> (B, N, w)
         size = features.shape[1]
         if not torch.is_grad_enabled():  # a few rows at a time, whose cells the cache holds
-            size = max(1, BLOCK_CELLS // max(1, seen.shape[-1]))
+            # in whole blocks of products, so that digits are those of all rows at once
+            size = BLOCK_ROWS * max(1, BLOCK_CELLS // (BLOCK_ROWS * max(1, seen.shape[-1])))
         blocks = zip(features.split(size, dim=1), seen.split(size, dim=1), strict=True)
         sums = [(weights.unsqueeze(-2) @ self.cell(cells)).squeeze(-2) for cells, weights in blocks]
         return sums[0] if len(sums) == 1 else torch.cat(sums, dim=1)
