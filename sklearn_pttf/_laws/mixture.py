@@ -99,7 +99,7 @@ class MixtureLaw(PredictiveDistribution):
         ends = tau.min(axis=1), tau.max(axis=1)
         first = np.min([law.quantile(ends[0]) for law in self.components], axis=0)
         last = np.max([law.quantile(ends[1]) for law in self.components], axis=0)
-        return tabled_quantiles(self, tau, first, last, MixtureLaw._quantiles)
+        return tabled_quantiles(self, tau, first, last, MixtureLaw._quantiles, EXACT)
 
     def _quantiles(self, tau):
         """Of levels of shape (n, k)."""

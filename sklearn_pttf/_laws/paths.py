@@ -1,7 +1,5 @@
 """Demand of rows in several coming periods, which hang together, as paths that are drawn."""
 
-from functools import cached_property
-
 import numpy as np
 from scipy.special import ndtr, ndtri
 from scipy.stats import qmc
@@ -65,11 +63,6 @@ class DemandPaths:
     def mean(self):
         """Expected demand over all periods; ndarray of shape (n,)."""
         return sum(law.mean() for law in self.laws)
-
-    @cached_property
-    def drawn(self):
-        """What `draw` gives, kept for whoever asks again."""
-        return self.draw()
 
     def draw(self, n_paths=N_PATHS):
         """Paths of equal weight, from a sequence that fills space evenly.

@@ -2,14 +2,12 @@
 
 import numpy as np
 
-from sklearn_pttf._utils.rounding import EXACT
-
 MANY_LEVELS = 12  # that are sooner looked up in a table of whole numbers
 MOST_TABULATED = 4096  # of these in a row
 TABLE_CELLS = 1_000_000  # of such tables that are in memory together, 8 MB
 
 
-def tabled_quantiles(law, tau, first, last, otherwise):
+def tabled_quantiles(law, tau, first, last, otherwise, missed=0.0):
     """Quantiles of laws of whole numbers, by one table of the cdf for all levels of a row.
 
     Parameters
@@ -24,6 +22,9 @@ def tabled_quantiles(law, tau, first, last, otherwise):
 
     otherwise : callable
         Maps laws and levels to quantiles, where too many numbers lie between the two.
+
+    missed : float, default=0.0
+        Share of a level that cdfs may miss by rounding: what is so close is reached.
 
     Returns
     -------
@@ -42,7 +43,6 @@ def tabled_quantiles(law, tau, first, last, otherwise):
         rows = order[start : start + step]
         counts = first[rows, None] + np.arange(int(width[rows[-1]]))
         for row, numbers, reached in zip(rows, counts, law.take(rows).cdf(counts), strict=True):
-            # a level that a sum of weights misses by rounding only is reached
-            place = np.searchsorted(reached, tau[row] * (1 - EXACT))
+            place = np.searchsorted(reached, tau[row] * (1 - missed))
             out[row] = numbers[np.minimum(place, len(numbers) - 1)]
     return out
