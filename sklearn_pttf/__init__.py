@@ -7,6 +7,7 @@ from sklearn_pttf._kinds.demand.prior import SyntheticPrior
 from sklearn_pttf._kinds.prices.prior import PricingPrior
 from sklearn_pttf._kinds.registry import register_kind
 from sklearn_pttf._kinds.series.prior import SeriesPrior
+from sklearn_pttf._kinds.stocked import StockedPrior
 from sklearn_pttf._kinds.values.prior import RealValuedPrior
 from sklearn_pttf._laws.atoms import WeightedAtoms
 from sklearn_pttf._laws.base import PredictiveDistribution
@@ -34,6 +35,7 @@ __all__ = [
     "QuantileGrid",
     "RealValuedPrior",
     "SeriesPrior",
+    "StockedPrior",
     "SyntheticPrior",
     "WeightedAtoms",
     "__version__",

@@ -81,9 +81,12 @@ def _number_or_column(text):
 
 
 def _whole(text):
-    number = int(text)
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
     if number < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1; got {text}")
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1; got {text}")
     return number
 
 

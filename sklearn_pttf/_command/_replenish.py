@@ -49,6 +49,8 @@ def replenish_file(options):
 def wrong_stock(options):
     """What is wrong with lead times and what is under way, in words."""
     lead, arrivals = options.lead_time, getattr(options, "arrivals", None) or ()
+    if options.review > MOST_PERIODS:
+        yield f"--review must be at most {MOST_PERIODS}; got {options.review}"
     if isinstance(lead, str):
         return
     most = MOST_PERIODS - options.review
@@ -94,8 +96,7 @@ def replenishment(options, table, info, roles):
     else:
         settings["lead_time"] = int(options.lead_time)
     arriving = arrival_names(range(options.horizon - options.review))
-    for name in arriving:
-        X[name] = info.get(name, 0.0)
+    X = X.join(pd.DataFrame({name: info.get(name, 0.0) for name in arriving}, index=X.index))
     settings |= {"on_order": arriving or None, "review": options.review}
     if options.limit is not None:
         settings["limit"] = limit_of_rows(options, info, pd.Series(0.0, index=info.index))

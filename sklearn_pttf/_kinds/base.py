@@ -199,6 +199,11 @@ class Kind(ABC):
         return "exposure" in cls.reads
 
     @classmethod
+    def reads_stock(cls):
+        """Whether networks read what outcomes were capped at."""
+        return "stock" in cls.reads
+
+    @classmethod
     def as_read(cls, portfolio):
         """The portfolio as networks read it: outcomes over an exposure as rates, if need be."""
         if portfolio.exposure is None or cls.reads_exposure():

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -172,6 +173,23 @@ class Checkpoint:
                 weights[name] = np.insert(weights[name], [place] * number, 0.0, axis=1)
         network = {**self.card["network"], "outcomes": new.name}
         return Checkpoint(weights, {**self.card, "network": network})
+
+    def with_capped(self):
+        """The same weights with layers for capped sales, which change nothing yet.
+
+        Returns
+        -------
+        Checkpoint
+        """
+        if self.config.capped:
+            return self
+        config = replace(self.config, capped=True)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            network = DecisionNetwork(config)
+        own = Checkpoint.from_network(network, self.card).weights
+        card = {**self.card, "network": config.to_dict()}
+        return Checkpoint(own | self.weights, card)
 
     def save(self, path):
         """Write ``path`` (safetensors) and the card beside it (``.json``).

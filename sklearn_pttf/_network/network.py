@@ -57,6 +57,10 @@ class NetworkConfig:
     tail : float, default=0.001
         Level of the lowest knot; the highest is at one minus this.
 
+    capped : bool, default=False
+        Whether there are layers of their own for sales that stock may have capped, of kinds that
+        read stock. Tables without such sales are decided alike with and without them.
+
     outcomes : {"demand", "values", "counts", "prices"}, default="demand"
         What is predicted: demand, never negative and relative to its level; real values,
         whose origin and unit mean nothing, with the law of every row's mean beside; Poisson counts,
@@ -85,6 +89,7 @@ class NetworkConfig:
     n_knots: int = 33
     tail: float = 0.001
     outcomes: str = "demand"
+    capped: bool = False
 
     def __post_init__(self):
         for name in ("width", "n_layers", "n_tokens", "n_heads", "observation_width"):
@@ -103,6 +108,11 @@ class NetworkConfig:
         if not 0 < self.tail < 0.5:
             raise ValueError(f"tail must lie between 0 and 0.5; got {self.tail!r}.")
         object.__setattr__(self, "outcomes", name_of_kind(self.outcomes))
+        if self.capped and not KINDS[self.outcomes].reads_stock():
+            raise ValueError(
+                f"capped must be False for outcomes={self.outcomes!r}, which reads no stock; got "
+                "True."
+            )
 
     @property
     def levels(self):
@@ -154,6 +164,52 @@ class RowEncoder(nn.Module):
                 f"{features.shape[-1]}."
             )
         return features
+
+
+class CappedCells(nn.Module):
+    """What capped sales change in the states of rows and tokens; exactly nothing without any."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.kind = KINDS[config.outcomes]
+        width, shared = config.observation_width, self.kind.n_capped_portfolio_features
+        of_row = self.kind.n_capped_row_features + shared
+        self.cell = nn.Sequential(nn.Linear(self.kind.n_capped_cell_features, width), nn.GELU())
+        self.first = mlp(width + of_row, 2 * config.width, config.width)
+        self.tokens = nn.Linear(shared, config.width)
+        self.norm = nn.LayerNorm(config.width)
+        self.last = mlp(config.width + of_row, 2 * config.width, config.width)
+        for layer in (self.first[-1], self.tokens, self.last[-1]):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def first_states(self, states, rows, units):
+        """States of rows, ``(B, N, d)``, as they are when cells are capped."""
+        cells = self.cell(self.kind.capped_cell_features(rows, units))
+        pooled = (rows.capped.unsqueeze(-2) @ cells).squeeze(-2)
+        pooled = pooled / rows.count.clamp_min(1).unsqueeze(-1)
+        seen = torch.cat([pooled, self._of_rows(rows, units)], dim=-1)
+        return states + self._any(units) * self.first(seen)
+
+    def first_tokens(self, tokens, units):
+        """Tokens, ``(B, T, d)``, likewise."""
+        shared = self.kind.capped_portfolio_features(units)
+        return tokens + self._any(units) * self.tokens(shared)
+
+    def last_states(self, states, rows, units):
+        """States that heads answer from, likewise."""
+        seen = torch.cat([self.norm(states), self._of_rows(rows, units)], dim=-1)
+        return states + self._any(units) * self.last(seen)
+
+    def _of_rows(self, rows, units):
+        own = self.kind.capped_row_features(rows, units)
+        shared = self.kind.capped_portfolio_features(units).expand(*own.shape[:-1], -1)
+        return torch.cat([own, shared], dim=-1)
+
+    @staticmethod
+    def _any(units):
+        """1 where anything of a portfolio is capped; (B, 1, 1)."""
+        return (units.capped_share > 0).to(units.scale.dtype).unsqueeze(-1)
 
 
 class Attention(nn.Module):
@@ -249,6 +305,7 @@ class DecisionNetwork(nn.Module):
             [Layer(config.width, config.n_heads) for _ in range(config.n_layers)]
         )
         self.head = self.kind.head(config)
+        self.capped = CappedCells(config) if config.capped else None
 
     @classmethod
     def of_moments(cls, config):
@@ -288,7 +345,7 @@ class DecisionNetwork(nn.Module):
         units = self.kind.units([rows], [weights], whole[:, None])
         rows = self.kind.placed(rows, units)
         in_context = in_context & self.kind.counted(rows, units)
-        states = self.encoder(rows, units)
+        states = self._first_states(rows, units)
         tokens = self._first_tokens(units)
         for layer in self.layers:
             tokens = layer.update_tokens(tokens, layer.gather_partial(tokens, states, in_context))
@@ -316,7 +373,7 @@ class DecisionNetwork(nn.Module):
         units = self.kind.units(rows, weights, like.new_full((1, 1), float(whole)))
         rows = [self.kind.placed(piece, units) for piece in rows]
         counted = [self.kind.counted(piece, units) for piece in rows]
-        states = [self.encoder(piece, units) for piece in rows]
+        states = [self._first_states(piece, units) for piece in rows]
         tokens, kept = self._first_tokens(units), []
         for layer in self.layers:
             partial = None
@@ -336,18 +393,30 @@ class DecisionNetwork(nn.Module):
     def predict_rows(self, chunk, context, candidates=None):
         """Predict rows, as in `encode_context`, given a `Context`; each row on its own."""
         rows = self.kind.placed(self.kind.rows(_portfolio_of_one(chunk)), context.units)
-        states = self.encoder(rows, context.units)
+        states = self._first_states(rows, context.units)
         for layer, tokens in zip(self.layers, context.tokens, strict=True):
             states = layer.update_rows(states, tokens)
         return self._answer(states, rows, context.units, candidates)
 
     def _answer(self, states, rows, units, candidates):
         asked = {} if candidates is None else {"candidates": candidates}
+        if self._has_capped(rows):
+            states = self.capped.last_states(states, rows, units)
         return self.head(states, rows, units, **asked)
+
+    def _first_states(self, rows, units):
+        # (B, N, n) -> (B, N, d)
+        states = self.encoder(rows, units)
+        return self.capped.first_states(states, rows, units) if self._has_capped(rows) else states
 
     def _first_tokens(self, units):
         # (B, 1, f) -> (B, T, d)
-        return self.tokens + self.portfolio(self.kind.portfolio_features(units))
+        tokens = self.tokens + self.portfolio(self.kind.portfolio_features(units))
+        return tokens if self.capped is None else self.capped.first_tokens(tokens, units)
+
+    def _has_capped(self, rows):
+        """Whether these rows tell of capped cells, and there are layers that read it."""
+        return self.capped is not None and rows.capped is not None
 
 
 def _portfolio_of_one(chunk):

@@ -68,6 +68,7 @@ class Evidence:
     usual: np.ndarray = per_row(flat=True, least=0)  # (n,)
     exposure: np.ndarray = per_cell("coming", "coming_exposure", True, 0, default=None)  # (n, m)
     coming: np.ndarray = per_row(flat=True, least=0)  # (n,)
+    stock: np.ndarray = per_cell(flat=True, least=0, default=None)  # (n, m), NaN = never short
     drivers: np.ndarray = per_cell("planned", default=None)  # (n, m, d)
     planned: np.ndarray = per_row()  # (n, h, d), one for each period that is decided for
     doubt: np.ndarray = per_row(flat=True, least=0)  # (n,)
@@ -283,6 +284,11 @@ class Evidence:
     def totals(self):
         """Sums of every row's observations and of their exposures; ``(n_instances,)`` each."""
         return np.nansum(self.observations, axis=1), np.nansum(self.exposures(), axis=1)
+
+    @property
+    def capped(self):
+        """Whether each outcome is *at least* its observation; bool ndarray, None without stock."""
+        return None if self.stock is None else self.observations >= self.stock
 
     def coming_exposure(self):
         """What every row's next outcome is counted over; ndarray of shape (n_instances,).

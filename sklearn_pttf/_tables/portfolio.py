@@ -62,6 +62,10 @@ class Portfolio(Evidence):
     coming : ndarray of shape (n_instances,), default=None
         Exposure, or number of trials, of the next outcome. None: 1 everywhere.
 
+    stock : ndarray of shape (n_instances, n_observations), default=None
+        What an observation could be at most: an outcome was at least an observation that is all of
+        it. NaN = there was enough. A cell with stock 0 is none. None: there was always enough.
+
     drivers : ndarray of shape (n_instances, n_observations, n_drivers), default=None
         What moved each observation and is known beforehand. NaN = not known.
 
@@ -118,6 +122,9 @@ class Portfolio(Evidence):
             object.__setattr__(
                 self, "observations", np.where(self.exposure == 0, np.nan, observations)
             )
+        if self.stock is not None and (self.stock == 0).any():
+            nothing = (self.stock == 0) & ~(self.observations > 0)
+            object.__setattr__(self, "observations", np.where(nothing, np.nan, self.observations))
         if self.coming is not None and self.exposure is None:
             object.__setattr__(self, "exposure", np.ones_like(observations))
 
@@ -162,8 +169,11 @@ class Portfolio(Evidence):
         """The same instances, whose outcomes are given per unit of exposure."""
         if self.exposure is None:
             return self
-        rates = self.observations / self.exposures()
-        return replace(self, observations=rates, integer=False, exposure=None, coming=None)
+        rates, stock = self.observations / self.exposures(), self.stock
+        stock = None if stock is None else stock / self.exposures()
+        return replace(
+            self, observations=rates, stock=stock, integer=False, exposure=None, coming=None
+        )
 
     def with_constraints(self, constraints):
         """The same instances with other bounds and limits."""

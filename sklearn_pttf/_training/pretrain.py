@@ -161,10 +161,12 @@ def _check_parts(prior, problem, network):
 
 
 def _widened(start, network):
-    """Weights of a kind that the asked one extends, as its own; others as they are."""
-    if start is None or network is None or KINDS[network.outcomes].extends is not start.kind:
+    """Weights of a kind that the asked one extends, or without layers that it has, as its own."""
+    if start is None or network is None:
         return start
-    return start.widened(network.outcomes)
+    if KINDS[network.outcomes].extends is start.kind:
+        start = start.widened(network.outcomes)
+    return start.with_capped() if network.capped else start
 
 
 def _network_for(prior, network, start):

@@ -1,11 +1,12 @@
 """A run of pretraining: what is trained, on what, and how; skorch runs its rounds."""
 
 import json
+from fnmatch import fnmatch
 from typing import NamedTuple
 
 import numpy as np
 from skorch import NeuralNet
-from skorch.callbacks import GradientNormClipping
+from skorch.callbacks import Freezer, GradientNormClipping
 from skorch.helper import predefined_split
 
 from sklearn_pttf._kinds.registry import KINDS
@@ -23,6 +24,7 @@ from sklearn_pttf.problems import DecisionProblem
 N_VALIDATION_STEPS = 40
 VALIDATION_SEED_OFFSET = 1_000_003
 HIDDEN = ("layers.*", "encoder.mix.*", "encoder.cell_out.*", "head.mlp.0.*")
+ALL = "*"
 
 
 class Run(NamedTuple):
@@ -88,7 +90,9 @@ def train(run, state, resume, verbose):
     rounds = json.loads(state["rounds"]) if state else []
     first = min(len(rounds) * settings.round_steps, settings.n_steps)
     shares = (settings.warmup, settings.cooldown)
+    trained = getattr(run.prior, "trains", ALL) if run.start else ALL
     callbacks = [
+        ("freezer", Freezer(lambda name: not fnmatch(name, trained))),
         ("schedule", Schedule(settings.lr, settings.n_steps, *shares, first)),
         ("clip", GradientNormClipping(settings.clip)),
         ("progress", Progress(settings.n_steps, first, verbose)),

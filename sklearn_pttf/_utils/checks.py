@@ -372,6 +372,12 @@ def check_real(name, value, low, high):
         raise ValueError(f"{name} must be a number in [{low:g}, {high:g}]; got {value!r}.")
 
 
+def check_flag(name, value):
+    """Refuse what is neither True nor False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{name} must be True or False; got {value!r}.")
+
+
 def refuse_negative(values, why, hint=""):
     """Refuse negative values of a table ``(n, m)``; NaN = missing.
 

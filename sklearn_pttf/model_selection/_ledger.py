@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sklearn_pttf._utils.stock import not_below_by_rounding
 from sklearn_pttf.problems import Newsvendor
 from sklearn_pttf.testing import simulate_stock
 
@@ -54,8 +55,8 @@ class SingleOrders:
         )
         if not isinstance(self.problem, Newsvendor):
             return Charges(cost, complete)
-        left = np.maximum(decisions - self.totals, 0.0)
-        short = np.maximum(self.totals - decisions, 0.0)
+        rest = not_below_by_rounding(decisions - self.totals, self.totals)
+        left, short = np.maximum(rest, 0.0), np.maximum(-rest, 0.0)
         return Charges(
             cost,
             complete,

@@ -245,19 +245,26 @@ def _appended(X, columns):
     if not is_into_dataframe(X):
         return np.column_stack([X, *columns]), first
     frame = nw.from_native(X, eager_only=True)
-    taken = set(map(str, frame.columns))
-    names = []
-    for k in range(len(columns)):
-        name = "on_hand" if k == 0 else f"arrives_{k}"
-        while name in taken:
-            name += "_"
-        taken.add(name)
-        names.append(name)
+    names = _new_names(X, frame.columns, len(columns))
     added = [
         nw.new_series(name, column, backend=frame.implementation)
         for name, column in zip(names, columns, strict=True)
     ]
     return frame.with_columns(added).to_native(), first
+
+
+def _new_names(X, taken, number):
+    """Names of so many columns more, of the type of those that a frame has; a list."""
+    if column_names(X) is None:  # pandas, with numbers
+        numbers = range(len(taken) + number)
+        return [k for k in numbers if k not in taken][-number:]
+    names = []
+    for k in range(number):
+        name = "on_hand" if k == 0 else f"arrives_{k}"
+        while name in taken:
+            name += "_"
+        names.append(name)
+    return names
 
 
 class Policy:

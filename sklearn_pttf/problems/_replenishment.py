@@ -10,6 +10,7 @@ from sklearn_pttf._laws.horizon import correlation_of_periods
 from sklearn_pttf._laws.paths import DemandPaths
 from sklearn_pttf._utils.checks import (
     MOST_PERIODS,
+    check_flag,
     check_whole,
     describe_rows,
     find_column,
@@ -17,6 +18,7 @@ from sklearn_pttf._utils.checks import (
     numeric_columns,
     row_values,
 )
+from sklearn_pttf._utils.stock import not_below_by_rounding
 from sklearn_pttf.problems._base import mean_of_seen
 from sklearn_pttf.problems._newsvendor import Newsvendor
 
@@ -84,7 +86,8 @@ class Replenishment(Newsvendor):
     hang together alike, as far as a first one would move the forecast of a second (a Gaussian
     copula). Stock is played along every path; what is still needed then has a law, and the order is
     its quantile at the ratio ``shortage / (shortage + review * holding)``, mixed over the periods
-    that it is for.
+    that it is for. Where demand is owed, each of these is charged for what is missing, and the
+    ratio is ``shortage / (shortage + holding)``.
 
     ``decide(X, return_info=True)`` tells of each row, an ndarray of shape (n,) each:
 
@@ -179,31 +182,43 @@ class Replenishment(Newsvendor):
         """Periods until the next order is there, at the longest lead time; int."""
         if isinstance(self.lead_time, Integral):
             return int(self.lead_time) + self.review
-        return (0 if self.on_order is None else len(self.on_order)) + self.review
+        return len(self._columns_on_order()) + self.review
+
+    def _columns_on_order(self):
+        """The columns of what is under way; none if there are none."""
+        if self.on_order is None:
+            return ()
+        if not isinstance(self.on_order, (list, tuple, np.ndarray)):
+            raise ValueError(f"on_order must be a list of columns or None; got {self.on_order!r}.")
+        return self.on_order
 
     def check(self):
         check_whole("review", self.review, 1, MOST_PERIODS)
         if not is_column(self.lead_time):
             check_whole("lead_time", self.lead_time, 0, MOST_PERIODS - self.review)
-            n_columns = 0 if self.on_order is None else len(self.on_order)
+            n_columns = len(self._columns_on_order())
             if self.on_order is not None and n_columns != self.lead_time:
                 raise ValueError(
                     f"on_order must name {self.lead_time} columns, one for each period of "
                     f"lead_time, or be None; got {n_columns}: {self.on_order!r}."
                 )
-        if not isinstance(self.lost_sales, (bool, np.bool_)):
-            raise ValueError(f"lost_sales must be True or False; got {self.lost_sales!r}.")
+        check_flag("lost_sales", self.lost_sales)
         super().check()
 
     def check_costs(self, costs):
         for name, value in costs.items():
             self._check_unit_cost(name, value)
         ratio = self.critical_ratio(**self._of_newsvendor(costs))
-        self._check_ratio(ratio, "shortage / (shortage + review * holding)")
+        held = "review * holding" if self.lost_sales else "holding"
+        self._check_ratio(ratio, f"shortage / (shortage + {held})")
 
     def _of_newsvendor(self, costs):
         """Costs of the newsvendor that orders what is needed; dict of ndarray of shape (n,)."""
-        return {"underage": costs["shortage"], "overage": self.review * costs["holding"]}
+        times_missed = 1 if self.lost_sales else self.review  # what is owed stays missing
+        return {
+            "underage": times_missed * costs["shortage"],
+            "overage": self.review * costs["holding"],
+        }
 
     def read_costs(self, X, names=None):
         """Costs, and stock, of every row; dict of ndarray of shape (n,), or (n, longest lead)."""
@@ -240,8 +255,9 @@ class Replenishment(Newsvendor):
         return {"lead_time": lead_time, "on_hand": on_hand, "on_order": on_order}
 
     def _order_positions(self, names, n_columns):
-        columns = () if self.on_order is None else self.on_order
-        return [find_column(column, names, n_columns, "on_order") for column in columns]
+        return [
+            find_column(column, names, n_columns, "on_order") for column in self._columns_on_order()
+        ]
 
     def _taken_positions(self, names, n_columns):
         taken = super()._taken_positions(names, n_columns)
@@ -304,6 +320,7 @@ class Replenishment(Newsvendor):
             arrived = lead == k
             at_arrival[arrived] = stock[arrived]
             stock = stock + np.where(arrived, orders, 0.0)[:, None] - paths[..., k]
+            stock = not_below_by_rounding(stock, paths[..., k])
             missing, there = np.maximum(-stock, 0.0), np.maximum(stock, 0.0)
             own = np.flatnonzero((k >= lead) & (k < lead + self.review))
             left[own, :, k - lead[own]], short[own, :, k - lead[own]] = there[own], missing[own]
@@ -324,9 +341,11 @@ class Replenishment(Newsvendor):
         for k in range(self.review):
             at = lead + k
             needed = needed + paths[rows, :, at] - (k > 0) * due[rows, at][:, None]
+            if self.lost_sales and k > 0:  # what is lost, later arrivals do not save
+                needed = np.maximum(needed, needs[-1])
             needs.append(needed)
-            last = k == self.review - 1
-            weights.append((state["holding"] + last * state["shortage"])[:, None] * per_path)
+            missed = not self.lost_sales or k == self.review - 1  # lost once, owed in each period
+            weights.append((state["holding"] + missed * state["shortage"])[:, None] * per_path)
         return WeightedAtoms(np.hstack(needs), np.hstack(weights))
 
     def _blocks(self, law, portfolio):

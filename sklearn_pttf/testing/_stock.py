@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.utils import check_array
 
-from sklearn_pttf._utils.checks import LARGEST, check_whole, describe_rows
+from sklearn_pttf._utils.checks import LARGEST, check_flag, check_whole, describe_rows
+from sklearn_pttf._utils.stock import not_below_by_rounding
 
 LONGEST_LEAD_TIME = 1000  # periods
 
@@ -220,6 +221,7 @@ def simulate_stock(
     n, n_periods = demand.shape
     _check_callable(policy)
     check_whole("review", review, 1)
+    check_flag("lost_sales", lost_sales)
     if n_orders is not None:
         check_whole("n_orders", n_orders, 0)
     lead_time = _check_lead_time(lead_time, n)
@@ -246,7 +248,7 @@ def simulate_stock(
             _lock(stock, under_way)
             orders[t] = _check_orders(policy(state), n, t)
             arriving[t + lead_time, rows] += orders[t]
-        left[t] = stock + arriving[t] - demand[:, t]
+        left[t] = not_below_by_rounding(stock + arriving[t] - demand[:, t], demand[:, t])
         stock = np.maximum(left[t], 0.0) if lost_sales else left[t].copy()
     stock, short = np.maximum(left, 0.0), np.maximum(-left, 0.0)
     return StockRecord(

@@ -4,6 +4,7 @@ import base64
 import os
 import re
 import sys
+import warnings
 from html import unescape
 from pathlib import Path
 
@@ -146,6 +147,7 @@ BAD_ORDERS = {
     "negative": (["--lead-time", "-1"], "--lead-time must be a whole number of periods from 0 to"),
     "broken": (["--lead-time", "1.5"], "from 0 to 99; got 1.5"),
     "too long": (["--lead-time", "99", "--review", "2"], "from 0 to 98; got 99"),
+    "review": (["--lead-time", "1", "--review", "101"], "--review must be at most 100; got 101"),
     "pipeline": (
         ["--lead-time", "1", *UNDER_WAY],
         r"--on-order must name 1 columns, one for each coming .* --lead-time 1; got 2: first sec",
@@ -183,6 +185,20 @@ def test_neither_both_lost_and_owed(shop, capsys):
     with pytest.raises(SystemExit):
         run("replenish", *STOCK, "--lead-time", "0", "--lost-sales", "--backlog")
     assert "--backlog: not allowed with argument --lost-sales" in capsys.readouterr().err
+
+
+def test_a_review_is_a_whole_number(shop, capsys):
+    with pytest.raises(SystemExit):
+        run("replenish", *STOCK, "--lead-time", "0", "--review", "1.5")
+    assert "--review: must be a whole number of at least 1; got 1.5" in capsys.readouterr().err
+
+
+def test_the_longest_lead_time_without_warnings(shop):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert run("replenish", *STOCK, "--lead-time", "99", "--quiet", *FAST, "--unordered") == 0
+    # nothing is under way: what is there then is 0, whatever is asked for before
+    assert_array_equal(read_orders("out.csv")["stock_at_arrival"], 0.0)
 
 
 # ---------------------------------------------------------------- backtest

@@ -67,6 +67,12 @@ def test_a_horizon_is_charged_on_its_sum():
     assert_array_equal(one.cost[0], [[2 * 2], [NAN]])
 
 
+def test_rounding_is_no_shortage():
+    table, problem = [[0.1, 0.2, 0.1, 0.2]], Newsvendor(4.0, 1.0, horizon=2, ordered=True)
+    result = backtest(SampleAverage(problem), table, baselines={}, policy=[[0.3]])
+    assert result.summary()[1]["service_level"] == 1.0  # as floats, 0.1 + 0.2 is above 0.3
+
+
 def test_costs_a_row_and_columns_in_any_place():
     margins = np.linspace(1.0, 5.0, len(X))
     table = np.column_stack([X[:, :5], margins, X[:, 5:]])

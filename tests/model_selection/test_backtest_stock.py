@@ -159,6 +159,11 @@ def test_decisions_are_those_of_the_stock_that_is_there(framed):
         assert_allclose(result.promised[0, :, k], info.expected_cost)
 
 
+def test_columns_that_are_named_by_numbers():
+    frame = pd.DataFrame(X, columns=range(2016, 2032), index=range(100, 120))
+    assert_array_equal(stock_backtest(X=frame).decision, stock_backtest().decision)
+
+
 def test_later_periods_are_not_seen():
     plain = stock_backtest()
     later = X.copy()

@@ -78,6 +78,23 @@ def test_a_review_of_two_periods_is_stocked_where_that_pays():
     assert info.stock_out[0] == 0.5
 
 
+def test_what_is_owed_is_charged_in_every_period_of_a_review():
+    problem = Replenishment(0.8, 1.0, review=3, lost_sales=False)
+    orders, info = _decided(Certain, np.zeros((1, 1)), problem)
+    # of 12 units, the last 4 are owed once; with 4 units 4 are owed, and then 8, for 9.6
+    assert orders[0] == 8.0
+    assert_allclose(info.expected_cost, 4.0 + 0.8 * 4.0)
+
+
+def test_lost_sales_are_not_made_up_by_what_comes_after_the_order():
+    problem = Replenishment(4.0, 1.0, review=2, lead_time=Column(3), observations=[0, 1, 2])
+    problem.set_params(on_hand=Column(4), on_order=[5, 6])
+    table = np.array([[4.0, 4, 4, 0, 0, 0, 8]])
+    orders, info = Certain(problem).fit(table).decide(table, return_info=True)
+    # of 8 that come in the second period, 4 are left whatever is ordered for the first
+    assert (orders[0], info.expected_cost[0], info.fill_rate[0]) == (4.0, 4.0, 1.0)
+
+
 def test_lead_times_a_row():
     stock = np.array([[9.0, 0, 0], [9.0, 0, 0], [9.0, 0, 0]])
     X = np.column_stack([np.full((3, 3), 4.0), [0, 1, 2]])
@@ -100,6 +117,16 @@ def test_packs_under_a_limit():
 def test_stock_in_fractions_and_whole_orders():
     orders, _ = _decided(Certain, np.array([[0.5]]), Replenishment(4.0, 1.0))
     assert orders[0] == 4.0
+
+
+def test_rounding_is_no_stock_out():
+    X = np.full((2, 8), 0.7)
+    problem = Replenishment(9.0, 1.0, lead_time=2, lost_sales=False)
+    orders, info = SampleAverage(problem).fit(X).decide(X, return_info=True)
+    # as floats, 2.1 - 0.7 - 0.7 - 0.7 is not 0
+    assert_allclose(orders, 2.1)
+    assert_array_equal(info.stock_out, 0.0)
+    assert_array_equal(info.fill_rate, 1.0)
 
 
 # ---- against the best there is
@@ -197,12 +224,19 @@ def test_hindsight_by_hand():
         ({"review": 0}, None, "review must be"),
         ({"lost_sales": "yes"}, None, "lost_sales must be True or False; got 'yes'"),
         ({"lead_time": 2, "on_order": [2]}, [0.0], "on_order must name 2 columns"),
+        (
+            {"lead_time": 1, "on_order": 2},
+            [0.0],
+            "on_order must be a list of columns or None; got 2",
+        ),
+        ({"lead_time": 1, "on_order": "x"}, [0.0], "on_order must be a list of columns or None"),
         ({"lead_time": 1, "on_order": [2]}, [-3.0], "on_order must be finite and at least 0"),
         ({"lead_time": Column(2)}, [1.0], "from 0 to 0, as on_order has 0 columns"),
         ({"on_hand": Column(2)}, [-1.0], "on_hand must be finite and at least 0 with lost"),
         ({"on_hand": Column(2)}, [np.nan], "on_hand must be finite"),
         ({"shortage": 0.0}, None, "shortage must be a positive finite cost"),
         ({"holding": 1e9}, None, "review \\* holding"),
+        ({"holding": 1e9, "lost_sales": False}, None, "shortage / \\(shortage \\+ holding\\)"),
         ({"pack": 0.0}, None, "pack must be finite and positive"),
     ],
 )

@@ -54,6 +54,14 @@ def test_backlog_by_hand():
     assert_array_equal(record.cost, [[10, 30, 0, 10]])
 
 
+@pytest.mark.parametrize("lost", [True, False])
+def test_rounding_is_no_shortage(lost):
+    # as floats, 0.3 - 0.1 - 0.1 - 0.1 is below 0
+    record = simulate_stock([[0.1, 0.1, 0.1, 0]], _plan([[0.3, 0, 0, 0]]), lost_sales=lost)
+    assert_array_equal(record.short, 0.0)
+    assert record.service_level() == 1.0
+
+
 def test_what_is_owed_at_first_is_served_first():
     record = simulate_stock([[1, 1]], _plan([[5, 0]]), on_hand=-3, lost_sales=False)
     assert_array_equal(record.stock, [[1, 0]])
@@ -358,6 +366,7 @@ def test_demand_that_cannot_be_played(demand, message):
         ({"lead_time": NAN}, "lead_time .*row 0: nan"),
         ({"lead_time": "2"}, "lead_time must be a number .*'2'"),
         ({"review": 0}, "review must be a whole number of at least 1; got 0"),
+        ({"lost_sales": "no"}, "lost_sales must be True or False; got 'no'"),
         ({"n_orders": -1}, "n_orders must be a whole number of at least 0; got -1"),
         ({"on_hand": [3, -2]}, "on_hand must be at least 0 with lost_sales=True.*row 1: -2"),
         ({"on_hand": INF}, "on_hand must be in .*row 0: inf"),

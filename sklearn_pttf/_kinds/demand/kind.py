@@ -1,5 +1,6 @@
 """How demand is read, and what it is compared with."""
 
+import sklearn_pttf._kinds.demand.capped as demand_capped
 import sklearn_pttf._kinds.demand.features as demand_features
 import sklearn_pttf._kinds.demand.units as demand_units
 from sklearn_pttf._kinds.alarms import warn_of_quiet_counts, warn_of_zeros_and_ones
@@ -18,6 +19,7 @@ class Demand(Kind):
     name = title = checkpoint = "demand"
     prior = SyntheticPrior
     baselines = OF_AMOUNTS
+    reads = ("stock",)
     takes_rates = True
     alarms = (warn_of_zeros_and_ones, warn_of_quiet_counts)
     units_type = demand_units.PortfolioUnits
@@ -25,9 +27,11 @@ class Demand(Kind):
     n_cell_features = len(demand_features.CELL_FEATURES)
     n_row_features = len(demand_features.ROW_FEATURES)
     n_portfolio_features = len(demand_features.PORTFOLIO_FEATURES)
+    n_capped_cell_features = len(demand_capped.CAPPED_CELL_FEATURES)
+    n_capped_row_features = len(demand_capped.CAPPED_ROW_FEATURES)
+    n_capped_portfolio_features = len(demand_capped.CAPPED_PORTFOLIO_FEATURES)
     portfolio_features = staticmethod(demand_features.portfolio_features)
-
-    units = staticmethod(demand_units.portfolio_units)
+    capped_portfolio_features = staticmethod(demand_capped.capped_portfolio_features)
 
     @classmethod
     def is_of(cls, portfolio):
@@ -47,7 +51,17 @@ class Demand(Kind):
 
     @staticmethod
     def rows(evidence):
-        return demand_units.as_rows(evidence.observations)
+        return demand_units.as_rows(evidence.observations, evidence.stock)
+
+    @staticmethod
+    def units(rows, weights, whole):
+        if rows[0].capped is None:
+            return demand_units.portfolio_units(rows, weights, whole)
+        return demand_capped.completed_units(rows, weights, whole)
+
+    @staticmethod
+    def placed(rows, units):
+        return rows if rows.capped is None else demand_capped.completed_rows(rows, units)
 
     @staticmethod
     def cell_features(rows, units):
@@ -56,6 +70,16 @@ class Demand(Kind):
     @staticmethod
     def row_features(rows, units):
         return demand_features.row_features(rows, units, demand_units.row_level(rows, units.scale))
+
+    @staticmethod
+    def capped_cell_features(rows, units):
+        level = demand_units.row_level(rows, units.scale)
+        return demand_capped.capped_cell_features(rows, units, level)
+
+    @staticmethod
+    def capped_row_features(rows, units):
+        level = demand_units.row_level(rows, units.scale)
+        return demand_capped.capped_row_features(rows, units, level)
 
     typical_rows = staticmethod(typical_rows)
 

@@ -66,25 +66,52 @@ class PortfolioUnits(NamedTuple):
     zero_spread: torch.Tensor  # how much those rows' shares of zeros differ; 1 if by chance
     zero_trust: torch.Tensor  # correlation of two zeros of a row: 0 if shares do not differ
     positive_noise: torch.Tensor  # relative noise of the positive observations of a row
+    # what stock capped
+    capped_share: torch.Tensor  # of all cells
+    told_share: torch.Tensor  # of what all cells tell of levels if they are seen
     # size
     log_rows: torch.Tensor
     log_depth: torch.Tensor  # log of one plus the mean number of observations a row
 
 
 class Rows(NamedTuple):
-    """Observations of rows, with missing cells filled and marked."""
+    """Observations of rows, with missing cells filled and marked.
+
+    Where nothing is known of stock, all from ``sales`` on is None.
+    """
 
     values: torch.Tensor  # (B, N, n), sorted, 0 where missing
     seen: torch.Tensor  # (B, N, n) float, 1 where observed
     count: torch.Tensor  # (B, N)
+    sales: torch.Tensor = None  # (B, N, n), what was observed of values
+    capped: torch.Tensor = None  # (B, N, n) float, 1 where values are at least that
+    variance: torch.Tensor = None  # (B, N, n), of values that are only expected
+    told: torch.Tensor = None  # (B, N, n), what cells tell of their row's level: 1 if seen
+
+    def sorted(self):
+        """The same cells, in order of their values, missing ones last."""
+        order = torch.where(self.seen > 0, self.values, torch.inf).argsort(dim=-1)
+        cells = {name: x.gather(-1, order) for name, x in self._asdict().items() if name in _CELLS}
+        return self._replace(**cells)
 
 
-def as_rows(observations):
-    """Sort each row's observations, so that their order cannot matter, to `Rows`."""
+_CELLS = ("values", "seen", "sales", "capped", "variance", "told")
+
+
+def as_rows(observations, stock=None):
+    """Sort each row's observations, so that their order cannot matter, to `Rows`.
+
+    With stock their order stays: it will be that of what capped cells are completed to.
+    """
     missing = observations.isnan()
-    values = torch.where(missing, torch.inf, observations).sort(dim=-1).values
-    seen = (values < torch.inf).to(values.dtype)
-    return Rows(values.masked_fill(values == torch.inf, 0.0), seen, seen.sum(-1))
+    if stock is None:
+        values = torch.where(missing, torch.inf, observations).sort(dim=-1).values
+        seen = (values < torch.inf).to(values.dtype)
+        return Rows(values.masked_fill(values == torch.inf, 0.0), seen, seen.sum(-1))
+    seen, sales = (~missing).to(observations.dtype), observations.nan_to_num(0.0)
+    capped = (observations >= stock).to(seen.dtype)
+    nothing, told = torch.zeros_like(seen), seen * (1 - capped)
+    return Rows(sales, seen, seen.sum(-1), sales, capped, nothing, told)
 
 
 # ------------------------------------------------------------------ a row on its own
@@ -105,7 +132,14 @@ def _relative_squares(rows, scale, level):
     y = (rows.values / scale.unsqueeze(-1)).clamp_max(MOST_UNITS)
     mean = y.sum(-1) / rows.count.clamp_min(1)
     squares = ((y - mean.unsqueeze(-1)) ** 2 * rows.seen).sum(-1)
-    return squares / level**2
+    return (squares + _of_expected(rows, scale, rows.count)) / level**2
+
+
+def _of_expected(rows, scale, count):
+    """What values that are only expected add to squared deviations from their mean; ``(B, N)``."""
+    if rows.variance is None:
+        return 0.0
+    return rows.variance.sum(-1) / scale**2 * (1 - 1 / count.clamp_min(1))
 
 
 def n_zeros(rows):
@@ -128,7 +162,8 @@ def positive_part(rows, scale):
     count = positive.sum(-1)
     level = (y.sum(-1) + LEVEL_WEIGHT) / (count + LEVEL_WEIGHT)
     mean = (y.sum(-1) / count.clamp_min(1)).unsqueeze(-1)
-    return PositivePart(count, level, ((y - mean) ** 2 * positive).sum(-1) / level**2)
+    squares = ((y - mean) ** 2 * positive).sum(-1) + _of_expected(rows, scale, count)
+    return PositivePart(count, level, squares / level**2)
 
 
 def _worth_of_zeros(rows, part, scale, whole):
@@ -337,6 +372,8 @@ def _plain_units(scale, whole, sums):
         zero_spread=zero_spread,
         zero_trust=zero_trust,
         positive_noise=positive_noise.sqrt().clamp(*NOISE_RANGE),
+        capped_share=torch.zeros_like(noise),
+        told_share=torch.ones_like(noise),
         log_rows=sums.used.clamp(1, N_CONTEXT_SEEN).log(),
         log_depth=(sums.cells / sums.rows.clamp_min(1)).log1p(),
     )
