@@ -195,7 +195,8 @@ class Replenishment(Newsvendor):
     def check(self):
         check_whole("review", self.review, 1, MOST_PERIODS)
         if not is_column(self.lead_time):
-            check_whole("lead_time", self.lead_time, 0, MOST_PERIODS - self.review)
+            otherwise = ", a column's name or Column(position)"
+            check_whole("lead_time", self.lead_time, 0, MOST_PERIODS - self.review, otherwise)
             n_columns = len(self._columns_on_order())
             if self.on_order is not None and n_columns != self.lead_time:
                 raise ValueError(
