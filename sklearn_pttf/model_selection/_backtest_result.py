@@ -164,10 +164,10 @@ class BacktestResult:
             A sentence. A difference is surely more than chance if its 95 % interval over origins,
             in which methods are paired, has one sign.
         """
-        total = self.total_cost().sum(axis=1)
-        own, others = LABELS[self.methods[0]], total[1:]
+        total, own = self.total_cost().sum(axis=1), LABELS[self.methods[0]]
+        others = total[1:]
         if against is None and not len(others):
-            return f"{_sentence(own)} cost {_money(total[0])}; nothing was compared with it."
+            return f"{as_sentence(own)} cost {as_money(total[0])}; nothing was compared with it."
         other = self._place(against) if against is not None else 1 + int(others.argmin())
         name = LABELS.get(self.methods[other], self.methods[other])
         if against is not None:
@@ -177,15 +177,16 @@ class BacktestResult:
         else:
             first = f"no method was cheaper than {own}; next is {name}, which"
         largest = max(total[0], total[other])
-        cost, own_cost = _money(total[other], largest), _money(total[0], largest)
-        return _sentence(f"{first} cost {cost}, {own} {own_cost}: {self._difference(other, largest)}.")
+        cost, own_cost = as_money(total[other], largest), as_money(total[0], largest)
+        difference = self._difference(other, largest)
+        return as_sentence(f"{first} cost {cost}, {own} {own_cost}: {difference}.")
 
     def _difference(self, other, largest):
         """What is saved or lost against a method, and how sure that is, in words."""
         name = self.methods[other]
 
         def money(value, of=None):
-            return _money(value, largest)
+            return as_money(value, largest)
 
         saved, half = (float(each[0]) for each in self.saving(name, in_money=True))
         share, half_of_share = (float(each[0]) for each in self.saving(name))
@@ -336,7 +337,8 @@ def row_labels(X):
     return np.arange(len(X)) if index is None else np.asarray(index)
 
 
-def _sentence(text):
+def as_sentence(text):
+    """Text with a capital at its beginning."""
     return text[0].upper() + text[1:]
 
 
@@ -384,8 +386,8 @@ def columns_of_summary(lines):
     """Titles of columns, and how a line shows there."""
     columns = [
         ("method", lambda line: line["method"]),
-        ("cost", lambda line: _pair(line, "cost", _money)),
-        ("promised", lambda line: _shown(line["promised"], _money)),
+        ("cost", lambda line: _pair(line, "cost", as_money)),
+        ("promised", lambda line: _shown(line["promised"], as_money)),
         ("achieved/promised", lambda line: _pair(line, "achieved_over_promised", _plain)),
         ("service", lambda line: _shown(line["service_level"], _percent)),
         ("fill rate", lambda line: _shown(line["fill_rate"], _percent)),
@@ -405,8 +407,8 @@ def columns_of_summary(lines):
     return columns
 
 
-def _money(value, of=None):
-    """An amount, in as many places as one ``of`` the same column."""
+def as_money(value, of=None):
+    """An amount of money, in as many places as one ``of`` the same column."""
     of = value if of is None else of
     return f"{value:,.0f}" if abs(of) >= 100 else f"{value:,.2f}"
 
