@@ -198,11 +198,20 @@ def _sentences(result, calendar):
         f"{len(result.rows):,} instances, decided {often} from what was known before; charged on "
         f"the periods from {first} to {last}.",
         *(result.verdict(other) for other in (POLICY, SAA) if other in result.methods),
-        result.verdict(),
+        _of_the_cheapest(result),
     ]
     if len(periods) < FEW_ORIGINS:
         lines.append("So few periods may be luck.")
     return lines
+
+
+def _of_the_cheapest(result):
+    """Which method was cheapest, and by how much where no other line says it."""
+    order = result.total_cost().sum(axis=1).argsort(kind="stable")
+    first, second = (result.methods[k] for k in order[:2])
+    if (second if first == "estimator" else first) in (POLICY, SAA):
+        return f"The cheapest method was {LABELS.get(first, first)}."
+    return result.verdict()
 
 
 def _reservations(options, start):
@@ -217,7 +226,9 @@ def _reservations(options, start):
     """
     lines = []
     if options.lead_time is not None and options.on_hand is not None:
-        lines.append(f"All methods begin with the stock that is given, that before {start}.")
+        lines.append(f"All methods begin with --on-hand, as the stock at the start of {start}.")
+        if options.horizon > options.review and not options.arrivals:
+            lines[-1] += " Without --on-order nothing was under way then."
     elif options.lead_time is not None:
         lines.append(
             f"Nobody told the stock before {start}: all methods begin with twice the usual demand "
@@ -235,8 +246,8 @@ def _reservations(options, start):
     ]
     if options.policy is not None and bound:
         lines.append(
-            f"Past orders are compared as they were: {', '.join(bound)} did not bind them, and "
-            "binds all other methods."
+            f"All methods are held to {', '.join(bound)} but for past orders, which are compared "
+            "as they were."
         )
     return lines
 

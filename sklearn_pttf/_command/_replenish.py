@@ -145,7 +145,7 @@ def _totals(options, result, info, found):
         f"cost {amount(result['expected_cost'].sum())} of what is held or missing",
         f"{rate:.1%} of demand is expected to be met from stock; stock-outs in "
         f"{result['stock_out'].mean():.1%} of periods"
-        + (f", and in {out:.1%} of times between two orders" if options.review > 1 else ""),
+        + (f", and in {out:.1%} of times from one order to the next" if options.review > 1 else ""),
     ]
     if options.horizon > options.review:
         lines.append(

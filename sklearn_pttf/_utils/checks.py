@@ -342,7 +342,7 @@ def shown(value):
     """A value for a message: what it is if it is a table, or too long; str."""
     shape = getattr(value, "shape", ())
     if len(shape):
-        return f"a {type(value).__name__} of shape {tuple(shape)}"
+        return f"{type(value).__name__} of shape {tuple(shape)}"
     text = repr(value)
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
