@@ -132,8 +132,8 @@ class BacktestResult:
             The method whose cost is 1.
 
         in_money : bool, default=False
-            Whether savings are in money, of all rows and origins together; or else they are shares
-            of that method's cost.
+            Whether savings are in money, of all rows and origins together: shares of what that
+            method cost. False: the shares themselves.
 
         Returns
         -------
@@ -145,10 +145,13 @@ class BacktestResult:
         """
         total = self.total_cost()
         reference = np.broadcast_to(total[self._place(against)], total.shape)
-        if in_money:
-            mean, half = mean_with_half_width(reference - total)
-            return len(self.origins) * mean, len(self.origins) * half
-        return ratio_with_half_width(reference - total, reference)
+        saving, half = ratio_with_half_width(reference - total, reference)
+        if not in_money:
+            return saving, half
+        _, half = mean_with_half_width(
+            reference - total - np.nan_to_num(saving)[:, None] * reference
+        )
+        return (reference - total).sum(axis=1), len(self.origins) * half
 
     def verdict(self, against=None):
         """What the estimator saves against another method, and how sure that is, in words.

@@ -52,8 +52,9 @@ def test_totals_have_parts_and_paired_intervals(result):
         assert second.get_x() == pytest.approx(missed[k])
         assert second.get_x() + second.get_width() == pytest.approx(result.cost[k].sum())
     total = result.cost[0].sum(axis=0)
-    less = total - result.cost[2].sum(axis=0)  # than today's rule
-    half = 3 * less.std(ddof=1) / np.sqrt(3) * stats.t.ppf(0.975, 2)
+    rule = result.cost[2].sum(axis=0)
+    rest = total - total.sum() / rule.sum() * rule  # beside its share of what the rule costs
+    half = 3 * rest.std(ddof=1) / np.sqrt(3) * stats.t.ppf(0.975, 2)
     segments = display.points_.lines[2][0].get_segments()
     (low, _), (high, _) = segments[0]
     assert [low, high] == pytest.approx([total.sum() - half, total.sum() + half])

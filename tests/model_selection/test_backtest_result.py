@@ -66,12 +66,19 @@ def test_a_summary_by_hand(by_hand):
 def test_savings_in_money(by_hand):
     saving, half = by_hand.saving("policy", in_money=True)
     assert_array_equal(saving, [-13, -13, 0])
-    # at the two origins 1 and 12 are lost
-    assert half == pytest.approx([2 * 5.5 * stats.t.ppf(0.975, 1)] * 2 + [0])
+    # the share of 8 that the rule cost, whose half is t / 4
+    assert half == pytest.approx([2 * stats.t.ppf(0.975, 1)] * 2 + [0])
+    # where the other method costs nothing, there is no share
+    free = small_backtest(X=X[:1], origins=2, policy=X[:1, -2:])
+    lost = -free.cost[0, 0]
+    saving, half = free.saving("policy", in_money=True)
+    assert saving[0] == lost.sum()
+    assert half[0] == pytest.approx(np.ptp(lost) * stats.t.ppf(0.975, 1))
+    assert np.isnan(free.saving("policy")[0]).all()
 
 
 def test_a_verdict_says_how_sure_it_is(by_hand):
-    lost = "13.00 ± 139.77 lost, 162.5 ± 317.7 % of it, which may be chance."
+    lost = "13.00 ± 25.41 lost, 162.5 ± 317.7 % of it, which may be chance."
     assert by_hand.verdict("policy") == f"Today's rule cost 8.00, this estimator 21.00: {lost}"
     cheapest = "The cheapest method was today's rule: it cost 8.00, this estimator 21.00: "
     assert by_hand.verdict() == cheapest + lost
