@@ -328,7 +328,7 @@ def test_carried_stock(shop, capsys):
     made_up = "Past orders were placed on another stock, so savings against them may be far too"
     assert made_up in text
     # with the stock of then, which is said instead
-    assert run("backtest", *options, *UNDER_WAY, "--html", "report.html") == 0
+    assert run("backtest", *options, *UNDER_WAY) == 0
     start = info["stock"], info[["first", "second"]]
     expected = backtest(pdt, table, start=start, **arguments)
     found = pd.read_csv("out.csv", dtype={"sku": str})
@@ -336,13 +336,11 @@ def test_carried_stock(shop, capsys):
     late = found[found["sku"] == "002"]  # whose orders take two weeks, after which they are charged
     assert late["charged_from"].unique().tolist() == WEEKS[8:].tolist()
     assert_array_equal(late["charged_from"], late["charged_to"])
-    text = unescape(Path("report.html").read_text(encoding="utf-8"))
-    assert expected.verdict("policy") in text
-    assert "All methods begin with --on-hand, as the stock at the start of 2026-02-16.<" in text
-    assert made_up not in text
     told, err = capsys.readouterr()
     assert "warning" not in err
     assert expected.verdict("policy") in told
+    assert "All methods begin with --on-hand, as the stock at the start of 2026-02-16.\n" in told
+    assert made_up not in told
 
 
 def test_the_cheapest_method_is_said(shop, capsys):
@@ -351,12 +349,12 @@ def test_the_cheapest_method_is_said(shop, capsys):
     trend = X.to_numpy() + 40.0 * np.arange(M)  # which averages lag behind
     long = pd.DataFrame(trend, X.index, WEEKS).stack().rename("units")
     long.rename_axis(["sku", "date"]).to_csv("sales.csv")
-    options = ["--origins", "3", "--limit", "1"]
+    options = ["--origins", "2", "--limit", "1"]
     assert run("backtest", *COSTS, *options, "--policy", "past.csv") == 0
     told = capsys.readouterr().out
     assert "The cheapest method was today's rule.\n" in told
     assert "All methods are held to --limit but for past orders, which are compared as" in told
-    assert run("backtest", *COSTS, "--origins", "3") == 0
+    assert run("backtest", *COSTS, "--origins", "2") == 0
     told, costs = capsys.readouterr().out, pd.read_csv("out.csv").groupby("method")["cost"].sum()
     rivals = costs.drop("estimator")
     best = "the cheapest method" if rivals.min() < costs["estimator"] else "next"
