@@ -87,6 +87,16 @@ def completed(portfolio, draw=False):
     return replace(portfolio, observations=observations, stock=None)
 
 
+def demand_of(portfolio):
+    """What decisions are charged on in the place of observations; ndarray of the same shape.
+
+    Where stock capped a sale it is one draw from what demand may have been. So a lower order is
+    short of at least what the cap was above it, and a higher one is charged, over many cells, what
+    the law beyond the cap expects.
+    """
+    return completed(portfolio, draw=True).observations
+
+
 class _Cells(NamedTuple):
     """Sales of rows, per unit of exposure."""
 

@@ -48,7 +48,8 @@ class BacktestResult:
         Expected outcome, to be compared with ``outcome``; NaN for a policy.
 
     outcome : ndarray of shape (n, n_origins)
-        What came in the periods that forecasts are of.
+        What came in the periods that forecasts are of; where stock capped a sale, a draw from what
+        demand may have been.
 
     held, missed : ndarray of shape (n_methods, n, n_origins) or None
         The two parts of the cost: what is left over, and what is short. None, as the next four,
