@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_pttf._command._files import SHOWN, flag, write
-from sklearn_pttf._command._found import found_in_time
+from sklearn_pttf._command._found import found_in_time, found_of_stock
 from sklearn_pttf._command._inputs import (
     COSTS,
     IN_STOCK,
@@ -50,7 +50,8 @@ def decide_file(options):
         result = _result(options, estimator, X, info, level, found)
     summary = []
     if not options.quiet:
-        summary = found_in_time(estimator) + _totals(options, result, info, found)
+        summary = found_in_time(estimator) + found_of_stock(estimator, X, found.get("identified"))
+        summary += _totals(options, result, info, found)
         summary += [_saving(estimator, X, options.seed), f"{options.out} written"]
     write(options.out, result.reset_index(), like=options.sales)
     return summary
@@ -198,6 +199,8 @@ def _result(options, estimator, X, info, level, found):
     result.insert(result.columns.get_loc("p10"), "mean", found.mean)
     if options.service_level is None:
         result["expected_cost"] = found.expected_cost
+    if "identified" in found:
+        result["identified"] = found.identified
     return result
 
 

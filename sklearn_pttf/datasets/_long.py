@@ -169,14 +169,14 @@ def from_long(
         Of the frame's library. Float64 columns ``lag_{width}``, ..., ``lag_2``, ``lag_1``, in units
         a period; with `price` then ``price_{width}``, ..., ``price_2``, ``price_1``, in money a
         unit; with `stock` likewise ``stock_{width}``, ..., ``stock_1``, in units a period, or with
-        `sold_out` ``sold_out_{width}``, ..., ``sold_out_1``, 1 or 0; for each of `drivers`, such as promo, ``promo_{width}``, ..., ``promo_1`` beside the
-        values, then ``promo_next1``, ..., ``promo_next{horizon}``. With `drivers` or `return_roles`
-        all rows end at the last period of the calendar, so that a column is one period for all
-        rows; periods after an instance's last are NaN. pandas: the index holds the instances'
-        labels and is named after their column. Others have no index: the labels are the first
-        column, under their own name (so name the others as the observations of a problem:
-        ``observations=X.columns[1:]`` of polars), and missing values are NaN. The labels keep their
-        dtype.
+        `sold_out` ``sold_out_{width}``, ..., ``sold_out_1``, 1 or 0; for each of `drivers`, such as
+        promo, ``promo_{width}``, ..., ``promo_1`` beside the values, then ``promo_next1``, ...,
+        ``promo_next{horizon}``. With `drivers` or `return_roles` all rows end at the last period of
+        the calendar, so that a column is one period for all rows; periods after an instance's last
+        are NaN. pandas: the index holds the instances' labels and is named after their column.
+        Others have no index: the labels are the first column, under their own name (so name the
+        others as the observations of a problem: ``observations=X.columns[1:]`` of polars), and
+        missing values are NaN. The labels keep their dtype.
 
     roles : dict
         Only with `return_roles`: parameters of a problem that reads `X`, as in
