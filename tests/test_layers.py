@@ -34,6 +34,7 @@ KINDS = [
     {"counts", "values"},
     {"demand"},
     {"prices", "series"},
+    {"stocked"},
     {"registry"},
 ]
 MODULES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")

@@ -78,6 +78,17 @@ def test_a_sale_above_its_stock_counts_and_is_told():
     assert portfolio.capped[:2, 0].all()
 
 
+@pytest.mark.parametrize("ordered", [False, True])
+def test_a_fit_warns_of_that_once(ordered):
+    X, _ = _table(n_rows=12)
+    X[0, 8] = 0.5
+    problem = Newsvendor(4.0, 1.0, ordered=ordered, **_roles())
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        PretrainedDecisionTransformer(problem, finetune=None).fit(X)
+    assert ["in 1 cells of 1 rows" in str(each.message) for each in caught].count(True) == 1
+
+
 @pytest.mark.parametrize(
     ("roles", "row", "message"),
     [
@@ -217,10 +228,9 @@ def test_where_only_sold_out_periods_are_told_the_largest_sale_counts():
     assert_array_equal(problem.is_identified(portfolio, np.full(3, 10.0)), [False, True, True])
 
 
-@pytest.mark.parametrize("lost_sales", [True, False])
-@pytest.mark.parametrize("on_hand", [0.0, 1000.0])
+@pytest.mark.parametrize(("on_hand", "lost_sales"), [(0.0, True), (1000.0, False)])
 def test_orders_of_replenishment_are_known_by_the_need_of_a_period(on_hand, lost_sales):
-    X, _ = _table(n_rows=30)
+    X, _ = _table(n_rows=10)
     problem = Replenishment(
         99.0, 1.0, lead_time=1, on_hand=on_hand, lost_sales=lost_sales, **_roles()
     )
