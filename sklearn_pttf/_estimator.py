@@ -266,7 +266,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
 
         y : array-like of shape (n_instances,) or (n_instances, n_outcomes), default=None
             Later outcomes, a column for each period: a target for finetuning only and never
-            evidence. Append them to X to have them count as evidence. They are checked, and not
+            evidence; demand, not sales that stock may have capped. Append them to X to have them count as evidence. They are checked, and not
             used without finetuning. One period decides nothing, as rows share what it has of its
             own, and where rows share such shocks fewer than four decide nothing either. With
             ``ordered`` or ``drivers`` they follow the last column of X, and any number counts.
@@ -307,7 +307,8 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
 
         UserWarning
             If ``memory`` is given without an int as ``random_state``; if drivers never vary or are
-            not known for a coming period; if seasons are not shorter than the history.
+            not known for a coming period; if seasons are not shorter than the history; if more was
+            sold than there was in stock.
 
         Notes
         -----
