@@ -266,10 +266,11 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
 
         y : array-like of shape (n_instances,) or (n_instances, n_outcomes), default=None
             Later outcomes, a column for each period: a target for finetuning only and never
-            evidence; demand, not sales that stock may have capped. Append them to X to have them count as evidence. They are checked, and not
-            used without finetuning. One period decides nothing, as rows share what it has of its
-            own, and where rows share such shocks fewer than four decide nothing either. With
-            ``ordered`` or ``drivers`` they follow the last column of X, and any number counts.
+            evidence; demand, not sales that stock may have capped. Append them to X to have them
+            count as evidence. They are checked, and not used without finetuning. One period decides
+            nothing, as rows share what it has of its own, and where rows share such shocks fewer
+            than four decide nothing either. With ``ordered`` or ``drivers`` they follow the last
+            column of X, and any number counts.
 
         Returns
         -------
