@@ -6,7 +6,12 @@ from numbers import Integral
 import numpy as np
 
 from sklearn_pttf._utils.checks import MOST_PERIODS, find_column, numeric_columns
-from sklearn_pttf.problems._column_order import are_alike, check_match, check_order
+from sklearn_pttf.problems._column_order import (
+    are_alike,
+    check_match,
+    check_order,
+    warn_of_other_names,
+)
 from sklearn_pttf.problems._stock import stock_positions, told_of_stock
 
 AUTO = "auto"  # seasons that are looked for
@@ -99,6 +104,7 @@ def check_columns(problem, names, positions, n_columns):
     observations = [names[k] for k in positions]
     if problem.ordered:
         check_order(observations, "observations")
+    warn_of_other_columns(problem, observations)
     told = told_of_stock(problem)
     if told is not None:
         own = [names[k] for k in stock_positions(problem, names, n_columns)]
@@ -111,6 +117,12 @@ def check_columns(problem, names, positions, n_columns):
         if problem.ordered:
             check_order(own, f"drivers[{name!r}]")
         check_match(own, observations, f"drivers[{name!r}]")
+
+
+def warn_of_other_columns(problem, names):
+    """Warn of columns that nobody named, and that are taken for the newest periods."""
+    if problem.ordered and problem.observations is None:
+        warn_of_other_names(names)
 
 
 def read_drivers(problem, X, names, n_observations):
