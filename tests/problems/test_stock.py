@@ -5,6 +5,8 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from sklearn_pttf import Portfolio, PretrainedDecisionTransformer
@@ -17,6 +19,7 @@ from sklearn_pttf.finetune._origins import History
 from sklearn_pttf.finetune._rounds import charge_rounds
 from sklearn_pttf.model_selection import backtest
 from sklearn_pttf.model_selection._origins import RollingTable
+from sklearn_pttf.model_selection._rows import hold_out
 from sklearn_pttf.model_selection._transfer_curve import _newest_period_as_y
 from sklearn_pttf.problems import DecisionProblem, Newsvendor, Pricing, Replenishment
 
@@ -340,3 +343,23 @@ def test_a_transfer_curve_reads_the_newest_period_as_demand():
     estimator, y = _newest_period_as_y(PretrainedDecisionTransformer(problem), X, None)
     assert_array_equal(y[:, 0], demand_of(problem.read(X))[:, 7])
     assert list(estimator.problem.stock) == list(range(8, 15))
+
+
+def test_a_held_out_cell_of_a_transfer_curve_is_demand_too():
+    X, _ = _table(n_rows=15)
+    portfolio = Newsvendor(**_roles()).read(X)
+    demand = demand_of(portfolio)
+    evidence, outcomes = hold_out(portfolio.observations, 0, demand)
+    assert_array_equal(outcomes[:, 0], demand[np.isnan(evidence)])
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 1000), st.floats(1.0, 3.0))
+def test_more_stock_lets_one_see_more(seed, factor):
+    X, demand = _table(n_rows=10, seed=seed)
+    more = X.copy()
+    more[:, 8:] *= factor
+    problem, asked = Newsvendor(**_roles()), np.nanmax(demand, axis=1)
+    little, much = (problem.is_identified(problem.read(each), asked) for each in (X, more))
+    assert (much >= little).all()
+    assert_array_equal(little, asked <= X[:, 8:].max(axis=1))
