@@ -32,6 +32,8 @@ columns of the output:
   mean           expected demand, over the horizon
   p10, p50, p90  quantiles of demand, over the horizon
   expected_cost  of having the level in stock; not with --service-level
+  identified     with --stock or --sold-out: whether stock ever let one see as much demand as the
+                 level is for
 
 exit status: 0 done, 2 bad input (nothing is written), 130 interrupted"""
 
@@ -54,6 +56,8 @@ columns of the output:
   fill_rate         expected share of their demand that is met
   stock_at_arrival  expected stock when the order comes, without it
   missed_before     units that are expected to be lost, or with --backlog owed, before it comes
+  identified        with --stock or --sold-out: whether stock ever let one see as much demand as
+                    the order is for
 
 exit status: 0 done, 2 bad input (nothing is written), 130 interrupted"""
 
@@ -218,6 +222,17 @@ def _command(commands, name, what, description, epilog):
 def _add_records(add):
     add("--instance", required=True, metavar="COLUMN", help="labels of instances")
     add("--value", required=True, metavar="COLUMN", help="units sold")
+    add(
+        "--stock",
+        metavar="COLUMN",
+        help="what could be sold at most in a period: where all of it was sold, demand was at "
+        "least that. Empty: there was enough",
+    )
+    add(
+        "--sold-out",
+        metavar="COLUMN",
+        help="instead, where only that is known: whether nothing was left, true or false",
+    )
     add(
         "--time",
         metavar="COLUMN",

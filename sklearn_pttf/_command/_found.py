@@ -28,6 +28,22 @@ def found_in_time(estimator):
     return lines
 
 
+def found_of_stock(estimator, X, identified):
+    """Lines on what was sold out, and on whose orders lie beyond it; none if nothing is told."""
+    if identified is None:
+        return []
+    table = estimator._read_as_it_is(X)
+    capped = (table.capped & table.mask).sum() / max(table.mask.sum(), 1)
+    line = f"{capped:.1%} of periods were sold out"
+    n_rows, n_beyond = len(identified), (~identified).sum()
+    if n_beyond:
+        line += (
+            f"; the orders of {n_beyond:,} of {n_rows:,} instances lie beyond all that stock ever "
+            "let one see, and rest on the others (identified is false)"
+        )
+    return [line]
+
+
 def _of_periods(conditions, problem):
     found, d = conditions.forecast, conditions.forecast.n_drivers
     horizon = problem.horizon

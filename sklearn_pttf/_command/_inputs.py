@@ -27,6 +27,7 @@ MAY_BE_EMPTY = (*BOUNDS, *PACKS)
 READ = ("info", "future", "policy")
 WRITTEN = ("out", "html")
 PAGES = (".html", ".htm")
+OF_STOCK = ("stock", "sold_out")
 IN_TIME = ("drivers", "calendar_drivers", "seasons")
 NEEDED = {
     **dict.fromkeys(("calendar", "time_format", "drivers", "seasons"), "time"),
@@ -78,6 +79,12 @@ def _wrong_values(options):
     columns = list(given(options, ("instance", "value", "time")).values())
     if len(set(columns)) < len(columns):
         yield f"--instance, --value and --time must differ; got {', '.join(columns)}"
+    of_stock = given(options, OF_STOCK)
+    if len(of_stock) > 1:
+        yield "give --stock or --sold-out, not both: stock tells what is sold out"
+    for name, column in of_stock.items():
+        if column in columns:
+            yield f"{flag(name)} must differ from --instance, --value and --time; got {column}"
     for name in given(options, NEEDED):
         if not given(options, [NEEDED[name]]):
             yield f"{flag(name)} needs {flag(NEEDED[name])}"
@@ -119,13 +126,15 @@ def read_sales(options):
 
 def read_sales_in_time(options):
     """The table of sales, its roles, and the dates of all records, None without any."""
-    columns = given(options, ("instance", "value", "time"))
-    records = read(options.sales, columns, options.drivers or ())
+    columns, of_stock = (given(options, each) for each in (("instance", "value", "time"), OF_STOCK))
+    records = read(options.sales, columns | of_stock, options.drivers or ())
     frame = pd.DataFrame({options.instance: records.labels(options.instance)})
     frame[options.value] = records.numbers(options.value)
     missing = frame[options.value].isna()
     if missing.all():
         raise ValueError(f"{options.sales}: column {options.value!r} has no number at all")
+    for name, column in of_stock.items():
+        frame[column] = records.truths(column) if name == "sold_out" else records.numbers(column)
     span, more, times = "", {}, None
     if options.time is not None:
         frame[options.time] = times = _read_times(records, options)
@@ -134,7 +143,9 @@ def read_sales_in_time(options):
     settings = given(options, ("calendar", "offered", "fill", "partial", "negatives"))
     try:
         with warnings.catch_warnings(record=True) as caught:
-            found = from_long(frame, **columns, **settings, **more, width=options.periods)
+            found = from_long(
+                frame, **columns, **of_stock, **settings, **more, width=options.periods
+            )
     except ValueError as error:
         text = in_options(str(error), options)
         of_plan = text.startswith(f"{options.future} ")
@@ -142,7 +153,7 @@ def read_sales_in_time(options):
     for warning in caught:
         text = in_options(str(warning.message), options)
         print(f"warning: {options.sales}: {text}", file=sys.stderr)
-    table, roles = found if more else (found, {"observations": found.columns.tolist()})
+    table, roles = found if more else (found, _roles_without_order(found, of_stock))
     roles |= {"horizon": options.horizon, "ordered": bool(more) and not options.unordered}
     if roles["ordered"]:
         seasons = options.seasons or ["auto"]
@@ -156,6 +167,12 @@ def read_sales_in_time(options):
         f"value; {len(table):,} instances, {n_periods:,} periods in use{told}",
     )
     return table, roles, times
+
+
+def _roles_without_order(table, of_stock):
+    """What columns of a table are that is told no order; dict."""
+    columns = np.split(table.columns.to_numpy(), 1 + len(of_stock))
+    return dict(zip(("observations", *of_stock), (each.tolist() for each in columns), strict=True))
 
 
 def _read_roles(records, frame, options, times):

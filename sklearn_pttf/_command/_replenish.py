@@ -8,7 +8,7 @@ import pandas as pd
 from sklearn_pttf._command._dates import calendar_of, when_stock_counts
 from sklearn_pttf._command._decide import amount, fitted, limit_of_rows, naming, used_of_limits
 from sklearn_pttf._command._files import read, write
-from sklearn_pttf._command._found import found_in_time
+from sklearn_pttf._command._found import found_in_time, found_of_stock
 from sklearn_pttf._command._inputs import (
     COSTS_OF_STOCK,
     PACKS,
@@ -44,6 +44,8 @@ def replenish_file(options):
     result = pd.DataFrame({"order": orders.astype(np.int64) if whole else orders}, index=X.index)
     for name in OUTPUT:
         result[name] = found[name]
+    if "identified" in found:
+        result["identified"] = found.identified
     summary = []
     if not options.quiet:
         calendar = None
@@ -51,6 +53,7 @@ def replenish_file(options):
             calendar = calendar_of(options, times, len(roles["observations"]))
         summary = found_in_time(estimator)
         summary += [when_stock_counts(calendar, info["lead_time"]), *clipped, *_untold(options)]
+        summary += found_of_stock(estimator, X, found.get("identified"))
         summary += _totals(options, result, info, found)
         summary.append(f"{options.out} written")
     write(options.out, result.reset_index(), like=options.sales)

@@ -179,6 +179,9 @@ def backtest(
     arrival on; earlier periods cannot be changed by any. A missing observation then counts as no
     demand and is not charged, though the stock of that period is there in the next one.
 
+    With ``stock`` or ``sold_out`` a capped sale is charged as one draw from what demand may have
+    been, the same for all methods: it is drawn by the whole table, later periods included.
+
     Intervals are Student's, over origins, and paired where methods are compared. They are too
     narrow where what happens at an origin is still felt at the next ones: where origins are closer
     than the horizon, and a little where stock is carried over.

@@ -52,7 +52,8 @@ class BacktestResult:
         charged.
 
     outcome : ndarray of shape (n, n_origins)
-        What came in the periods that forecasts are of.
+        What came in the periods that forecasts are of; where stock capped a sale, a draw from what
+        demand may have been.
 
     charged_from, charged_to : ndarray of int of shape (n, n_origins)
         Numbers of the first and the last period that a decision is charged on, from 0. An order

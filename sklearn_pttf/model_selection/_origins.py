@@ -8,6 +8,8 @@ import numpy as np
 from narwhals.stable.v2.dependencies import is_into_dataframe
 from sklearn.base import clone
 
+from sklearn_pttf._tables.completion import demand_of
+from sklearn_pttf._tables.portfolio import Portfolio
 from sklearn_pttf._utils.checks import (
     MOST_PERIODS,
     Column,
@@ -21,6 +23,7 @@ from sklearn_pttf._utils.checks import (
 )
 from sklearn_pttf._utils.frames import with_columns
 from sklearn_pttf._utils.sklearn_private import _safe_indexing
+from sklearn_pttf.problems._stock import stock_positions, told_of_stock
 from sklearn_pttf.problems._time import driver_positions, warn_of_other_columns
 
 FEWEST_PERIODS = 2  # to learn from
@@ -51,6 +54,9 @@ class RollingTable:
     ----------
     observations : ndarray of shape (n, n_periods)
 
+    demand : ndarray of shape (n, n_periods)
+        The same, but for a draw from what demand may have been where stock capped a sale.
+
     ahead : int
         How many periods after an origin its decision is charged on, or has to wait for.
 
@@ -70,6 +76,9 @@ class RollingTable:
         self.drivers = driver_positions(problem, self.names, self.n_columns)
         self.observations = within_limits(numeric_columns(X, self.positions), "X")
         problem.check_outcomes(self.observations, "X")
+        self.stock = stock_positions(problem, self.names, self.n_columns)
+        stock = problem.read_stock(X, self.names, self.observations)
+        self.demand = demand_of(Portfolio(self.observations, stock=stock, ordered=True))
         self.lead_times = np.zeros(n_rows, dtype=int)
         self.step = self.ahead = problem.horizon
         if carries_stock(problem):
@@ -188,13 +197,13 @@ class RollingTable:
         return self.observations[:, :origin].copy()
 
     def coming(self, origin, number):
-        """What came from an origin on; ndarray of shape (n, number)."""
-        return self.observations[:, origin : origin + number]
+        """What was asked for from an origin on; ndarray of shape (n, number)."""
+        return self.demand[:, origin : origin + number]
 
     def at(self, origin, state=None):
         """The table and the problem at an origin.
 
-        Later observations and drivers, and past orders, are missing in the table.
+        Later observations, drivers and stock, and past orders, are missing in the table.
 
         Parameters
         ----------
@@ -212,12 +221,15 @@ class RollingTable:
         used = self.positions[:origin]
         drivers = [columns[: origin + self.ahead] for columns in self.drivers]
         seen = set(used).union(*drivers)
-        hidden = set(self.positions).union(self.aside, *self.drivers) - seen
+        seen.update(self.stock[:origin])
+        hidden = set(self.positions).union(self.aside, self.stock, *self.drivers) - seen
         X, problem = self.X, clone(self.problem)
         if hidden:
             unknown = np.full((len(X), len(hidden)), np.nan)
             X = with_columns(X, sorted(hidden), unknown)
         changes = {"observations": used}
+        if self.stock:
+            changes[told_of_stock(problem)] = self.stock[:origin]
         if self.drivers:
             changes["drivers"] = dict(zip(problem.drivers, drivers, strict=True))
         if state is not None:

@@ -23,6 +23,7 @@ from sklearn_pttf._utils.rounding import TINY_SINGLE
 from sklearn_pttf.problems._exposure import exposure_positions, read_exposure
 from sklearn_pttf.problems._risk import check_risk, risk_of_costs
 from sklearn_pttf.problems._search import cheapest
+from sklearn_pttf.problems._stock import is_identified, read_stock, stock_positions, told_of_stock
 from sklearn_pttf.problems._time import check_time, driver_positions, read_drivers, season_lengths
 
 LEVEL_RANGE = (0.001, 0.999)  # of the networks' knots; a few observations say nothing beyond
@@ -55,6 +56,7 @@ class DecisionProblem(BaseEstimator, ABC):
     - ``integer``: whether decisions are whole numbers; None: if outcomes are.
     - ``exposure``, ``coming_exposure``: what observations were, and the next outcome is, counted
       over, as those of `Newsvendor`.
+    - ``stock``, ``sold_out``: what could be sold at most, as those of `Newsvendor`.
     - ``risk``: what is made small of a row's cost: ``"mean"``, ``("cvar", 0.9)`` or
       ``("quantile", 0.9)``.
     - ``horizon``: the number of periods that a decision covers.
@@ -94,6 +96,8 @@ class DecisionProblem(BaseEstimator, ABC):
     integer = None
     exposure = None
     coming_exposure = None
+    stock = None
+    sold_out = None
     risk = "mean"
     horizon = 1
     ordered = False
@@ -160,6 +164,7 @@ class DecisionProblem(BaseEstimator, ABC):
         }
         exposures = (self.exposure, self.coming_exposure)
         taken |= exposure_positions(*exposures, names, n_columns)
+        taken.update(stock_positions(self, names, n_columns))
         return taken.union(*driver_positions(self, names, n_columns))
 
     def check_roles(self, names, n_columns, positions):
@@ -174,8 +179,8 @@ class DecisionProblem(BaseEstimator, ABC):
         clash = sorted(self._taken_positions(names, n_columns).intersection(positions))
         if clash:
             raise ValueError(
-                f"problem={self!r} takes costs, bounds or exposure from column {clash[0]}, which "
-                "held observations at fit."
+                f"problem={self!r} takes costs, bounds, exposure or stock from column {clash[0]}, "
+                "which held observations at fit."
             )
         if self.observations is not None:
             own = self.observation_positions(names, n_columns)
@@ -214,7 +219,13 @@ class DecisionProblem(BaseEstimator, ABC):
         costs, constraints = self.read_costs(X, names), self.read_constraints(X, names)
         exposure, coming = self.read_exposure(X, names, observations)
         portfolio = Portfolio(
-            observations, costs, constraints, integer, exposure=exposure, coming=coming
+            observations,
+            costs,
+            constraints,
+            integer,
+            exposure=exposure,
+            coming=coming,
+            stock=self.read_stock(X, names, observations),
         )
         self._check_bounds(portfolio)
         return self.in_time(portfolio, X, names)
@@ -249,6 +260,7 @@ class DecisionProblem(BaseEstimator, ABC):
         check_risk(self.risk)
         check_whole("horizon", self.horizon, 1, MOST_PERIODS)
         check_time(self)
+        told_of_stock(self)
 
     def read_constraints(self, X, names=None):
         """What bounds the decisions of every row; dict of ndarray of shape (n_instances,).
@@ -296,6 +308,19 @@ class DecisionProblem(BaseEstimator, ABC):
         The latter is NaN where nothing tells it.
         """
         return read_exposure(self.exposure, self.coming_exposure, X, names, observations)
+
+    @property
+    def has_stock(self):
+        """Whether it is told what could be sold at most."""
+        return self.stock is not None or self.sold_out is not None
+
+    def read_stock(self, X, names, observations):
+        """What could be sold at most of every observation ``(n, m)``, NaN of enough; or None."""
+        return read_stock(self, X, names, observations)
+
+    def is_identified(self, portfolio, demand):
+        """Whether stock ever let one see so much demand of a period ``(n,)`` of rows; (n,)."""
+        return is_identified(self, portfolio, demand)
 
     def checkpoint_for(self, portfolio):
         """Name of the shipped checkpoint that was made for the problem and such outcomes.

@@ -61,6 +61,11 @@ def check_order(names, parameter):
         _refuse(names, parameter, numbers, "are numbered in another order")
 
 
+def are_alike(names, others):
+    """Whether names of columns say the same of their order in time, one by one."""
+    return [_parsed(str(name))[1] for name in names] == [_parsed(str(n))[1] for n in others]
+
+
 def check_match(names, observations, parameter):
     """Refuse columns of a driver whose names say that they begin in another period.
 

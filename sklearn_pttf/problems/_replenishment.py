@@ -70,9 +70,14 @@ class Replenishment(Newsvendor):
         A limit that all orders share, as that of `Newsvendor`.
 
     observations, ordered, drivers, seasons
-        What was observed, and how it goes on, as those of `Newsvendor`. Observations are demand:
-        sales of periods in which nothing was there are missing. Drivers have a column for each
+        What was observed, and how it goes on, as those of `Newsvendor`. Observations are demand, or
+        sales with ``stock`` or ``sold_out``; without these, sales of periods in which nothing was
+        there are missing. Drivers have a column for each
         period until the next order is there, ``lead_time + review``.
+
+    stock, sold_out : list of str or int, default=None
+        What could be sold at most in past periods, or which of them were sold out, as those of
+        `Newsvendor`.
 
     See Also
     --------
@@ -158,6 +163,8 @@ class Replenishment(Newsvendor):
         limit_weights=1.0,
         groups=None,
         observations=None,
+        stock=None,
+        sold_out=None,
         ordered=False,
         drivers=None,
         seasons=None,
@@ -175,6 +182,8 @@ class Replenishment(Newsvendor):
         self.limit_weights = limit_weights
         self.groups = groups
         self.observations = observations
+        self.stock = stock
+        self.sold_out = sold_out
         self.ordered = ordered
         self.drivers = drivers
         self.seasons = seasons
@@ -419,7 +428,15 @@ class Replenishment(Newsvendor):
                     "missed_before": before.mean(axis=1),
                 }
             )
-        return {name: np.concatenate([each[name] for each in found]) for name in found[0]}
+        info = {name: np.concatenate([each[name] for each in found]) for name in found[0]}
+        if portfolio.stock is not None:
+            newsvendor, need, ordering = self._needed(law, portfolio)
+            lead = portfolio.costs["lead_time"]
+            before = np.where(np.arange(self.horizon) < lead[:, None], means, 0.0).sum(axis=1)
+            asked = newsvendor._of_any_amount(need, ordering) + info["stock_at_arrival"] + before
+            asked = asked / (lead + self.review)  # in a period until the next order is there
+            info["identified"] = self.is_identified(portfolio, asked)
+        return info
 
     # -- hindsight
 

@@ -87,6 +87,8 @@ def test_parameters_survive_clone():
         "observations": ["w1"],
         "exposure": None,
         "coming_exposure": None,
+        "stock": None,
+        "sold_out": None,
         "limit": None,
         "limit_weights": 1.0,
         "groups": None,
