@@ -8,6 +8,15 @@ from scipy import special
 from sklearn.utils import check_random_state
 
 from sklearn_pttf._laws.atoms import WeightedAtoms
+from sklearn_pttf._laws.capped_levels import (
+    CappedLognormal,
+    CappedPoisson,
+    GammaLevels,
+    NormalLevels,
+    is_capped,
+    posterior_of_levels,
+)
+from sklearn_pttf._laws.levels import LognormalLevelsLaw, PoissonLevelsLaw
 from sklearn_pttf._laws.mixture import MixtureLaw
 from sklearn_pttf._laws.parametric import (
     LognormalLaw,
@@ -123,9 +132,15 @@ class GammaPoisson(PortfolioLaw):
         return Portfolio(observations.astype(float), integer=True, parameters={"mean": mean})
 
     def predictive(self, portfolio):
+        if is_capped(portfolio).any():
+            return self._capped_predictive(portfolio, GammaLevels(self.shape, self.rate))
         size = self.shape + np.nansum(portfolio.observations, axis=1)
         rate = self.rate + portfolio.counts
         return NegativeBinomialLaw(size, rate / (rate + 1))
+
+    def _capped_predictive(self, portfolio, levels):
+        posterior = posterior_of_levels(levels, CappedPoisson(portfolio))
+        return PoissonLevelsLaw(np.exp(posterior.logs), posterior.weights)
 
     def truth(self, portfolio):
         return PoissonLaw(portfolio.parameters["mean"])
@@ -488,7 +503,14 @@ class LognormalNormal(_NormalMeans):
         return Portfolio(np.exp(logs), integer=False, parameters={"log_mean": log_mean})
 
     def predictive(self, portfolio):
+        if is_capped(portfolio).any():
+            return self._capped_predictive(portfolio, NormalLevels(self.mean, self.spread))
         return LognormalLaw(*self._next_value(np.log(portfolio.observations)))
+
+    def _capped_predictive(self, portfolio, levels):
+        posterior = posterior_of_levels(levels, CappedLognormal(portfolio, self.noise))
+        widths = np.full_like(posterior.logs, self.noise)
+        return LognormalLevelsLaw(posterior.weights, posterior.logs, widths)
 
     def truth(self, portfolio):
         return LognormalLaw(portfolio.parameters["log_mean"], self.noise)
