@@ -138,7 +138,9 @@ class LevelsGivenStock:
             return self.levels.log_density(logs) + told
         above = (np.log(stock + 0.5) - centre) / spread
         with np.errstate(divide="ignore"):
-            below = np.where(stock > 1, (np.log(np.maximum(stock - 0.5, 0.5)) - centre) / spread, -np.inf)
+            below = np.where(
+                stock > 1, (np.log(np.maximum(stock - 0.5, 0.5)) - centre) / spread, -np.inf
+            )
         # between both in the tail where they are further from 1
         flip = below > 0
         high, low = np.where(flip, -below, above), np.where(flip, -above, below)
@@ -298,8 +300,7 @@ def print_summary(lines, names):
         own = [
             x
             for x in lines
-            if (x["N"], x["group"], x["capped"]) == (n_instances, group, capped)
-            and x["share"] > 0
+            if (x["N"], x["group"], x["capped"]) == (n_instances, group, capped) and x["share"] > 0
         ]
         row = ""
         for name in names[:-1]:

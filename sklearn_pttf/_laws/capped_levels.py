@@ -87,6 +87,7 @@ class NormalLevels:
         self.middle, self.spread = mean, spread
 
     def log_density(self, logs):
+        """Of the logarithm."""
         z = (logs - self.middle) / self.spread
         return -(z**2) / 2 - np.log(self.spread) - LOG_ROOT_TWO_PI
 
@@ -128,8 +129,13 @@ class CappedPoisson:
         seen = portfolio.mask & ~capped
         self.sums = np.where(seen, x, 0.0).sum(axis=1)
         self.exposure = np.where(seen, exposure, 0.0).sum(axis=1)
-        logs = np.where(seen, x * np.log(np.where(seen, exposure, 1.0)), 0.0)
-        self.constant = (logs - np.where(seen, special.gammaln(np.where(seen, x, 0) + 1), 0)).sum(1)
+        # what is most likely by seen cells alone, around which nothing loses digits
+        some = self.sums > 0
+        self.own = np.where(some, np.log(np.where(some, self.sums, 1.0)), 0.0)
+        self.own -= np.where(some, np.log(np.where(some, self.exposure, 1.0)), 0.0)
+        means = np.where(seen, exposure, 1.0) * np.exp(self.own)[:, None]
+        mass = x * np.log(means) - means - special.gammaln(x + 1)
+        self.most = np.where(seen & some[:, None], mass, 0.0).sum(axis=1)
         # to have sold nothing of nothing says nothing
         caps = np.where(capped & (x > 0), np.ceil(x), np.nan)
         self.capped = _CappedRows(caps, np.where(capped, exposure, 0.0))
@@ -138,11 +144,13 @@ class CappedPoisson:
         return len(self.sums)
 
     def log_likelihood(self, logs):
-        level = np.exp(np.minimum(logs, LARGEST_LOG))
-        out = self.sums[:, None] * logs - self.exposure[:, None] * level + self.constant[:, None]
-        capped = self.capped
+        level, capped = np.exp(np.minimum(logs, LARGEST_LOG)), self.capped
+        off = np.minimum(logs - self.own[:, None], LARGEST_LOG)
+        sums, exposure = self.sums[:, None], self.exposure[:, None]
+        seen = np.where(sums > 0, -sums * (np.expm1(off) - off), -exposure * level)
         mean = level[capped.rows] * capped.units[:, None]
-        return out + capped.total(log_at_least(capped.caps[:, None], mean))
+        told = capped.total(log_at_least(capped.caps[:, None], mean))
+        return seen + self.most[:, None] + told
 
     def slopes(self, logs):
         level = np.exp(logs)
@@ -183,8 +191,9 @@ class CappedLognormal:
         x, capped = portfolio.observations, is_capped(portfolio)
         seen = portfolio.mask & ~capped & (x > 0)
         logs = np.where(seen, np.log(np.where(seen, x, 1.0)), 0.0)
-        self.counts = seen.sum(axis=1)
-        self.sums, self.squares = logs.sum(axis=1), (logs**2).sum(axis=1)
+        self.counts, self.sums = seen.sum(axis=1), logs.sum(axis=1)
+        self.own = self.sums / np.maximum(self.counts, 1)
+        self.squares = np.where(seen, (logs - self.own[:, None]) ** 2, 0.0).sum(axis=1)
         caps = np.where(capped & (x > 0), x - GRAIN * portfolio.integer, 1.0)
         caps = np.where(capped & (x > 0), np.log(caps), np.nan)
         self.capped = _CappedRows(caps, np.ones_like(caps))
@@ -194,24 +203,35 @@ class CappedLognormal:
         return len(self.counts)
 
     def log_likelihood(self, logs):
-        counts, sums = self.counts[:, None], self.sums[:, None]
-        squares = counts * logs**2 - 2 * sums * logs + self.squares[:, None]
+        counts, capped = self.counts[:, None], self.capped
+        squares = counts * (logs - self.own[:, None]) ** 2 + self.squares[:, None]
         out = -squares / (2 * self.noise**2) - counts * (np.log(self.noise) + LOG_ROOT_TWO_PI)
-        out -= sums  # of densities of outcomes, and not of logarithms
-        capped = self.capped
+        out -= self.sums[:, None]  # of densities of outcomes, and not of logarithms
         z = (logs[capped.rows] - capped.caps[:, None]) / self.noise
         return out + capped.total(special.log_ndtr(z))
+
+    def noise_slope(self, logs):
+        """Derivative of the log likelihood by the log of the noise."""
+        counts, capped = self.counts[:, None], self.capped
+        squares = counts * (logs - self.own[:, None]) ** 2 + self.squares[:, None]
+        z = (logs[capped.rows] - capped.caps[:, None]) / self.noise
+        return squares / self.noise**2 - counts - capped.total(_hazard(z) * z)
 
     def slopes(self, logs):
         capped = self.capped
         z = (logs[capped.rows] - capped.caps) / self.noise
-        rise = np.exp(-(z**2) / 2 - LOG_ROOT_TWO_PI - special.log_ndtr(z))
+        rise = _hazard(z)
         bend = np.minimum(-rise * (rise + z), 0.0)
-        slope = (self.sums - self.counts * logs) / self.noise**2
+        slope = self.counts * (self.own - logs) / self.noise**2
         return (
             slope + capped.total(rise / self.noise),
             -self.counts / self.noise**2 + capped.total(bend / self.noise**2),
         )
+
+
+def _hazard(z):
+    """Normal density over the probability of less; of shape as z."""
+    return np.exp(-(z**2) / 2 - LOG_ROOT_TWO_PI - special.log_ndtr(z))
 
 
 def is_capped(portfolio):

@@ -7,7 +7,7 @@ from sklearn_pttf._laws.base import PredictiveDistribution, check_levels
 from sklearn_pttf._laws.nodes import narrow_rows, whole_nodes
 from sklearn_pttf._laws.normal_mixture import NormalMixtureLaw
 from sklearn_pttf._laws.parametric import EDGES
-from sklearn_pttf._utils.rounding import EXACT
+from sklearn_pttf._utils.rounding import EXACT, TINY
 
 DIGITS = 1e-12  # of a count that are looked at
 MOST_DOUBLINGS = 1100
@@ -94,59 +94,75 @@ class PoissonLevelsLaw(PredictiveDistribution):
 
 
 class LognormalLevelsLaw(PredictiveDistribution):
-    """Mixtures of lognormal laws of one noise, each row with levels of its own.
+    """Zero with some share, else mixtures of lognormal laws, each row with components of its own.
 
     Parameters
     ----------
     weights, centres, widths : ndarray of shape (n, n_levels)
         As of `NormalMixtureLaw`, of logarithms.
+
+    zeros : ndarray of shape (n,), default=None
+        Share of zeros. None: there is none.
     """
 
     lowest = 0.0
 
-    def __init__(self, weights, centres, widths):
+    def __init__(self, weights, centres, widths, zeros=None):
         self.of_logs = NormalMixtureLaw(weights, centres, widths)
+        self.zeros = np.zeros(len(weights)) if zeros is None else zeros
 
     def __len__(self):
-        return len(self.of_logs)
+        return len(self.zeros)
+
+    def _parts(self):
+        law = self.of_logs
+        return law.weights, law.centres, law.widths, self.zeros
 
     def take(self, rows):
-        law = self.of_logs.take(rows)
-        return LognormalLevelsLaw(law.weights, law.centres, law.widths)
+        return LognormalLevelsLaw(*(part[rows] for part in self._parts()))
 
     @classmethod
     def concatenate(cls, laws):
-        law = NormalMixtureLaw.concatenate([law.of_logs for law in laws])
-        return cls(law.weights, law.centres, law.widths)
+        parts = zip(*(law._parts() for law in laws), strict=True)
+        return cls(*(np.concatenate(part) for part in parts))
 
     def cdf(self, x):
-        with np.errstate(divide="ignore"):
-            return self.of_logs.cdf(np.log(np.maximum(x, 0.0)))
+        x, flat = self._columns(x)
+        zeros = self.zeros[:, None]
+        positive = self.of_logs.cdf(np.log(np.maximum(x, TINY)))
+        out = np.where(x < 0, 0.0, zeros + (1 - zeros) * positive)
+        return out[:, 0] if flat else out
 
     def quantile(self, tau):
-        return np.exp(self.of_logs.quantile(tau))
+        tau, flat = self._columns(check_levels(tau))
+        zeros = self.zeros[:, None]
+        inside = tau > zeros
+        level = np.where(inside, (tau - zeros) / np.where(inside, 1 - zeros, 1.0), 0.5)
+        out = np.where(inside, np.exp(self.of_logs.quantile(level)), 0.0)
+        return out[:, 0] if flat else out
 
     def excess(self, x):
         x, flat = self._columns(x)
-        law = self.of_logs
-        means, out = self._means(), np.empty(x.shape)
-        for k, column in enumerate(np.maximum(x, 0.0).T):
-            with np.errstate(divide="ignore"):
-                z = (np.log(column)[:, None] - law.centres) / law.widths
-            above = means * special.ndtr(law.widths - z) - column[:, None] * special.ndtr(-z)
-            out[:, k] = np.maximum((law.weights * above).sum(axis=1), 0.0)
-        out += np.maximum(x, 0.0) - x
+        weights, centres, widths, zeros = self._parts()
+        means, positive, above = self._means(), np.maximum(x, 0.0), np.empty(x.shape)
+        for k, column in enumerate(positive.T):
+            z = (np.log(np.maximum(column, TINY))[:, None] - centres) / widths
+            each = means * special.ndtr(widths - z) - column[:, None] * special.ndtr(-z)
+            above[:, k] = np.maximum((weights * each).sum(axis=1), 0.0)
+        out = (1 - zeros[:, None]) * above + (positive - x)
         return out[:, 0] if flat else out
 
     def _means(self):
         return np.exp(self.of_logs.centres + self.of_logs.widths**2 / 2)
 
     def mean(self):
-        return (self.of_logs.weights * self._means()).sum(axis=1)
+        return (1 - self.zeros) * (self.of_logs.weights * self._means()).sum(axis=1)
 
     def atomic(self):
         return np.zeros(len(self), dtype=bool)
 
     def nodes(self, split=None):
-        logs, weights = self.of_logs.nodes(None if split is None else np.log(np.maximum(split, 1e-300)))
-        return np.exp(logs), weights
+        split = None if split is None else np.log(np.maximum(split, TINY))
+        logs, weights = self.of_logs.nodes(split)
+        weights = np.column_stack([self.zeros, (1 - self.zeros)[:, None] * weights])
+        return np.column_stack([np.zeros(len(self)), np.exp(logs)]), weights

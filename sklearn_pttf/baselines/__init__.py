@@ -1,5 +1,6 @@
 """Classical methods to compare with, on the same interface."""
 
+from sklearn_pttf.baselines._censored_bayes import CensoredEmpiricalBayes
 from sklearn_pttf.baselines._demand_curves import PerRowDemandCurve, PooledDemandCurve
 from sklearn_pttf.baselines._exponential_smoothing import ExponentialSmoothing
 from sklearn_pttf.baselines._james_stein import JamesStein
@@ -15,6 +16,7 @@ from sklearn_pttf.baselines._seasonal_naive import SeasonalNaive
 from sklearn_pttf.baselines._shrunken import ShrunkenSampleAverage
 
 __all__ = [
+    "CensoredEmpiricalBayes",
     "ExponentialSmoothing",
     "JamesStein",
     "KaplanMeierNewsvendor",
