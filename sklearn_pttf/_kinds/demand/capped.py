@@ -33,7 +33,8 @@ from sklearn_pttf._kinds.features import WIDE, side_by_side
 
 N_ROUNDS = 8  # of expectation and maximisation, of a portfolio and of a row in it
 N_GRID, REACH = 25, 4.0  # points of a row's log level, and deviations of a law that they reach
-NODES = ((-(3**0.5), 1 / 6), (0.0, 2 / 3), (3**0.5, 1 / 6))  # Gauss and Hermite's, in deviations
+MOST_CAPS = 8  # of a row, that stand for all of them
+NODES = ((-1.0, 0.5), (1.0, 0.5))  # places, in deviations, and weights that stand for a normal law
 CORRECTION = 0.5  # of a whole number, which stands for what is up to this much below and above
 LEAST_CAP = 1e-3  # in units of the row's level
 LEAST_VARIANCE = 0.05  # of demand that is not zero, over all of it: relative
@@ -228,12 +229,13 @@ def _levels(rows, laws, sales, log_caps):
     mean = (laws.centre / laws.variance + own.log() * count / laws.noise**2) / precision
     spread = precision**-0.5
     capped, s = rows.capped > 0, laws.deviation
-    largest = torch.where(capped, log_caps, -torch.inf).amax(-1, keepdim=True)
+    some, worth = _some_caps(torch.where(capped, log_caps, -torch.inf))
+    largest = some.amax(-1, keepdim=True)
     low = mean - REACH * spread
     high = torch.maximum(mean + REACH * spread, largest + REACH * s + 2 * laws.variance.sqrt())
     grid = low + (high - low) * torch.linspace(0, 1, N_GRID, dtype=mean.dtype, device=mean.device)
-    z = (log_caps.unsqueeze(-1) - grid.unsqueeze(-2)) / s.unsqueeze(-1) + s.unsqueeze(-1) / 2
-    beyond = torch.where(capped.unsqueeze(-1), log_ndtr(-z.clamp(-FAR, FAR)), 0.0).sum(-2)
+    z = (some.unsqueeze(-1) - grid.unsqueeze(-2)) / s.unsqueeze(-1) + s.unsqueeze(-1) / 2
+    beyond = (worth.unsqueeze(-2) @ log_ndtr(-z.clamp(-FAR, FAR))).squeeze(-2)
     weights = (beyond - 0.5 * ((grid - mean) / spread) ** 2).softmax(-1)
     found = (weights * grid).sum(-1, keepdim=True)
     variance = (weights * (grid - found) ** 2).sum(-1, keepdim=True)
@@ -242,6 +244,21 @@ def _levels(rows, laws, sales, log_caps):
         torch.where(any_capped, found, mean),
         torch.where(any_capped, torch.minimum(variance, 0.999 * laws.variance), spread**2),
     )
+
+
+def _some_caps(log_caps):
+    """Log caps that stand for all of a row, ``(B, N, k)``, and how many each of them is.
+
+    ``log_caps`` are minus infinity where there is none.
+    """
+    capped = (log_caps > -torch.inf).to(log_caps.dtype)
+    if log_caps.shape[-1] <= MOST_CAPS:
+        return log_caps, capped
+    n_capped = capped.sum(-1, keepdim=True)
+    share = (torch.arange(MOST_CAPS, dtype=capped.dtype, device=capped.device) + 0.5) / MOST_CAPS
+    place = (share * n_capped).long().clamp_max(log_caps.shape[-1] - 1)
+    some = log_caps.sort(dim=-1, descending=True).values.gather(-1, place)
+    return some, (n_capped / MOST_CAPS).expand_as(some)
 
 
 def _beyond(cap, level, s):
