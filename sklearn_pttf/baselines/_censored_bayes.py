@@ -139,9 +139,7 @@ class CensoredEmpiricalBayes(DecisionMixin, BaseEstimator):
             raise ValueError("family='gamma-poisson' needs whole numbers; X has others.")
         names = [self.family] if self.family != "auto" else self._candidates(portfolio)
         fitted = {name: FAMILIES[name]().fit(portfolio) for name in names}
-        self.family_ = max(
-            names, key=lambda name: fitted[name][1] - FAMILIES[name].n_parameters
-        )
+        self.family_ = max(names, key=lambda name: fitted[name][1] - FAMILIES[name].n_parameters)
         self.hyperparameters_ = fitted[self.family_][0]
         return self
 
