@@ -422,23 +422,24 @@ def uncapped_part(options):
 # ------------------------------------------------------------------ real tables
 
 
-def capped_table(table, capped, n_instances, n_observations, seed):
+def capped_table(table, capped, policy, n_instances, n_observations, seed):
     """Random rows and outcomes of a table, and the same with stock that caps a share of them."""
-    demand = draw_rows(table, n_instances, seed)[:, :n_observations]
-    rng = np.random.RandomState(seed)
-    level = np.nanmean(demand, axis=1) * np.exp(FACTOR_SPREAD * rng.normal(size=len(demand)))
+    outcomes = draw_rows(table, n_instances, seed)
+    rng, demand = np.random.RandomState(seed), outcomes[:, :n_observations]
+    level = np.nanmean(outcomes, axis=1, keepdims=True)
+    level = level if policy == "following" else np.full_like(level, level.mean())
+    level = np.maximum(level, 1e-9) * np.exp(FACTOR_SPREAD * rng.normal(size=level.shape))
     # the multiple that caps the share
-    over = demand / np.maximum(level, 1e-9)[:, None]
-    stock = np.nanquantile(over, 1 - capped) * level[:, None]
+    stock = np.nanquantile(demand / level, 1 - capped) * level
     free = Portfolio(demand)
     stock = np.maximum(np.rint(stock), 1.0) if free.integer else stock
     stock = np.broadcast_to(stock, demand.shape).copy()
     return free, replace(free, observations=np.minimum(demand, stock), stock=stock)
 
 
-def expected_of_a_draw(seed, table, capped, n_instances, n_observations, methods):
+def expected_of_a_draw(seed, methods, **shape):
     """Sums of expected demand, on what stock capped and on what it did not; (n_methods, 2)."""
-    free, short = capped_table(table, capped, n_instances, n_observations, seed)
+    free, short = capped_table(seed=seed, **shape)
     free = replace(free, stock=np.full_like(free.observations, np.nan))
     return np.array(
         [[method(each).mean().sum() for each in (short, free)] for method in methods.values()]
@@ -458,6 +459,7 @@ def bias_part(options):
                 expected_of_a_draw,
                 table=table,
                 capped=capped,
+                policy=options.policy,
                 n_instances=n_instances,
                 n_observations=n_observations,
                 methods=methods,
