@@ -27,6 +27,7 @@ from sklearn_pttf.baselines._marginal_likelihood import (
 MOST_ROWS = 2000  # that hyperparameters are fitted to, evenly by what they sold
 CENTRE_PRIOR = 1.0  # standard deviation of a weak prior of the log of the middle, around sales
 FARTHEST = 5.0  # of the log of the middle from sales
+PRECISE = {"ftol": 1e-14, "gtol": 1e-6, "maxiter": 200}  # of the search for hyperparameters
 LEAST_SPREAD = 1e-3  # of logarithms, and of noise
 
 
@@ -50,8 +51,16 @@ class CappedFamily(ABC):
             return fit - posterior.log_evidence.sum(), slope
 
         start = min(starts, key=lambda start: loss(start)[0])
-        found = optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds)
-        return self._named(found.x), -found.fun * len(portfolio) / max(len(rows), 1)
+        # from the start on, so that steps do not depend on the unit of outcomes
+        found = optimize.minimize(
+            lambda moved: loss(start + moved),
+            np.zeros_like(start),
+            jac=True,
+            method="L-BFGS-B",
+            bounds=np.array(bounds) - start[:, None],
+            options=PRECISE,
+        )
+        return self._named(start + found.x), -found.fun * len(portfolio) / max(len(rows), 1)
 
     def posterior(self, hyperparameters, portfolio):
         evidence = self._evidence(hyperparameters, portfolio)
@@ -148,10 +157,10 @@ class CappedLognormalNormal(CappedFamily):
         positive = np.nan_to_num(x) > 0
         logs = np.where(positive, np.log(np.where(positive, x, 1.0)), np.nan)
         mean, spread, noise = row_components(logs)
-        least = np.log(LEAST_SPREAD)
-        scales = (least, np.log(WIDEST / 2))
+        scales = np.log([LEAST_SPREAD, WIDEST / 2])
         bounds = [(mean - FARTHEST, mean + FARTHEST), scales, scales]
-        start = np.array([mean, *np.clip(np.log([spread, noise]), least + 1, scales[1] - 1)])
+        inside = np.clip([spread, noise], *np.exp(scales + np.array([1.0, -1.0])))
+        start = np.array([mean, *np.log(inside)])
         return [start, start + np.array([0.0, 0.3, 0.3])], bounds
 
     def _named(self, parameters):
