@@ -21,14 +21,14 @@ FOR_VALUES = "ParametricEmpiricalBayes or JamesStein"
 class CensoredEmpiricalBayes(DecisionMixin, BaseEstimator):
     """Parametric empirical Bayes in which a capped sale counts as *at least* that.
 
-    As `ParametricEmpiricalBayes`: each instance has its own level, the levels follow one
-    distribution, and that is fitted by the marginal likelihood of all rows. But where stock capped a
-    sale its probability is that of a demand of at least so much (Tobit [1]_), in the fit and in
-    Bayes' rule for each row.
+    As in `ParametricEmpiricalBayes`, each instance has its own level, the levels follow one
+    distribution, and that is fitted by the marginal likelihood of all rows. But where stock capped
+    a sale, its probability is that of a demand of at least so much (Tobit [1]_), in the fit and in
+    Bayes' rule for each row (censored newsvendors: [2]_).
 
     - ``"gamma-poisson"``: Poisson counts, gamma levels;
-    - ``"lognormal"``: normal logarithms with a common variance, normal levels. Zeros have a share of
-      their own in each row, and the shares follow a beta distribution.
+    - ``"lognormal"``: normal logarithms with a common variance, normal levels. Zeros have a share
+      of their own in each row, and the shares follow a beta distribution.
 
     Parameters
     ----------
@@ -70,11 +70,11 @@ class CensoredEmpiricalBayes(DecisionMixin, BaseEstimator):
 
     Notes
     -----
-    Posteriors of levels are integrals over one number a row, by quadrature around their mode; the
-    marginal likelihood is climbed by its exact gradient, which is EM's step (Fisher's identity). The
-    log of the middle of all levels has a weak prior, normal with standard deviation 1 around that of
-    the sales: where every sale was capped, demand could otherwise be anything above. Of more than
-    2,000 rows the hyperparameters are fitted to as many, evenly by what they sold.
+    Each posterior is an integral over one number, by quadrature around its mode. The marginal
+    likelihood is climbed by its exact gradient, which is also that of EM (Fisher's identity). The
+    log of the middle of all levels has a weak prior, normal with standard deviation 1 around that
+    of the sales: where every sale was capped, demand could otherwise be anything above. Of more
+    than 2,000 rows the hyperparameters are fitted to as many, evenly by what they sold.
 
     What lies beyond the stock of all rows is known by the shape of the family alone.
 

@@ -45,7 +45,9 @@ def test_product_limit_by_hand():
     # and what lies beyond the largest sale, 8/15, is at it
     x, capped = np.array([[2.0, 3.0, 5.0, 7.0, 7.0]]), np.array([[0, 1, 0, 1, 1]], dtype=bool)
     law = product_limit_law(x, capped)
-    assert_allclose(law.cdf(np.array([[1.0, 2.0, 4.0, 5.0, 6.9, 7.0]]))[0] * 15, [0, 3, 3, 7, 7, 15])
+    assert_allclose(
+        law.cdf(np.array([[1.0, 2.0, 4.0, 5.0, 6.9, 7.0]]))[0] * 15, [0, 3, 3, 7, 7, 15]
+    )
     assert_array_equal(law.quantile(np.array([[0.2, 0.21, 0.46, 0.47, 0.99]]))[0], [2, 5, 5, 7, 7])
 
 
@@ -107,7 +109,7 @@ def test_capped_sales_never_lower_an_order(sales, stock):
 
 @pytest.mark.parametrize("share", [0.4, 0.8])
 def test_hyperparameters_of_capped_counts(share):
-    free, short = _short(GammaPoisson(4.0, 0.4), 1500, 6, share)
+    _, short = _short(GammaPoisson(4.0, 0.4), 1500, 6, share)
     found = CensoredEmpiricalBayes(family="gamma-poisson")._fit_portfolio(short).hyperparameters_
     assert_allclose(found["shape"] / found["rate"], 10.0, rtol=0.05)
     assert_allclose(found["shape"], 4.0, rtol=0.15)
