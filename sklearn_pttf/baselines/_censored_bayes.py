@@ -93,7 +93,7 @@ class CensoredEmpiricalBayes(DecisionMixin, BaseEstimator):
     >>> X = [[3, 5, 4], [0, 1, 0], [2, 8, 1]]
     >>> bayes = CensoredEmpiricalBayes(Newsvendor(underage=4.0, overage=1.0)).fit(X)
     >>> bayes.family_, bayes.decide(X)
-    ('gamma-poisson', array([5., 2., 5.]))
+    ('gamma-poisson', array([5., 1., 5.]))
     """
 
     _reads_exposure = True

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from sklearn_pttf._laws.atoms import N_POOLED_ATOMS, WeightedAtoms
+from sklearn_pttf._laws.atoms import N_POOLED_ATOMS, WeightedAtoms, law_at_exposure
 from sklearn_pttf._laws.capped_levels import is_capped
 from sklearn_pttf._mixin import DecisionMixin
 from sklearn_pttf._utils.rounding import ROUNDED
@@ -75,6 +75,7 @@ class KaplanMeierNewsvendor(DecisionMixin, BaseEstimator):
     array([5., 1.])
     """
 
+    _reads_exposure = True
     _parameter_constraints = {"problem": [DecisionProblem, None]}
 
     def __init__(self, problem=None):
@@ -100,20 +101,22 @@ class KaplanMeierNewsvendor(DecisionMixin, BaseEstimator):
         return self._fit_portfolio(self._read_to_fit(X))
 
     def _fit_portfolio(self, portfolio):
-        cells, capped = portfolio.observations.reshape(1, -1), is_capped(portfolio).reshape(1, -1)
+        rates, capped = portfolio.as_rates().observations, is_capped(portfolio)
+        law = product_limit_law(rates.reshape(1, -1), capped.reshape(1, -1))
         levels = (np.arange(N_POOLED_ATOMS) + 0.5) / N_POOLED_ATOMS
-        self._pooled_demand = product_limit_law(cells, capped).quantile(levels[None])[0]
+        self._pooled_demand = law.quantile(levels[None])
         return self
 
     def _predict_law(self, portfolio):
-        x, capped = portfolio.observations, is_capped(portfolio)
-        cold = ~portfolio.mask.any(axis=1)
+        rates, cold = portfolio.as_rates().observations, ~portfolio.mask.any(axis=1)
+        law = product_limit_law(np.where(cold[:, None], 0.0, rates), is_capped(portfolio))
         if cold.any():
-            n_more = max(0, len(self._pooled_demand) - x.shape[1])
-            x = np.pad(x, ((0, 0), (0, n_more)), constant_values=np.nan)
-            capped = np.pad(capped, ((0, 0), (0, n_more)))
-            x[cold, : len(self._pooled_demand)] = self._pooled_demand
-        return product_limit_law(x, capped)
+            parts = [law.take(~cold), WeightedAtoms(np.repeat(self._pooled_demand, cold.sum(), 0))]
+            order = np.concatenate([np.flatnonzero(~cold), np.flatnonzero(cold)])
+            law = WeightedAtoms.concatenate(parts).take(np.argsort(order))
+        if portfolio.exposure is None:
+            return law
+        return law_at_exposure(law.atoms, law.weights, portfolio)
 
 
 def product_limit_law(x, capped):

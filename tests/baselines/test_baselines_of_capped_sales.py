@@ -78,6 +78,7 @@ def test_a_row_without_observations_has_the_law_of_all():
     law = _law(KaplanMeierNewsvendor(), Portfolio(x, stock=stock))
     # 2: 1/4; of the two that are left at 5 one is a demand
     assert_array_equal(law.quantile(np.array([[0.24, 0.26, 0.62, 0.63]]))[2], [2, 5, 5, 7])
+    assert_array_equal(law.quantile(0.4), [2.0, 5.0, 5.0])
 
 
 def test_product_limit_is_that_of_lifelines():
@@ -102,6 +103,14 @@ def test_capped_sales_never_lower_an_order(sales, stock):
     levels = np.array([[0.1, 0.5, 0.9]])
     as_sold = _law(KaplanMeierNewsvendor(), Portfolio(x))
     assert np.all(told.quantile(levels) >= as_sold.quantile(levels))
+
+
+def test_an_exposure_scales_the_product_limit():
+    x, exposure = np.array([[4.0, 6.0, 9.0]]), np.array([[1.0, 2.0, 1.0]])
+    stock = np.array([[NAN, 6.0, NAN]])
+    long = Portfolio(x, stock=stock, exposure=exposure, coming=np.array([2.0]))
+    law = _law(KaplanMeierNewsvendor(), long)  # rates 3 (capped), 4, 9
+    assert_array_equal(law.quantile(np.array([[0.1, 0.5, 0.6]]))[0], [8.0, 8.0, 18.0])
 
 
 # ---- empirical Bayes
