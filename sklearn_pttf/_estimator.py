@@ -492,7 +492,8 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         """Name of the weights that read demand at conditions that change."""
         if self.problem_.ordered and self.problem_.exposure is None:
             return "series"
-        return "counts" if self._conditions.are_counts(portfolio) else "demand"
+        counts = portfolio.stock is None and self._conditions.are_counts(portfolio)
+        return "counts" if counts else "demand"
 
     def _strategy(self):
         """The checked strategy, a copy; None for no finetuning."""

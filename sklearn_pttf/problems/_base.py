@@ -300,9 +300,9 @@ class DecisionProblem(BaseEstimator, ABC):
     def checkpoint_for(self, portfolio):
         """Name of the shipped checkpoint that was made for the problem and such outcomes.
 
-        Whole numbers with an exposure are read as Poisson counts.
+        Whole numbers with an exposure are read as Poisson counts, unless stock capped them.
         """
-        counted = self.has_exposure and portfolio.integer
+        counted = self.has_exposure and portfolio.integer and portfolio.stock is None
         if counted and self.default_checkpoint == "demand":
             return "counts"
         return self.default_checkpoint

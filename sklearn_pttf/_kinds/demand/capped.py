@@ -152,10 +152,11 @@ def as_told(rows, units, course_of=None):
     value = (total - of_free) / (told * n_capped).clamp_min(LEAST_TOLD)
     low, high = (x * levels.mean.exp() for x in (1 / MOST_OVER, MOST_OVER))
     value = torch.minimum(torch.maximum(value, low), high) * course * scale
+    variance = (laws.noise * value) ** 2
     seen = torch.where(capped > 0, told, rows.seen)
     return rows._replace(
         values=torch.where(capped > 0, value, rows.sales),
-        variance=torch.where(capped > 0, (laws.noise * value) ** 2, 0.0),
+        variance=torch.where(capped > 0, variance, 0.0),
         seen=seen,
         count=seen.sum(-1),
         told=seen,
@@ -182,18 +183,20 @@ def _completed(rows, units, course=None):
     if course is not None:
         sales, cap = sales / course, cap / course
     levels = _levels(rows, laws, sales, cap.log() - laws.above)
-    mean, square = 0.0, 0.0
+    mean, spread = 0.0, 0.0
     for place, weight in NODES:
         middle = (levels.mean + laws.above + place * levels.variance.sqrt()).exp()
-        first, second = _beyond(cap, middle, laws.deviation)
-        mean, square = mean + weight * first, square + weight * second
+        first, square = _beyond(cap, middle, laws.deviation)
+        mean, spread = mean + weight * first, spread + weight * (square - first**2).clamp_min(0.0)
     mean = torch.minimum(mean, MOST_OVER * cap)
     unit = scale if course is None else scale * course
-    spread = torch.minimum((square - mean**2).clamp_min(0.0), mean**2) * unit**2
+    spread = torch.minimum(spread, mean**2) * unit**2
     capped = rows.capped > 0
     rows = rows._replace(
         values=torch.where(capped, torch.maximum(mean * unit, rows.sales), rows.sales),
         variance=torch.where(capped, spread, 0.0),
+        log_level=levels.mean.squeeze(-1),
+        doubt=torch.where(capped.any(-1), levels.variance.squeeze(-1), 0.0),
     )
     return rows, laws, levels
 
