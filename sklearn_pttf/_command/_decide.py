@@ -20,6 +20,7 @@ from sklearn_pttf._command._inputs import (
     read_info,
     read_sales,
     say,
+    whole_packs,
 )
 from sklearn_pttf._command._plans import in_options
 from sklearn_pttf._estimator import PretrainedDecisionTransformer
@@ -98,6 +99,8 @@ def newsvendor(options, table, info, roles):
     """
     settings = {name: name for name in given(options, OF_PROBLEM) | _packs_to_decide(options)}
     X = table.join(info[list(settings)])
+    if "pack" in X:
+        X["pack"] = whole_packs(X["pack"])
     if options.limit is not None:
         stock = info["on_hand"] + info["on_order"]
         if are_whole(table[roles["observations"]].to_numpy()):
@@ -167,11 +170,14 @@ def _finetuned(report):
     if "reason" in report:
         return f"not finetuned: {report['reason']}"
     chosen = report["chosen"].argmax()
-    done = "finetuned"
+    done, tried = "finetuned", "finetuning was tried"
     if report.get("not_trained"):
-        done = f"not trained ({report['not_trained']}), but others were tried"
+        done = tried = f"not trained ({report['not_trained']}), but others were tried"
     if chosen == 0:
-        return f"{done}; no candidate was surely cheaper than the pretrained network, now in use"
+        return (
+            f"{tried}; no candidate was surely cheaper than the pretrained network, which stays in "
+            "use as it was"
+        )
     gain = report["gain"][chosen] / report["mean_cost"][0]
     error = report["gain_std_error"][chosen] / report["mean_cost"][0]
     return (

@@ -23,6 +23,7 @@ DEFAULTS = {  # of an instance, where no option says more
     "limit_weights": 1.0,
     "groups": "",
 }
+MAY_BE_EMPTY = (*BOUNDS, *PACKS)
 READ = ("info", "future", "policy")
 WRITTEN = ("out", "html")
 PAGES = (".html", ".htm")
@@ -200,8 +201,50 @@ def read_info(options, labels):
         if name == "groups":
             info[name] = records.labels(column)
         else:
-            info[name] = records.numbers(column, missing=name in BOUNDS)
+            info[name] = records.numbers(column, missing=name in MAY_BE_EMPTY)
+            if getattr(options, "negative_stock", "clip") == "raise":
+                _refuse_negative_stock(options, name, records, column, info[name].to_numpy() < 0)
+    info["minimum"] = info["minimum"].fillna(DEFAULTS["minimum"])
     return info
+
+
+def _refuse_negative_stock(options, name, records, column, bad):
+    """Refuse less than nothing on hand, where it is not owed, or under way."""
+    allowed = "--negative-stock clip takes them for 0"
+    if name == "on_hand" and options.lost_sales:
+        allowed += ", and --backlog for units that are owed"
+    elif not name.startswith("on_order "):
+        return
+    records.refuse(column, bad, f"cells below 0 ({_flag_of(name)})", allowed)
+
+
+def _flag_of(name):
+    return flag("on_order" if name.startswith("on_order ") else name)
+
+
+def clip_stock(options, info):
+    """What instances have, less than nothing as 0 where it is not owed; and a line on it, or none.
+
+    Returns
+    -------
+    info : DataFrame
+
+    lines : list of str
+    """
+    names = [name for name in info if name.startswith("on_order ")]
+    names += ["on_hand"] if options.lost_sales else []
+    below = info[names] < 0
+    if not below.to_numpy().any():
+        return info, []
+    labels = info.index[below.any(axis=1)]
+    shown = ", ".join(map(repr, labels[:SHOWN])) + (", ..." if len(labels) > SHOWN else "")
+    line = f"stock below 0 of {len(labels):,} instances is taken for 0: {shown}"
+    return info.assign(**{name: info[name].clip(lower=0) for name in names}), [line]
+
+
+def whole_packs(packs):
+    """Packs of a single unit where there are none, written as 0 or as nothing; Series."""
+    return packs.where(packs.notna() & (packs != 0), 1.0)
 
 
 def _rows(records, labels, options):

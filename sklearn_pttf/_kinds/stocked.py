@@ -59,7 +59,7 @@ class StockedPrior(PriorDraws, BaseEstimator):
         not go by what the instance sells, but by what all sell.
 
     capped : range, default=(0.02, 0.75)
-        Share of a portfolio's cells that stock capped.
+        Share of a portfolio's cells with any demand that stock capped.
 
     stock_spread : range, default=(0.0, 0.8)
         Standard deviation of the log of stock over what its policy says, between instances, or

@@ -16,11 +16,12 @@ from sklearn_pttf._utils.checks import (
     find_column,
     numeric_columns,
     row_values,
+    shown,
     within_limits,
 )
 from sklearn_pttf._utils.frames import with_columns
 from sklearn_pttf._utils.sklearn_private import _safe_indexing
-from sklearn_pttf.problems._time import driver_positions
+from sklearn_pttf.problems._time import driver_positions, warn_of_other_columns
 
 FEWEST_PERIODS = 2  # to learn from
 MOST_ORIGINS = 26  # unless more are asked for
@@ -90,20 +91,26 @@ class RollingTable:
     def n_periods(self):
         return self.observations.shape[1]
 
+    def period_names(self):
+        """Names of all periods, those of their columns; tuple of str, None where X has none."""
+        return None if self.names is None else tuple(self.names[k] for k in self.positions)
+
     def _check_problem(self):
         problem = self.problem
         if not problem.ordered:
             raise ValueError(
                 "problem must have ordered=True for a backtest, which goes through the columns of "
-                f"X in the order of time; got {problem!r}."
+                f"X in the order of time; got ordered={problem.ordered!r}."
             )
         if "observations" not in problem.get_params(deep=False):
             raise ValueError(
-                f"problem must have a parameter observations for a backtest; got {problem!r}."
+                "problem must have a parameter observations for a backtest; got a "
+                f"{type(problem).__name__} without it."
             )
         if problem.exposure is not None:
             raise ValueError(
-                f"problem must have no exposure, which a backtest does not read; got {problem!r}."
+                "problem must have no exposure, which a backtest does not read; got "
+                f"exposure={shown(problem.exposure)}."
             )
         problem.check()
 
@@ -117,6 +124,8 @@ class RollingTable:
                 "names too: past orders are no observations."
             )
         kept = [k for k in positions if k not in both]
+        if self.names is not None:
+            warn_of_other_columns(self.problem, [self.names[k] for k in kept])
         if not kept:
             raise ValueError(
                 f"X has no column of observations beside the {len(both)} of past orders."
@@ -327,5 +336,5 @@ def _numbers(values):
         return np.array(values, dtype=np.float64)
     except (TypeError, ValueError):
         raise ValueError(
-            f"policy must give numbers, or name columns of X; got {values!r}."
+            f"policy must give numbers, or name columns of X; got {shown(values)}."
         ) from None

@@ -98,6 +98,28 @@ def check_match(names, observations, parameter):
     raise ValueError(f"{parameter} must begin with the period of the first observation; it {told}")
 
 
+def warn_of_other_names(names):
+    """Warn of columns after those of periods whose names are of another kind: price, pack.
+
+    Parameters
+    ----------
+    names : list of str
+        Of all columns that are taken for observations, as none were named.
+    """
+    templates, numbers = zip(*(_parsed(str(name)) for name in names), strict=True)
+    alike = [k for k, template in enumerate(templates) if template == templates[0]]
+    others = names[alike[-1] + 1 :]
+    if not numbers[0] or len(alike) < 2 or not others:
+        return
+    told = ", ".join(map(repr, others[:SHOWN])) + (", ..." if len(others) > SHOWN else "")
+    warnings.warn(
+        f"observations=None takes all columns of X that have no other role, so also {told} after "
+        f"{names[alike[-1]]!r}, as the newest periods. If they are no periods, name those that are "
+        "with observations=[...] of the problem.",
+        stacklevel=7,
+    )
+
+
 def _parsed(name):
     """A name without its numbers, and these; months count as numbers."""
     name = MONTH.sub(lambda m: str(1 + [x[:3] for x in MONTHS].index(m[1][:3])), name.lower())

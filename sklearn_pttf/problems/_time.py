@@ -6,7 +6,7 @@ from numbers import Integral
 import numpy as np
 
 from sklearn_pttf._utils.checks import MOST_PERIODS, find_column, numeric_columns
-from sklearn_pttf.problems._column_order import check_match, check_order
+from sklearn_pttf.problems._column_order import check_match, check_order, warn_of_other_names
 
 AUTO = "auto"  # seasons that are looked for
 
@@ -98,12 +98,19 @@ def check_columns(problem, names, positions, n_columns):
     observations = [names[k] for k in positions]
     if problem.ordered:
         check_order(observations, "observations")
+    warn_of_other_columns(problem, observations)
     of_drivers = driver_positions(problem, names, n_columns)
     for name, columns in zip(problem.drivers or (), of_drivers, strict=True):
         own = [names[k] for k in columns]
         if problem.ordered:
             check_order(own, f"drivers[{name!r}]")
         check_match(own, observations, f"drivers[{name!r}]")
+
+
+def warn_of_other_columns(problem, names):
+    """Warn of columns that nobody named, and that are taken for the newest periods."""
+    if problem.ordered and problem.observations is None:
+        warn_of_other_names(names)
 
 
 def read_drivers(problem, X, names, n_observations):

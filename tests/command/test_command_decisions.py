@@ -180,7 +180,7 @@ def test_of_many_instances_some_are_trained_on(sales, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("chosen", "why", "line"),
     [
-        (0, "", "finetuned; no candidate was surely cheaper than the pretrained network, now"),
+        (0, "", "finetuning was tried; no candidate was surely cheaper than the pretrained netw"),
         (0, "few rows", "not trained (few rows), but others were tried; no candidate was surely"),
         (1, "", "finetuned; in use: blend, 20.0% +- 5.0% cheaper than the pretrained network "),
     ],

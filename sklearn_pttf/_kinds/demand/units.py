@@ -87,8 +87,6 @@ class Rows(NamedTuple):
     capped: torch.Tensor = None  # (B, N, n) float, 1 where values are at least that
     variance: torch.Tensor = None  # (B, N, n), of values that are only expected
     told: torch.Tensor = None  # (B, N, n), what cells tell of their row's level: 1 if seen
-    log_level: torch.Tensor = None  # (B, N), as all cells together say, in units of scale
-    doubt: torch.Tensor = None  # (B, N), its variance; 0 of rows without capped cells
 
     def sorted(self):
         """The same cells, in order of their values, missing ones last."""
@@ -264,9 +262,7 @@ def _log_positives(rows):
 def _moments(rows, scale, whole):
     """What is summed for `_plain_units`."""
     level = row_level(rows, scale)
-    log_level, doubt = level.log(), torch.zeros_like(level)
-    if rows.doubt is not None:
-        log_level, doubt = torch.where(rows.doubt > 0, rows.log_level, log_level), rows.doubt
+    log_level = level.log()
     degrees = _degrees(rows.count)
     squares = torch.minimum(_relative_squares(rows, scale, level), MOST_SQUARES * degrees)
     used = (rows.count > 0).to(level.dtype)
@@ -279,7 +275,7 @@ def _moments(rows, scale, whole):
         "cells": rows.count,
         "amount": ((rows.values * rows.seen).sum(-1) / scale).clamp_max(MOST_UNITS),
         "log_level": log_level * used,
-        "log_level_square": (log_level**2 + doubt) * used,
+        "log_level_square": log_level**2 * used,
         "degrees": degrees,
         "degrees_by_level": degrees * level,
         "squares": squares,
@@ -307,14 +303,11 @@ def _chances(rows, units):
     degrees = _degrees(rows.count)
     expected = row_noise(units, level) ** 2
     of_counts = units.whole / units.scale / level
-    level_chance = _chance_of_log_level(rows, units, level) * used
-    if rows.doubt is not None:  # of what is believed by all cells, chance is no part
-        level_chance = torch.where(rows.doubt > 0, 0.0, level_chance)
     most = MOST_OF_EXPECTED * degrees * expected
     squares = torch.minimum(_relative_squares(rows, units.scale, level), most)
     return {
         "used": used,
-        "level_chance": level_chance,
+        "level_chance": _chance_of_log_level(rows, units, level) * used,
         "worth": worth,
         "log_noise": log_noise * worth,
         "log_noise_square": log_noise**2 * worth,
