@@ -95,7 +95,7 @@ def test_product_limit_is_that_of_lifelines():
         assert_allclose(remaining[seen], fitted.to_numpy()[seen], atol=1e-12)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=8), st.integers(1, 30))
 def test_capped_sales_never_lower_an_order(sales, stock):
     x = np.minimum(np.array([sales], dtype=float), stock)

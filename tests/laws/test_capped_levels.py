@@ -112,7 +112,7 @@ def test_exposure_scales_the_mean_of_a_capped_count():
     assert_allclose(likelihood, np.log(stats.poisson.sf(5, 8.0)))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.integers(1, 400), st.floats(-25, 8))
 def test_probability_of_at_least_a_count(cap, log_mean):
     mean = np.exp(log_mean)
@@ -121,7 +121,7 @@ def test_probability_of_at_least_a_count(cap, log_mean):
     assert_allclose(found, by_terms, rtol=1e-6, atol=1e-9)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 30)), min_size=1, max_size=6))
 def test_slopes_are_those_of_the_log_likelihood(cells):
     sales, stock = (np.array([part], dtype=float) for part in zip(*cells, strict=True))
@@ -136,7 +136,7 @@ def test_slopes_are_those_of_the_log_likelihood(cells):
         assert curvature[0] <= 0
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.integers(1, 20), st.integers(1, 5))
 def test_a_higher_cap_says_more(cap, more):
     stock = np.array([[float(cap)] * 3, [float(cap + more)] * 3])

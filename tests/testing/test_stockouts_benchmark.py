@@ -75,7 +75,7 @@ def test_bayes_knows_how_stock_of_amounts_is_ordered(stockouts):
 def test_no_order_costs_less_than_that_of_bayes(stockouts):
     for law in LAWS:
         stocked = stockouts.StockedLaw(law, 0.6)
-        portfolio = stocked.sample(4000, 3, seed=3)
+        portfolio = stocked.sample(1500, 3, seed=3)
         truth, found = law.truth(portfolio), stocked.predictive(portfolio)
         own = stockouts.true_costs(found, truth, 0.9).mean()
         assert stockouts.true_costs(law.predictive(portfolio), truth, 0.9).mean() > own
