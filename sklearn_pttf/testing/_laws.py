@@ -62,6 +62,14 @@ def _shares(weights, name, values):
     return shares / shares.sum()
 
 
+def _refuse_capped(law, portfolio):
+    if is_capped(portfolio).any():
+        raise ValueError(
+            f"portfolio must have no capped outcomes for {law!r}: exact laws of such rows are those "
+            "of GammaPoisson and LognormalNormal."
+        )
+
+
 class PortfolioLaw(ABC):
     """How a portfolio comes about, with its exact posterior predictive.
 
@@ -107,6 +115,11 @@ class GammaPoisson(PortfolioLaw):
     ----------
     shape, rate : float
         Of the gamma distribution of means; the mean is ``shape / rate``. Positive.
+
+    Notes
+    -----
+    Where stock capped outcomes (``stock`` of the portfolio) `predictive` takes each of them for *at
+    least* its observation, and is exact by quadrature.
 
     Examples
     --------
@@ -211,6 +224,7 @@ class ZeroInflatedPoisson(PortfolioLaw):
         )
 
     def predictive(self, portfolio):
+        _refuse_capped(self, portfolio)
         counts = portfolio.counts[:, None]
         zeros = (portfolio.observations == 0).sum(axis=1, keepdims=True)
         n_structural = np.arange(zeros.max(initial=0) + 1)
@@ -280,6 +294,7 @@ class Segments(PortfolioLaw):
         )
 
     def predictive(self, portfolio):
+        _refuse_capped(self, portfolio)
         sums = np.nansum(portfolio.observations, axis=1)[:, None]
         logs = sums * np.log(self.means) - portfolio.counts[:, None] * self.means
         posterior = special.softmax(logs + np.log(self.weights), axis=1)
@@ -489,6 +504,10 @@ class LognormalNormal(_NormalMeans):
 
     noise : float
         Standard deviation of a log outcome around its instance's log mean; positive.
+
+    Notes
+    -----
+    Capped outcomes are read as by `GammaPoisson`.
 
     Examples
     --------

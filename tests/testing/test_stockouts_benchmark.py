@@ -8,7 +8,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import integrate, stats
 
-from sklearn_pttf.testing import GammaPoisson, LognormalNormal
+from sklearn_pttf import Portfolio
+from sklearn_pttf.testing import GammaPoisson, LognormalNormal, Segments, ZeroInflatedPoisson
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 LAWS = [GammaPoisson(2.0, 0.2), LognormalNormal(4.0, 0.5, 0.4)]
@@ -82,3 +83,10 @@ def test_no_order_costs_less_than_that_of_bayes(stockouts):
         for tau in (0.8, 0.95):
             order = found.quantile(tau)
             assert (0.1 * (order - truth.mean()) + truth.excess(order)).mean() > own
+
+
+@pytest.mark.parametrize("law", [Segments([2.0, 9.0]), ZeroInflatedPoisson(1.0, 1.0, 2.0, 0.5)])
+def test_other_laws_refuse_capped_outcomes(law):
+    with pytest.raises(ValueError, match="must have no capped outcomes for"):
+        law.predictive(Portfolio([[2.0, 3.0]], stock=[[5.0, 3.0]]))
+    law.predictive(Portfolio([[2.0, 3.0]], stock=[[5.0, np.nan]]))
