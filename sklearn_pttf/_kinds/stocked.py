@@ -54,7 +54,7 @@ class StockedPrior(PriorDraws, BaseEstimator):
 
     policies : tuple of str or dict, default=("constant", "varying", "following", "alike")
         How stock comes about, equally likely or with weights. ``"constant"``: it is the same in all
-        periods of an instance; ``"varying"``: it differs from period to period by chance;
+        periods of an instance, over what they are counted over; ``"varying"``: it differs from period to period by chance;
         ``"following"``: it goes by the mean demand of the four periods before; ``"alike"``: it does
         not go by what the instance sells, but by what all sell.
 

@@ -155,9 +155,8 @@ def _as_told(rows, units, course=None):
     n_told = n_free + told * n_capped
     believed = laws.variance / (laws.variance + laws.noise**2 / n_told.clamp_min(LEAST_TOLD))
     level = (laws.centre + (levels.mean - laws.centre) / believed).exp()  # of cells alone
-    total = n_told * level + LEVEL_WEIGHT * (level - 1)  # as `row_level` is pulled
     of_free = (_free(rows) * sales).sum(-1, keepdim=True)
-    value = (total - of_free) / (told * n_capped).clamp_min(LEAST_TOLD)
+    value = (n_told * level - of_free) / (told * n_capped).clamp_min(LEAST_TOLD)
     low, high = (x * levels.mean.exp() for x in (1 / MOST_OVER, MOST_OVER))
     value = torch.minimum(torch.maximum(value, low), high) * unit
     seen = torch.where(capped > 0, told, rows.seen)

@@ -130,7 +130,7 @@ def _mean_of_law(network, observations, stock=None):
 
 
 def test_a_network_that_is_told_of_stock_expects_the_demand(network):
-    demand, sales, stock = _poisson_table(3, 12, over=0.9)
+    demand, sales, stock = _poisson_table(3, 12)
     told = _mean_of_law(network, sales, stock).mean()
     assert_allclose(told, _mean_of_law(network, demand).mean(), rtol=0.08)
     assert _mean_of_law(network, sales).mean() < 0.85 * told
