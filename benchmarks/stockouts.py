@@ -10,10 +10,10 @@
 
 Stock is ordered up to a level of each row, the same in all its periods: its mean demand times a
 factor, lognormal over the rows, times the number that caps the given share of a law's cells;
-``--policy unrelated`` puts the mean of all rows in place of the row's. All methods decide the same
-draws (paired), costs under the true law are exact, and the excess is the ratio of summed costs to
-exact Bayes', minus one. That knows hyperparameters, caps and how stock is ordered; "Bayes, caps
-only" takes stock as given. A row is identified at a ratio if the true quantile there is at most
+``--policy unrelated`` puts the mean of all rows in place of the row's, ``varying`` also draws the
+factor anew in each period. All methods decide the same draws (paired), costs under the true law are
+exact, and the excess is the ratio of summed costs to exact Bayes', minus one. That knows
+hyperparameters, caps and how stock is ordered; "Bayes, caps only" takes stock as given. A row is identified at a ratio if the true quantile there is at most
 its stock: rows are parted by what is true, so within a part, unlike in all, a method may be below
 Bayes. ``+-`` is the standard error over draws.
 
@@ -61,7 +61,7 @@ INSTANCES, QUICK_INSTANCES = 5_000, 1_000  # a cell, over all its draws
 MOST_INSTANCES, BIAS_WIDTHS = 500, (5, 10)  # of a draw of a real table
 DESIGN_SEED = 10_000  # draws that methods may be designed on begin here
 GROUPS = ("identified", "not identified", "all")
-POLICIES = ("following", "unrelated")
+POLICIES = ("following", "unrelated", "varying")
 LARGE_SAMPLE = 20_000  # rows by which the multiple of stock is found
 NETWORK, CAPS_ONLY, BAYES = "network", "Bayes, caps only", "Bayes"
 PARTS = ("main", "uncapped", "bias")
@@ -81,8 +81,9 @@ class StockedLaw:
     capped : float
         Share of all cells that stock caps.
 
-    policy : {"following", "unrelated"}
-        Whether stock goes by the mean demand of its row, or of all rows.
+    policy : {"following", "unrelated", "varying"}
+        Whether stock goes by the mean demand of its row, or of all rows; "varying": of all rows,
+        with a factor of its own in each period.
     """
 
     law: object
@@ -93,17 +94,19 @@ class StockedLaw:
         """A portfolio of sales with the stock of every cell."""
         rng = np.random.RandomState(seed)
         portfolio = self.law.sample(n_instances, n_observations, rng)
-        stock = self._stock(self.law.truth(portfolio).mean(), self.multiple, rng)
-        stock = np.repeat(stock[:, None], n_observations, axis=1)
+        n_levels = n_observations if self.policy == "varying" else 1
+        mean = np.repeat(self.law.truth(portfolio).mean()[:, None], n_levels, axis=1)
+        stock = self._stock(mean, self.multiple, rng)
+        stock = np.broadcast_to(stock, portfolio.observations.shape).copy()
         return replace(
             portfolio, observations=np.minimum(portfolio.observations, stock), stock=stock
         )
 
     def _stock(self, mean, multiple, rng):
-        """Order-up-to level of every row."""
-        if self.policy == "unrelated":
+        """Order-up-to levels around mean demand."""
+        if self.policy != "following":
             mean = np.full_like(mean, self.typical)
-        stock = multiple * mean * np.exp(FACTOR_SPREAD * rng.normal(size=len(mean)))
+        stock = multiple * mean * np.exp(FACTOR_SPREAD * rng.normal(size=mean.shape))
         return np.maximum(np.rint(stock), 1.0) if self.counts else stock
 
     @property
@@ -134,7 +137,7 @@ class StockedLaw:
 
     def predictive(self, portfolio):
         """Exact Bayes, which knows hyperparameters and how stock is ordered."""
-        if self.policy == "unrelated":
+        if self.policy != "following":
             return self.law.predictive(portfolio)
         if self.counts:
             levels, over = GammaLevels(self.law.shape, self.law.rate), 0.0
@@ -428,7 +431,8 @@ def capped_table(table, capped, policy, n_instances, n_observations, seed):
     rng, demand = np.random.RandomState(seed), outcomes[:, :n_observations]
     level = np.nanmean(outcomes, axis=1, keepdims=True)
     level = level if policy == "following" else np.full_like(level, level.mean())
-    level = np.maximum(level, 1e-9) * np.exp(FACTOR_SPREAD * rng.normal(size=level.shape))
+    shape = demand.shape if policy == "varying" else level.shape
+    level = np.maximum(level, 1e-9) * np.exp(FACTOR_SPREAD * rng.normal(size=shape))
     # the multiple that caps the share
     stock = np.nanquantile(demand / level, 1 - capped) * level
     free = Portfolio(demand)

@@ -65,8 +65,8 @@ def _shares(weights, name, values):
 def _refuse_capped(law, portfolio):
     if is_capped(portfolio).any():
         raise ValueError(
-            f"portfolio must have no capped outcomes for {law!r}: exact laws of such rows are those "
-            "of GammaPoisson and LognormalNormal."
+            f"portfolio must have no capped outcomes for {law!r}, unlike for GammaPoisson and "
+            "LognormalNormal; got some."
         )
 
 
