@@ -13,9 +13,10 @@ factor, lognormal over the rows, times the number that caps the given share of a
 ``--policy unrelated`` puts the mean of all rows in place of the row's, ``varying`` also draws the
 factor anew in each period. All methods decide the same draws (paired), costs under the true law are
 exact, and the excess is the ratio of summed costs to exact Bayes', minus one. That knows
-hyperparameters, caps and how stock is ordered; "Bayes, caps only" takes stock as given. A row is identified at a ratio if the true quantile there is at most
-its stock: rows are parted by what is true, so within a part, unlike in all, a method may be below
-Bayes. ``+-`` is the standard error over draws.
+hyperparameters, caps and how stock is ordered; "Bayes, caps only" takes stock as given. A row is
+identified at a ratio if the true quantile there is at most its stock: rows are parted by what is
+true, so within a part, unlike in all, a method may be below Bayes. ``+-`` is the standard error
+over draws.
 
 ``bias`` takes random rows and periods of a real table and caps them by such stock; it prints the
 sum of expected demand over that of the same method on what was not capped.
