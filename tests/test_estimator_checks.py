@@ -15,8 +15,10 @@ from sklearn_pttf import Checkpoint, PretrainedDecisionTransformer, SyntheticPri
 from sklearn_pttf._network.network import DecisionNetwork, NetworkConfig
 from sklearn_pttf._utils.checks import numeric_columns
 from sklearn_pttf.baselines import (
+    CensoredEmpiricalBayes,
     ExponentialSmoothing,
     JamesStein,
+    KaplanMeierNewsvendor,
     LagBoosting,
     NegativeBinomialSmoothing,
     NonparametricEmpiricalBayes,
@@ -56,6 +58,8 @@ DECIDERS = [
     PooledRatio(),
     ParametricEmpiricalBayes(),
     NonparametricEmpiricalBayes(),
+    CensoredEmpiricalBayes(),
+    KaplanMeierNewsvendor(),
     QuantileBoosting(),
     JamesStein(Newsvendor()),
     ExponentialSmoothing(),
@@ -75,6 +79,7 @@ OF_VALUES = [
 OF_AMOUNTS = [
     ParametricEmpiricalBayes(Estimation(), family="lognormal"),
     NonparametricEmpiricalBayes(Estimation(), family="lognormal"),
+    CensoredEmpiricalBayes(Estimation()),
     PooledRatio(Estimation()),
     QuantileBoosting(Estimation()),
 ]

@@ -9,7 +9,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn_pttf import Column, PretrainedDecisionTransformer
 from sklearn_pttf._utils.checks import LARGEST, SMALLEST
 from sklearn_pttf.baselines import (
+    CensoredEmpiricalBayes,
     JamesStein,
+    KaplanMeierNewsvendor,
     NonparametricEmpiricalBayes,
     ParametricEmpiricalBayes,
     PerRowDemandCurve,
@@ -33,6 +35,8 @@ OF_DEMAND = (
     PooledRatio,
     ParametricEmpiricalBayes,
     NonparametricEmpiricalBayes,
+    CensoredEmpiricalBayes,
+    KaplanMeierNewsvendor,
     JamesStein,
 )
 OF_VALUES = (

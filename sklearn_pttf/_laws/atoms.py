@@ -233,6 +233,23 @@ def _law_of_own_rates(portfolio, pooled):
         rates = np.pad(rates, ((0, 0), (0, n_more)), constant_values=np.nan)
         weights = np.pad(weights, ((0, 0), (0, n_more)))
         rates[cold, : len(pooled)], weights[cold, : len(pooled)] = pooled, 1.0
+    return law_at_exposure(rates, weights, portfolio)
+
+
+def law_at_exposure(rates, weights, portfolio):
+    """Laws of next outcomes whose rates are atoms; between two whole numbers one or the other.
+
+    Parameters
+    ----------
+    rates, weights : ndarray of shape (n, m)
+
+    portfolio : Portfolio
+        With exposures.
+
+    Returns
+    -------
+    WeightedAtoms
+    """
     atoms = rates * portfolio.coming_exposure()[:, None]
     if not portfolio.integer:
         return WeightedAtoms(atoms, weights)

@@ -8,6 +8,15 @@ from scipy import special
 from sklearn.utils import check_random_state
 
 from sklearn_pttf._laws.atoms import WeightedAtoms
+from sklearn_pttf._laws.capped_levels import (
+    CappedLognormal,
+    CappedPoisson,
+    GammaLevels,
+    NormalLevels,
+    is_capped,
+    posterior_of_levels,
+)
+from sklearn_pttf._laws.levels import LognormalLevelsLaw, PoissonLevelsLaw
 from sklearn_pttf._laws.mixture import MixtureLaw
 from sklearn_pttf._laws.parametric import (
     LognormalLaw,
@@ -51,6 +60,14 @@ def _shares(weights, name, values):
     if len(shares) != len(values):
         raise ValueError(f"weights must be as many as {name}, {len(values)}; got {weights!r}.")
     return shares / shares.sum()
+
+
+def _refuse_capped(law, portfolio):
+    if is_capped(portfolio).any():
+        raise ValueError(
+            f"portfolio must have no capped outcomes for {law!r}, unlike for GammaPoisson and "
+            "LognormalNormal; got some."
+        )
 
 
 class PortfolioLaw(ABC):
@@ -99,6 +116,11 @@ class GammaPoisson(PortfolioLaw):
     shape, rate : float
         Of the gamma distribution of means; the mean is ``shape / rate``. Positive.
 
+    Notes
+    -----
+    Where stock capped outcomes (``stock`` of the portfolio) `predictive` takes each of them for *at
+    least* its observation, and is exact by quadrature.
+
     Examples
     --------
     >>> from sklearn_pttf.testing import GammaPoisson
@@ -123,9 +145,15 @@ class GammaPoisson(PortfolioLaw):
         return Portfolio(observations.astype(float), integer=True, parameters={"mean": mean})
 
     def predictive(self, portfolio):
+        if is_capped(portfolio).any():
+            return self._capped_predictive(portfolio, GammaLevels(self.shape, self.rate))
         size = self.shape + np.nansum(portfolio.observations, axis=1)
         rate = self.rate + portfolio.counts
         return NegativeBinomialLaw(size, rate / (rate + 1))
+
+    def _capped_predictive(self, portfolio, levels):
+        posterior = posterior_of_levels(levels, CappedPoisson(portfolio))
+        return PoissonLevelsLaw(np.exp(posterior.logs), posterior.weights)
 
     def truth(self, portfolio):
         return PoissonLaw(portfolio.parameters["mean"])
@@ -196,6 +224,7 @@ class ZeroInflatedPoisson(PortfolioLaw):
         )
 
     def predictive(self, portfolio):
+        _refuse_capped(self, portfolio)
         counts = portfolio.counts[:, None]
         zeros = (portfolio.observations == 0).sum(axis=1, keepdims=True)
         n_structural = np.arange(zeros.max(initial=0) + 1)
@@ -265,6 +294,7 @@ class Segments(PortfolioLaw):
         )
 
     def predictive(self, portfolio):
+        _refuse_capped(self, portfolio)
         sums = np.nansum(portfolio.observations, axis=1)[:, None]
         logs = sums * np.log(self.means) - portfolio.counts[:, None] * self.means
         posterior = special.softmax(logs + np.log(self.weights), axis=1)
@@ -475,6 +505,10 @@ class LognormalNormal(_NormalMeans):
     noise : float
         Standard deviation of a log outcome around its instance's log mean; positive.
 
+    Notes
+    -----
+    Capped outcomes are read as by `GammaPoisson`.
+
     Examples
     --------
     >>> from sklearn_pttf.testing import LognormalNormal
@@ -488,7 +522,14 @@ class LognormalNormal(_NormalMeans):
         return Portfolio(np.exp(logs), integer=False, parameters={"log_mean": log_mean})
 
     def predictive(self, portfolio):
+        if is_capped(portfolio).any():
+            return self._capped_predictive(portfolio, NormalLevels(self.mean, self.spread))
         return LognormalLaw(*self._next_value(np.log(portfolio.observations)))
+
+    def _capped_predictive(self, portfolio, levels):
+        posterior = posterior_of_levels(levels, CappedLognormal(portfolio, self.noise))
+        widths = np.full_like(posterior.logs, self.noise)
+        return LognormalLevelsLaw(posterior.weights, posterior.logs, widths)
 
     def truth(self, portfolio):
         return LognormalLaw(portfolio.parameters["log_mean"], self.noise)
