@@ -213,6 +213,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
 
     _follows_prices = True
     _reads_exposure = True
+    _reads_attributes = True
     _reads_trials = True
     _exact = None  # `BinomialRates`, where no network is asked
     _parameter_constraints = {

@@ -66,7 +66,7 @@ class Replenishment(Newsvendor):
     limit, limit_weights, groups
         A limit that all orders share, as that of `Newsvendor`.
 
-    observations, ordered, drivers, seasons
+    observations, ordered, drivers, seasons, attributes
         What was observed, and how it goes on, as those of `Newsvendor`. Observations are demand:
         sales of periods in which nothing was there are missing. Drivers have a column for each
         period until the next order is there, ``lead_time + review``.
@@ -143,6 +143,7 @@ class Replenishment(Newsvendor):
         ordered=False,
         drivers=None,
         seasons=None,
+        attributes=None,
     ):
         self.shortage = shortage
         self.holding = holding
@@ -160,6 +161,7 @@ class Replenishment(Newsvendor):
         self.ordered = ordered
         self.drivers = drivers
         self.seasons = seasons
+        self.attributes = attributes
 
     @property
     def horizon(self):

@@ -27,6 +27,7 @@ from sklearn_pttf._kinds.demand.units import (
     portfolio_units,
     row_level,
     row_noise,
+    units_of_rows,
     zero_credibility,
 )
 from sklearn_pttf._kinds.features import WIDE, side_by_side
@@ -106,6 +107,7 @@ def _counts(rows):
 
 def _expected(rows, units):
     """Rows with what is expected of capped cells, given what was expected last time."""
+    units = units_of_rows(units, rows)
     scale = units.scale.unsqueeze(-1)
     level, variance = (x.unsqueeze(-1) for x in _law(rows, units))
     grain = (units.whole / units.scale).unsqueeze(-1)

@@ -77,7 +77,8 @@ class PortfolioUnits(NamedTuple):
 class Rows(NamedTuple):
     """Observations of rows, with missing cells filled and marked.
 
-    Where nothing is known of stock, all from ``sales`` on is None.
+    Where nothing is known of stock, all from ``sales`` on is None; as is ``offset``, where nothing
+    is of attributes.
     """
 
     values: torch.Tensor  # (B, N, n), sorted, 0 where missing
@@ -87,6 +88,7 @@ class Rows(NamedTuple):
     capped: torch.Tensor = None  # (B, N, n) float, 1 where values are at least that
     variance: torch.Tensor = None  # (B, N, n), of values that are only expected
     told: torch.Tensor = None  # (B, N, n), what cells tell of their row's level: 1 if seen
+    offset: torch.Tensor = None  # (B, N), of the log of a row's unit, which else all share
 
     def sorted(self):
         """The same cells, in order of their values, missing ones last."""
@@ -98,7 +100,14 @@ class Rows(NamedTuple):
 _CELLS = ("values", "seen", "sales", "capped", "variance", "told")
 
 
-def as_rows(observations, stock=None):
+def units_of_rows(units, rows):
+    """Units whose scale is that of each row, ``(B, N)``, where attributes tell of levels."""
+    if rows.offset is None:
+        return units
+    return units._replace(scale=units.scale * rows.offset.exp())
+
+
+def as_rows(observations, stock=None, offset=None):
     """Sort each row's observations, so that their order cannot matter, to `Rows`.
 
     With stock their order stays: it will be that of what capped cells are completed to.
@@ -107,11 +116,12 @@ def as_rows(observations, stock=None):
     if stock is None:
         values = torch.where(missing, torch.inf, observations).sort(dim=-1).values
         seen = (values < torch.inf).to(values.dtype)
-        return Rows(values.masked_fill(values == torch.inf, 0.0), seen, seen.sum(-1))
+        values = values.masked_fill(values == torch.inf, 0.0)
+        return Rows(values, seen, seen.sum(-1), offset=offset)
     seen, sales = (~missing).to(observations.dtype), observations.nan_to_num(0.0)
     capped = (observations >= stock).to(seen.dtype)
     nothing, told = torch.zeros_like(seen), seen * (1 - capped)
-    return Rows(sales, seen, seen.sum(-1), sales, capped, nothing, told)
+    return Rows(sales, seen, seen.sum(-1), sales, capped, nothing, told, offset)
 
 
 # ------------------------------------------------------------------ a row on its own
@@ -250,12 +260,16 @@ def _log_positives(rows):
     n_positive = positive.sum(-1)
     logs = torch.where(rows.values > 0, rows.values, 1.0).log()
     mean_log = (logs * positive).sum(-1) / n_positive.clamp_min(1)
+    if rows.offset is not None:
+        mean_log = mean_log - rows.offset
     has = (n_positive > 0).to(mean_log.dtype)
     return {"total": mean_log * has, "rows": has}
 
 
 def _moments(rows, scale, whole):
     """What is summed for `_plain_units`."""
+    if rows.offset is not None:
+        scale = scale * rows.offset.exp()
     level = row_level(rows, scale)
     log_level = level.log()
     degrees = _degrees(rows.count)
@@ -289,6 +303,7 @@ def _moments(rows, scale, whole):
 
 def _chances(rows, units):
     """What is summed to tell variance between rows from chance."""
+    units = units_of_rows(units, rows)
     level = row_level(rows, units.scale)
     used = (rows.count > 0).to(level.dtype)
     normal, chance = _chance_of_log_noise(rows, units, level)
