@@ -41,6 +41,7 @@ from sklearn_pttf._utils.checks import (
     check_whole,
 )
 from sklearn_pttf.problems import Newsvendor
+from sklearn_pttf.problems._attributes import check_same_attributes
 from sklearn_pttf.problems._exposure import same_exposure
 from sklearn_pttf.problems._given import check_price, check_problem
 from sklearn_pttf.problems._time import check_columns, driver_positions, season_lengths
@@ -289,6 +290,7 @@ class DecisionMixin:
             portfolio = replace(portfolio, exposure=found[0], coming=found[1])
         if problem is not self.problem_:
             portfolio = self.problem_.in_time(portfolio, X, names)
+            portfolio = self.problem_.with_attributes(portfolio, X, names)
         return self._with_coming(portfolio)
 
     def _check_noise(self, problem):
@@ -318,6 +320,7 @@ class DecisionMixin:
             seasons = season_lengths(each.seasons)
             return {"ordered": each.ordered, "drivers": drivers, "seasons": seasons}
 
+        check_same_attributes(problem, self.problem_, names, self.n_features_in_)
         told, fitted = roles(problem), roles(self.problem_)
         for name in told:
             is_said = getattr(problem, name) is not None and getattr(problem, name) is not False

@@ -34,6 +34,23 @@ def attribute_positions(attributes, names, n_columns):
     return {find_column(column, names, n_columns, "attributes") for column in attributes or ()}
 
 
+def check_same_attributes(problem, fitted, names, n_columns):
+    """Refuse another problem that names other attributes than fit did.
+
+    Raises
+    ------
+    ValueError
+    """
+    if problem.attributes is None or problem is fitted:
+        return
+    own, before = (attribute_positions(each.attributes, names, n_columns) for each in (problem, fitted))
+    if own != before:
+        raise ValueError(
+            f"attributes stay as fitted, {fitted.attributes!r}, or are left out for that; got "
+            f"{problem.attributes!r}."
+        )
+
+
 def read_attributes(attributes, X, names):
     """Attributes of every row, by the name of their column, or its position.
 

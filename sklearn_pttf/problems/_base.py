@@ -225,10 +225,14 @@ class DecisionProblem(BaseEstimator, ABC):
             observations, costs, constraints, integer, exposure=exposure, coming=coming
         )
         self._check_bounds(portfolio)
-        if self.attributes is not None:
-            found = read_attributes(self.attributes, X, names)
-            portfolio = replace(portfolio, attributes=found)
+        portfolio = self.with_attributes(portfolio, X, names)
         return self.in_time(portfolio, X, names)
+
+    def with_attributes(self, portfolio, X, names=None):
+        """The portfolio with what its rows are."""
+        if self.attributes is None:
+            return portfolio
+        return replace(portfolio, attributes=read_attributes(self.attributes, X, names))
 
     def in_time(self, portfolio, X, names=None):
         """The portfolio with its order in time, its drivers and seasons."""
