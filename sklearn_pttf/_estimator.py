@@ -365,7 +365,8 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             if table is None:
                 warn_of_conflict(kind, self._predict_law, portfolio, rng, noise)
             elif self._conditions is not None and table.observations.shape[1] > 1:
-                hidden = newest_period(self._conditions, table)
+                evidence, newest = newest_period(self._conditions, table)
+                hidden = self._at_levels(evidence), newest
                 warn_of_conflict(kind, self._predict_law, portfolio, rng, noise, hidden)
             if self.verbose:
                 print(

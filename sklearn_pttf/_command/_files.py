@@ -76,6 +76,18 @@ class Records:
         levels[lower.isin(MISSING_TEXT)] = None
         return levels[codes]
 
+    def attribute(self, column):
+        """Numbers if all cells are that are not empty, else text; missing where empty."""
+        codes, texts = self._texts(column)
+        texts = texts.str.strip()
+        absent = texts.str.lower().isin(MISSING).to_numpy(dtype=bool)
+        numbers = pd.to_numeric(texts, errors="coerce").to_numpy(float)
+        if (np.isfinite(numbers) | absent).all():
+            return np.where(absent, np.nan, numbers)[codes]
+        levels = texts.to_numpy(dtype=object).copy()
+        levels[texts.str.lower().isin(MISSING_TEXT)] = None
+        return levels[codes]
+
     def times(self, column, form=None):
         """Dates in local time, or whole numbers of periods; ndarray of datetime64 or int64."""
         codes, texts = self._texts(column)

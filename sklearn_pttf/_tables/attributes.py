@@ -2,9 +2,9 @@
 
 The log level of a row is a common one, plus an effect of each of its attributes, plus a deviation
 of its own. Effects are normal around none (a mixed model by penalised quasi-likelihood [1]_); how
-far levels of an attribute differ is found by marginal likelihood, and what gains no more than chance
-is left out. A row's own total counts as far as it is sure, so rows of any number of observations go
-together, and sums over rows are all there is: nothing is learned or tuned.
+far levels of an attribute differ is found by marginal likelihood, and what gains no more than
+chance is left out. A row's own total counts as far as it is sure, so rows of any number of
+observations go together, and sums over rows are all there is: nothing is learned.
 
 References
 ----------
@@ -13,7 +13,7 @@ References
 """
 
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 
@@ -29,6 +29,7 @@ LEAST_NOISE = 0.05  # variance over mean of amounts, in usual outcomes
 N_BINS = 5  # of numbers, as many rows in each
 FEWEST_FOR_BINS = 8  # different numbers; fewer are labels
 LEAST_REPEATED = 0.5  # rows a label has to have on average, over one, for numbers to be labels
+WIDE = 10.0  # times the smallest number, from which logs are taken
 MOST_OF_PAIR = 3  # attributes that are paired
 FAR = 3.0  # deviations from what is expected, from which a row counts less
 MOST_EFFECT = 6.0  # of a log level
@@ -77,17 +78,6 @@ def is_numeric(values):
     return values.dtype.kind == "f"
 
 
-class _Grouping:
-    """Rows by one attribute: a code of each, and what the effect of that is multiplied by."""
-
-    def __init__(self, name, levels, find, even=False):
-        self.name, self.levels, self.find, self.even = name, levels, find, even
-
-    def of(self, attributes):
-        """Codes, -1 where not known, and factors; ``(n,)`` each."""
-        return self.find(attributes)
-
-
 def _labels(values):
     """Labels as text; numbers as they are."""
     if is_numeric(values):
@@ -118,71 +108,86 @@ def _number(label):
         return np.nan
 
 
-def _by_label(name, values):
-    """Rows by what an attribute is."""
-    numeric, known = is_numeric(values), _known(values)
-    levels = np.unique(_labels(values)[known])
+class _ByLabel:
+    """Rows by what an attribute is: a code, -1 where not known, and what its effect counts."""
 
-    def find(attributes):
-        own = _alike(attributes[name], numeric)
+    even = False
+
+    def __init__(self, name, values):
+        self.name, self.numeric = name, is_numeric(values)
+        self.labels = np.unique(_labels(values)[_known(values)])
+        self.levels = tuple(self.labels.tolist())
+
+    def of(self, attributes):
+        """Codes and factors of rows; ``(n,)`` each."""
+        own = _alike(attributes[self.name], self.numeric)
         labels = _labels(own)
-        place = np.minimum(np.searchsorted(levels, labels), len(levels) - 1)
-        found = _known(own) & (levels[place] == labels)
+        place = np.minimum(np.searchsorted(self.labels, labels), len(self.labels) - 1)
+        found = _known(own) & (self.labels[place] == labels)
         return np.where(found, place, -1), np.ones(len(labels))
 
-    return _Grouping(name, tuple(levels.tolist()), find)
 
-
-def _by_range(name, values):
+class _ByRange:
     """Rows by ranges of numbers."""
-    edges = np.unique(np.quantile(values[_known(values)], np.arange(1, N_BINS) / N_BINS))
 
-    def find(attributes):
-        own = _alike(attributes[name], True)
-        code = np.searchsorted(edges, np.nan_to_num(own), side="left")
+    even = False
+
+    def __init__(self, name, values):
+        self.name = name
+        self.edges = np.unique(np.quantile(values[_known(values)], np.arange(1, N_BINS) / N_BINS))
+        ends = pairwise([-np.inf, *self.edges, np.inf])
+        self.levels = tuple(f"({low:.4g}, {high:.4g}]" for low, high in ends)
+
+    def of(self, attributes):
+        own = _alike(attributes[self.name], True)
+        code = np.searchsorted(self.edges, np.nan_to_num(own), side="left")
         return np.where(_known(own), code, -1), np.ones(len(own))
 
-    ends = [-np.inf, *edges, np.inf]
-    levels = tuple(f"({a:.4g}, {b:.4g}]" for a, b in zip(ends[:-1], ends[1:], strict=True))
-    return _Grouping(name, levels, find)
 
-
-def _even(name, values):
+class _Even:
     """Rows by how many standard deviations a number, or its log, is from the mean."""
-    seen = values[_known(values)]
-    logs = bool(seen.min() > 0 and seen.max() > 10 * seen.min())
-    seen = np.log(seen) if logs else seen
-    low, high, centre, spread = seen.min(), seen.max(), seen.mean(), seen.std()
 
-    def find(attributes):
-        own = _alike(attributes[name], True)
+    even = True
+    levels = ("per deviation",)
+
+    def __init__(self, name, values):
+        self.name = name
+        seen = values[_known(values)]
+        self.logs = bool(seen.min() > 0 and seen.max() > WIDE * seen.min())
+        seen = np.log(seen) if self.logs else seen
+        self.low, self.high = seen.min(), seen.max()
+        self.centre, self.spread = seen.mean(), seen.std()
+
+    def of(self, attributes):
+        own = _alike(attributes[self.name], True)
         known = _known(own)
-        if logs:
-            own = np.log(np.where(own > 0, own, np.exp(low)))
-        own = (np.clip(own, low, high) - centre) / spread  # no further out than was seen
-        return np.where(known, 0, -1), np.where(known, own, 0.0)
-
-    return _Grouping(name, ("per deviation",), find, even=True)
+        if self.logs:
+            own = np.log(np.where(own > 0, own, np.exp(self.low)))
+        own = np.clip(own, self.low, self.high)  # no further out than was seen
+        return np.where(known, 0, -1), np.where(known, (own - self.centre) / self.spread, 0.0)
 
 
-def _pair(first, second, attributes):
+class _Pair:
     """Rows by two groupings at once."""
-    width = len(second.levels)
 
-    def both(attributes):
-        a, b = first.of(attributes)[0], second.of(attributes)[0]
-        return np.where((a >= 0) & (b >= 0), a * width + b, -1)
+    even = False
 
-    codes = both(attributes)
-    seen = np.unique(codes[codes >= 0])
+    def __init__(self, first, second, attributes):
+        self.first, self.second = first, second
+        self.name = f"{first.name} x {second.name}"
+        codes = self._both(attributes)
+        self.seen = np.unique(codes[codes >= 0])
+        pairs = (divmod(code, len(second.levels)) for code in self.seen.tolist())
+        self.levels = tuple((first.levels[a], second.levels[b]) for a, b in pairs)
 
-    def find(attributes):
-        own = both(attributes)
-        place = np.minimum(np.searchsorted(seen, own), len(seen) - 1)
-        return np.where(seen[place] == own, place, -1), np.ones(len(own))
+    def _both(self, attributes):
+        a, b = (each.of(attributes)[0] for each in (self.first, self.second))
+        return np.where((a >= 0) & (b >= 0), a * len(self.second.levels) + b, -1)
 
-    levels = tuple((first.levels[c // width], second.levels[c % width]) for c in seen.tolist())
-    return _Grouping(f"{first.name} x {second.name}", levels, find)
+    def of(self, attributes):
+        own = self._both(attributes)
+        place = np.minimum(np.searchsorted(self.seen, own), len(self.seen) - 1)
+        return np.where(self.seen[place] == own, place, -1), np.ones(len(own))
 
 
 def _groupings(attributes):
@@ -195,11 +200,11 @@ def _groupings(attributes):
             continue
         repeated = known.sum() >= (1 + LEAST_REPEATED) * number
         if is_numeric(values):
-            found.append(_even(name, values))
+            found.append(_Even(name, values))
             if number >= FEWEST_FOR_BINS:
-                found.append(_by_range(name, values))
+                found.append(_ByRange(name, values))
         if repeated:
-            found.append(_by_label(name, values))
+            found.append(_ByLabel(name, values))
     return sorted(found, key=lambda each: len(each.levels))
 
 
@@ -296,10 +301,14 @@ class AttributeEffects:
         parts = self._fitted(tried)
         labels = [part for part in parts if not part.grouping.even][:MOST_OF_PAIR]
         pairs = [
-            _Part(_pair(a.grouping, b.grouping, attributes), attributes)
+            _Part(_Pair(a.grouping, b.grouping, attributes), attributes)
             for a, b in combinations(labels, 2)
         ]
-        pairs = [each for each in pairs if 2 * len(each.grouping.levels) <= len(rows)]
+        pairs = [
+            each
+            for each in pairs
+            if len(each.grouping.levels) > 1 and 2 * len(each.grouping.levels) <= len(rows)
+        ]
         if pairs:
             parts = self._fitted([*parts, *pairs], dict.fromkeys(pairs, OF_A_PAIR))
         self.parts = parts
@@ -444,4 +453,3 @@ def _variance_of(left, precision, freedom):
         for v in np.maximum(VARIANCES, LEAST_VARIANCE)
     ]
     return float(np.maximum(VARIANCES, LEAST_VARIANCE)[int(np.argmax(scores))])
-

@@ -43,7 +43,9 @@ def check_same_attributes(problem, fitted, names, n_columns):
     """
     if problem.attributes is None or problem is fitted:
         return
-    own, before = (attribute_positions(each.attributes, names, n_columns) for each in (problem, fitted))
+    own, before = (
+        attribute_positions(each.attributes, names, n_columns) for each in (problem, fitted)
+    )
     if own != before:
         raise ValueError(
             f"attributes stay as fitted, {fitted.attributes!r}, or are left out for that; got "
@@ -97,7 +99,11 @@ def _read(X, position, name):
                 f"attributes must hold text or numbers, one a row; {name!r} has {odd!r}."
             )
         cells = [None if _is_missing(cell) or cell == "" else cell for cell in cells]
-        if any(not isinstance(cell, (bool, int, float, np.number)) for cell in cells if cell is not None):
+        if any(
+            not isinstance(cell, (bool, int, float, np.number))
+            for cell in cells
+            if cell is not None
+        ):
             return np.array([None if cell is None else str(cell) for cell in cells], dtype=object)
         values = np.array([np.nan if cell is None else float(cell) for cell in cells])
     if np.isinf(values).any():

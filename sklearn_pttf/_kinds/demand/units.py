@@ -30,6 +30,7 @@ QUIETEST = 0.05  # of the expected variance of a row, added to its own
 # what is guessed where few or none tell: as weak as so many degrees of freedom, or zeros
 GUESSED_DEGREES = 0.02  # of freedom, of noise
 GUESSED_NOISE = (0.5, 0.05)  # relative variance: that of levels times this, and this
+MOST_GUESSED = 0.7  # of what attributes leave of that variance: where levels differ, periods do too
 GUESSED_ZEROS = 0.1  # of how shares of zeros differ
 GUESSED_SPREAD = 0.03  # of shares of zeros between rows, over chance
 # what one wild row may say of noise: squared deviations at most, for each of its degrees of freedom
@@ -268,8 +269,9 @@ def _log_positives(rows):
 
 def _moments(rows, scale, whole):
     """What is summed for `_plain_units`."""
+    offset = torch.zeros_like(rows.count) if rows.offset is None else rows.offset
     if rows.offset is not None:
-        scale = scale * rows.offset.exp()
+        scale = scale * offset.exp()
     level = row_level(rows, scale)
     log_level = level.log()
     degrees = _degrees(rows.count)
@@ -285,6 +287,8 @@ def _moments(rows, scale, whole):
         "amount": (rows.values.sum(-1) / scale).clamp_max(MOST_UNITS),
         "log_level": log_level * used,
         "log_level_square": log_level**2 * used,
+        "offset": offset * used,
+        "offset_square": offset**2 * used,
         "degrees": degrees,
         "degrees_by_level": degrees * level,
         "squares": squares,
@@ -357,7 +361,10 @@ def _plain_units(scale, whole, sums):
     """`PortfolioUnits` before the variances are parted from chance."""
     centre = sums.log_level / sums.used.clamp_min(1)
     variance = (sums.log_level_square / sums.used.clamp_min(1) - centre**2).clamp_min(0)
-    guess = GUESSED_DEGREES * (GUESSED_NOISE[0] * variance + GUESSED_NOISE[1])
+    told = sums.offset_square / sums.used.clamp_min(1)
+    told = (told - (sums.offset / sums.used.clamp_min(1)) ** 2).clamp_min(0)
+    guess = torch.minimum(GUESSED_NOISE[0] * (variance + told), MOST_GUESSED * variance)
+    guess = GUESSED_DEGREES * (guess + GUESSED_NOISE[1])
     noise = ((sums.squares + guess) / (sums.degrees + GUESSED_DEGREES)).sqrt().clamp(*NOISE_RANGE)
     extra_noise, count_share = _count_noise(sums, noise, whole / scale, centre.exp())
     extra_zeros, zero_spread, zero_trust = _zero_moments(sums)
