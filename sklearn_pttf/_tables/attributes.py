@@ -25,7 +25,7 @@ VARIANCES = np.concatenate([[0.0], np.geomspace(1e-4, 10.0, 51)])  # that are tr
 PULL = 0.25  # observations of a row as large as the usual one, where its level begins
 LARGEST_STEP = 2.0  # of a log level
 LEAST_VARIANCE = 1e-6
-LEAST_NOISE = 0.05  # variance over mean of amounts, in usual outcomes
+LEAST_NOISE = 0.002  # variance over mean of amounts without zeros, in usual outcomes
 N_BINS = 5  # of numbers, as many rows in each
 FEWEST_FOR_BINS = 8  # different numbers; fewer are labels
 LEAST_REPEATED = 0.5  # rows a label has to have on average, over one, for numbers to be labels
@@ -227,7 +227,8 @@ class _Rows:
         used = (count > 1) & (total > 0)
         size = total[used] / count[used]  # outcomes of rows by themselves
         unit = float(np.median((total / np.maximum(count, 1))[total > 0])) if total.any() else 1.0
-        least = 1.0 if portfolio.integer else LEAST_NOISE * unit
+        zeros = (observations == 0).sum() / max(count.sum(), 1)
+        least = 1.0 if portfolio.integer else unit * (LEAST_NOISE + zeros / 2)
         square = 0.0
         if used.any():
             degrees = count[used] - 1
@@ -243,7 +244,8 @@ class _Rows:
 
     def first_levels(self):
         """Log levels, each pulled a little to the usual one."""
-        usual = self.total.sum() / max(self.exposure.sum(), LEAST_VARIANCE)
+        sold = self.total > 0
+        usual = np.median(self.total[sold] / self.exposure[sold])
         pull = PULL * self.exposure / np.maximum(self.count, 1)
         return np.log((self.total + pull * usual) / (self.exposure + pull))
 
@@ -299,16 +301,7 @@ class AttributeEffects:
             return
         tried = [_Part(each, attributes) for each in _groupings(attributes)]
         parts = self._fitted(tried)
-        labels = [part for part in parts if not part.grouping.even][:MOST_OF_PAIR]
-        pairs = [
-            _Part(_Pair(a.grouping, b.grouping, attributes), attributes)
-            for a, b in combinations(labels, 2)
-        ]
-        pairs = [
-            each
-            for each in pairs
-            if len(each.grouping.levels) > 1 and 2 * len(each.grouping.levels) <= len(rows)
-        ]
+        pairs = _pairs(tried, attributes, len(rows) // 2)
         if pairs:
             parts = self._fitted([*parts, *pairs], dict.fromkeys(pairs, OF_A_PAIR))
         self.parts = parts
@@ -345,14 +338,14 @@ class AttributeEffects:
             said, precision = rows.linearised(centre, own)
             for _ in range(N_SWEEPS):
                 weight = 1 / (1 / precision + own)
-                weight = weight * np.minimum(1, FAR / np.maximum(np.abs(left) * weight**0.5, 1e-9))
+                most = FAR / weight**0.5
+                weight = weight * np.minimum(1, most / np.maximum(np.abs(left), LEAST_VARIANCE))
                 others = sum((part.of_rows() for part in parts), np.zeros(len(said)))
                 common = (weight * (said - others)).sum() / weight.sum()
                 left = said - common - others
                 for part in parts:
                     left = part.renewed(left, weight)
                 freedom = 1 + sum(part.freedom for part in parts)
-                most = FAR / weight**0.5
                 own = _variance_of(np.clip(left, -most, most), precision, freedom)
             centre = said - left
         self.own = own
@@ -368,6 +361,18 @@ class AttributeEffects:
             offset, variance = offset + effect, variance + doubt
         offset = np.clip(offset, -MOST_EFFECT, MOST_EFFECT)
         return portfolio.with_offset(offset, np.sqrt(variance))
+
+
+def _pairs(parts, attributes, most):
+    """Pairs of the attributes that gain most by themselves, of so many levels at most."""
+    labels = [part for part in parts if not part.grouping.even]
+    labels = sorted(labels, key=lambda part: -part.gain)[:MOST_OF_PAIR]
+    found = [
+        _Part(_Pair(a.grouping, b.grouping, attributes), attributes)
+        for a, b in combinations(labels, 2)
+        if a.grouping.name != b.grouping.name and len(a.grouping.levels) <= most
+    ]
+    return [part for part in found if 1 < len(part.grouping.levels) <= most]
 
 
 class _Part:
@@ -409,6 +414,8 @@ class _Part:
         self.precision = precision
         trust = self._trust(precision)
         self.effects, self.freedom = trust * mean, trust.sum()
+        if not self.grouping.even and self.variance > 0:
+            self.effects -= self.effects[precision > 0].mean()  # which is that of all rows
         return left - self.of_rows()
 
     def _trust(self, precision):
