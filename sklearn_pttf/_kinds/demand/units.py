@@ -103,9 +103,13 @@ _CELLS = ("values", "seen", "sales", "capped", "variance", "told")
 
 def units_of_rows(units, rows):
     """Units whose scale is that of each row, ``(B, N)``, where attributes tell of levels."""
-    if rows.offset is None:
-        return units
-    return units._replace(scale=units.scale * rows.offset.exp())
+    offset = offset_of(rows)
+    return units if offset is None else units._replace(scale=units.scale * offset.exp())
+
+
+def offset_of(rows):
+    """What attributes tell of rows' log levels; None of nothing, and of rows of other kinds."""
+    return getattr(rows, "offset", None)
 
 
 def as_rows(observations, stock=None, offset=None):
@@ -261,16 +265,19 @@ def _log_positives(rows):
     n_positive = positive.sum(-1)
     logs = torch.where(rows.values > 0, rows.values, 1.0).log()
     mean_log = (logs * positive).sum(-1) / n_positive.clamp_min(1)
-    if rows.offset is not None:
-        mean_log = mean_log - rows.offset
+    offset = offset_of(rows)
+    if offset is not None:
+        mean_log = mean_log - offset
     has = (n_positive > 0).to(mean_log.dtype)
     return {"total": mean_log * has, "rows": has}
 
 
 def _moments(rows, scale, whole):
     """What is summed for `_plain_units`."""
-    offset = torch.zeros_like(rows.count) if rows.offset is None else rows.offset
-    if rows.offset is not None:
+    offset = offset_of(rows)
+    if offset is None:
+        offset = torch.zeros_like(rows.count)
+    else:
         scale = scale * offset.exp()
     level = row_level(rows, scale)
     log_level = level.log()
