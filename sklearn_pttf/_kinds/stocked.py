@@ -95,7 +95,7 @@ class StockedPrior(PriorDraws, BaseEstimator):
     _parameter_constraints: ClassVar[dict] = {
         "demand": [*OF_DEMAND.values(), None],
         "policies": [tuple, list, str, dict],
-        **dict.fromkeys(RANGES, [tuple, list, Real, HasMethods(["rvs", "ppf"])]),
+        **{name: [tuple, list, Real, HasMethods(["rvs", "ppf"])] for name in RANGES},
         "random_state": ["random_state"],
     }
 

@@ -6,6 +6,7 @@ from sklearn_pttf._laws.base import PredictiveDistribution, check_levels
 from sklearn_pttf._laws.nodes import fine_edges, gauss_levels, narrow_rows, whole_nodes
 
 EXACT_TERMS = 16  # whole numbers summed one by one, between two integrals
+FEW_VALUES = 8  # of a row, that are sooner looked up one by one than knots are
 FIRST_LEVEL = 1e-4  # of the quantile where the sum one by one begins
 
 
@@ -14,6 +15,13 @@ def _negative_entropy(level):
     inside = (level > 0) & (level < 1)
     t = np.where(inside, level, 0.5)
     return np.where(inside, t * np.log(t) + (1 - t) * np.log1p(-t), 0.0)
+
+
+def _n_reached(quantiles, x):
+    """How many of a row's quantiles ``(n, K)`` are at most its values ``(n, k)``; ``(n, k)``."""
+    if x.shape[1] < FEW_VALUES:
+        return np.stack([(quantiles <= column[:, None]).sum(axis=1) for column in x.T], axis=1)
+    return sum((knot[:, None] <= x).astype(int) for knot in quantiles.T)
 
 
 class QuantileGrid(PredictiveDistribution):
@@ -124,10 +132,7 @@ class QuantileGrid(PredictiveDistribution):
 
     def _smooth_cdf(self, x):
         """Of values ``(n, k)``."""
-        below = np.stack(
-            [(self.quantiles <= column[:, None]).sum(axis=1) for column in x.T], axis=1
-        )
-        segment = np.clip(below - 1, 0, len(self.levels) - 2)
+        segment = np.clip(_n_reached(self.quantiles, x) - 1, 0, len(self.levels) - 2)
         low = np.take_along_axis(self.quantiles, segment, axis=1)
         width = np.take_along_axis(self.quantiles, segment + 1, axis=1) - low
         start = self._logits[segment]
@@ -192,12 +197,13 @@ class QuantileGrid(PredictiveDistribution):
         begin = np.floor(self._smooth_quantile(np.full((len(self), 1), FIRST_LEVEL)))
         begin = np.maximum(first, begin)
         total += self._smooth_excess(first - 0.5) - self._smooth_excess(begin - 0.5)
-        for k in range(EXACT_TERMS):
-            below = self._smooth_cdf(begin + k)
-            total += 1 - below
         # the sum of a smooth function at whole numbers is its integral and a bit of its slope (the
         # first term of Euler and Maclaurin's formula for midpoints)
-        slope = self._smooth_cdf(begin + EXACT_TERMS) - below
+        slope = np.empty(x.shape)
+        for k, numbers in enumerate(begin.T):
+            below = self._smooth_cdf(numbers[:, None] + np.arange(EXACT_TERMS + 1))
+            total[:, k] += sum(1 - each for each in below[:, :-1].T)
+            slope[:, k] = below[:, -1] - below[:, -2]
         return total + self._smooth_excess(begin + (EXACT_TERMS - 0.5)) - slope / 24
 
     def mean(self):

@@ -4,11 +4,9 @@ import numpy as np
 
 from sklearn_pttf._laws.base import PredictiveDistribution, check_levels
 from sklearn_pttf._laws.grid import QuantileGrid
+from sklearn_pttf._laws.whole import MANY_LEVELS, tabled_quantiles
 from sklearn_pttf._utils.rounding import EXACT, ROUNDED
 
-MANY_LEVELS = 12  # that are sooner looked up in a table of whole numbers
-MOST_TABULATED = 4096  # of these in a row
-TABLE_CELLS = 1_000_000  # of such tables that are in memory together, 8 MB
 # even on the logit scale, from 6e-6 on: a quarter of a logit apart
 FINE_LEVELS = 1 / (1 + np.exp(-np.linspace(-12, 12, 97)))
 
@@ -101,25 +99,7 @@ class MixtureLaw(PredictiveDistribution):
         ends = tau.min(axis=1), tau.max(axis=1)
         first = np.min([law.quantile(ends[0]) for law in self.components], axis=0)
         last = np.max([law.quantile(ends[1]) for law in self.components], axis=0)
-        width = last - first + 1
-        out = np.empty(tau.shape)
-        wide = width > MOST_TABULATED
-        if wide.any():
-            rows = np.flatnonzero(wide)
-            out[rows] = self.take(rows)._quantiles(tau[rows])
-        order = np.argsort(width, kind="stable")
-        order = order[~wide[order]]
-        step = TABLE_CELLS // MOST_TABULATED
-        for start in range(0, len(order), step):
-            rows = order[start : start + step]
-            counts = first[rows, None] + np.arange(int(width[rows[-1]]))
-            for row, numbers, reached in zip(
-                rows, counts, self.take(rows).cdf(counts), strict=True
-            ):
-                needed = tau[row] * (1 - EXACT)
-                place = np.searchsorted(reached, needed)
-                out[row] = numbers[np.minimum(place, len(numbers) - 1)]
-        return out
+        return tabled_quantiles(self, tau, first, last, MixtureLaw._quantiles, EXACT)
 
     def _quantiles(self, tau):
         """Of levels of shape (n, k)."""

@@ -8,6 +8,7 @@ from scipy import special, stats
 from sklearn_pttf._laws.base import PredictiveDistribution, check_levels
 from sklearn_pttf._laws.grid import EXACT_TERMS, FIRST_LEVEL
 from sklearn_pttf._laws.nodes import gauss_levels, narrow_rows, whole_nodes
+from sklearn_pttf._laws.whole import MANY_LEVELS, tabled_quantiles
 from sklearn_pttf._utils.rounding import TINY
 
 EDGES = 1 / (1 + np.exp(-np.linspace(-9, 9, 49)))  # of levels, denser in the tails
@@ -157,7 +158,18 @@ class CountLaw(ParametricLaw):
         return self._by_size("cdf", x)
 
     def quantile(self, tau):
-        return self._by_size("quantile", check_levels(tau))
+        tau = check_levels(tau)
+        few = tau.ndim < 2 or tau.shape[1] < MANY_LEVELS
+        return self._few_quantiles(tau) if few else self._many_quantiles(tau)
+
+    def _few_quantiles(self, tau):
+        return self._by_size("quantile", tau)
+
+    def _many_quantiles(self, tau):
+        tau, _ = self._columns(tau)
+        ends = np.stack([tau.min(axis=1), tau.max(axis=1)], axis=1)
+        first, last = self._few_quantiles(ends).T
+        return tabled_quantiles(self, tau, first, last, CountLaw._few_quantiles)
 
     def excess(self, x):
         return self._by_size("excess", x)

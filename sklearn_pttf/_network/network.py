@@ -29,6 +29,9 @@ from sklearn_pttf._kinds.head import mlp
 from sklearn_pttf._kinds.registry import KINDS, name_of_kind
 from sklearn_pttf._tables.evidence import Evidence
 
+BLOCK_CELLS = 3_000  # that are encoded together where nothing is learned, of
+BLOCK_ROWS = 16  # rows or a multiple
+
 
 @dataclass(frozen=True)
 class NetworkConfig:
@@ -146,13 +149,23 @@ class RowEncoder(nn.Module):
         self.mix = mlp(width + n_features, 2 * config.width, config.width)
 
     def forward(self, rows, units):
-        # (B, N, n, f) -> (B, N, w): the mean over observations is permutation-invariant
-        cells = self.cell(self._features("cell", rows, units))
-        pooled = (rows.seen.unsqueeze(-2) @ cells).squeeze(-2)
+        # the mean over observations is permutation-invariant
+        pooled = self._pooled(self._features("cell", rows, units), rows.seen)
         pooled = self.cell_out(pooled / rows.count.clamp_min(1).unsqueeze(-1))
         features = self._features("row", rows, units)
         portfolio = self._features("portfolio", units).expand(*features.shape[:-1], -1)
         return self.mix(torch.cat([pooled, features, portfolio], dim=-1))
+
+    def _pooled(self, features, seen):
+        """Sums over cells, each by how much it counts."""
+        # (B, N, n, f), (B, N, n) -> (B, N, w)
+        size = features.shape[1]
+        if not torch.is_grad_enabled():  # a few rows at a time, whose cells the cache holds
+            # in whole blocks of products, so that digits are those of all rows at once
+            size = BLOCK_ROWS * max(1, BLOCK_CELLS // (BLOCK_ROWS * max(1, seen.shape[-1])))
+        blocks = zip(features.split(size, dim=1), seen.split(size, dim=1), strict=True)
+        sums = [(weights.unsqueeze(-2) @ self.cell(cells)).squeeze(-2) for cells, weights in blocks]
+        return sums[0] if len(sums) == 1 else torch.cat(sums, dim=1)
 
     def _features(self, part, *seen):
         """What the kind's function gives, refused where that is of another width than it says."""

@@ -1,11 +1,11 @@
 """How what rows share goes on: a Gaussian process over periods, by its likelihood.
 
 Log factors of periods are a level that wanders, what returns to it within a few periods, seasons
-that come back, smooth ones and in long seasons single peaks, and shocks of single periods, a few of
-which are large (Student's law), and may come back as peaks; effects of drivers are normal around
-none. How large each of these is, is taken where the table makes it likeliest, with a prior that few
-periods cannot outvote. All the rest is algebra of normal laws, and so is the doubt about what comes
-next, which more rows do not make smaller.
+that come back, smooth ones and in long seasons what single periods have besides, and shocks of
+single periods, a few of which are large (Student's law). In long seasons these may be peaks that
+come back. Effects of drivers are normal around none. How large each of these is, is taken where the
+table makes it likeliest, with a prior that few periods cannot outvote. All the rest is algebra of
+normal laws, and so is the doubt about what comes next, which more rows do not make smaller.
 """
 
 from itertools import product
@@ -13,11 +13,14 @@ from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
-from scipy import linalg, optimize
+from scipy import linalg, optimize, special
 
 LEVEL = 4.0  # variance of the log level itself: anything
 USUAL_DRIFT, USUAL_SHOCK, USUAL_SEASON = 0.05, 0.05, 0.1  # prior medians, of log factors
-USUAL_PEAK, NEIGHBOURS = 0.05, 1  # likewise, of peaks; and periods that these may be off by
+USUAL_PHASE = 0.05  # likewise, of single periods of long seasons, besides what is smooth
+BESIDE = 0.1  # of the variance of a peak, that the periods beside it have, as it may move
+ODD = 2.0  # variances over the usual, beyond which a shock may come back
+SHARES = np.array([0.02, 0.25, 0.5, 0.75, 0.98])  # of what is odd, that come back
 USUAL_RETURN, RETURN = 0.1, 4.0  # likewise, of what returns, and after how many periods it does
 DEGREES = 4.0  # of freedom of shocks
 SHOCK = 1  # their place among sizes
@@ -54,7 +57,7 @@ class Forecast(NamedTuple):
     n_periods: int
     seasons: tuple
     deviations: dict  # of drift and shock a period, what returns, and of every season
-    peaks: dict  # variances of every phase of long seasons, by their lengths
+    peaks: dict  # of lengths of long seasons: deviations of phases, usual ones and odd; (2, length)
     evidence: float  # log likelihood that all this has gained over no change at all
     prior: np.ndarray  # (m + h, m + h), of log factors before anything is told
 
@@ -144,10 +147,9 @@ class _Course:
         wanders = np.minimum.outer(times, times).astype(float)
         self.kernels = [wanders, np.eye(n), np.exp(-self.apart / RETURN)]
         self.kernels += [season_kernel(self.apart, length) for length in self.seasons]
-        self.peaked = tuple(s for s in self.seasons if s > SHORT_SEASON)
-        self.first_peaked = len(self.kernels)
-        self.alike = [peak_kernel(self.apart, length) for length in self.peaked]
-        self.kernels += self.alike
+        self.alike = {s: peak_kernel(self.apart, s) for s in self.seasons if s > SHORT_SEASON}
+        self.kernels += self.alike.values()
+        self.share = SHARES.mean()  # of what is odd, that comes back as a peak of long seasons
         seen = slice(told.n_periods)
         self.parts = np.stack([past @ kernel[seen, seen] @ past.T for kernel in self.kernels])
         self.shocks = np.ones(told.n_periods)  # variances of single ones, over the usual
@@ -156,7 +158,7 @@ class _Course:
         self.usual_part += JITTER * self.parts[SHOCK]
         self.effects = told.first  # prior variances
         usual = [USUAL_DRIFT, USUAL_SHOCK, USUAL_RETURN, *[USUAL_SEASON] * len(self.seasons)]
-        usual += [USUAL_PEAK] * len(self.peaked)
+        usual += [USUAL_PHASE] * len(self.alike)
         self.usual = 2 * np.log(usual)
         self.most = np.full(len(usual), np.inf)
         self.most[[0, 2]] = 2 * np.log([MOST_DRIFT, MOST_RETURN])
@@ -213,29 +215,43 @@ class _Course:
 
     def _likely_shocks(self, squares):
         """Variances of single shocks over the usual, by Student's law, given mean squares."""
-        sizes = np.exp(self.logs)
-        usual = sizes[SHOCK] + sizes[self.first_peaked :].sum()
-        return (DEGREES + squares / usual) / (DEGREES + 1)
+        return (DEGREES + squares / np.exp(self.logs[SHOCK])) / (DEGREES + 1)
 
     def _with_shocks(self, variances):
         """Take single shocks for as large as this, over the usual."""
+        self.shocks = variances
+        if self.alike:
+            self.share = self._likely_share()
+        self._with_share(self.share)
+
+    def _with_share(self, share):
+        """Take so large a share of what is odd for peaks that come back, the rest for shocks."""
         past, n = self.told.of_factors, self.told.n_periods
-        self.shocks, self.parts[SHOCK] = variances, (past * variances) @ past.T
-        of_peaks = zip(self.peaked, self.alike, strict=True)
-        for k, (length, alike) in enumerate(of_peaks, self.first_peaked):
-            size = np.sqrt(self._peaks(length))[np.arange(len(alike)) % length]
-            self.kernels[k] = size[:, None] * alike * size
-            self.parts[k] = past @ self.kernels[k][:n, :n] @ past.T
+        once = self.shocks - share * self._odd() if self.alike else self.shocks
+        kernel = np.diag(np.append(once, np.full(self.horizon, once.mean())))
+        for length, alike in self.alike.items():
+            size = self._peaks(length, share)[np.arange(len(alike)) % length]
+            kernel += size[:, None] * alike * size
+        self.kernels[SHOCK], self.parts[SHOCK] = kernel, past @ kernel[:n, :n] @ past.T
 
-    def _peaks(self, length):
-        """Variances of a season's peaks over the usual, by those of shocks near them; (length,).
+    def _likely_share(self):
+        """Mean share of what is odd that comes back, all being as likely before the table tells."""
+        gains = []
+        for share in SHARES:
+            self._with_share(share)
+            gains.append(self._likelihood(self._covariance())[0])
+        return float(special.softmax(gains) @ SHARES)
 
-        What is odd in one year is likelier to be a peak than what is not.
-        """
+    def _odd(self):
+        """What variances of single shocks have over those that need no explanation; (n,)."""
+        return np.maximum(self.shocks - ODD, 0.0)
+
+    def _peaks(self, length, share):
+        """Deviations of a season's peaks over usual shocks, by what was odd near them."""
         away = np.abs(np.arange(length)[:, None] - np.arange(self.told.n_periods)) % length
-        near = np.minimum(away, length - away) <= NEIGHBOURS
-        largest = np.where(near, self.shocks, 0.0).max(axis=1)
-        return np.where(near.any(axis=1), largest, 1.0)
+        away = np.minimum(away, length - away)
+        weight = np.select([away == 0, away == 1], [1.0, BESIDE])
+        return np.sqrt(share / len(self.alike) * (weight * self._odd()).max(axis=1))
 
     def _fixed(self):
         """Covariance of what rows say without any change of factors; (r, r)."""
@@ -276,10 +292,8 @@ class _Course:
         What is odd of a period are its shock and its peaks.
         """
         _, fit, inverse = self._likelihood(self._covariance())
-        sizes, n = np.exp(self.logs), self.told.n_periods
-        single = np.diag(sizes[SHOCK] * self.shocks)
-        for k in range(self.first_peaked, len(sizes)):
-            single += sizes[k] * self.kernels[k][:n, :n]
+        n = self.told.n_periods
+        single = np.exp(self.logs[SHOCK]) * self.kernels[SHOCK][:n, :n]
         prior = linalg.block_diag(np.diag(self.effects), single)
         with_told = prior @ self.told.road.T
         variance = np.diag(prior) - ((with_told @ inverse) * with_told).sum(axis=1)
@@ -291,23 +305,25 @@ class _Course:
         told, n, d = self.told, self.told.n_periods, self.told.n_drivers
         sizes, every = np.exp(self.logs), np.arange(n + self.horizon)
         prior = LEVEL + np.tensordot(sizes, self.kernels, 1)
-        single = np.append(self.shocks, np.full(self.horizon, self.shocks.mean()))
-        prior[every, every] += JITTER + sizes[SHOCK] * (single - 1)
+        prior[every, every] += JITTER
         of_factors, prior = prior, linalg.block_diag(np.diag(self.effects + JITTER), prior)
         value, fit, inverse = self._likelihood(self._covariance())
         with_told = prior[:, : d + n] @ told.road.T
         covariance = prior - with_told @ inverse @ with_told.T
         names = ["drift", "shock", "return", *self.seasons]
-        deviations = dict(zip(names, np.sqrt(sizes[: self.first_peaked]), strict=True))
-        of_peaks = zip(self.peaked, sizes[self.first_peaked :], strict=True)
+        deviations = np.sqrt(sizes)
+        usual = dict(zip(self.alike, deviations[len(names) :], strict=True))
         return Forecast(
             mean=with_told @ fit,
             covariance=(covariance + covariance.T) / 2,
             n_drivers=d,
             n_periods=n,
             seasons=self.seasons,
-            deviations=deviations,
-            peaks={length: size * self._peaks(length) for length, size in of_peaks},
+            deviations=dict(zip(names, deviations[: len(names)], strict=True)),
+            peaks={
+                s: np.stack([np.full(s, phase), deviations[SHOCK] * self._peaks(s, self.share)])
+                for s, phase in usual.items()
+            },
             evidence=self._gained(value),
             prior=of_factors,
         )
@@ -329,9 +345,9 @@ class _Course:
             if 2 * length <= self.told.n_periods:
                 other = _Course(self.told, self.horizon, (length,))
                 other._with_shocks(self.shocks)
-                of_peaks = other.usual[other.first_peaked :]
+                phases = other.usual[len(self.logs) + 1 :]
                 gains[length] = max(
-                    other._gain(np.append(self.logs - less, [size, *of_peaks]), fixed)
+                    other._gain(np.hstack([self.logs - less, size, phases]), fixed)
                     for less, size in product(LESS, SIZES)
                 )
         order = sorted(gains, key=gains.get, reverse=True)[:N_TRIED]

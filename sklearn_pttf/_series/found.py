@@ -173,12 +173,10 @@ def _seasons(found):
 
 
 def _peaks(found, length, times, others):
-    """Covariance of the peaks of a season at two sets of times."""
-    if length not in found.peaks:
-        return 0.0
-    size = np.sqrt(found.peaks[length])
+    """Covariance of what single periods of a season have beside its smooth course, at two times."""
     alike = peak_kernel(np.abs(times[:, None] - others), length)
-    return size[times % length, None] * alike * size[others % length]
+    sizes = found.peaks.get(length, ())
+    return sum(size[times % length, None] * alike * size[others % length] for size in sizes)
 
 
 def _deviations(covariance):

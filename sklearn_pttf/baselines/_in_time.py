@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
-from scipy.special import expit, xlogy
+from scipy.special import expit
 
 from sklearn_pttf._laws.grid import QuantileGrid
 from sklearn_pttf._laws.horizon import correlation_of_periods, law_of_total
@@ -56,21 +56,26 @@ class DecisionInTime(DecisionMixin):
         law = self._predict_law(portfolio)
         if horizon == 1:
             return law
-        predict, plain = self._predict_after(portfolio)
-        total = law_of_total(predict, plain, law, horizon)
-        first = law.mean()
-        means, mean, path = first.copy(), first, portfolio.observations
-        for _ in range(horizon - 1):
-            path = np.column_stack([path, mean])
-            mean = predict(plain.with_observations(path)).mean()
-            means += mean
-        usual = horizon * first
+        total = law_of_total(*self._predict_after(portfolio), law, horizon)
+        means = sum(self._means_of_periods(portfolio, law, horizon))
+        usual = horizon * law.mean()
         ratio = np.where(usual > 0, means / np.where(usual > 0, usual, 1.0), 1.0)[:, None]
         half = portfolio.integer / 2  # a grid of whole numbers rounds up
         return total.with_quantiles((total.quantiles + half) * ratio - half, usual * ratio[:, 0])
 
     def _mean_of_total(self, portfolio, horizon):
-        return self._law_of_total(portfolio, horizon).mean()
+        self._refuse_values(portfolio)
+        law = self._predict_law(portfolio)
+        return sum(self._means_of_periods(portfolio, law, horizon))
+
+    def _means_of_periods(self, portfolio, law, horizon):
+        """Means of the coming periods, each after those before; list of ndarray of shape (n,)."""
+        predict, plain = self._predict_after(portfolio)
+        path, means = portfolio.observations, [law.mean()]
+        for _ in range(horizon - 1):
+            path = np.column_stack([path, means[-1]])
+            means.append(predict(plain.with_observations(path)).mean())
+        return means
 
     def _paths(self, portfolio, horizon):
         """Demand in each of the coming periods, each forecast after the means of those before."""
@@ -150,13 +155,16 @@ class Levels:
     @classmethod
     def of(cls, x, alpha):
         n_rows, n_periods = x.shape
-        found = np.zeros((3, n_rows, n_periods + 1))
-        keep = np.array([1 - alpha, 1 - alpha, (1 - alpha) ** 2])[:, None]
+        found = np.zeros((3, n_periods + 1, n_rows))  # so that a period is in one place
+        seen = ~np.isnan(x.T)
+        new, known = np.where(seen, x.T, 0.0), seen.astype(float)
+        keep, of_squares = np.where(seen, 1 - alpha, 1.0), np.where(seen, (1 - alpha) ** 2, 1.0)
+        sums, weights, squares = found
         for t in range(n_periods):
-            seen = ~np.isnan(x[:, t])
-            new = np.stack([np.where(seen, x[:, t], 0.0), np.ones(n_rows), np.ones(n_rows)])
-            found[..., t + 1] = np.where(seen, keep * found[..., t] + new, found[..., t])
-        return cls(*found)
+            sums[t + 1] = keep[t] * sums[t] + new[t]
+            weights[t + 1] = keep[t] * weights[t] + known[t]
+            squares[t + 1] = of_squares[t] * squares[t] + known[t]
+        return cls(*found.swapaxes(1, 2))
 
     def take(self, cells):
         """Levels of some cells, given as an index of two axes."""
@@ -190,9 +198,26 @@ def newest_cells(x):
     return np.nonzero(after)
 
 
-def deviance(outcomes, means):
-    """Poisson deviance, in units of the outcome."""
-    return 2 * (xlogy(outcomes, outcomes / means) - (outcomes - means)).sum()
+def deviance_of(outcomes):
+    """Poisson deviance, in units of the outcome, as a function of what is expected.
+
+    Parameters
+    ----------
+    outcomes : ndarray of shape (k,)
+
+    Returns
+    -------
+    callable
+        Maps positive means ``(k,)`` to a number.
+    """
+    positive = np.flatnonzero(outcomes > 0)
+    amounts = outcomes[positive]
+    best = amounts @ np.log(amounts) - amounts.sum()
+
+    def deviance(means):
+        return 2 * (best - amounts @ np.log(means[positive]) + means.sum())
+
+    return deviance
 
 
 def first_least(losses):
@@ -219,10 +244,10 @@ def find_smoothing(x, usual, alphas=ALPHAS):
     alpha, pull : float
     """
     cells = newest_cells(x)
-    outcomes, tried = x[cells], []
+    deviance, tried = deviance_of(x[cells]), []
     for alpha in alphas:
         levels = Levels.of(x, alpha).take(cells)
-        tried += [(deviance(outcomes, levels.mean(p, usual)), alpha, p) for p in PULLS]
+        tried += [(deviance(levels.mean(p, usual)), alpha, p) for p in PULLS]
     return tried[first_least([loss for loss, *_ in tried])][1:]
 
 

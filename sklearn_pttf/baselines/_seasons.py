@@ -15,7 +15,7 @@ from sklearn_pttf.baselines._in_time import (
     ALPHAS,
     PULLS,
     Levels,
-    deviance,
+    deviance_of,
     find_smoothing,
     first_least,
     newest_cells,
@@ -185,12 +185,12 @@ def _better(found, others):
 
 def _tried(x, usual, seasons, cells, alphas):
     """Least deviance of cells with these seasons, these, and the smoothing that goes with them."""
-    outcomes, factors, tried = x[cells], seasons.past_factors(x, cells), []
+    deviance, factors, tried = deviance_of(x[cells]), seasons.past_factors(x, cells), []
     for alpha in alphas:
         levels = seasons.past_levels(x, alpha, cells)
         for pull in PULLS:
             means = levels.mean(pull, usual) * factors
-            tried.append((deviance(outcomes, means), seasons, alpha, pull))
+            tried.append((deviance(means), seasons, alpha, pull))
     return tried[first_least([loss for loss, *_ in tried])]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from sklearn_pttf._laws.atoms import WeightedAtoms, sample_average_law
 from sklearn_pttf._laws.horizon import correlation_of_periods
-from sklearn_pttf._laws.paths import DemandPaths
+from sklearn_pttf._laws.paths import N_PATHS, DemandPaths
 from sklearn_pttf._utils.checks import (
     MOST_PERIODS,
     check_flag,
@@ -22,7 +22,8 @@ from sklearn_pttf._utils.stock import not_below_by_rounding
 from sklearn_pttf.problems._base import mean_of_seen
 from sklearn_pttf.problems._newsvendor import Newsvendor
 
-BLOCK_ROWS = 2048  # whose paths are in memory together
+N_PROMISED = 2048  # paths that costs are told by, as rare shortages are on few of them
+BLOCK_PATHS = 2**20  # that are in memory together
 
 
 class Replenishment(Newsvendor):
@@ -85,7 +86,8 @@ class Replenishment(Newsvendor):
     copula). Stock is played along every path; what is still needed then has a law, and the order is
     its quantile at the ratio ``shortage / (shortage + review * holding)``, mixed over the periods
     that it is for. Where demand is owed, each of these is charged for what is missing, and the
-    ratio is ``shortage / (shortage + holding)``.
+    ratio is ``shortage / (shortage + holding)``. What `decide` says of costs and stock is the mean
+    over 2,048 paths.
 
     Later orders are taken to make up for what this one leaves over. For demand that is owed and
     does not fall that is best (base stock [1]_). For lost sales it is the myopic rule, which is
@@ -329,16 +331,17 @@ class Replenishment(Newsvendor):
             weights.append((state["holding"] + missed * state["shortage"])[:, None] * per_path)
         return WeightedAtoms(np.hstack(needs), np.hstack(weights))
 
-    def _blocks(self, law, portfolio):
+    def _blocks(self, law, portfolio, n_paths=N_PATHS):
         if not isinstance(law, DemandPaths):
             raise ValueError(
                 "Replenishment needs demand of each period, which one law a row does not tell; got "
                 f"{type(law).__name__}. decision_cost(y, ...) charges orders on later demand, "
                 f"lead_time + review = {self.horizon} columns of y at a time."
             )
-        for start in range(0, len(portfolio), BLOCK_ROWS):
-            rows = slice(start, start + BLOCK_ROWS)
-            yield rows, law.take(rows).draw(), portfolio.take(rows)
+        size = BLOCK_PATHS // n_paths
+        for start in range(0, len(portfolio), size):
+            rows = slice(start, start + size)
+            yield rows, law.take(rows).draw(n_paths), portfolio.take(rows)
 
     def _newsvendor(self, **parameters):
         """The newsvendor that orders what is needed: it shares the limit, at the same ratio."""
@@ -375,7 +378,7 @@ class Replenishment(Newsvendor):
 
     def row_info(self, decision, law, portfolio):
         found, means = [], None
-        for rows, paths, part in self._blocks(law, portfolio):
+        for rows, paths, part in self._blocks(law, portfolio, N_PROMISED):
             if means is None:
                 means = np.stack([each.mean() for each in law.laws], axis=1)
             left, short, stock = self._played(decision[rows], paths, part.costs)

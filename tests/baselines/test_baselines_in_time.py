@@ -17,6 +17,7 @@ from sklearn_pttf.baselines._in_time import (
     ERROR_LEVELS,
     Levels,
     PooledErrors,
+    deviance_of,
     find_smoothing,
     newest_cells,
     usual_level,
@@ -84,6 +85,13 @@ def test_usual_level_is_a_geometric_mean():
     read = Newsvendor().read
     assert usual_level(read(np.array([[1.0, 3.0], [8.0, nan], [0.0, 0.0]]))) == pytest.approx(4.0)
     assert usual_level(read(np.zeros((2, 5)))) == pytest.approx(0.05)  # half of one over ten
+
+
+def test_poisson_deviance_by_hand():
+    # 2 (0 + 1), 2 (2 log 2 - 1) and 2 (5 log (5 / 4) - 1)
+    expected = 2 + 2 * (2 * np.log(2) - 1) + 2 * (5 * np.log(1.25) - 1)
+    assert deviance_of(np.array([0.0, 2, 5]))(np.array([1.0, 1, 4])) == pytest.approx(expected)
+    assert deviance_of(np.zeros(2))(np.array([1.0, 3.0])) == 8.0
 
 
 def test_newest_cells():

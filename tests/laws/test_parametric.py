@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import special, stats
@@ -104,6 +104,19 @@ def test_quantile_is_the_smallest_count_that_reaches_the_level(name):
     assert_array_equal(q, np.rint(q))
     assert np.all(law.cdf(q) >= tau)
     assert np.all(law.cdf(q - 1) < tau)
+
+
+@given(
+    mean=st.floats(1e-3, 1e5),
+    size=st.floats(0.05, 1e4),
+    levels=st.lists(st.floats(1e-9, 1 - 1e-9), min_size=12, max_size=14),
+)
+@example(mean=1.0, size=1.0, levels=[0.5, 0.75, 0.875] * 7)
+@FEW
+def test_many_quantiles_are_those_asked_one_by_one(mean, size, levels):
+    for law in (NegativeBinomialLaw(size, size / (size + mean)), PoissonLaw(mean)):
+        one_by_one = [law.quantile(level)[0] for level in levels]
+        assert_array_equal(law.quantile([levels])[0], one_by_one)
 
 
 def test_quantile_of_a_lognormal():

@@ -20,7 +20,7 @@ from sklearn_pttf._kinds.demand.units import (
     row_level,
     zero_credibility,
 )
-from sklearn_pttf._network.network import Attention, NetworkConfig
+from sklearn_pttf._network.network import BLOCK_CELLS, BLOCK_ROWS, Attention, NetworkConfig
 from sklearn_pttf._network.reading import encode_context, predict_law
 from sklearn_pttf._tables.evidence import Evidence
 from sklearn_pttf._tables.portfolio import Portfolio
@@ -108,6 +108,16 @@ def test_forward_agrees_with_encoding_and_reading():
         torch.testing.assert_close(again.quantiles[0], output.quantiles[b], rtol=1e-9, atol=1e-9)
         for name in ("location", "scale", "grain", "typical", "zero_width"):
             torch.testing.assert_close(getattr(again, name)[0], getattr(output, name)[b])
+
+
+def test_rows_are_encoded_alike_in_blocks():
+    encoder, n = random_network(NetworkConfig()).encoder, BLOCK_CELLS // BLOCK_ROWS
+    cells = torch.randn(1, 3 * BLOCK_ROWS + 5, n, encoder.kind.n_cell_features)
+    cells, seen = cells.double(), torch.rand(1, 3 * BLOCK_ROWS + 5, n).double()
+    with torch.no_grad():
+        in_blocks = encoder.double()._pooled(cells, seen)
+    at_once = (seen.unsqueeze(-1) * encoder.cell(cells)).sum(-2)
+    torch.testing.assert_close(in_blocks, at_once.detach(), rtol=1e-12, atol=1e-12)
 
 
 def test_attention_merges_its_parts():

@@ -173,6 +173,17 @@ def test_paths_have_the_laws_and_hang_together():
     assert np.corrcoef(together[0].T)[0, 1] > 0.8
 
 
+@pytest.mark.parametrize("ratio", [0.8, 0.97])
+def test_costs_of_a_backlog_are_those_of_the_total(ratio):
+    problem = Replenishment(ratio / (1 - ratio), 1.0, lead_time=2, lost_sales=False)
+    orders, info = _decided(KnownPoisson, np.array([[9.0, 5, 4]]), problem)
+    # of all there ever is until then, what is left of three periods' demand, or missing
+    total, up_to = PoissonLaw(3 * MEAN), 18 + orders[0]
+    left, short = up_to - 3 * MEAN + total.excess(up_to), total.excess(up_to)
+    assert_allclose(info.expected_cost, left + problem.shortage * short, rtol=0.015)
+    assert_allclose(info.stock_out, 1 - total.cdf(up_to), rtol=0.1)
+
+
 @pytest.mark.parametrize("estimator", [SampleAverage, ExponentialSmoothing])
 def test_a_row_is_decided_alike_in_any_batch(estimator):
     problem = Replenishment(4.0, 1.0, lead_time=2, on_hand=7.0, ordered=True)

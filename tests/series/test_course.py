@@ -49,6 +49,31 @@ def test_seasons_come_back():
     assert_allclose(mean, [-0.05, 0.45, -0.55, 0.15], atol=0.06)
 
 
+def _with_peaks(peaks, n=100):
+    """Log factors of a table of so many weeks with small shocks, and single weeks of +1."""
+    logs = np.random.default_rng(0).normal(0, 0.05, n)
+    logs[peaks] += 1.0
+    return _known(logs)
+
+
+def test_a_peak_that_came_back_comes_again():
+    mean, _ = _coming(forecast(_with_peaks([10, 62], 110), 0, 8, (52,)))
+    assert mean[4] > 0.6  # week 114
+    assert np.abs(np.delete(mean, [3, 4, 5])).max() < 0.2
+
+
+def test_a_peak_that_did_not_come_back_is_none():
+    mean, _ = _coming(forecast(_with_peaks([36]), 0, 52, (52,)))  # week 88 was as usual
+    assert np.abs(mean).max() < 0.1
+
+
+def test_half_of_a_peak_is_expected_where_no_table_could_tell():
+    mean, doubt = _coming(forecast(_with_peaks([20], n=64), 0, 16, (52,)))
+    assert 0.2 < mean[8] < 0.8  # week 72, and 20 was the only one of its kind
+    assert np.abs(np.delete(mean, [7, 8, 9])).max() < 0.15
+    assert doubt[8] > 2 * doubt[5]
+
+
 def test_seasons_are_looked_for():
     season = np.tile([0.0, 0.5, -0.5, 0.2, 0.3, -0.4, -0.1], 4)
     found = forecast(_known(season), 0, 1, "auto")

@@ -3,7 +3,7 @@
 A sale that was all there was is *at least* the demand. In its place stands the demand that is
 expected of its row beyond the sale, and how uncertain that is; row and portfolio are those of the
 completed table (expectation and maximisation in turn [1]_). Demand that is not zero is taken for
-lognormal here, around the row's level as far as that is believed: networks learn what to change.
+lognormal here, around a level whose law is worked out on a grid: networks learn what to change.
 
 Plain torch functions. Shapes are written ``(B, N, n)``: ``B`` portfolios of ``N`` rows with ``n``
 observation cells each.
@@ -14,13 +14,13 @@ References
    algorithm", Journal of the Royal Statistical Society B 39 (1977), 1-38.
 """
 
-import math
 from typing import NamedTuple
 
 import torch
 from torch.special import log_ndtr
 
 from sklearn_pttf._kinds.demand.units import (
+    LEVEL_WEIGHT,
     excess_log_noise,
     level_credibility,
     noise_credibility,
@@ -32,13 +32,16 @@ from sklearn_pttf._kinds.demand.units import (
 )
 from sklearn_pttf._kinds.features import WIDE, side_by_side
 
-N_ROUNDS = 12  # of expectation and maximisation, of a portfolio and of a row in it
+N_ROUNDS = 8  # of expectation and maximisation, of a portfolio and of a row in it
+N_GRID, REACH = 25, 4.0  # points of a row's log level, and deviations of a law that they reach
+MOST_CAPS = 8  # of a row, that stand for all of them
+NODES = ((-1.0, 0.5), (1.0, 0.5))  # places, in deviations, and weights that stand for a normal law
 CORRECTION = 0.5  # of a whole number, which stands for what is up to this much below and above
 LEAST_CAP = 1e-3  # in units of the row's level
 LEAST_VARIANCE = 0.05  # of demand that is not zero, over all of it: relative
 MOST_OVER = 20.0  # times the cap that is expected at most
 FAR = 20.0  # deviations of a cap from the level, either way
-LOG_ROOT_TWO_PI = 0.5 * math.log(2 * math.pi)
+LEAST_TOLD = 1e-3  # of what a seen cell tells of its row's level
 
 
 class CappedCellFeatures(NamedTuple):
@@ -79,65 +82,193 @@ CAPPED_PORTFOLIO_FEATURES = CappedPortfolioFeatures._fields
 # ------------------------------------------------------------------ expectation, maximisation
 
 
+class Laws(NamedTuple):
+    """What is believed of rows, given their portfolio and what was expected last; (B, N, 1)."""
+
+    centre: torch.Tensor  # of log levels, before a row tells
+    variance: torch.Tensor  # of these
+    noise: torch.Tensor  # relative, of demand
+    above: torch.Tensor  # log of the level of demand that is not zero, over that of all
+    deviation: torch.Tensor  # of the log of demand that is not zero
+
+
+class Levels(NamedTuple):
+    """What is believed of the log levels of rows by all their cells; (B, N, 1)."""
+
+    mean: torch.Tensor
+    variance: torch.Tensor
+
+
 def completed_units(rows, weights, whole):
     """`PortfolioUnits` of the context whose capped cells are completed; as `portfolio_units`."""
     for _ in range(N_ROUNDS):
         units = portfolio_units(rows, weights, whole)
-        rows = [_expected(part, units) for part in rows]
+        rows = [_completed(part, units)[0] for part in rows]
     units = portfolio_units(rows, weights, whole)
-    pairs = zip(rows, weights, strict=True)
+    told = [as_told(part, units) for part in rows]
+    pairs = zip(told, weights, strict=True)
     sums = sum(torch.stack([(x * w).sum(-1) for x in _counts(part)]) for part, w in pairs)
     n_seen, n_capped, n_told = sums.unsqueeze(-1)
-    return units._replace(
-        capped_share=n_capped / n_seen.clamp_min(1), told_share=n_told / n_seen.clamp_min(1)
+    n_seen = n_seen.clamp_min(1)
+    return units._replace(capped_share=n_capped / n_seen, told_share=n_told / n_seen)
+
+
+def as_told(rows, units, course_of=None):
+    """Completed rows as cells that count by what they tell.
+
+    Capped cells count less than others, and hold what makes the row's level as likely, and as sure,
+    as all its cells together say: a normal law with the moments of the exact one.
+
+    Parameters
+    ----------
+    rows : Rows
+
+    units : PortfolioUnits
+
+    course_of : callable, default=None
+        Gives levels of cells over that of their row, ``(B, N, n)``, from rows as they were
+        completed last. None: all are alike.
+
+    Returns
+    -------
+    Rows
+    """
+    course = None
+    for _ in range(N_ROUNDS):
+        course = None if course_of is None else course_of(rows)
+        rows, laws, levels = _completed(rows, units, course)
+    course = torch.ones_like(rows.values) if course is None else course
+    scale, capped = units_of_rows(units, rows).scale.unsqueeze(-1), rows.capped
+    alone = 1 / levels.variance - 1 / laws.variance  # precision of what cells tell
+    n_told = laws.noise**2 * alone
+    n_capped, n_free = (x.sum(-1, keepdim=True) for x in (capped, _free(rows)))
+    told = ((n_told - n_free) / n_capped.clamp_min(1)).clamp(LEAST_TOLD, 1.0)
+    n_told = n_free + told * n_capped
+    believed = laws.variance / (laws.variance + laws.noise**2 / n_told.clamp_min(LEAST_TOLD))
+    level = (
+        laws.centre + (levels.mean - laws.centre) / believed
+    ).exp()  # of all cells by themselves
+    total = n_told * level + LEVEL_WEIGHT * (level - 1)  # as `row_level` is pulled
+    of_free = (_free(rows) * rows.sales / scale / course).sum(-1, keepdim=True)
+    value = (total - of_free) / (told * n_capped).clamp_min(LEAST_TOLD)
+    low, high = (x * levels.mean.exp() for x in (1 / MOST_OVER, MOST_OVER))
+    value = torch.minimum(torch.maximum(value, low), high) * course * scale
+    seen = torch.where(capped > 0, told, rows.seen)
+    return rows._replace(
+        values=torch.where(capped > 0, value, rows.sales),
+        variance=torch.where(capped > 0, (laws.noise * value) ** 2, 0.0),
+        seen=seen,
+        count=seen.sum(-1),
+        told=seen,
     )
 
 
-def completed_rows(rows, units):
-    """Rows whose capped cells hold what is expected of them, in order of size."""
-    for _ in range(N_ROUNDS):
-        rows = _expected(rows, units)
-    return rows.sorted()
+def _free(rows):
+    """1 where a cell was seen and not capped; (B, N, n)."""
+    return (rows.told > 0) * (1 - rows.capped)
 
 
 def _counts(rows):
     """How many cells of rows were seen and capped, and what they tell, in seen cells; (B, N)."""
-    return rows.count, rows.capped.sum(-1), rows.told.sum(-1)
+    return (rows.told > 0).to(rows.told.dtype).sum(-1), rows.capped.sum(-1), rows.told.sum(-1)
 
 
-def _expected(rows, units):
-    """Rows with what is expected of capped cells, given what was expected last time."""
+def _completed(rows, units, course=None):
+    """Rows with what is expected of capped cells, given what was expected last; laws and levels."""
     units = units_of_rows(units, rows)
+    laws = _laws(rows, units)
     scale = units.scale.unsqueeze(-1)
-    level, variance = (x.unsqueeze(-1) for x in _law(rows, units))
     grain = (units.whole / units.scale).unsqueeze(-1)
-    cap = torch.maximum(rows.sales / scale - CORRECTION * grain, LEAST_CAP * level)
-    s = variance.log1p().sqrt()
-    z = ((cap / level).log() / s + s / 2).clamp(-FAR, FAR)
-    beyond = log_ndtr(-z)
-    mean = torch.minimum(level * (log_ndtr(s - z) - beyond).exp(), MOST_OVER * cap)
-    square = level**2 * (s**2 + log_ndtr(2 * s - z) - beyond).exp()
-    spread = torch.minimum((square - mean**2).clamp_min(0.0), mean**2)
-    hazard = (-0.5 * z**2 - LOG_ROOT_TWO_PI - beyond).exp()
-    told = (hazard * (hazard - z)).clamp(0.0, 1.0)  # Fisher's information of a censored normal
+    sales = rows.sales / scale
+    cap = torch.maximum(sales - CORRECTION * grain, LEAST_CAP * (laws.centre + laws.above).exp())
+    if course is not None:
+        sales, cap = sales / course, cap / course
+    levels = _levels(rows, laws, sales, cap.log() - laws.above)
+    mean, square = 0.0, 0.0
+    for place, weight in NODES:
+        middle = (levels.mean + laws.above + place * levels.variance.sqrt()).exp()
+        first, second = _beyond(cap, middle, laws.deviation)
+        mean, square = mean + weight * first, square + weight * second
+    mean = torch.minimum(mean, MOST_OVER * cap)
+    unit = scale if course is None else scale * course
+    spread = torch.minimum((square - mean**2).clamp_min(0.0), mean**2) * unit**2
     capped = rows.capped > 0
-    return rows._replace(
-        values=torch.where(capped, torch.maximum(mean * scale, rows.sales), rows.sales),
-        variance=torch.where(capped, spread * scale**2, 0.0),
-        told=torch.where(capped, told, rows.seen),
+    rows = rows._replace(
+        values=torch.where(capped, torch.maximum(mean * unit, rows.sales), rows.sales),
+        variance=torch.where(capped, spread, 0.0),
     )
+    return rows, laws, levels
 
 
-def _law(rows, units):
-    """Mean and relative variance of the demand of rows that is not zero; (B, N) each."""
+def _laws(rows, units):
+    """`Laws` of rows."""
     own = row_level(rows, units.scale)
     centre = torch.minimum(units.centre, units.log_mean)
     level = (centre + level_credibility(rows, units, own) * (own.log() - centre)).exp()
     more = excess_log_noise(rows, units, own) - units.noise_centre * (rows.count > 1)
     noise = row_noise(units, level) * (noise_credibility(rows, units) * more).exp()
     zeros = zero_credibility(rows, units) * (units.zero_share > 0)
-    variance = ((1 - zeros) * noise**2 - zeros).clamp_min(LEAST_VARIANCE * noise**2)
-    return level / (1 - zeros), variance
+    above = ((1 - zeros) * noise**2 - zeros).clamp_min(LEAST_VARIANCE * noise**2)
+    found = (
+        centre.expand_as(level),
+        units.level_variance.expand_as(level),
+        noise,
+        -torch.log1p(-zeros),
+        above.log1p().sqrt(),
+    )
+    return Laws(*(x.unsqueeze(-1) for x in found))
+
+
+def _levels(rows, laws, sales, log_caps):
+    """`Levels` of rows on a grid: a normal law by cells that were not capped, times the others.
+
+    Logs of demand that is not zero are normal around the log level, less half their variance.
+    """
+    free = _free(rows)
+    count = free.sum(-1, keepdim=True)
+    own = ((free * sales).sum(-1, keepdim=True) + LEVEL_WEIGHT) / (count + LEVEL_WEIGHT)
+    precision = 1 / laws.variance + count / laws.noise**2
+    mean = (laws.centre / laws.variance + own.log() * count / laws.noise**2) / precision
+    spread = precision**-0.5
+    capped, s = rows.capped > 0, laws.deviation
+    some, worth = _some_caps(torch.where(capped, log_caps, -torch.inf))
+    largest = some.amax(-1, keepdim=True)
+    low = mean - REACH * spread
+    high = torch.maximum(mean + REACH * spread, largest + REACH * s + 2 * laws.variance.sqrt())
+    grid = low + (high - low) * torch.linspace(0, 1, N_GRID, dtype=mean.dtype, device=mean.device)
+    z = (some.unsqueeze(-1) - grid.unsqueeze(-2)) / s.unsqueeze(-1) + s.unsqueeze(-1) / 2
+    beyond = (worth.unsqueeze(-2) @ log_ndtr(-z.clamp(-FAR, FAR))).squeeze(-2)
+    weights = (beyond - 0.5 * ((grid - mean) / spread) ** 2).softmax(-1)
+    found = (weights * grid).sum(-1, keepdim=True)
+    variance = (weights * (grid - found) ** 2).sum(-1, keepdim=True)
+    any_capped = capped.any(-1, keepdim=True)
+    return Levels(
+        torch.where(any_capped, found, mean),
+        torch.where(any_capped, torch.minimum(variance, 0.999 * laws.variance), spread**2),
+    )
+
+
+def _some_caps(log_caps):
+    """Log caps that stand for all of a row, ``(B, N, k)``, and how many each of them is.
+
+    ``log_caps`` are minus infinity where there is none.
+    """
+    capped = (log_caps > -torch.inf).to(log_caps.dtype)
+    if log_caps.shape[-1] <= MOST_CAPS:
+        return log_caps, capped
+    n_capped = capped.sum(-1, keepdim=True)
+    share = (torch.arange(MOST_CAPS, dtype=capped.dtype, device=capped.device) + 0.5) / MOST_CAPS
+    place = (share * n_capped).long().clamp_max(log_caps.shape[-1] - 1)
+    some = log_caps.sort(dim=-1, descending=True).values.gather(-1, place)
+    return some, (n_capped / MOST_CAPS).expand_as(some)
+
+
+def _beyond(cap, level, s):
+    """Mean, and mean square, of a lognormal law of some mean beyond a cap."""
+    z = ((cap / level).log() / s + s / 2).clamp(-FAR, FAR)
+    beyond = log_ndtr(-z)
+    mean = level * (log_ndtr(s - z) - beyond).exp()
+    return mean, level**2 * (s**2 + log_ndtr(2 * s - z) - beyond).exp()
 
 
 # ------------------------------------------------------------------ features

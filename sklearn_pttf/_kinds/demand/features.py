@@ -137,8 +137,9 @@ def cell_features(rows, units, level):
     """
     y = rows.values / units.scale.unsqueeze(-1)
     level = level.unsqueeze(-1)
-    others = (y.sum(-1, keepdim=True) - y + LEVEL_WEIGHT) / (
-        rows.count.unsqueeze(-1) - 1 + LEVEL_WEIGHT
+    told, own = y * rows.seen, torch.where(rows.seen > 0, rows.seen, 1.0)
+    others = (told.sum(-1, keepdim=True) - told + LEVEL_WEIGHT) / (
+        rows.count.unsqueeze(-1) - own + LEVEL_WEIGHT
     ).clamp_min(LEVEL_WEIGHT)
     noise = units.noise.unsqueeze(-1)
     whole = units.whole.unsqueeze(-1)
@@ -156,7 +157,8 @@ def cell_features(rows, units, level):
 
 def _order_statistics(rows, units, level):
     """Standardised order statistics of each row; ``(B, N, 8)``, 0 for an empty row."""
-    at = order_statistics(rows.values / units.scale.unsqueeze(-1), rows.count)
+    n_cells = (rows.seen > 0).to(rows.count.dtype).sum(-1)
+    at = order_statistics(rows.values / units.scale.unsqueeze(-1), n_cells)
     standard = torch.asinh((at / level.unsqueeze(-1) - 1) / units.noise.unsqueeze(-1))
     return standard * (rows.count > 0).unsqueeze(-1)
 

@@ -61,7 +61,9 @@ class Demand(Kind):
 
     @staticmethod
     def placed(rows, units):
-        return rows if rows.capped is None else demand_capped.completed_rows(rows, units)
+        if rows.capped is None:
+            return rows
+        return demand_capped.as_told(rows, units).sorted()
 
     @staticmethod
     def cell_features(rows, units):

@@ -83,8 +83,8 @@ class Rows(NamedTuple):
     """
 
     values: torch.Tensor  # (B, N, n), sorted, 0 where missing
-    seen: torch.Tensor  # (B, N, n) float, 1 where observed
-    count: torch.Tensor  # (B, N)
+    seen: torch.Tensor  # (B, N, n) float, 1 where observed, less where capped
+    count: torch.Tensor  # (B, N), their sum
     sales: torch.Tensor = None  # (B, N, n), what was observed of values
     capped: torch.Tensor = None  # (B, N, n) float, 1 where values are at least that
     variance: torch.Tensor = None  # (B, N, n), of values that are only expected
@@ -134,8 +134,13 @@ def as_rows(observations, stock=None, offset=None):
 
 def row_level(rows, scale):
     """A row's mean in units of scale, pulled a little towards 1; ``(B, N)``."""
-    total = (rows.values.sum(-1) / scale).clamp_max(MOST_UNITS)
+    total = ((rows.values * rows.seen).sum(-1) / scale).clamp_max(MOST_UNITS)
     return (total + LEVEL_WEIGHT) / (rows.count + LEVEL_WEIGHT)
+
+
+def _at_least_one(rows):
+    """What sums over cells are divided by for their mean: 1 where there is none."""
+    return torch.where(rows.count > 0, rows.count, 1.0)
 
 
 def _degrees(count):
@@ -145,7 +150,7 @@ def _degrees(count):
 def _relative_squares(rows, scale, level):
     """Sum of squared relative deviations of each row from its own mean; ``(B, N)``."""
     y = (rows.values / scale.unsqueeze(-1)).clamp_max(MOST_UNITS)
-    mean = y.sum(-1) / rows.count.clamp_min(1)
+    mean = (y * rows.seen).sum(-1) / _at_least_one(rows)
     squares = ((y - mean.unsqueeze(-1)) ** 2 * rows.seen).sum(-1)
     return (squares + _of_expected(rows, scale, rows.count)) / level**2
 
@@ -154,7 +159,7 @@ def _of_expected(rows, scale, count):
     """What values that are only expected add to squared deviations from their mean; ``(B, N)``."""
     if rows.variance is None:
         return 0.0
-    return rows.variance.sum(-1) / scale**2 * (1 - 1 / count.clamp_min(1))
+    return (rows.variance * rows.seen).sum(-1) / scale**2 * (1 - 1 / count.clamp_min(1))
 
 
 def n_zeros(rows):
@@ -172,11 +177,11 @@ class PositivePart(NamedTuple):
 
 def positive_part(rows, scale):
     """`PositivePart` of each row."""
-    positive = (rows.values > 0).to(rows.values.dtype)
+    positive = (rows.values > 0) * rows.seen
     y = (rows.values / scale.unsqueeze(-1)).clamp_max(MOST_UNITS)
-    count = positive.sum(-1)
-    level = (y.sum(-1) + LEVEL_WEIGHT) / (count + LEVEL_WEIGHT)
-    mean = (y.sum(-1) / count.clamp_min(1)).unsqueeze(-1)
+    count, total = positive.sum(-1), (y * positive).sum(-1)
+    level = (total + LEVEL_WEIGHT) / (count + LEVEL_WEIGHT)
+    mean = (total / torch.where(count > 0, count, 1.0)).unsqueeze(-1)
     squares = ((y - mean) ** 2 * positive).sum(-1) + _of_expected(rows, scale, count)
     return PositivePart(count, level, squares / level**2)
 
@@ -291,7 +296,7 @@ def _moments(rows, scale, whole):
         "rows": torch.ones_like(level),
         "used": used,
         "cells": rows.count,
-        "amount": (rows.values.sum(-1) / scale).clamp_max(MOST_UNITS),
+        "amount": ((rows.values * rows.seen).sum(-1) / scale).clamp_max(MOST_UNITS),
         "log_level": log_level * used,
         "log_level_square": log_level**2 * used,
         "offset": offset * used,

@@ -98,6 +98,7 @@ class PricedRows(NamedTuple):
     high: torch.Tensor  # (B, N) largest x
     curves: torch.Tensor  # (B, N, N_CURVES) weights that sum to one
     posted: torch.Tensor = None  # (B, N, Q) prices that are asked about
+    variance: None = None  # all values were observed
 
     def log_curve(self, x):
         """Log of demand at ``x`` over that at the usual price; ``(B, N, Q)``."""

@@ -1,5 +1,6 @@
 """How demand in the order of time is read, and what it is compared with."""
 
+import sklearn_pttf._kinds.demand.capped as demand_capped
 import sklearn_pttf._kinds.series.features as series_features
 import sklearn_pttf._kinds.series.units as series_units
 from sklearn_pttf._kinds.demand.kind import Demand
@@ -15,7 +16,7 @@ class Series(Demand):
 
     name = title = checkpoint = "series"
     prior = SeriesPrior
-    reads = ("exposure", "coming")
+    reads = ("exposure", "coming", "stock")
     takes_rates = False
     extends = Demand
     units_type = series_units.SeriesUnits
@@ -30,6 +31,14 @@ class Series(Demand):
     cell_features = staticmethod(series_features.cell_features)
     row_features = staticmethod(series_features.row_features)
     portfolio_features = staticmethod(series_features.portfolio_features)
+
+    @staticmethod
+    def capped_cell_features(rows, units):
+        return demand_capped.capped_cell_features(rows.in_order, units, rows.recent)
+
+    @staticmethod
+    def capped_row_features(rows, units):
+        return demand_capped.capped_row_features(rows.in_order, units, rows.recent)
 
     @staticmethod
     def typical_rows(portfolio):

@@ -27,16 +27,16 @@ class Silence(NamedTuple):
     def of(cls, portfolio):
         """Of all silences in a table."""
         came, cases = np.zeros(len(BACK)), np.zeros(len(BACK))
-        for now, runs in _periods(portfolio):
-            judged = (runs > 0) & ~np.isnan(now)
-            place = np.searchsorted(FIRST_PERIODS, runs[judged], side="right") - 1
-            np.add.at(came, place, now[judged] > 0)
-            np.add.at(cases, place, 1.0)
+        sales, runs = _silences(portfolio)
+        judged = (runs[:, :-1] > 0) & ~np.isnan(sales)
+        place = np.searchsorted(FIRST_PERIODS, runs[:, :-1][judged], side="right") - 1
+        np.add.at(came, place, sales[judged] > 0)
+        np.add.at(cases, place, 1.0)
         return cls((came + CASES * BACK) / (cases + CASES))
 
     def law(self, law, portfolio):
         """Laws with the zeros that rows which have stopped are due; `QuantileGrid`."""
-        *_, (_, runs) = _periods(portfolio, last=True)
+        runs = _silences(portfolio)[1][:, -1]
         silent = runs > 0
         if not silent.any():
             return law
@@ -48,22 +48,22 @@ class Silence(NamedTuple):
         return law.with_quantiles(_with_zeros(law, share))
 
 
-def _periods(portfolio, last=False):
+def _silences(portfolio):
     """Sales of every period, and how long rows have been silent before it, 0 if not so.
 
-    With ``last``, of the period that is coming, too.
+    Returns
+    -------
+    sales : ndarray of shape (n, m)
+
+    runs : ndarray of int of shape (n, m + 1)
+        The last is that of the period that is coming.
     """
     sales = np.where(portfolio.exposures() < LEAST_EXPOSURE, np.nan, portfolio.observations)
-    runs, sold, seen = np.zeros((3, len(sales)))
-    for now in sales.T:
-        usual = (seen >= FEWEST_BEFORE) & (sold >= USUAL * seen)
-        yield now, np.where(usual, runs, 0).astype(int)
-        back, quiet = now > 0, now == 0
-        seen = np.where(back, seen + runs + 1, seen)
-        sold, runs = sold + back, np.where(back, 0.0, runs + quiet)
-    if last:
-        usual = (seen >= FEWEST_BEFORE) & (sold >= USUAL * seen)
-        yield None, np.where(usual, runs, 0).astype(int)
+    sold, quiet = (each.cumsum(axis=1) for each in (sales > 0, sales == 0))
+    quiet_when_sold = np.maximum.accumulate(np.where(sales > 0, quiet, 0), axis=1)
+    seen, runs = sold + quiet_when_sold, quiet - quiet_when_sold
+    usual = (seen >= FEWEST_BEFORE) & (sold >= USUAL * seen)
+    return sales, np.pad(np.where(usual, runs, 0), ((0, 0), (1, 0)))
 
 
 def _with_zeros(law, share):

@@ -14,11 +14,13 @@ References
    section 2.4: discounting.
 """
 
+from functools import partial
 from types import SimpleNamespace
 from typing import NamedTuple
 
 import torch
 
+from sklearn_pttf._kinds.demand.capped import as_told, completed_units
 from sklearn_pttf._kinds.demand.units import (
     CREDIBILITY_RANGE,
     LEVEL_WEIGHT,
@@ -54,6 +56,12 @@ class SeriesRows(NamedTuple):
     sorted: Rows  # the same outcomes, without an order
     errors: torch.Tensor = None  # (B, N, K) mean squared errors of levels, over a row's noise
     recent: torch.Tensor = None  # (B, N), the level that forgets, in units of scale
+    in_order: Rows = None  # the outcomes in the order of time, where stock may have capped them
+
+    @property
+    def capped(self):
+        """(B, N, n), 1 where an outcome is at least its value; None where nothing is capped."""
+        return None if self.in_order is None else self.in_order.capped
 
 
 class Moving(NamedTuple):
@@ -79,6 +87,8 @@ def series_rows(evidence):
     coming = evidence.coming
     coming = torch.ones_like(observations[..., 0]) if coming is None else coming
     values = observations / exposure
+    stock = None if evidence.stock is None else evidence.stock / exposure
+    rows = as_rows(values, stock)
     return SeriesRows(
         values.nan_to_num(0.0),
         told,
@@ -86,13 +96,22 @@ def series_rows(evidence):
         told,
         exposure.log(),
         coming.clamp(*EXPOSURE_RANGE),
-        as_rows(values),
+        rows,
+        in_order=None if stock is None else rows,
     )
 
 
 def series_units(rows, weights, whole):
     """`SeriesUnits` of the context; as `portfolio_units`."""
-    units = portfolio_units([part.sorted for part in rows], weights, whole)
+    if rows[0].in_order is None:
+        return _moving(rows, weights, portfolio_units([x.sorted for x in rows], weights, whole))
+    units = completed_units([part.in_order for part in rows], weights, whole)
+    rows = [_with_cells(x, as_told(x.in_order, units)) for x in rows]
+    return _moving(rows, weights, units)
+
+
+def _moving(rows, weights, units):
+    """`SeriesUnits` of rows whose other units are known."""
     sums = None
     for part, weight in zip(rows, weights, strict=True):
         found = _sums_of_errors(part, weight, units)
@@ -108,6 +127,13 @@ def series_units(rows, weights, whole):
     narrower = 0.5 * (shares * logs).sum(-1, keepdim=True)
     spread = (spread / cells.clamp_min(1)).sqrt()
     return SeriesUnits(*units, logs, shares, narrower, spread)
+
+
+def _with_cells(rows, cells):
+    """Rows whose capped cells hold what is expected of them; cells in the order of time."""
+    return rows._replace(
+        values=cells.values, told=cells.seen, in_order=cells, sorted=cells.sorted()
+    )
 
 
 def _sums_of_errors(rows, weight, units):
@@ -155,6 +181,9 @@ def _road(kept, like):
 
 def placed(rows, units):
     """Rows whose cells count by how much of them is kept."""
+    if rows.in_order is not None:
+        cells = as_told(rows.in_order, units, partial(_course_in_time, units=units))
+        rows = _with_cells(rows, cells)
     squares, terms = _squares(rows, units)
     n = rows.values.shape[-1]
     age = torch.arange(n - 1, -1, -1, dtype=rows.values.dtype, device=rows.values.device)
@@ -167,6 +196,18 @@ def placed(rows, units):
     return rows._replace(
         seen=seen, count=count, errors=squares / terms.clamp_min(1.0), recent=recent
     )
+
+
+def _course_in_time(cells, units):
+    """Levels of rows at every period, by what was sold around it, over those of all; (B, N, n)."""
+    y = (cells.values / units.scale.unsqueeze(-1)).clamp_max(MOST_UNITS)
+    pull = (units.noise**2 / units.level_variance).unsqueeze(-1)
+    centre = torch.minimum(units.centre, units.log_mean).exp().unsqueeze(-1)
+    times = torch.arange(y.shape[-1], dtype=y.dtype, device=y.device)
+    near = y.new_tensor(KEPT)[:, None, None] ** (times[:, None] - times).abs()
+    near = (units.shares @ near.flatten(1)).unflatten(-1, near.shape[1:])  # (B, n, n)
+    levels = ((y * cells.seen) @ near + pull * centre) / (cells.seen @ near + pull)
+    return levels / row_level(cells, units.scale).unsqueeze(-1)
 
 
 def _worth(rows, units):
