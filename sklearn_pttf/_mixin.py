@@ -181,7 +181,7 @@ class DecisionMixin:
             names = self.problem_.drivers or ()
             self._shared_effects = shared_over_time(self._conditions, portfolio, names)
         self._attribute_effects = None
-        if portfolio.attributes and self._reads_attributes:
+        if portfolio.attributes and portfolio.summable and self._reads_attributes:
             self._attribute_effects = AttributeEffects(
                 self._at_conditions(portfolio, self.problem_.horizon)
             )
