@@ -280,10 +280,8 @@ def _log_positives(rows):
 def _moments(rows, scale, whole):
     """What is summed for `_plain_units`."""
     offset = offset_of(rows)
-    if offset is None:
-        offset = torch.zeros_like(rows.count)
-    else:
-        scale = scale * offset.exp()
+    offset = torch.zeros_like(rows.count) if offset is None else offset
+    common, scale = scale, scale if offset_of(rows) is None else scale * offset.exp()
     level = row_level(rows, scale)
     log_level = level.log()
     degrees = _degrees(rows.count)
@@ -303,6 +301,7 @@ def _moments(rows, scale, whole):
         "offset_square": offset**2 * used,
         "degrees": degrees,
         "degrees_by_level": degrees * level,
+        "finer": degrees * (whole / scale - whole / common),
         "squares": squares,
         "squares_by_level": squares * level,
         "squares_by_log_level": squares * log_level,
@@ -325,6 +324,11 @@ def _chances(rows, units):
     normal, chance = _chance_of_log_noise(rows, units, level)
     worth = (normal / chance) ** 2 * (rows.count > 1)  # little where little was counted
     log_noise = excess_log_noise(rows, units, level)
+    # where attributes part large rows from small ones, those that are sure of their level count
+    chance_of_level = _chance_of_log_level(rows, units, level)
+    told = torch.zeros_like(level)
+    if offset_of(rows) is not None:
+        told = used / (chance_of_level + units.level_variance) ** 2
     # relative variances, each weighted by how well its row knows it
     degrees = _degrees(rows.count)
     expected = row_noise(units, level) ** 2
@@ -333,7 +337,9 @@ def _chances(rows, units):
     squares = torch.minimum(_relative_squares(rows, units.scale, level), most)
     return {
         "used": used,
-        "level_chance": _chance_of_log_level(rows, units, level) * used,
+        "level_chance": chance_of_level * used,
+        "told": told,
+        "told_square": told * ((level.log() - units.centre) ** 2 - chance_of_level),
         "worth": worth,
         "log_noise": log_noise * worth,
         "log_noise_square": log_noise**2 * worth,
@@ -419,7 +425,7 @@ def _count_noise(sums, noise, grain, typical_level):
     Of counts with Poisson and proportional noise, relative variance times level is the grain
     plus the proportional variance times the level.
     """
-    of_counts = grain * sums.degrees
+    of_counts = grain * sums.degrees + sums.finer
     share = ((sums.squares_by_level + LEAST_SUM) / (of_counts + LEAST_SUM)).clamp_max(1.0)
     left = (sums.squares_by_level - of_counts) / sums.degrees_by_level.clamp_min(LEAST_SUM)
     left = left.clamp_min(LEAST_LEFT * noise**2).sqrt()
@@ -453,6 +459,8 @@ def _parted_from_chance(units, sums):
     share = ((sums.squares + LEAST_SUM) / (sums.of_counts + LEAST_SUM)).clamp_max(1.0)
     counted = units.whole * (known > KNOWN) > 0
     level_variance = units.level_variance - sums.level_chance / sums.used.clamp_min(1)
+    by_sure_rows = sums.told_square / sums.told.clamp_min(LEAST_SUM)
+    level_variance = torch.where(sums.told > 0, by_sure_rows, level_variance)
     return units._replace(
         extra_noise=torch.where(counted, left.clamp(*LEFT_RANGE).sqrt(), units.extra_noise),
         count_share=torch.where(counted, share, units.count_share),
