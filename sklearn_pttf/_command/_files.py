@@ -80,7 +80,7 @@ class Records:
         """Numbers if all cells are that are not empty, else text; missing where empty."""
         codes, texts = self._texts(column)
         texts = texts.str.strip()
-        absent = texts.str.lower().isin(MISSING).to_numpy(dtype=bool)
+        absent = texts.str.lower().isin(MISSING)
         numbers = pd.to_numeric(texts, errors="coerce").to_numpy(float)
         if (np.isfinite(numbers) | absent).all():
             return np.where(absent, np.nan, numbers)[codes]
@@ -111,7 +111,7 @@ class Records:
 
 
 def read(path, columns, optional=()):
-    """`Records` of the columns that options name (dict of str to str), without blank ones.
+    """`Records` of the columns that options name (dict to a str, or several), without blank ones.
 
     Those of ``optional``, a list of names, only if they are there.
     """
@@ -170,7 +170,12 @@ def _read_parquet(path, columns):
 def _find(path, header, wanted):
     """Names of the columns, each once; refused if the header has not each of them once."""
     columns, optional = wanted
-    wanted = [*columns.items(), *(("drivers", name) for name in optional if name in header)]
+    wanted = [
+        (option, name)
+        for option, names in columns.items()
+        for name in ([names] if isinstance(names, str) else names)
+    ]
+    wanted += [("drivers", name) for name in optional if name in header]
     for option, name in wanted:
         if header.count(name) != 1:
             found = f"{header.count(name)} columns" if name in header else "no column"

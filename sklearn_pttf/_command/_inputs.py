@@ -215,7 +215,7 @@ def read_attributes(options, table):
     names = getattr(options, "attributes", None)
     if not names:
         return table, {}
-    records = read(options.info, {"instance": options.instance} | dict(enumerate(names)))
+    records = read(options.info, {"instance": options.instance, "attributes": names})
     own = pd.Index(records.labels(options.instance))
     new = own[~own.isin(table.index)].unique()
     if len(new):

@@ -62,6 +62,27 @@ class AttributeEffect:
 
     gain : float
         Log likelihood that the attribute gains beside the others.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from sklearn_pttf import PretrainedDecisionTransformer
+    >>> from sklearn_pttf.problems import Newsvendor
+    >>> rng = np.random.default_rng(0)
+    >>> X = pd.DataFrame(rng.poisson([[40]] * 20 + [[4]] * 20, size=(40, 3)), columns=list("abc"))
+    >>> X["kind"] = ["large"] * 20 + ["small"] * 20
+    >>> problem = Newsvendor(4.0, 1.0, attributes=["kind"])
+    >>> pdt = PretrainedDecisionTransformer(problem, finetune=None).fit(X)
+    >>> (kind,) = pdt.attribute_effects_
+    >>> kind.levels, kind.effects.round(1)
+    (('large', 'small'), array([ 1.1, -1.1]))
+
+    What is new is decided from its kind:
+
+    >>> new = pd.DataFrame({"a": [np.nan] * 2, "b": np.nan, "c": np.nan, "kind": kind.levels})
+    >>> pdt.predict(new).round()
+    array([41.,  4.])
     """
 
     name: str
