@@ -322,6 +322,8 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             )
             strategy = self._strategy()
             portfolio = self._read_to_fit(X)
+            if strategy is not None and portfolio.offset is not None:
+                strategy.baselines = False  # which read no attributes
             if self.verbose:
                 print(f"Reading {portfolio.counts.sum():,} observations.", flush=True)
             portfolio, outcomes = self._with_later(portfolio, X, y)

@@ -10,6 +10,8 @@ from scipy import stats
 
 from sklearn_pttf import Column, PretrainedDecisionTransformer
 from sklearn_pttf.baselines import SampleAverage
+from sklearn_pttf.finetune import HeadFinetune
+from sklearn_pttf.finetune._choice import not_tried
 from sklearn_pttf.inspection import AttributeEffect
 from sklearn_pttf.problems import Newsvendor, Replenishment
 
@@ -39,7 +41,7 @@ def sales(rng, kinds):
 @pytest.fixture(scope="module")
 def table():
     rng = np.random.default_rng(0)
-    kinds = np.array(["screws", "tools"])[rng.integers(2, size=300)]
+    kinds = np.array(["screws", "tools"])[rng.integers(2, size=120)]
     return sales(rng, kinds).assign(kind=kinds)
 
 
@@ -77,8 +79,8 @@ def test_effects_are_told(estimator, table):
     (told,) = estimator.attribute_effects_
     assert isinstance(told, AttributeEffect)
     assert (told.name, told.levels) == ("kind", ("screws", "tools"))
-    np.testing.assert_allclose(told.effects[0] - told.effects[1], np.log(55 / 3), atol=0.06)
-    np.testing.assert_allclose(told.standard_errors[0], SPREAD / np.sqrt(150), rtol=0.2)
+    np.testing.assert_allclose(told.effects[0] - told.effects[1], np.log(55 / 3), atol=0.1)
+    np.testing.assert_allclose(told.standard_errors[0], SPREAD / np.sqrt(60), rtol=0.2)
 
 
 def test_pickled_and_by_the_row(estimator, table):
@@ -178,6 +180,22 @@ def test_horizons_and_scores(estimator, table):
 def test_baselines_leave_attributes_alone(table):
     orders = SampleAverage(newsvendor(attributes=["kind"])).fit(table).decide(table)
     np.testing.assert_array_equal(orders, table[WEEKS].max(axis=1))
+
+
+@pytest.mark.parametrize("attributes", [None, ["kind"]])
+def test_finetuning_chooses_no_baseline_that_forgets_attributes(table, monkeypatch, attributes):
+    tried = []
+
+    def guarded(task):
+        tried.append(task.strategy.baselines)
+        return not_tried("baselines are all that is looked at")
+
+    monkeypatch.setattr("sklearn_pttf._estimator.finetune_guarded", guarded)
+    strategy = HeadFinetune()
+    problem = newsvendor(attributes=attributes)
+    PretrainedDecisionTransformer(problem, finetune=strategy, device="cpu").fit(table[:40])
+    assert tried == [attributes is None]
+    assert strategy.baselines
 
 
 @pytest.mark.parametrize(
