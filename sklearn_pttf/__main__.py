@@ -32,13 +32,17 @@ columns of the output:
   mean           expected demand, over the horizon
   p10, p50, p90  quantiles of demand, over the horizon
   expected_cost  of having the level in stock; not with --service-level
+  identified     with --stock or --sold-out: whether stock ever let one see as much demand as the
+                 level is for
 
 exit status: 0 done, 2 bad input (nothing is written), 130 interrupted"""
 
 REPLENISH = """\
 Read a file with one record a sale, and write a file with one line an instance: what to order now.
 Stock is carried over from period to period, and an order is there after its lead time. What is on
-hand and under way is read from the --info file."""
+hand and under way is read from the --info file: what there is at the start of the period after the
+last complete one, which the summary names. If a weekly --calendar leaves out a week that has only
+begun, that is the stock at the start of this week, as its sales do not count."""
 
 COLUMNS_OF_ORDERS = """\
 columns of the output:
@@ -47,9 +51,13 @@ columns of the output:
   mean              expected demand of the periods that the order is for: --review of them, from
                     its arrival on
   expected_cost     of these periods
-  stock_out         probability that something is missing in one of them
+  stock_out         share of them in which something is missing, as expected
+  cycle_stock_out   probability that something is missing in any of them
   fill_rate         expected share of their demand that is met
   stock_at_arrival  expected stock when the order comes, without it
+  missed_before     units that are expected to be lost, or with --backlog owed, before it comes
+  identified        with --stock or --sold-out: whether stock ever let one see as much demand as
+                    the order is for
 
 exit status: 0 done, 2 bad input (nothing is written), 130 interrupted"""
 
@@ -58,15 +66,21 @@ Decide at earlier periods of a file of sales, each time from what was known then
 decisions on what came. It is said in money, beside sample averages (SAA), smoothing and, with
 --policy, what was really ordered. Without --lead-time each order is by itself, for the --horizon
 that follows it (--underage, --overage). With --lead-time stock is carried over (--shortage,
---holding); all methods start with the same stock, twice an instance's usual demand, and that much
-in each period of the lead time."""
+--holding); all methods start with the same stock: --on-hand and --on-order, as they were before
+the first period that is decided, or twice an instance's usual demand, and that much in each period
+of the lead time. Past orders were placed on the stock of then: without it, savings against them
+may be far too high or too low."""
 
 COLUMNS_OF_BACKTEST = """\
 columns of --out, with a line for each method, instance and period that was decided:
-  method, the instance and the time, under their own names
-  cost, and its parts held and missed, in money; decision; promised, what the cost was expected to
-  be; forecast and outcome; demand and what of it was served; left over, and in_stock, the share of
-  periods without a shortage
+  method, the instance and the time, under their own names: the period that it was decided before
+  charged_from, charged_to  first and last period that the decision is charged on
+  cost, held, missed        in money, of these periods: the cost, and its two parts
+  decision, promised        what was decided, and what the cost was expected to be
+  demand, served            units of these periods, and those that were in stock when asked for
+  left, in_stock            units left over, and the share of these periods without a shortage
+  forecast, outcome         units of all periods that a decision looks ahead: with --lead-time
+                            those until the next order is there, of which only the last are charged
 
 exit status: 0 done, 2 bad input (nothing is written), 130 interrupted"""
 
@@ -153,15 +167,7 @@ def _add_replenish(commands):
     add = group.add_argument
     _add_info(add)
     _add_stock(group, needed=True)
-    add("--on-hand", **VALUE, help="stock there is (default: 0)")
-    add(
-        "--on-order",
-        dest="arrivals",
-        nargs="+",
-        metavar="COLUMN",
-        help="columns of --info, of what arrives in each coming period, the next one first: as "
-        "many as the longest lead time (default: nothing is under way)",
-    )
+    _add_stock_there(add, "the period after the last complete one", "0")
     _add_packs(add)
     _add_limit(add)
     _add_method(replenish.add_argument_group("how").add_argument, finetune="auto")
@@ -198,6 +204,7 @@ def _add_backtest(commands):
     add("--horizon", type=_whole, metavar="H", help="periods that a level must last (default: 1)")
     _add_bounds(add)
     _add_stock(group, needed=False)
+    _add_stock_there(add, "the first period that is decided", "twice the usual demand")
     _add_packs(add)
     _add_limit(add)
     add = command.add_argument_group("how").add_argument
@@ -222,6 +229,17 @@ def _command(commands, name, what, description, epilog):
 def _add_records(add):
     add("--instance", required=True, metavar="COLUMN", help="labels of instances")
     add("--value", required=True, metavar="COLUMN", help="units sold")
+    add(
+        "--stock",
+        metavar="COLUMN",
+        help="what could be sold at most in a period: where all of it was sold, demand was at "
+        "least that. Empty: there was enough",
+    )
+    add(
+        "--sold-out",
+        metavar="COLUMN",
+        help="instead, where only that is known: whether nothing was left, true or false",
+    )
     add(
         "--time",
         metavar="COLUMN",
@@ -342,8 +360,30 @@ def _add_stock(group, *, needed):
     )
 
 
+def _add_stock_there(add, period, default):
+    add("--on-hand", **VALUE, help=f"stock at the start of {period} (default: {default})")
+    add(
+        "--on-order",
+        dest="arrivals",
+        nargs="+",
+        metavar="COLUMN",
+        help="columns of --info, of what arrives in each period from then on, the first one first: "
+        "as many as the longest lead time (default: nothing is under way)",
+    )
+    add(
+        "--negative-stock",
+        choices=["raise", "clip"],
+        default="raise",
+        help="what stock below 0 is, if sales are lost: an error (default), or 0",
+    )
+
+
 def _add_packs(add):
-    add("--pack", **VALUE, help="units of a pack, of which whole ones are ordered")
+    add(
+        "--pack",
+        **VALUE,
+        help="units of a pack, of which whole ones are ordered; empty cells and those of 0 are 1",
+    )
     add("--minimum", **VALUE, help="smallest order there is, in units (default: 0)")
 
 
@@ -376,9 +416,9 @@ def _add_method(add, *, finetune):
         "--finetune",
         choices=["auto", "none"],
         default=finetune,
-        help="whether the weights are trained on the file's instances, on 2,000 of them for about "
-        "half a minute if there are more; none is faster, and mostly as good (default: "
-        f"{finetune})",
+        help="whether the weights are trained on the file's instances, which takes up to some "
+        "minutes; of more than 2,000 it takes 2,000, for about half a minute; none is faster, and "
+        f"mostly as good (default: {finetune})",
     )
     add("--seed", type=int, default=0, help="of all that is random (default: 0)")
     add("--quiet", action="store_true", help="only warnings and errors")

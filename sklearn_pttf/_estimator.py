@@ -80,7 +80,8 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
     the row's own observations are few and noisy: amortised empirical Bayes [1]_.
 
     Observations of a row are taken to be exchangeable, unless the problem says ``ordered`` or
-    ``drivers``: no trend, season, promotion or stock-out. `fit` warns of a drift that most rows
+    ``drivers``: no trend, season or promotion. Sales are demand unless the problem has ``stock`` or
+    ``sold_out``. `fit` warns of a drift that most rows
     have, and of a law that does not fit.
 
     Parameters
@@ -266,10 +267,11 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
 
         y : array-like of shape (n_instances,) or (n_instances, n_outcomes), default=None
             Later outcomes, a column for each period: a target for finetuning only and never
-            evidence. Append them to X to have them count as evidence. They are checked, and not
-            used without finetuning. One period decides nothing, as rows share what it has of its
-            own, and where rows share such shocks fewer than four decide nothing either. With
-            ``ordered`` or ``drivers`` they follow the last column of X, and any number counts.
+            evidence; demand, not sales that stock may have capped. Append them to X to have them
+            count as evidence. They are checked, and not used without finetuning. One period decides
+            nothing, as rows share what it has of its own, and where rows share such shocks fewer
+            than four decide nothing either. With ``ordered`` or ``drivers`` they follow the last
+            column of X, and any number counts.
 
         Returns
         -------
@@ -307,7 +309,8 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
 
         UserWarning
             If ``memory`` is given without an int as ``random_state``; if drivers never vary or are
-            not known for a coming period; if seasons are not shorter than the history.
+            not known for a coming period; if seasons are not shorter than the history; if more was
+            sold than there was in stock.
 
         Notes
         -----
@@ -327,7 +330,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             if self.verbose:
                 print(f"Reading {portfolio.counts.sum():,} observations.", flush=True)
             portfolio, outcomes = self._with_later(portfolio, X, y)
-            table = None if self._conditions is None else self._read_as_it_is(X)
+            table = None if self._conditions is None else self._read_again(X)
             self.device_ = check_device(self.device)
             start = self._loaded(portfolio, before, int(seeds[0]))
             if outcomes is not None and self.checkpoint_ is not None:
@@ -378,6 +381,12 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
                     f"{found.summary()}"
                 )
             return self
+
+    def _read_again(self, X):
+        """The portfolio as it is, of a table whose warnings were given."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            return self._read_as_it_is(X)
 
     def _with_later(self, portfolio, X, y):
         """The portfolio, whole numbers only if later outcomes are too, and these."""
@@ -496,7 +505,8 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         """Name of the weights that read demand at conditions that change."""
         if self.problem_.ordered and self.problem_.exposure is None:
             return "series"
-        return "counts" if self._conditions.are_counts(portfolio) else "demand"
+        counts = portfolio.stock is None and self._conditions.are_counts(portfolio)
+        return "counts" if counts else "demand"
 
     def _strategy(self):
         """The checked strategy, a copy; None for no finetuning."""

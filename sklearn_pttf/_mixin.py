@@ -34,6 +34,7 @@ from sklearn_pttf._series.conditions import (
 from sklearn_pttf._series.found import shared_over_time
 from sklearn_pttf._series.rolling import continued
 from sklearn_pttf._tables.attributes import AttributeEffects
+from sklearn_pttf._tables.completion import demand_of
 from sklearn_pttf._utils.checks import (
     MOST_PERIODS,
     check_outcomes,
@@ -44,6 +45,7 @@ from sklearn_pttf.problems import Newsvendor
 from sklearn_pttf.problems._attributes import check_same_attributes
 from sklearn_pttf.problems._exposure import same_exposure
 from sklearn_pttf.problems._given import check_price, check_problem
+from sklearn_pttf.problems._stock import stock_positions, told_of_stock
 from sklearn_pttf.problems._time import check_columns, driver_positions, season_lengths
 
 CHUNK_ROWS = 16_384
@@ -283,11 +285,15 @@ class DecisionMixin:
         if problem.of_prices:
             self._check_prices(problem, names)
         self._check_exposure(problem)
+        self._check_stock(problem)
         self._check_time(problem)
         portfolio = problem.read(X, names, self.observation_columns_, self.integer_)
         if self.problem_.has_exposure and not problem.has_exposure:  # as it was seen
             found = self.problem_.read_exposure(X, names, portfolio.observations)
             portfolio = replace(portfolio, exposure=found[0], coming=found[1])
+        if self.problem_.has_stock and not problem.has_stock:
+            stock = self.problem_.read_stock(X, names, portfolio.observations)
+            portfolio = replace(portfolio, stock=stock)
         if problem is not self.problem_:
             portfolio = self.problem_.in_time(portfolio, X, names)
             portfolio = self.problem_.with_attributes(portfolio, X, names)
@@ -310,6 +316,19 @@ class DecisionMixin:
                 raise ValueError(
                     f"{name} stays as fitted, {fitted!r}, or is left None for that; got {told!r}."
                 )
+
+    def _check_stock(self, problem):
+        """Refuse another problem that has other columns of stock."""
+        names = getattr(self, "feature_names_in_", None)
+        told, fitted = (
+            (told_of_stock(each), stock_positions(each, names, self.n_features_in_))
+            for each in (problem, self.problem_)
+        )
+        if told[0] is not None and told != fitted:
+            raise ValueError(
+                f"{told[0]} stays as fitted, {getattr(self.problem_, told[0])!r}, or is left None "
+                f"for that; got {getattr(problem, told[0])!r}."
+            )
 
     def _check_time(self, problem):
         """Refuse another problem that says of time what `fit` was not told."""
@@ -483,7 +502,10 @@ class DecisionMixin:
             ``used``, ``limit``, each a float, or a dict by group, and ``dual_bound``, a float:
             no orders within the limit have a smaller sum of expected costs. With drivers
             ``extrapolates``: bool ndarray of shape (n_instances,), whether one is planned beyond
-            all that was seen of it. What other problems give, their pages say.
+            all that was seen of it. With stock ``identified``: bool ndarray of shape
+            (n_instances,), whether stock ever let one see as much demand as the order is for, on
+            average over its periods: where it is False the order rests on the prior and on other
+            rows. What other problems give, their pages say.
 
         Raises
         ------
@@ -654,7 +676,8 @@ class DecisionMixin:
             costs = [self._row_costs(portfolio, outcomes)]
         else:
             n_parts = portfolio.observations.shape[1] // self.problem_.horizon
-            costs = [self._held_out_costs(portfolio, k) for k in range(n_parts)]
+            demand = demand_of(portfolio)
+            costs = [self._held_out_costs(portfolio, k, demand) for k in range(n_parts)]
         costs = np.array(costs)
         if np.isnan(costs).all():
             horizon = self.problem_.horizon
@@ -696,26 +719,30 @@ class DecisionMixin:
             n_origins = self.problem_.totals(later).shape[1]
             portfolio = continued(portfolio, later)
             width = portfolio.observations.shape[1]
+        demand = demand_of(portfolio)
         for k in range(n_origins):
             origin = width - (k + 1) * horizon
             before, conditions = portfolio.before(origin, horizon), self._conditions
             if conditions is not None and origin != fitted:
                 conditions = Conditions(before, horizon, conditions.look)
-            outcomes = portfolio.observations[:, origin : origin + horizon]
+            outcomes = demand[:, origin : origin + horizon]
             found.append(self._row_costs(before, outcomes, conditions))
         return found
 
-    def _held_out_costs(self, portfolio, k):
-        """`_row_costs` on every row's k-th horizon of observations, which decisions do not see."""
+    def _held_out_costs(self, portfolio, k, demand):
+        """`_row_costs` on every row's k-th horizon of observations, which decisions do not see.
+
+        What these come to is ``demand``.
+        """
         if self.problem_.horizon == 1 and portfolio.has_conditions:
             k = portfolio.observations.shape[1] - 1 - k
             cells = np.where(portfolio.mask[:, k], k, -1)
-            return self._row_costs(*portfolio.held_out(cells))
+            return self._row_costs(*portfolio.held_out(cells, demand))
         observations = portfolio.observations.copy()
         horizon = self.problem_.horizon
         end = observations.shape[1] - k * horizon  # newest first: histories may begin late
         cells = slice(end - horizon, end)
-        outcomes = observations[:, cells].copy()
+        outcomes = demand[:, cells]
         observations[:, cells] = np.nan
         evidence = portfolio.with_observations(observations)
         if portfolio.exposure is not None:  # periods of one exposure stand for theirs

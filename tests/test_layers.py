@@ -34,6 +34,7 @@ KINDS = [
     {"counts", "values"},
     {"demand"},
     {"prices", "series"},
+    {"stocked"},
     {"registry"},
 ]
 MODULES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")
@@ -121,7 +122,7 @@ NETWORK = [
         path
         for kind in ("demand", "values", "counts", "prices")
         for path in (PACKAGE / "_kinds" / kind).glob("*.py")
-        if path.stem in ("units", "features", "head", "rows", "mixing", "curves")
+        if path.stem in ("units", "capped", "features", "head", "rows", "mixing", "curves")
     ),
 ]
 

@@ -63,22 +63,17 @@ print(summary)
 # In one sentence
 # ---------------
 # The interval is over weeks, and each week's costs are paired, so a week that was dear for everyone
-# does not widen it. `BacktestResult.saving` has shares; in money they are times the rule's cost.
+# does not widen it. `BacktestResult.saving` has the numbers, as shares or in money. Without a name,
+# the sentence is about the cheapest other method: the boss will ask.
 
-place = result.methods.index("estimator")
-share, half = (each[place] for each in result.saving(against="policy"))
-paid = result.total_cost()[result.methods.index("policy")].sum()
-print(
-    f"Today's rule cost {paid:,.0f} in {n_origins} weeks. We would have saved {share * paid:,.0f}, "
-    f"between {(share - half) * paid:,.0f} and {(share + half) * paid:,.0f}."
-)
-
+print(result.verdict("policy"))
+print(result.verdict())
 # %%
 # Two questions come next. *Can the promise be trusted?* The column achieved/promised compares costs
 # with what was expected when ordering: near 1 it can. *Who is worse off?* Some products always are,
 # as six weeks of a single product are mostly luck.
 
-line = summary[place]
+line = summary[result.methods.index("estimator")]
 print(f"cost over what was promised: {line['achieved_over_promised']:.2f}")
 print(f"products that would have cost more: {line['worse_than_policy']:.0%}")
 

@@ -8,11 +8,15 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from sklearn_pttf._command._decide import amount, estimator_of, naming, newsvendor
+from sklearn_pttf._command._dates import calendar_of, date_of
+from sklearn_pttf._command._decide import estimator_of, naming, newsvendor
 from sklearn_pttf._command._files import SHOWN, flag, read, write
 from sklearn_pttf._command._inputs import (
     COSTS_OF_STOCK,
+    PACKS,
+    arrival_names,
     check_options,
+    clip_stock,
     given,
     read_info,
     read_sales_in_time,
@@ -21,15 +25,19 @@ from sklearn_pttf._command._inputs import (
 from sklearn_pttf._command._page import page
 from sklearn_pttf._command._replenish import replenishment, with_horizon, wrong_stock
 from sklearn_pttf._utils.files import written_whole
-from sklearn_pttf.datasets._partial import leave_out_partial
-from sklearn_pttf.datasets._periods import Calendar, regular_dates, show_date
-from sklearn_pttf.inspection._backtest_display import LABELS
+from sklearn_pttf.datasets._periods import show_date
 from sklearn_pttf.model_selection import backtest
-from sklearn_pttf.model_selection._backtest_result import FEW_ORIGINS, POLICY, SAA
+from sklearn_pttf.model_selection._backtest_result import (
+    FEW_ORIGINS,
+    LABELS,
+    POLICY,
+    SAA,
+    as_sentence,
+)
 from sklearn_pttf.model_selection._origins import RollingTable
 
 ONLY_SINGLE = ("underage", "overage", "horizon", "lower", "upper")  # of one order by itself
-ONLY_CARRIED = (*COSTS_OF_STOCK, "review", "lost_sales")
+ONLY_CARRIED = (*COSTS_OF_STOCK, "review", "lost_sales", "on_hand", "arrivals")
 MOST_SHOWN = 10  # instances that the page names, of those that gain and lose most
 
 
@@ -39,39 +47,52 @@ def backtest_file(options):
     options = _with_defaults(options)
     table, roles, times = read_sales_in_time(options)
     roles["ordered"] = True
-    info = read_info(options, table.index)
+    info, clipped = clip_stock(options, read_info(options, table.index))
     problem_of = newsvendor if options.lead_time is None else replenishment
     problem, X = problem_of(options, table, info, roles)
-    calendar = _calendar(options, times, len(roles["observations"]))
+    calendar = calendar_of(options, times, len(roles["observations"]))
     with naming(X.index, options):
         origins = RollingTable(problem, X).origins(options.origins)
     policy = None
     if options.policy is not None:
         policy = _past_orders(options, X.index, calendar, origins)
     say(options, f"deciding for {len(X):,} instances at {len(origins)} origins")
-    with naming(X.index, options):
+    with naming(X.index, options), warnings.catch_warnings():
+        # which the summary says, and the page
+        warnings.filterwarnings("ignore", message="policy is past orders")
         result = backtest(
             estimator_of(options, problem, len(X)),
             X,
             origins=origins,
             policy=policy,
+            start=_start(options, info),
             n_jobs=options.jobs,
             random_state=options.seed,
             verbose=int(not options.quiet and sys.stderr.isatty()),
         )
-    periods = [show_date(calendar.dates[k]) for k in origins]
-    lines, summary = _sentences(result, periods), result.summary()
-    written = _write(options, result, periods, lines, summary)
+    result = replace(result, periods=tuple(map(show_date, calendar.dates)))
+    told = _reservations(options, result.periods[origins[0]])
+    lines = [*_sentences(result, calendar), *told, *(f"{as_sentence(each)}." for each in clipped)]
+    summary = result.summary()
+    written = _write(options, result, lines, summary)
     return [] if options.quiet else [*lines, *summary.text().splitlines(), *written]
 
 
-def _write(options, result, periods, lines, summary):
+def _start(options, info):
+    """Stock before the first origin, as it is given; None if it is not."""
+    if options.lead_time is None or options.on_hand is None:
+        return None
+    arriving = arrival_names(options.arrivals or ())
+    return info["on_hand"].to_numpy(), info[arriving].to_numpy() if arriving else None
+
+
+def _write(options, result, lines, summary):
     """Write the files that are asked for; a line each."""
     files = given(options, ("out", "html"))
     if "html" in files:
         text = page(result, lines, summary, _instances(result), _settings(options))
     if "out" in files:
-        write(options.out, _cells(options, result, periods), like=options.sales)
+        write(options.out, _cells(options, result), like=options.sales)
     if "html" in files:
         with written_whole(options.html) as temporary:
             temporary.write_text(text, encoding="utf-8")
@@ -101,39 +122,29 @@ def _wrong_problem(options):
     if options.policy is not None and options.order in (options.instance, options.time):
         yield f"--order must differ from --instance and --time; got {options.order}"
     if options.lead_time is not None:
-        yield from wrong_stock(Namespace(**vars(options) | {"review": options.review or 1}))
+        if options.arrivals and options.on_hand is None:
+            yield "--on-order needs --on-hand: both are of the stock before the first origin"
+        yield from wrong_stock(_with_defaults_of_stock(options))
 
 
 def _flags(names):
     # --lost-sales and --backlog are two words for one thing
-    return " and ".join(
-        "--lost-sales or --backlog" if n == "lost_sales" else flag(n) for n in names
-    )
+    others = {"lost_sales": "--lost-sales or --backlog", "arrivals": "--on-order"}
+    return " and ".join(others.get(name, flag(name)) for name in names)
 
 
 def _with_defaults(options):
-    changes = {
-        "unordered": False,
-        "horizon": options.horizon or 1,
-        "review": options.review or 1,
-        "lost_sales": True if options.lost_sales is None else options.lost_sales,
-    }
-    options = Namespace(**vars(options) | changes)
+    changes = {"unordered": False, "horizon": options.horizon or 1}
+    options = Namespace(**vars(_with_defaults_of_stock(options)) | changes)
     return options if options.lead_time is None else with_horizon(options)
 
 
-def _calendar(options, times, n_periods):
-    """The newest periods of the file; `Calendar`."""
-    if options.calendar is None:
-        calendar = Calendar(np.unique(times))
-    else:
-        named, times = f"--time {options.time}", times.astype("datetime64[us]")
-        calendar = regular_dates(options.calendar, times, named)
-        if options.partial == "drop":
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # it was said when the table was made
-                calendar = leave_out_partial(calendar, times, named)
-    return replace(calendar, dates=calendar.dates[-n_periods:])
+def _with_defaults_of_stock(options):
+    changes = {
+        "review": options.review or 1,
+        "lost_sales": options.lost_sales is not False,
+    }
+    return Namespace(**vars(options) | changes)
 
 
 def _past_orders(options, labels, calendar, origins):
@@ -174,33 +185,71 @@ def _past_orders(options, labels, calendar, origins):
 # ------------------------------------------------------------------ what is told
 
 
-def _sentences(result, periods):
+def _sentences(result, calendar):
     """What was found, in money; list of str."""
-    costs = dict(zip(result.methods, result.total_cost().sum(axis=1), strict=True))
+    periods = [result.periods[k] for k in result.origins]
     often = f"once, for {periods[0]},"
     if len(periods) > 1:
         often = f"{len(periods)} times, from {periods[0]} to {periods[-1]}, each time"
-    lines = [f"{len(result.rows):,} instances, decided {often} from what was known before"]
-    own = costs["estimator"]
-    for other in (POLICY, SAA):
-        if other not in costs:
-            continue
-        share, half = (float(each[0]) for each in result.saving(other))
-        lines.append(_compared(own, LABELS.get(other, other), costs[other], share, half))
+    first, last = (
+        date_of(calendar, k) for k in (result.charged_from.min(), result.charged_to.max())
+    )
+    lines = [
+        f"{len(result.rows):,} instances, decided {often} from what was known before; charged on "
+        f"the periods from {first} to {last}.",
+        *(result.verdict(other) for other in (POLICY, SAA) if other in result.methods),
+        _of_the_cheapest(result),
+    ]
     if len(periods) < FEW_ORIGINS:
-        lines.append("so few periods may be luck")
+        lines.append("So few periods may be luck.")
     return lines
 
 
-def _compared(own, name, other, share, half):
-    saved = other - own
-    verb = "saved" if saved >= 0 else "lost"
-    line = f"{name} cost {amount(other)}, {LABELS['estimator']} {amount(own)}: "
-    line += f"{amount(abs(saved))} {verb}"
-    if np.isnan(share):
-        return line
-    interval = "" if np.isnan(half) else f" +- {100 * half:.1f}"
-    return f"{line}, {100 * abs(share):.1f}{interval} % of it"
+def _of_the_cheapest(result):
+    """Which method was cheapest, and by how much where no other line says it."""
+    order = result.total_cost().sum(axis=1).argsort(kind="stable")
+    first, second = (result.methods[k] for k in order[:2])
+    if (second if first == "estimator" else first) in (POLICY, SAA):
+        return f"The cheapest method was {LABELS.get(first, first)}."
+    return result.verdict()
+
+
+def _reservations(options, start):
+    """What a reader has to know of the comparison; list of str.
+
+    Parameters
+    ----------
+    options : Namespace
+
+    start : str
+        The first period that is decided.
+    """
+    lines = []
+    if options.lead_time is not None and options.on_hand is not None:
+        lines.append(f"All methods begin with --on-hand, as the stock at the start of {start}.")
+        if options.horizon > options.review and not options.arrivals:
+            lines[-1] += " Without --on-order nothing was under way then."
+    elif options.lead_time is not None:
+        lines.append(
+            f"Nobody told the stock before {start}: all methods begin with twice the usual demand "
+            "on hand, and that much in each period of the lead time."
+        )
+        if options.policy is not None:
+            lines[-1] += (
+                " Past orders were placed on another stock, so savings against them may be far too "
+                "high or too low: give --on-hand and --on-order, as they were then."
+            )
+    bound = [
+        flag(name)
+        for name, value in given(options, (*PACKS, "limit", "lower", "upper")).items()
+        if value != 0
+    ]
+    if options.policy is not None and bound:
+        lines.append(
+            f"All methods are held to {', '.join(bound)} but for past orders, which are compared "
+            "as they were."
+        )
+    return lines
 
 
 def _instances(result):
@@ -220,17 +269,18 @@ def _instances(result):
 def _settings(options):
     """Options that were given, in words; dict."""
     left_out = ("command", "horizon", "quiet", "jobs", "out", "html", "unordered")
-    return {
+    told = {
         name: " ".join(map(str, value)) if isinstance(value, list) else str(value)
         for name, value in vars(options).items()
         if value is not None and name not in left_out
     }
+    return {{"arrivals": "on_order"}.get(name, name): value for name, value in told.items()}
 
 
-def _cells(options, result, periods):
+def _cells(options, result):
     """A line for each method, instance and period that was decided."""
     frame = result.to_frame()
-    named = dict(zip(result.origins, periods, strict=True))
-    frame["origin"] = frame["origin"].map(named)
+    for name in ("origin", "charged_from", "charged_to"):
+        frame[name] = np.array(result.periods, dtype=object)[frame[name]]
     names = {"row": options.instance, "origin": options.time}
     return frame.rename(columns=names)

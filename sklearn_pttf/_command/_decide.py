@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_pttf._command._files import SHOWN, flag, write
-from sklearn_pttf._command._found import found_in_time
+from sklearn_pttf._command._found import found_in_time, found_of_stock
 from sklearn_pttf._command._inputs import (
     COSTS,
     IN_STOCK,
@@ -21,9 +21,11 @@ from sklearn_pttf._command._inputs import (
     read_info,
     read_sales,
     say,
+    whole_packs,
 )
 from sklearn_pttf._command._plans import in_options
 from sklearn_pttf._estimator import PretrainedDecisionTransformer
+from sklearn_pttf._tables.completion import demand_of
 from sklearn_pttf._tables.portfolio import are_whole
 from sklearn_pttf.finetune import AutoFinetune
 from sklearn_pttf.problems import Newsvendor, PerRow, order_quantity
@@ -53,7 +55,8 @@ def decide_file(options):
         result = _result(options, estimator, X, info, level, found)
     summary = []
     if not options.quiet:
-        summary = found_in_time(estimator) + _totals(options, result, info, found)
+        summary = found_in_time(estimator) + found_of_stock(estimator, X, found.get("identified"))
+        summary += _totals(options, result, info, found)
         summary += [_saving(estimator, X, options.seed), f"{options.out} written"]
     write(options.out, result.reset_index(), like=options.sales)
     return summary
@@ -102,6 +105,8 @@ def newsvendor(options, table, info, roles):
     """
     settings = {name: name for name in given(options, OF_PROBLEM) | _packs_to_decide(options)}
     X = table.join(info[list(settings)])
+    if "pack" in X:
+        X["pack"] = whole_packs(X["pack"])
     if options.limit is not None:
         stock = info["on_hand"] + info["on_order"]
         if are_whole(table[roles["observations"]].to_numpy()):
@@ -171,11 +176,14 @@ def _finetuned(report):
     if "reason" in report:
         return f"not finetuned: {report['reason']}"
     chosen = report["chosen"].argmax()
-    done = "finetuned"
+    done, tried = "finetuned", "finetuning was tried"
     if report.get("not_trained"):
-        done = f"not trained ({report['not_trained']}), but others were tried"
+        done = tried = f"not trained ({report['not_trained']}), but others were tried"
     if chosen == 0:
-        return f"{done}; no candidate was surely cheaper than the pretrained network, now in use"
+        return (
+            f"{tried}; no candidate was surely cheaper than the pretrained network, which stays in "
+            "use as it was"
+        )
     gain = report["gain"][chosen] / report["mean_cost"][0]
     error = report["gain_std_error"][chosen] / report["mean_cost"][0]
     return (
@@ -201,6 +209,8 @@ def _result(options, estimator, X, info, level, found):
     result.insert(result.columns.get_loc("p10"), "mean", found.mean)
     if options.service_level is None:
         result["expected_cost"] = found.expected_cost
+    if "identified" in found:
+        result["identified"] = found.identified
     return result
 
 
@@ -278,17 +288,18 @@ def _rolled_over(n_origins, horizon):
 def _held_out(estimator, portfolio, seed):
     """Costs of rows on periods that are held out, and SAA's; list of ndarray of shape (2, n)."""
     horizon = estimator.problem_.horizon
-    observations = _shuffled(portfolio.observations, horizon, np.random.default_rng(seed))
-    portfolio = portfolio.with_observations(observations)
-    rounds = range(min(ROUNDS, observations.shape[1] // horizon))
-    return [estimator._held_out_costs(portfolio, k) for k in rounds]
+    cells = _shuffled(portfolio.observations, horizon, np.random.default_rng(seed))
+    portfolio = portfolio.of_cells(cells)
+    rounds, demand = range(min(ROUNDS, cells.shape[1] // horizon)), demand_of(portfolio)
+    return [estimator._held_out_costs(portfolio, k, demand) for k in rounds]
 
 
 def _shuffled(observations, horizon, rng):
-    """Observations of every row with its horizons in random order, whole ones last."""
+    """Columns of every row's observations with its horizons in random order, whole ones last."""
     n_rows, width = observations.shape
-    old, new = np.split(observations, [width % horizon], axis=1)
-    blocks = new.reshape(n_rows, -1, horizon)
+    first = width % horizon
+    blocks = observations[:, first:].reshape(n_rows, -1, horizon)
     key = np.where(np.isnan(blocks).any(axis=2), -1.0, rng.random(blocks.shape[:2]))
-    blocks = np.take_along_axis(blocks, key.argsort(axis=1)[:, :, None], axis=1)
-    return np.hstack([old, blocks.reshape(n_rows, -1)])
+    starts = first + horizon * key.argsort(axis=1)
+    new = (starts[:, :, None] + np.arange(horizon)).reshape(n_rows, -1)
+    return np.hstack([np.broadcast_to(np.arange(first), (n_rows, first)), new])

@@ -55,6 +55,19 @@ class Records:
             self.refuse(column, absent[codes], "empty cells", "every record needs a number")
         return numbers[codes]
 
+    def truths(self, column):
+        """1 where true, 0 where false, NaN where missing; ndarray of float64."""
+        codes, texts = self._texts(column)
+        lower = texts.str.strip().str.lower()
+        numbers = pd.to_numeric(lower, errors="coerce").to_numpy(dtype=float)
+        values = np.array([TRUTHS.get(text, np.nan) for text in lower], dtype=float)
+        values = np.where(np.isnan(numbers), values, numbers)
+        bad = ~np.isin(values, (0, 1)) & ~lower.isin(MISSING)
+        self.refuse(
+            column, bad[codes], "cells neither true nor false", "true and false, or 1 and 0"
+        )
+        return values[codes]
+
     def driver(self, column, most):
         """Numbers, booleans, or text, which are told apart by what is there; missing where empty.
 

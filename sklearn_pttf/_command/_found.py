@@ -2,6 +2,7 @@
 
 import numpy as np
 
+MOST_PERIODS_TOLD = 6  # one by one
 MOST_DRIVERS = 5  # that a line names, those that do most
 ENDS = 1.645  # standard errors, of an interval that covers 90 %
 
@@ -17,7 +18,7 @@ def found_in_time(estimator):
             f"over {conditions.n_periods} periods: no sign that they differ by more than chance; "
             "all count alike" + (f"; {', '.join(names)} not in use" if names else "")
         ]
-    lines = [_of_periods(conditions, problem.horizon)] if look.factors else []
+    lines = [_of_periods(conditions, problem)] if look.factors else []
     if names and look.drivers:
         lines.append(_of_drivers(conditions, names))
     elif names:
@@ -27,20 +28,51 @@ def found_in_time(estimator):
     return lines
 
 
-def _of_periods(conditions, horizon):
+def found_of_stock(estimator, X, identified):
+    """Lines on what was sold out, and on whose orders lie beyond it; none if nothing is told."""
+    if identified is None:
+        return []
+    table = estimator._read_as_it_is(X)
+    capped = (table.capped & table.mask).sum() / max(table.mask.sum(), 1)
+    line = f"{capped:.1%} of periods were sold out"
+    n_rows, n_beyond = len(identified), (~identified).sum()
+    if n_beyond:
+        line += (
+            f"; the orders of {n_beyond:,} of {n_rows:,} instances lie beyond all that stock ever "
+            "let one see, and rest on the others (identified is false)"
+        )
+    return [line]
+
+
+def _of_periods(conditions, problem):
     found, d = conditions.forecast, conditions.forecast.n_drivers
+    horizon = problem.horizon
     before, after = np.split(np.exp(found.mean[d : d + found.n_periods + horizon]), [-horizon])
-    rise = after.mean() / before.mean() - 1
     parts = [
         f"the level of all moves by {found.deviations['drift']:.0%} a period",
         f"single periods are off by {found.deviations['shock']:.0%}",
         *(f"a season of {length} periods" for length in found.seasons),
     ]
-    coming = "the next one is" if horizon == 1 else f"the next {horizon} are"
+    coming = _coming(after / before.mean(), problem)
     return (
-        f"over {found.n_periods} periods: {', '.join(parts)}; {coming} expected to be "
-        f"{abs(rise):.0%} {'above' if rise >= 0 else 'below'} their average, drivers aside"
+        f"over {found.n_periods} periods: {', '.join(parts)}; {coming} their average, drivers aside"
     )
+
+
+def _coming(factors, problem):
+    """What the coming periods are expected to be, each against the average of past ones."""
+    horizon = len(factors)
+    which = "the next one is" if horizon == 1 else f"the next {horizon} are"
+    if horizon > MOST_PERIODS_TOLD and problem.of_paths:
+        which = f"those that orders are for, {problem.review} of the next {horizon}, are on average"
+        factors = factors[-problem.review :]
+    elif horizon > MOST_PERIODS_TOLD:
+        which += " on average"
+    if horizon > MOST_PERIODS_TOLD:
+        factors = [factors.mean()]
+    told = [f"{abs(f - 1):.0%} {'above' if f >= 1 else 'below'}" for f in factors]
+    listed = told[0] if len(told) == 1 else f"{', '.join(told[:-1])} and {told[-1]}"
+    return f"{which} expected to be {listed}"
 
 
 def _of_drivers(conditions, names):

@@ -23,9 +23,11 @@ DEFAULTS = {  # of an instance, where no option says more
     "limit_weights": 1.0,
     "groups": "",
 }
+MAY_BE_EMPTY = (*BOUNDS, *PACKS)
 READ = ("info", "future", "policy")
 WRITTEN = ("out", "html")
 PAGES = (".html", ".htm")
+OF_STOCK = ("stock", "sold_out")
 IN_TIME = ("drivers", "calendar_drivers", "seasons")
 NEEDED = {
     **dict.fromkeys(("calendar", "time_format", "drivers", "seasons"), "time"),
@@ -77,6 +79,12 @@ def _wrong_values(options):
     columns = list(given(options, ("instance", "value", "time")).values())
     if len(set(columns)) < len(columns):
         yield f"--instance, --value and --time must differ; got {', '.join(columns)}"
+    of_stock = given(options, OF_STOCK)
+    if len(of_stock) > 1:
+        yield "give --stock or --sold-out, not both: stock tells what is sold out"
+    for name, column in of_stock.items():
+        if column in columns:
+            yield f"{flag(name)} must differ from --instance, --value and --time; got {column}"
     for name in given(options, NEEDED):
         if not given(options, [NEEDED[name]]):
             yield f"{flag(name)} needs {flag(NEEDED[name])}"
@@ -121,13 +129,15 @@ def read_sales(options):
 
 def read_sales_in_time(options):
     """The table of sales, its roles, and the dates of all records, None without any."""
-    columns = given(options, ("instance", "value", "time"))
-    records = read(options.sales, columns, options.drivers or ())
+    columns, of_stock = (given(options, each) for each in (("instance", "value", "time"), OF_STOCK))
+    records = read(options.sales, columns | of_stock, options.drivers or ())
     frame = pd.DataFrame({options.instance: records.labels(options.instance)})
     frame[options.value] = records.numbers(options.value)
     missing = frame[options.value].isna()
     if missing.all():
         raise ValueError(f"{options.sales}: column {options.value!r} has no number at all")
+    for name, column in of_stock.items():
+        frame[column] = records.truths(column) if name == "sold_out" else records.numbers(column)
     span, more, times = "", {}, None
     if options.time is not None:
         frame[options.time] = times = _read_times(records, options)
@@ -136,7 +146,9 @@ def read_sales_in_time(options):
     settings = given(options, ("calendar", "offered", "fill", "partial", "negatives"))
     try:
         with warnings.catch_warnings(record=True) as caught:
-            found = from_long(frame, **columns, **settings, **more, width=options.periods)
+            found = from_long(
+                frame, **columns, **of_stock, **settings, **more, width=options.periods
+            )
     except ValueError as error:
         text = in_options(str(error), options)
         of_plan = text.startswith(f"{options.future} ")
@@ -144,7 +156,7 @@ def read_sales_in_time(options):
     for warning in caught:
         text = in_options(str(warning.message), options)
         print(f"warning: {options.sales}: {text}", file=sys.stderr)
-    table, roles = found if more else (found, {"observations": found.columns.tolist()})
+    table, roles = found if more else (found, _roles_without_order(found, of_stock))
     roles |= {"horizon": options.horizon, "ordered": bool(more) and not options.unordered}
     if roles["ordered"]:
         seasons = options.seasons or ["auto"]
@@ -158,6 +170,12 @@ def read_sales_in_time(options):
         f"value; {len(table):,} instances, {n_periods:,} periods in use{told}",
     )
     return table, roles, times
+
+
+def _roles_without_order(table, of_stock):
+    """What columns of a table are that is told no order; dict."""
+    columns = np.split(table.columns.to_numpy(), 1 + len(of_stock))
+    return dict(zip(("observations", *of_stock), (each.tolist() for each in columns), strict=True))
 
 
 def _read_roles(records, frame, options, times):
@@ -203,7 +221,10 @@ def read_info(options, labels):
         if name == "groups":
             info[name] = records.labels(column)
         else:
-            info[name] = records.numbers(column, missing=name in BOUNDS)
+            info[name] = records.numbers(column, missing=name in MAY_BE_EMPTY)
+            if getattr(options, "negative_stock", "clip") == "raise":
+                _refuse_negative_stock(options, name, records, column, info[name].to_numpy() < 0)
+    info["minimum"] = info["minimum"].fillna(DEFAULTS["minimum"])
     return info
 
 
@@ -227,6 +248,45 @@ def read_attributes(options, table):
         table = table.reindex(table.index.append(new)).rename_axis(table.index.name)
     records = replace(records, frame=records.frame.iloc[_rows(records, table.index, options)])
     return table, {f"attribute {name}": records.attribute(name) for name in names}
+
+
+def _refuse_negative_stock(options, name, records, column, bad):
+    """Refuse less than nothing on hand, where it is not owed, or under way."""
+    allowed = "--negative-stock clip takes them for 0"
+    if name == "on_hand" and options.lost_sales:
+        allowed += ", and --backlog for units that are owed"
+    elif not name.startswith("on_order "):
+        return
+    records.refuse(column, bad, f"cells below 0 ({_flag_of(name)})", allowed)
+
+
+def _flag_of(name):
+    return flag("on_order" if name.startswith("on_order ") else name)
+
+
+def clip_stock(options, info):
+    """What instances have, less than nothing as 0 where it is not owed; and a line on it, or none.
+
+    Returns
+    -------
+    info : DataFrame
+
+    lines : list of str
+    """
+    names = [name for name in info if name.startswith("on_order ")]
+    names += ["on_hand"] if options.lost_sales else []
+    below = info[names] < 0
+    if not below.to_numpy().any():
+        return info, []
+    labels = info.index[below.any(axis=1)]
+    shown = ", ".join(map(repr, labels[:SHOWN])) + (", ..." if len(labels) > SHOWN else "")
+    line = f"stock below 0 of {len(labels):,} instances is taken for 0: {shown}"
+    return info.assign(**{name: info[name].clip(lower=0) for name in names}), [line]
+
+
+def whole_packs(packs):
+    """Packs of a single unit where there are none, written as 0 or as nothing; Series."""
+    return packs.where(packs.notna() & (packs != 0), 1.0)
 
 
 def _rows(records, labels, options):

@@ -4,10 +4,12 @@ import base64
 import io
 from html import escape
 
-from sklearn_pttf._command._decide import amount
 from sklearn_pttf.inspection import BacktestDisplay
-from sklearn_pttf.inspection._backtest_display import LABELS
-from sklearn_pttf.model_selection._backtest_result import columns_of_summary
+from sklearn_pttf.model_selection._backtest_result import (
+    LABELS,
+    as_money,
+    columns_of_summary,
+)
 
 TITLE = "What orders would have cost"
 STYLE = """\
@@ -19,6 +21,19 @@ th:first-child, td:first-child { text-align: left }
 .wide { overflow-x: auto }
 """
 DPI = 110
+EXPLAINED = {
+    "Money": "in the unit of the costs that were given, over all instances and periods.",
+    "SAA": "sample average approximation, which decides for each instance from its own past alone.",
+    "smoothing": "exponential smoothing of each instance, with what the errors of all tell.",
+    "promised": "what a method expected its decisions to cost when it made them. "
+    "achieved/promised is what they did cost over that: above 1, the method promised too much.",
+    "service": "share of periods in which nothing was short.",
+    "fill rate": "share of demand that was in stock when it was asked for.",
+    "stock": "units of an instance left at the end of a period that is charged.",
+    "bias": "what was forecast less what came, as a share of it.",
+    "Intervals": "of 95 %. Those of savings, and those in the picture of totals, are of the "
+    "difference from one method at the same times, so what a good week does to all does not count.",
+}
 
 
 def page(result, lines, summary, instances, settings):
@@ -48,12 +63,13 @@ def page(result, lines, summary, instances, settings):
     cells = [[show(line) for _, show in columns_of_summary(summary)] for line in named]
     gain, lose = instances
     parts = [
-        *(f"<p>{escape(line)}.</p>" for line in lines),
+        *(f"<p>{escape(line)}</p>" for line in lines),
         _picture(result, "both", (10.0, 4.2), "Costs over time, and what they are made of"),
         _picture(result, "saving", (7.0, 3.2), "Savings, with intervals"),
         "<h2>Methods</h2>",
         _table(titles, cells),
         f"<p>{escape(summary.note())}</p>",
+        *(f"<p><strong>{name}</strong>: {escape(text)}</p>" for name, text in EXPLAINED.items()),
         *_of_instances("Instances that gain most", gain),
         *_of_instances("Instances that lose most", lose),
         "<h2>How this was computed</h2>",
@@ -70,7 +86,7 @@ def page(result, lines, summary, instances, settings):
 def _of_instances(title, frame):
     if frame.empty:
         return []
-    cells = [[str(label), *map(amount, rest)] for label, *rest in frame.itertuples(index=False)]
+    cells = [[str(label), *map(as_money, rest)] for label, *rest in frame.itertuples(index=False)]
     return [f"<h2>{title}</h2>", _table(frame.columns, cells)]
 
 

@@ -5,31 +5,37 @@ from argparse import Namespace
 import numpy as np
 import pandas as pd
 
+from sklearn_pttf._command._dates import calendar_of, when_stock_counts
 from sklearn_pttf._command._decide import amount, fitted, limit_of_rows, naming, used_of_limits
 from sklearn_pttf._command._files import read, write
-from sklearn_pttf._command._found import found_in_time
+from sklearn_pttf._command._found import found_in_time, found_of_stock
 from sklearn_pttf._command._inputs import (
     COSTS_OF_STOCK,
     PACKS,
     arrival_names,
     check_options,
+    clip_stock,
     given,
     read_info,
-    read_sales,
+    read_sales_in_time,
+    whole_packs,
 )
 from sklearn_pttf._tables.portfolio import are_whole
 from sklearn_pttf._utils.checks import MOST_PERIODS
 from sklearn_pttf.problems import Replenishment
 
-OUTPUT = ("mean", "expected_cost", "stock_out", "fill_rate", "stock_at_arrival")
+OUTPUT = (
+    *("mean", "expected_cost", "stock_out", "cycle_stock_out", "fill_rate"),
+    *("stock_at_arrival", "missed_before"),
+)
 
 
 def replenish_file(options):
     """Read sales and stock, decide what to order, and write it; lines that sum it up."""
     check_options(options, wrong_stock)
     options = with_horizon(options)
-    table, roles = read_sales(options)
-    info = read_info(options, table.index)
+    table, roles, times = read_sales_in_time(options)
+    info, clipped = clip_stock(options, read_info(options, table.index))
     problem, X = replenishment(options, table, info, roles)
     estimator = fitted(options, problem, X)
     with naming(X.index, options):
@@ -38,9 +44,17 @@ def replenish_file(options):
     result = pd.DataFrame({"order": orders.astype(np.int64) if whole else orders}, index=X.index)
     for name in OUTPUT:
         result[name] = found[name]
+    if "identified" in found:
+        result["identified"] = found.identified
     summary = []
     if not options.quiet:
-        summary = found_in_time(estimator) + _totals(options, result, info, found)
+        calendar = None
+        if times is not None:
+            calendar = calendar_of(options, times, len(roles["observations"]))
+        summary = found_in_time(estimator)
+        summary += [when_stock_counts(calendar, info["lead_time"]), *clipped, *_untold(options)]
+        summary += found_of_stock(estimator, X, found.get("identified"))
+        summary += _totals(options, result, info, found)
         summary.append(f"{options.out} written")
     write(options.out, result.reset_index(), like=options.sales)
     return summary
@@ -49,6 +63,9 @@ def replenish_file(options):
 def wrong_stock(options):
     """What is wrong with lead times and what is under way, in words."""
     lead, arrivals = options.lead_time, getattr(options, "arrivals", None) or ()
+    on_hand = options.on_hand
+    if isinstance(on_hand, float) and on_hand < 0 and options.lost_sales:
+        yield f"--on-hand must be at least 0 where sales are lost (or --backlog); got {on_hand:g}"
     if options.review > MOST_PERIODS:
         yield f"--review must be at most {MOST_PERIODS}; got {options.review}"
     if isinstance(lead, str):
@@ -98,10 +115,24 @@ def replenishment(options, table, info, roles):
     arriving = arrival_names(range(options.horizon - options.review))
     X = X.join(pd.DataFrame({name: info.get(name, 0.0) for name in arriving}, index=X.index))
     settings |= {"on_order": arriving or None, "review": options.review}
+    if "pack" in X:
+        X["pack"] = whole_packs(X["pack"])
     if options.limit is not None:
         settings["limit"] = limit_of_rows(options, info, pd.Series(0.0, index=info.index))
     roles = {name: role for name, role in roles.items() if name != "horizon"}
     return Replenishment(**settings, **roles, lost_sales=options.lost_sales), X
+
+
+def _untold(options):
+    """What is taken for nothing as no option tells it; a line, or none."""
+    untold = []
+    if options.on_hand is None:
+        untold.append("--on-hand, so nothing is in stock")
+    if options.horizon > options.review and not options.arrivals:
+        untold.append("--on-order, so nothing is under way")
+    if not untold:
+        return []
+    return [f"not given: {'; '.join(untold)}; what is there all the same is ordered once more"]
 
 
 def _totals(options, result, info, found):
@@ -109,11 +140,19 @@ def _totals(options, result, info, found):
     order, mean = result["order"], result["mean"]
     until = "period" if options.review == 1 else f"{options.review} periods"
     rate = (result["fill_rate"] * mean).sum() / mean.sum() if mean.sum() > 0 else 1.0
+    missed, out = result["missed_before"].sum(), result["cycle_stock_out"].mean()
+    before = "lost" if options.lost_sales else "owed"
     lines = [
         f"order {amount(order.sum())} units, of {(order > 0).sum():,} of {len(order):,} instances",
         f"in the {until} from their arrival on: expected demand {amount(mean.sum())}, expected "
         f"cost {amount(result['expected_cost'].sum())} of what is held or missing",
         f"{rate:.1%} of demand is expected to be met from stock; stock-outs in "
-        f"{result['stock_out'].mean():.1%} of periods",
+        f"{result['stock_out'].mean():.1%} of periods"
+        + (f", and in {out:.1%} of times from one order to the next" if options.review > 1 else ""),
     ]
+    if options.horizon > options.review:
+        lines.append(
+            f"before their arrival {amount(missed)} units are expected to be {before}, which only "
+            "an order that comes earlier could help"
+        )
     return lines + (used_of_limits(order, info, found) if options.limit is not None else [])

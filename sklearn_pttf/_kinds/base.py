@@ -177,6 +177,12 @@ class Kind(ABC):
                 f"a network of {cls.title} cannot read exposure: fit with checkpoint='auto', or "
                 "another of counts or demand."
             )
+        capped = portfolio.stock is not None and portfolio.capped.any()
+        if capped and not cls.reads_stock():
+            raise ValueError(
+                f"a network of {cls.title} cannot read stock, which capped some sales: fit with "
+                "checkpoint='auto', or another of demand or series."
+            )
         if not cls.any_sign:
             why = f"a network of {cls.title} reads none"
             refuse_negative(portfolio.observations, why, use_another("values"))

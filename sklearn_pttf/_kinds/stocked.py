@@ -21,7 +21,7 @@ RANGES = {
     "economy": RangeRule(0.0, 1.0),
     "never_short": RangeRule(-1.0, 1.0),
 }
-POLICIES = ("constant", "varying", "following")
+POLICIES = ("constant", "varying", "following", "alike")
 OF_DEMAND = {"demand": SyntheticPrior, "series": SeriesPrior}
 NEWEST = 4  # periods that stock follows
 LEAST = 1e-9  # of mean demand, which stock goes by
@@ -52,13 +52,14 @@ class StockedPrior(PriorDraws, BaseEstimator):
     demand : SyntheticPrior or SeriesPrior, default=None
         Where demand comes from. None: ``SyntheticPrior()``.
 
-    policies : tuple of str or dict, default=("constant", "varying", "following")
+    policies : tuple of str or dict, default=("constant", "varying", "following", "alike")
         How stock comes about, equally likely or with weights. ``"constant"``: it is the same in all
-        periods of an instance; ``"varying"``: it differs from period to period by chance;
-        ``"following"``: it goes by the mean demand of the four periods before.
+        periods of an instance, over what they are counted over; ``"varying"``: it differs from
+        period to period by chance; ``"following"``: it goes by the mean demand of the four periods
+        before; ``"alike"``: it does not go by what the instance sells, but by what all sell.
 
     capped : range, default=(0.02, 0.75)
-        Share of a portfolio's cells that stock capped.
+        Share of a portfolio's cells with any demand that stock capped.
 
     stock_spread : range, default=(0.0, 0.8)
         Standard deviation of the log of stock over what its policy says, between instances, or
@@ -228,7 +229,11 @@ def _stock(random, hyper, demand, mean, whole):
         spread = hyper["stock_spread"][index, None, None]
         periods = n_cells if policy == "varying" else 1
         chance = (spread * random.normal(len(index), n_rows, periods)).exp()
-        base = _lately(demand[index], mean[index]) if policy == "following" else mean[index]
+        base = mean[index]
+        if policy == "following":
+            base = _lately(demand[index], base)
+        if policy == "alike":
+            base = base.log().mean((1, 2), keepdim=True).exp().expand_as(base)
         return base ** (1 - hyper["economy"][index, None, None]) * chance
 
     stock = by_family(POLICIES, hyper["policies"], n_cells, demand, going_by)

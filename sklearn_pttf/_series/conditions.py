@@ -16,6 +16,7 @@ from sklearn_pttf._laws.scaled import ScaledLaw
 from sklearn_pttf._series.course import SHORT_SEASON, forecast
 from sklearn_pttf._series.own import own_effects
 from sklearn_pttf._series.shared import shared_effects
+from sklearn_pttf._tables.completion import completed
 from sklearn_pttf._tables.influence import typical_rows
 from sklearn_pttf._utils.checks import MOST_PERIODS
 from sklearn_pttf._utils.rounding import ROUNDED, TINY
@@ -79,6 +80,7 @@ class Conditions:
 
     def __init__(self, portfolio, horizon, look=None, shared=None):
         look = Look() if look is None else look
+        portfolio = completed(portfolio)
         self.look = look._replace(factors=look.factors and portfolio.ordered)
         self.ahead, self.n_periods = max(horizon, AHEAD), portfolio.observations.shape[1]
         drivers = portfolio.drivers if look.drivers else None
@@ -161,7 +163,10 @@ class Conditions:
         past, coming, doubt = self._factors(standard, plain.mask, horizon, periods)
         exposure = np.nan_to_num(plain.exposures(), nan=1.0)
         following = self._followed(standard, horizon)
-        own = self.own.factors(plain.observations, past * exposure, *following, periods)
+        seen = plain.observations
+        if plain.stock is not None:  # of what a row has of its own, capped cells tell too little
+            seen = np.where(plain.capped, np.nan, seen)
+        own = self.own.factors(seen, past * exposure, *following, periods)
         past, coming = past * own[0], (coming * own[1])[:, periods].mean(axis=1)
         exposure = past if plain.exposure is None else past * plain.exposure
         total = coming if plain.coming is None else coming * plain.coming_exposure()

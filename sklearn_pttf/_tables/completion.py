@@ -87,6 +87,16 @@ def completed(portfolio, draw=False):
     return replace(portfolio, observations=observations, stock=None)
 
 
+def demand_of(portfolio):
+    """What decisions are charged on in the place of observations; ndarray of the same shape.
+
+    Where stock capped a sale it is one draw from what demand may have been. So a lower order is
+    short of at least what the cap was above it, and a higher one is charged, over many cells, what
+    the law beyond the cap expects.
+    """
+    return completed(portfolio, draw=True).observations
+
+
 class _Cells(NamedTuple):
     """Sales of rows, per unit of exposure."""
 
@@ -160,11 +170,11 @@ def _beyond(z, share):
 
 def _moments_of_squares(mean, s, z):
     """First two moments of the square of a normal number that is ``z`` deviations up or more."""
-    h = _hazard(z)
-    first, second, third = h, 1 + z * h, (z**2 + 2) * h
-    square = mean**2 + 2 * mean * s * first + s**2 * second
-    fourth = mean**4 + 4 * mean**3 * s * first + 6 * mean**2 * s**2 * second
-    fourth += 4 * mean * s**3 * third + s**4 * (3 + (z**3 + 3 * z) * h)
+    h, zz, square, var = _hazard(z), z * z, mean * mean, s * s
+    first, second = s * h, var * (1 + z * h)
+    third, fourth = s * var * (zz + 2) * h, var * var * (3 + (zz + 3) * z * h)
+    fourth += mean * (4 * third + mean * (6 * second + mean * (4 * first + mean)))
+    square = square + 2 * mean * first + second
     return square, fourth
 
 

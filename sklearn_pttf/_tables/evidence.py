@@ -129,7 +129,7 @@ class Evidence:
 
         return self.map(some, along="cell")
 
-    def held_out(self, cells):
+    def held_out(self, cells, demand=None):
         """The same instances without some observations, and these; NaN where nothing was held out.
 
         Parameters
@@ -137,6 +137,9 @@ class Evidence:
         cells : ndarray of int of shape (n_instances,)
             The cell of every row that is held out; below 0 is none. The next outcome comes with
             what is held out: its price, its exposure.
+
+        demand : ndarray of shape (n_instances, n_observations), default=None
+            What outcomes are instead of observations, where stock capped these.
 
         Returns
         -------
@@ -149,7 +152,7 @@ class Evidence:
         rows = np.flatnonzero(cells >= 0)
         at, changed = (rows, cells[rows]), {}
         outcomes = np.full((len(self), 1), np.nan)
-        outcomes[rows, 0] = self.observations[at]
+        outcomes[rows, 0] = (self.observations if demand is None else demand)[at]
         for name, values in self.known("cell").items():
             coming = self._coming(name)
             if coming is not None:
@@ -199,6 +202,9 @@ class Evidence:
                 periods = coming[1] if np.ndim(coming[1]) == values.ndim else coming[1][:, None]
                 new = periods[:, np.minimum(np.arange(n_new), periods.shape[1] - 1)]
                 changed[name] = np.hstack([values, new])[:, :width]
+            elif name != "observations":  # of new cells nothing is known
+                unknown = np.full((len(self), max(0, width - values.shape[1])), np.nan)
+                changed[name] = np.hstack([values, unknown])[:, :width]
         return replace(self, **changed)
 
     def _cells_of_rows(self, cells):

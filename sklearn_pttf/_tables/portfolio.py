@@ -165,8 +165,8 @@ class Portfolio(Evidence):
 
     @property
     def has_conditions(self):
-        """Whether anything but its outcome is known of a cell, so that cells differ; bool."""
-        return len(self.known("cell")) > 1
+        """Whether cells differ by what is known of their outcomes beforehand; bool."""
+        return not self.known("cell").keys() <= {"observations", "stock"}
 
     @property
     def in_time(self):

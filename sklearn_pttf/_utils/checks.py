@@ -15,6 +15,7 @@ from sklearn_pttf._utils.sklearn_private import _get_feature_names, _num_feature
 
 MOST_PERIODS = 100  # of a horizon
 LARGEST = 1e100  # size of a number, so that products and squares of sums are numbers too
+LONGEST_SHOWN = 200  # characters of a value in a message
 SMALLEST = 1e-100  # that is not taken for 0, so that one over a square is a number
 
 
@@ -333,8 +334,17 @@ def row_values(value, X, names, parameter):
             out += weight * row_values(column, X, names, parameter)
         return out
     raise ValueError(
-        f"{parameter} must be a number, a column's name or Column(position); got {value!r}."
+        f"{parameter} must be a number, a column's name or Column(position); got {shown(value)}."
     )
+
+
+def shown(value):
+    """A value for a message: what it is if it is a table, or too long; str."""
+    shape = getattr(value, "shape", ())
+    if len(shape):
+        return f"{type(value).__name__} of shape {tuple(shape)}"
+    text = repr(value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
 def _is_missing(label):
@@ -358,12 +368,12 @@ def row_labels(value, X, names, parameter):
     return labels if labels.dtype.kind in "biufU" else labels.astype(str)
 
 
-def check_whole(name, value, low, high=np.inf):
-    """Refuse what is no whole number in [low, high]."""
+def check_whole(name, value, low, high=np.inf, otherwise=""):
+    """Refuse what is no whole number in [low, high]; ``otherwise`` says what else is allowed."""
     good = isinstance(value, Integral) and not isinstance(value, bool) and low <= value <= high
     if not good:
         limits = f"of at least {low}" if high == np.inf else f"in [{low}, {high}]"
-        raise ValueError(f"{name} must be a whole number {limits}; got {value!r}.")
+        raise ValueError(f"{name} must be a whole number {limits}{otherwise}; got {shown(value)}.")
 
 
 def check_real(name, value, low, high):

@@ -18,6 +18,7 @@ from sklearn_pttf.datasets._plans import (
     read_plans,
 )
 from sklearn_pttf.datasets._prices import lay_out_prices, mean_prices, settle_prices
+from sklearn_pttf.datasets._stock import check_stock, settle_stock, stock_of_periods
 
 MOST_CELLS = 250_000_000  # of a table whose width nobody asked for; 2 GB
 
@@ -29,6 +30,8 @@ def from_long(
     value,
     time=None,
     price=None,
+    stock=None,
+    sold_out=None,
     drivers=None,
     future=None,
     horizon=1,
@@ -79,6 +82,19 @@ def from_long(
         prices, weighted by value (returns weigh nothing; the plain mean where nothing was sold).
         Where `fill` is "zero", a period without a record has the last price before it, or
         else the first after it, which is an assumption: the file does not tell what nobody paid.
+
+    stock : str, default=None
+        Column of what could be sold at most, at least 0, in units; missing: there was enough. The
+        result then has columns of it beside those of values. A period that sold all its stock asked
+        for at least that, and one without any says nothing. Where any of several records of one
+        instance in one period sold all that it had, the stock of the period is what it sold; else
+        it is the sum of theirs, missing if one is. A period without a record is taken to have had
+        enough: one that had nothing needs a record of value 0 and stock 0. Goes without `price`.
+
+    sold_out : str, default=None
+        Where only that is known: column that is true or 1 where nothing was left, and false or 0,
+        or missing, where something was. A period is sold out if any of its records is. Not
+        together with `stock`.
 
     drivers : list of str, default=None
         Columns of what moves demand and is known beforehand: promotions, prices, weather. They are
@@ -152,26 +168,29 @@ def from_long(
     X : DataFrame or Table of shape (n_instances, n_columns)
         Of the frame's library. Float64 columns ``lag_{width}``, ..., ``lag_2``, ``lag_1``, in units
         a period; with `price` then ``price_{width}``, ..., ``price_2``, ``price_1``, in money a
-        unit; for each of `drivers`, such as promo, ``promo_{width}``, ..., ``promo_1`` beside the
-        values, then ``promo_next1``, ..., ``promo_next{horizon}``. With `drivers` or `return_roles`
-        all rows end at the last period of the calendar, so that a column is one period for all
-        rows; periods after an instance's last are NaN. pandas: the index holds the instances'
-        labels and is named after their column. Others have no index: the labels are the first
-        column, under their own name (so name the others as the observations of a problem:
-        ``observations=X.columns[1:]`` of polars), and missing values are NaN. The labels keep their
-        dtype.
+        unit; with `stock` likewise ``stock_{width}``, ..., ``stock_1``, in units a period, or with
+        `sold_out` ``sold_out_{width}``, ..., ``sold_out_1``, 1 or 0; for each of `drivers`, such as
+        promo, ``promo_{width}``, ..., ``promo_1`` beside the values, then ``promo_next1``, ...,
+        ``promo_next{horizon}``. With `drivers` or `return_roles` all rows end at the last period of
+        the calendar, so that a column is one period for all rows; periods after an instance's last
+        are NaN. pandas: the index holds the instances' labels and is named after their column.
+        Others have no index: the labels are the first column, under their own name (so name the
+        others as the observations of a problem: ``observations=X.columns[1:]`` of polars), and
+        missing values are NaN. The labels keep their dtype.
 
     roles : dict
         Only with `return_roles`: parameters of a problem that reads `X`, as in
         ``Newsvendor(4.0, 1.0, **roles)``. The columns of ``observations``; ``ordered``, which is
-        True; where there are some, the columns of each of ``drivers``; and ``horizon``, if above 1.
+        True; where there are some, the columns of ``stock`` or ``sold_out``, and of each of
+        ``drivers``; and ``horizon``, if above 1.
 
     Raises
     ------
     ValueError
         If a parameter is not allowed, a column is unknown, the frame is empty, a label or
         date is missing, a date cannot be read or is not in the calendar, a value is
-        infinite or no number, a value is negative and `negatives` is "raise", a record has a value
+        infinite or no number, stock is negative, `sold_out` is neither true nor false, a value is
+        negative and `negatives` is "raise", a record has a value
         but no price or one that is not above 0, an instance with periods to fill in has no price
         at all, or the table would have more than 250 million cells and `width` is None. Of
         drivers: if they are infinite or of mixed kinds, text of too many levels, or
@@ -249,13 +268,15 @@ def from_long(
     """
     _check_options(time, fill, calendar, offered, partial, negatives, width)
     names = _check_roles(time, price, drivers, future, horizon, return_roles)
+    told = check_stock(stock, sold_out, price)
     records, plans = Records(frame), read_plans(future)
     own = driver_roles([name for name in names if name in records])
-    records.check_columns(instance=instance, value=value, time=time, price=price, **own)
+    records.check_columns(instance=instance, value=value, time=time, price=price, **told, **own)
     check_drivers(records, plans, names)
     codes, labels = _read_instances(records, instance)
     refuse = _Refusal(lambda some: labels[some].to_list())
     values, prices = _read_amounts(records, value, price, codes, refuse)
+    told = {name: _read_stock(records, name, each, codes, refuse) for name, each in told.items()}
     moved = {name: read_column(records, name) for name in own.values()}
     together = bool(names) or return_roles
     if time is None:
@@ -265,10 +286,14 @@ def from_long(
             offered = "all" if _is_dates(calendar) else "since" if together else "own"
         placed = place_in_time(codes, records, time, calendar, offered, partial, refuse)
     said = place_drivers(names, moved, plans, placed, codes, instance, time, labels, horizon)
+    told = {
+        name: stock_of_periods(name, each, values, codes, placed.places)
+        for name, each in told.items()
+    }
     codes, places, values, prices = _add_up(codes, placed.places, values, prices)
     values = _settle_negatives(values, codes, value, negatives, refuse)
     end = np.full(len(labels), len(placed.calendar) - 1) if together else placed.last
-    n_tables = 1 + (price is not None) + sum(len(driver.keys) for driver in said)
+    n_tables = 1 + (price is not None) + len(told) + sum(len(driver.keys) for driver in said)
     history, back = _history(placed.first, placed.last, end, width, n_tables), end[codes] - places
     tables = [_lay_out(codes, back, values, history, 0.0 if fill == "zero" else np.nan)]
     steps = [str(k) for k in range(history.shape[1], 0, -1)]
@@ -277,11 +302,13 @@ def from_long(
         named = f"price={price!r}"
         tables.append(lay_out_prices(codes, back, prices, history, fill == "zero", refuse, named))
         columns = lags + [f"price_{k}" for k in steps]
+    of_stock = {name: [f"{name}_{k}" for k in steps] for name in told}
+    tables += [_lay_out(codes, back, each, history, np.nan) for each in told.values()]
     more, roles = lay_out_drivers(said, steps, horizon)
-    columns = columns + [column for each in roles.values() for column in each]
+    columns = columns + [c for part in (of_stock, roles) for each in part.values() for c in each]
     _check_names(columns)
     X = build(instance, labels, np.hstack(tables + more), columns)
-    return (X, _roles(lags, roles, horizon)) if return_roles else X
+    return (X, _roles(lags, of_stock, roles, horizon)) if return_roles else X
 
 
 def _check_options(time, fill, calendar, offered, partial, negatives, width):
@@ -346,9 +373,9 @@ def _check_names(columns):
         )
 
 
-def _roles(observations, drivers, horizon):
+def _roles(observations, stock, drivers, horizon):
     """Parameters of a problem that reads the table; dict."""
-    roles = {"observations": observations, "ordered": True}
+    roles = {"observations": observations, "ordered": True, **stock}
     if drivers:
         roles["drivers"] = drivers
     if horizon > 1:
@@ -426,6 +453,13 @@ def _read_amounts(records, value, price, codes, refuse):
     named = f"price={price!r}"
     prices = _read_numbers(records.numbers(price), codes, named, "Prices", refuse)
     return values, settle_prices(prices, values, codes, named, refuse)
+
+
+def _read_stock(records, name, column, codes, refuse):
+    """What records say of stock, or of being sold out; ndarray of shape (n_records,)."""
+    named = f"{name}={column!r}"
+    told = _read_numbers(records.numbers(column), codes, named, "They", refuse)
+    return settle_stock(name, told, codes, named, refuse)
 
 
 def _read_numbers(cells, codes, parameter, what, refuse):

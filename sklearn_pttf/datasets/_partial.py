@@ -54,8 +54,11 @@ def leave_out_partial(calendar, dates, parameter):
         raise ValueError(
             f"{found} {named}, and there is no other; partial='keep' keeps such periods."
         )
+    counted = ""
+    if partial[-1]:
+        counted = f" Stock on hand then counts at the start of {edges[-2]}, and not after it."
     warnings.warn(
-        f"{found} {named}, which is left out; partial='keep' keeps such periods.",
+        f"{found} {named}, which is left out; partial='keep' keeps such periods.{counted}",
         PartialPeriodsWarning,
         stacklevel=4,
     )

@@ -14,6 +14,7 @@ from torch.utils.data import IterableDataset
 
 from sklearn_pttf._network.network import DecisionNetwork
 from sklearn_pttf._network.reading import encode_context, predict_law
+from sklearn_pttf._tables.completion import demand_of
 from sklearn_pttf._tables.evidence import Evidence
 from sklearn_pttf._tables.periods import cells_in, well_covered
 
@@ -32,11 +33,14 @@ class FinetuneData(NamedTuple):
     worth: np.ndarray  # (n,) what a unit of that costs, in money
     integer: bool
     periods: np.ndarray | None = None  # (n, k) of what is charged, where rows share periods
+    demand: np.ndarray | None = None  # (n, k) in place of observations, where stock capped them
 
     @property
     def charged(self):
         """What decisions are charged on: later outcomes, or held-out observations; (n, k)."""
-        return self.evidence.observations if self.outcomes is None else self.outcomes
+        if self.outcomes is not None:
+            return self.outcomes
+        return self.evidence.observations if self.demand is None else self.demand
 
     @property
     def seen(self):
@@ -104,7 +108,8 @@ def finetune_data(config, problem, portfolio, outcomes, device):
         )
     if outcomes is not None:
         outcomes = outcomes / np.reshape(per_unit, (-1, 1)) - shift
-    return FinetuneData(evidence, outcomes, levels, sizes, worth, read.integer)
+    demand = None if read.stock is None else demand_of(read) - shift
+    return FinetuneData(evidence, outcomes, levels, sizes, worth, read.integer, demand=demand)
 
 
 def drawn_cells(data, rng):

@@ -10,6 +10,7 @@ import numpy as np
 
 from sklearn_pttf._series.conditions import Conditions
 from sklearn_pttf._series.rolling import newest_period, of_known_rows
+from sklearn_pttf._tables.completion import demand_of
 from sklearn_pttf.finetune._data import finetune_data, make_batch
 from sklearn_pttf.finetune._rounds import Round
 
@@ -47,6 +48,7 @@ class History:
     def __init__(self, table, look):
         self.table, self.look, self._found = table, look, {}
         self.width = table.observations.shape[1]
+        self.demand = demand_of(table)
 
     def before(self, period):
         """The table as it was before a period."""
@@ -62,7 +64,7 @@ class History:
         """`Round` that charges decisions for a period."""
         before = self.before(period)
         evidence = self.conditions(period).at(before, 1)
-        outcomes = of_known_rows(before, self.table.observations[:, period])
+        outcomes = of_known_rows(before, self.demand[:, period])
         return Round(evidence, outcomes, np.full(outcomes.shape, period), table=before)
 
     def lesson(self, period):
@@ -70,7 +72,8 @@ class History:
 
         So the network learns of laws at given conditions; doubt of these is no part of them.
         """
-        return newest_period(self.conditions(period + 1), self.before(period + 1))
+        evidence, _ = newest_period(self.conditions(period + 1), self.before(period + 1))
+        return evidence, of_known_rows(evidence, self.demand[:, period])
 
 
 class DataInTime(NamedTuple):

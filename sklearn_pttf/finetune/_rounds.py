@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sklearn_pttf._tables.completion import demand_of
 from sklearn_pttf._tables.periods import cells_in, well_covered
 
 FOLDS = (2, 10)  # fewest and most
@@ -70,10 +71,10 @@ def charge_rounds(portfolio, outcomes, rng, periods=None, shared=False):
         order = order[:, : min(n_rounds, counts.max())]
         cells = np.where(counts[:, None] > np.arange(order.shape[1]), order, -1)
     cells = np.where(counts[:, None] > 1, cells, -1)
-    found = []
+    found, demand = [], demand_of(portfolio)
     for each in cells.T:
         columns = np.take_along_axis(periods, each[:, None], axis=1)
-        found.append(Round(*portfolio.held_out(each), columns, columns[:, 0]))
+        found.append(Round(*portfolio.held_out(each, demand), columns, columns[:, 0]))
     return found
 
 

@@ -4,11 +4,10 @@ import numpy as np
 
 from sklearn_pttf._utils.sklearn_private import check_matplotlib_support
 from sklearn_pttf.model_selection import backtest
-from sklearn_pttf.model_selection._backtest_result import POLICY, SAA
-from sklearn_pttf.model_selection._transfer_curve import mean_with_half_width
+from sklearn_pttf.model_selection._backtest_result import LABELS, POLICY, SAA
 
 KINDS = ("both", "cumulative", "parts", "saving")
-LABELS = {"estimator": "this estimator", POLICY: "today's rule"}
+MOST_NAMES = 8  # of periods along an axis
 PARTS = {"missed": "C3", "held": "C0"}
 
 
@@ -17,8 +16,9 @@ class BacktestDisplay:
 
     Make one with `from_estimator` or, of what `backtest` gives, with `from_result`. The first panel
     shows the cost of every method in money, added up from the first origin on. The second shows the
-    total of each, its two parts, what was missed and what was held, and an interval of 95 % over
-    origins.
+    total of each and its two parts, what was missed and what was held. Its intervals of 95 % over
+    origins are those of the difference from one method, today's rule or SAA, at whose total there
+    is a dotted line: one that does not reach the line is surely cheaper, or dearer.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class BacktestDisplay:
         By "missed" and "held", or "cost" where costs have no parts; one bar a method.
 
     points_ : matplotlib ErrorbarContainer or None
-        Intervals of totals, or of savings; None without any.
+        Intervals of totals less that of the method compared with, or of savings; None without any.
 
     See Also
     --------
@@ -122,7 +122,7 @@ class BacktestDisplay:
             What to draw: "cumulative" and "parts", or one panel.
 
         against : str, default=None
-            The method that savings are shown against. None: "policy", or "SAA" without one.
+            The method that others are compared with. None: "policy", or "SAA" without one.
 
         ax : matplotlib Axes, or sequence of two of them, default=None
             Where to draw; two for ``kind="both"``. None: a new figure.
@@ -175,7 +175,7 @@ class BacktestDisplay:
             What to draw: "cumulative" and "parts", or one panel.
 
         against : str, default=None
-            The method that savings are shown against. None: "policy", or "SAA" without one.
+            The method that others are compared with. None: "policy", or "SAA" without one.
 
         ax : matplotlib Axes, or sequence of two of them, default=None
             Where to draw; two for ``kind="both"``. None: a new figure.
@@ -207,11 +207,12 @@ class BacktestDisplay:
 
         kind : {"both", "cumulative", "parts", "saving"}, default="both"
             "cumulative": costs in money, added up over origins. "parts": total costs by what was
-            missed and what was held, with intervals. "saving": what each method saves of the
-            cost of one of them, in percent, with intervals. "both": the first two.
+            missed and what was held, with intervals of the difference from one of them. "saving":
+            what each method saves of the cost of that one, in percent, with intervals. "both": the
+            first two.
 
         against : str, default=None
-            The method that savings are shown against. None: "policy", or "SAA" without one.
+            The method that others are compared with. None: "policy", or "SAA" without one.
 
         **kwargs : dict
             For matplotlib's ``plot``, of all lines.
@@ -245,10 +246,16 @@ class BacktestDisplay:
         if "cumulative" in axes:
             self._draw_cumulative(axes["cumulative"], kwargs)
         if "parts" in axes:
-            self._draw_parts(axes["parts"])
+            self._draw_parts(axes["parts"], self._compared_with(against))
         if "saving" in axes:
-            self._draw_savings(axes["saving"], against)
+            self._draw_savings(axes["saving"], self._compared_with(against))
         return self
+
+    def _compared_with(self, against):
+        """The method that all are compared with."""
+        if against is not None:
+            return against
+        return next((m for m in (POLICY, SAA) if m in self.result.methods), "estimator")
 
     def _draw_cumulative(self, ax, kwargs):
         from matplotlib.cbook import normalize_kwargs
@@ -261,12 +268,23 @@ class BacktestDisplay:
             style |= {"marker": ".", "label": LABELS.get(method, method)}
             style |= normalize_kwargs(kwargs, Line2D)
             (self.lines_[method],) = ax.plot(self.result.origins, total[k], **style)
-        ax.set(xlabel="periods known when deciding", ylabel="cost so far, money")
+        ax.set(title="Cost so far", ylabel="money")
         ax.set_ylim(bottom=min(0.0, ax.get_ylim()[0]))
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        self._name_origins(ax)
         ax.legend()
 
-    def _draw_parts(self, ax):
+    def _name_origins(self, ax):
+        """Say when it was decided, by the name of the first period that was not known then."""
+        origins, periods = self.result.origins, self.result.periods
+        if periods is None:
+            ax.set_xlabel("periods known when deciding")
+            ax.xaxis.get_major_locator().set_params(integer=True)
+            return
+        shown = origins[:: -(-len(origins) // MOST_NAMES)]
+        ax.set_xticks(shown, [periods[k] for k in shown], rotation=30, ha="right")
+        ax.set_xlabel("decided before")
+
+    def _draw_parts(self, ax, against):
         result, place = self.result, np.arange(len(self.result.methods))
         bottom = np.zeros(len(place))
         parts = {"cost": "C0"} if result.held is None else PARTS
@@ -276,19 +294,22 @@ class BacktestDisplay:
                 place, width, left=bottom, color=color, alpha=0.8, label=name
             )
             bottom += width
-        mean, half = mean_with_half_width(result.total_cost())
-        n_origins = len(result.origins)
-        self._draw_intervals(ax, n_origins * mean, n_origins * half, fmt="none", ecolor="k")
-        ax.set_xlabel("total cost, money")
+        total = result.total_cost().sum(axis=1)
+        _, half = result.saving(against, in_money=True)
+        other = result.methods.index(against)
+        half[other] = np.nan  # which differs from itself by nothing
+        self._draw_intervals(ax, total, half, fmt="none", ecolor="k")
+        ax.axvline(total[other], color="k", linestyle=":")
+        ax.set_title("Total cost, and what it is for")
+        ax.set_xlabel(f"money; 95 % intervals: difference from {LABELS.get(against, against)}")
         if len(parts) > 1:
-            ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
+            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False)
 
     def _draw_savings(self, ax, against):
-        if against is None:
-            against = next((m for m in (POLICY, SAA) if m in self.result.methods), "estimator")
         saving, half = self.result.saving(against)
         ax.axvline(0, color="k", linestyle=":")
         self._draw_intervals(ax, 100 * saving, 100 * half, fmt="o")
+        ax.set_title("Savings, with 95 % intervals")
         ax.set_xlabel(f"saving, % of the cost of {LABELS.get(against, against)}")
 
     def _draw_intervals(self, ax, values, half, **style):

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from sklearn_pttf._estimator import PretrainedDecisionTransformer
 from sklearn_pttf._mixin import DecisionMixin
 from sklearn_pttf._network.checkpoint import Checkpoint
-from sklearn_pttf._utils.checks import as_table
+from sklearn_pttf._utils.checks import as_table, shown
 from sklearn_pttf._utils.sklearn_private import validate_params
 from sklearn_pttf._version import __version__
 from sklearn_pttf.baselines import ExponentialSmoothing, SampleAverage
@@ -72,7 +72,7 @@ class Fit(NamedTuple):
         "origins": "no_validation",
         "baselines": [dict, None],
         "policy": "no_validation",
-        "start": [tuple, list, None],
+        "start": "no_validation",
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
         "resume": [str, os.PathLike, None],
@@ -127,14 +127,15 @@ def backtest(
         The rule of today. A function ``policy(history, state, origin)`` of what was observed,
         ndarray of shape (n, origin), of a `StockState` (None where no stock is carried over), and
         of the number of known periods: it gives one order a row. Or past orders, a column for each
-        origin, or the names of such columns of X, which are no observations then.
+        origin, or the names of such columns of X, which are no observations then. What it orders
+        is taken as it is: packs, least orders and limits of the problem do not bind it.
 
     start : tuple of (on_hand, on_order), default=None
         Stock before the first origin, a number or one a row, and what arrives in the first periods
-        from then on, of shape (n, longest lead time), or None for nothing. None: on hand is twice
-        the mean of a row's newest 13 observations before the first origin, and that mean arrives
-        in each period of the lead time, both rounded where observations are whole numbers. Only
-        where stock is carried over.
+        from then on, of shape (n, longest lead time), or None for nothing. Past orders need it,
+        as they were placed on the stock of then. None: on hand is twice the mean of a row's newest
+        13 observations before the first origin, and that mean arrives in each period of the lead
+        time, both rounded where observations are whole numbers. Only where stock is carried over.
 
     n_jobs : int, default=None
         Number of origins that are done at a time; of methods, where stock is carried over. None: 1,
@@ -177,6 +178,9 @@ def backtest(
     periods. Where stock is carried over, orders are charged with the ``review`` periods from their
     arrival on; earlier periods cannot be changed by any. A missing observation then counts as no
     demand and is not charged, though the stock of that period is there in the next one.
+
+    With ``stock`` or ``sold_out`` a capped sale is charged as one draw from what demand may have
+    been, the same for all methods: it is drawn by the whole table, later periods included.
 
     Intervals are Student's, over origins, and paired where methods are compared. They are too
     narrow where what happens at an origin is still felt at the next ones: where origins are closer
@@ -221,6 +225,8 @@ def backtest(
     estimators = _estimators(estimator, baselines, policy)
     _refuse_unseeded(resume, random_state, estimators)
     rule = None if policy is None else Policy(policy, table, origins)
+    if carries_stock(problem) and rule is not None and rule.orders is not None and start is None:
+        _warn_of_made_up_stock(origins[0])
     estimators[ESTIMATOR] = _pretrained_once(estimators[ESTIMATOR], table, origins, ledger, seed)
     methods = [_method(name, each, random_state) for name, each in estimators.items()]
     results = ResultFolder(resume, _key(table, origins, ledger, methods[0]))
@@ -285,15 +291,27 @@ def _ledger(table, origins, start):
     if not carries_stock(table.problem):
         if start is not None:
             raise ValueError(
-                f"start must be None for {table.problem!r}, which carries no stock over; got "
-                f"{start!r}."
+                f"start must be None for a {type(table.problem).__name__}, which carries no stock "
+                f"over; got {shown(start)}."
             )
         return SingleOrders(table, origins)
     if start is None:
         start = table.neutral_start(origins[0])
-    if len(start) != 2:
-        raise ValueError(f"start must be a pair (on_hand, on_order); got {start!r}.")
+    if not isinstance(start, tuple | list) or len(start) != 2:
+        raise ValueError(
+            "start must be a pair (on_hand, on_order), where None is nothing on order, such as "
+            f"(table['stock'], None); got {shown(start)}."
+        )
     return CarriedStock(table, origins, start)
+
+
+def _warn_of_made_up_stock(origin):
+    warnings.warn(
+        "policy is past orders, which were placed on a stock that nobody told: all methods begin "
+        "with twice the usual demand on hand, so savings against the policy may be far too high "
+        f"or too low. Give start=(on_hand, on_order), what there was after {origin} periods.",
+        stacklevel=4,
+    )
 
 
 def _state(ledger, decisions):
@@ -457,6 +475,7 @@ def _result(methods, results, rule, table, origins, ledger):
         name: np.stack([each[name] for each in found])
         for name in ("decision", "promised", "forecast", "fit_time")
     }
+    first = origins + table.lead_times[:, None]
     arrays["promised"] = np.where(charges[0].complete, arrays["promised"], np.nan)
     for name in OF_CELLS:
         if name not in arrays:
@@ -467,6 +486,9 @@ def _result(methods, results, rule, table, origins, ledger):
         origins=origins,
         **arrays,
         outcome=np.stack([table.coming(t, table.ahead).sum(axis=1) for t in origins], axis=1),
+        charged_from=first,
+        charged_to=first + table.step - 1,
+        periods=table.period_names(),
         demand=charges[0].demand,
         carries_stock=isinstance(ledger, CarriedStock),
         rows=row_labels(table.X),

@@ -18,6 +18,7 @@ OF_CELLS = (
     *("held", "missed", "left", "served", "in_stock"),
 )
 SAME = 1e-9  # relative difference of costs that are equal but for rounding
+LABELS = {"estimator": "this estimator", POLICY: "today's rule"}  # of methods, in words
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -45,10 +46,21 @@ class BacktestResult:
         periods of a decision are charged.
 
     forecast : ndarray of shape (n_methods, n, n_origins)
-        Expected outcome, to be compared with ``outcome``; NaN for a policy.
+        Expected outcome, to be compared with ``outcome``; NaN for a policy. Of all periods that a
+        decision looks ahead: ``horizon`` of a `Newsvendor`, and of a `Replenishment` those until
+        the next order is there, ``lead_time + review``, of which only the last ``review`` are
+        charged.
 
     outcome : ndarray of shape (n, n_origins)
-        What came in the periods that forecasts are of.
+        What came in the periods that forecasts are of; where stock capped a sale, a draw from what
+        demand may have been.
+
+    charged_from, charged_to : ndarray of int of shape (n, n_origins)
+        Numbers of the first and the last period that a decision is charged on, from 0. An order
+        that comes ``lead_time`` periods later is charged from then on.
+
+    periods : tuple of str, or None
+        Names of all periods, those of the columns of observations; None where X has none.
 
     held, missed : ndarray of shape (n_methods, n, n_origins) or None
         The two parts of the cost: what is left over, and what is short. None, as the next four,
@@ -73,7 +85,8 @@ class BacktestResult:
         Whether stock was carried over from origin to origin.
 
     rows : ndarray of shape (n,)
-        Labels of the rows: the index of X where it has one, or their positions.
+        Labels of the rows: the index of X where it has one, tuples where it has several levels,
+        or their positions.
 
     See Also
     --------
@@ -88,6 +101,9 @@ class BacktestResult:
     promised: np.ndarray
     forecast: np.ndarray
     outcome: np.ndarray
+    charged_from: np.ndarray
+    charged_to: np.ndarray
+    periods: tuple | None
     held: np.ndarray | None
     missed: np.ndarray | None
     left: np.ndarray | None
@@ -108,25 +124,84 @@ class BacktestResult:
         """Cost of all rows at every origin, in money; ndarray of shape (n_methods, n_origins)."""
         return np.nansum(self.cost, axis=1)
 
-    def saving(self, against=SAA):
-        """What every method saves, as a share of the cost of one of them, and its interval.
+    def saving(self, against=SAA, *, in_money=False):
+        """What every method saves against one of them, and its interval.
 
         Parameters
         ----------
         against : str, default="SAA"
             The method whose cost is 1.
 
+        in_money : bool, default=False
+            Whether savings are in money, of all rows and origins together: shares of what that
+            method cost. False: the shares themselves.
+
         Returns
         -------
         saving : ndarray of shape (n_methods,)
-            NaN where that method costs nothing.
+            As a share NaN where that method costs nothing.
 
         half_width : ndarray of shape (n_methods,)
             Of the 95 % interval over origins, in which methods are paired; NaN of one origin.
         """
         total = self.total_cost()
         reference = np.broadcast_to(total[self._place(against)], total.shape)
-        return ratio_with_half_width(reference - total, reference)
+        saving, half = ratio_with_half_width(reference - total, reference)
+        if not in_money:
+            return saving, half
+        _, half = mean_with_half_width(
+            reference - total - np.nan_to_num(saving)[:, None] * reference
+        )
+        return (reference - total).sum(axis=1), len(self.origins) * half
+
+    def verdict(self, against=None):
+        """What the estimator saves against another method, and how sure that is, in words.
+
+        Parameters
+        ----------
+        against : str, default=None
+            The other method. None: the cheapest one.
+
+        Returns
+        -------
+        str
+            A sentence. A difference is surely more than chance if its 95 % interval over origins,
+            in which methods are paired, has one sign.
+        """
+        total, own = self.total_cost().sum(axis=1), LABELS[self.methods[0]]
+        others = total[1:]
+        if against is None and not len(others):
+            return f"{as_sentence(own)} cost {as_money(total[0])}; nothing was compared with it."
+        other = self._place(against) if against is not None else 1 + int(others.argmin())
+        name = LABELS.get(self.methods[other], self.methods[other])
+        if against is not None:
+            first = name
+        elif total[other] < total[0]:
+            first = f"the cheapest method was {name}: it"
+        else:
+            first = f"no method was cheaper than {own}; next is {name}, which"
+        largest = max(total[0], total[other])
+        cost, own_cost = as_money(total[other], largest), as_money(total[0], largest)
+        difference = self._difference(other, largest)
+        return as_sentence(f"{first} cost {cost}, {own} {own_cost}: {difference}.")
+
+    def _difference(self, other, largest):
+        """What is saved or lost against a method, and how sure that is, in words."""
+        name = self.methods[other]
+
+        def money(value, of=None):
+            return as_money(value, largest)
+
+        saved, half = (float(each[0]) for each in self.saving(name, in_money=True))
+        share, half_of_share = (float(each[0]) for each in self.saving(name))
+        told = f"{_with_half(abs(saved), half, money)} {'saved' if saved >= 0 else 'lost'}"
+        if not np.isnan(share):
+            percent = _with_half(100 * abs(share), 100 * half_of_share, _one_place)
+            told = f"{told}, {percent} % of it"
+        if np.isnan(half):
+            return f"{told}; one origin does not tell whether that is chance"
+        surely = abs(saved) > half
+        return f"{told}, which {'is surely more than chance' if surely else 'may be chance'}"
 
     def worse_rows(self, against=POLICY):
         """Share of rows that cost more than by another method; ndarray of shape (n_methods,).
@@ -156,7 +231,9 @@ class BacktestResult:
             - ``service_level``: share of periods (of a `Newsvendor`: of decisions) in which
               nothing was short;
             - ``fill_rate``: share of demand that was there when it was asked for;
-            - ``average_stock``: units left at the end of a period, of a row;
+            - ``average_stock``: units left at the end of a period, of a row, over the periods that
+              are charged: those without an observation are left out, which
+              `StockRecord.average_stock` counts;
             - ``bias``: forecasts less outcomes, as a share of the latter;
             - ``saving_over_SAA``, ``saving_over_policy``, each with a ``..._half_width``, if these
               are among the methods;
@@ -216,7 +293,8 @@ class BacktestResult:
         Returns
         -------
         pandas.DataFrame
-            With columns ``method``, ``row``, ``origin``, and what this result holds of each.
+            With columns ``method``, ``row``, ``origin``, ``charged_from``, ``charged_to``, and
+            what this result holds of each.
 
         Raises
         ------
@@ -230,6 +308,8 @@ class BacktestResult:
             "method": np.array(self.methods)[:, None, None],
             "row": np.asarray(self.rows)[:, None],
             "origin": self.origins,
+            "charged_from": self.charged_from,
+            "charged_to": self.charged_to,
         }
         columns = {name: np.broadcast_to(each, shape) for name, each in labels.items()}
         columns |= {f.name: getattr(self, f.name) for f in fields(self) if f.name in OF_CELLS}
@@ -258,9 +338,12 @@ def row_labels(X):
     """The index of a frame, where it has one, or positions; ndarray of shape (n,)."""
     frame = nw.from_native(X, pass_through=True)
     index = nw.maybe_get_index(frame) if isinstance(frame, nw.DataFrame) else None
-    if index is None or getattr(index, "nlevels", 1) > 1:
-        return np.arange(len(X))
-    return np.asarray(index)
+    return np.arange(len(X)) if index is None else np.asarray(index)
+
+
+def as_sentence(text):
+    """Text with a capital at its beginning."""
+    return text[0].upper() + text[1:]
 
 
 class BacktestSummary(list):
@@ -307,8 +390,8 @@ def columns_of_summary(lines):
     """Titles of columns, and how a line shows there."""
     columns = [
         ("method", lambda line: line["method"]),
-        ("cost", lambda line: _pair(line, "cost", _money)),
-        ("promised", lambda line: _shown(line["promised"], _money)),
+        ("cost", lambda line: _pair(line, "cost", as_money)),
+        ("promised", lambda line: _shown(line["promised"], as_money)),
         ("achieved/promised", lambda line: _pair(line, "achieved_over_promised", _plain)),
         ("service", lambda line: _shown(line["service_level"], _percent)),
         ("fill rate", lambda line: _shown(line["fill_rate"], _percent)),
@@ -328,10 +411,14 @@ def columns_of_summary(lines):
     return columns
 
 
-def _money(value, of=None):
-    """An amount, in as many places as one ``of`` the same column."""
+def as_money(value, of=None):
+    """An amount of money, in as many places as one ``of`` the same column."""
     of = value if of is None else of
     return f"{value:,.0f}" if abs(of) >= 100 else f"{value:,.2f}"
+
+
+def _one_place(value, of=None):
+    return f"{value:.1f}"
 
 
 def _plain(value, of=None):
@@ -352,7 +439,10 @@ def _shown(value, show):
 
 def _pair(line, name, show):
     """A figure with half of its interval."""
-    value, half = line[name], line[f"{name}_half_width"]
+    return _with_half(line[name], line[f"{name}_half_width"], show)
+
+
+def _with_half(value, half, show):
     if np.isnan(value) or np.isnan(half):
         return _shown(value, show)
     return f"{show(value)} ± {show(half, value).lstrip('+')}"

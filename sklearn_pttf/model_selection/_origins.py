@@ -8,6 +8,8 @@ import numpy as np
 from narwhals.stable.v2.dependencies import is_into_dataframe
 from sklearn.base import clone
 
+from sklearn_pttf._tables.completion import demand_of
+from sklearn_pttf._tables.portfolio import Portfolio
 from sklearn_pttf._utils.checks import (
     MOST_PERIODS,
     Column,
@@ -16,11 +18,13 @@ from sklearn_pttf._utils.checks import (
     find_column,
     numeric_columns,
     row_values,
+    shown,
     within_limits,
 )
 from sklearn_pttf._utils.frames import with_columns
 from sklearn_pttf._utils.sklearn_private import _safe_indexing
-from sklearn_pttf.problems._time import driver_positions
+from sklearn_pttf.problems._stock import stock_positions, told_of_stock
+from sklearn_pttf.problems._time import driver_positions, warn_of_other_columns
 
 FEWEST_PERIODS = 2  # to learn from
 MOST_ORIGINS = 26  # unless more are asked for
@@ -50,6 +54,9 @@ class RollingTable:
     ----------
     observations : ndarray of shape (n, n_periods)
 
+    demand : ndarray of shape (n, n_periods)
+        The same, but for a draw from what demand may have been where stock capped a sale.
+
     ahead : int
         How many periods after an origin its decision is charged on, or has to wait for.
 
@@ -69,6 +76,9 @@ class RollingTable:
         self.drivers = driver_positions(problem, self.names, self.n_columns)
         self.observations = within_limits(numeric_columns(X, self.positions), "X")
         problem.check_outcomes(self.observations, "X")
+        self.stock = stock_positions(problem, self.names, self.n_columns)
+        stock = problem.read_stock(X, self.names, self.observations)
+        self.demand = demand_of(Portfolio(self.observations, stock=stock, ordered=True))
         self.lead_times = np.zeros(n_rows, dtype=int)
         self.step = self.ahead = problem.horizon
         if carries_stock(problem):
@@ -90,20 +100,26 @@ class RollingTable:
     def n_periods(self):
         return self.observations.shape[1]
 
+    def period_names(self):
+        """Names of all periods, those of their columns; tuple of str, None where X has none."""
+        return None if self.names is None else tuple(self.names[k] for k in self.positions)
+
     def _check_problem(self):
         problem = self.problem
         if not problem.ordered:
             raise ValueError(
                 "problem must have ordered=True for a backtest, which goes through the columns of "
-                f"X in the order of time; got {problem!r}."
+                f"X in the order of time; got ordered={problem.ordered!r}."
             )
         if "observations" not in problem.get_params(deep=False):
             raise ValueError(
-                f"problem must have a parameter observations for a backtest; got {problem!r}."
+                "problem must have a parameter observations for a backtest; got a "
+                f"{type(problem).__name__} without it."
             )
         if problem.exposure is not None:
             raise ValueError(
-                f"problem must have no exposure, which a backtest does not read; got {problem!r}."
+                "problem must have no exposure, which a backtest does not read; got "
+                f"exposure={shown(problem.exposure)}."
             )
         problem.check()
 
@@ -117,6 +133,8 @@ class RollingTable:
                 "names too: past orders are no observations."
             )
         kept = [k for k in positions if k not in both]
+        if self.names is not None:
+            warn_of_other_columns(self.problem, [self.names[k] for k in kept])
         if not kept:
             raise ValueError(
                 f"X has no column of observations beside the {len(both)} of past orders."
@@ -179,13 +197,13 @@ class RollingTable:
         return self.observations[:, :origin].copy()
 
     def coming(self, origin, number):
-        """What came from an origin on; ndarray of shape (n, number)."""
-        return self.observations[:, origin : origin + number]
+        """What was asked for from an origin on; ndarray of shape (n, number)."""
+        return self.demand[:, origin : origin + number]
 
     def at(self, origin, state=None):
         """The table and the problem at an origin.
 
-        Later observations and drivers, and past orders, are missing in the table.
+        Later observations, drivers and stock, and past orders, are missing in the table.
 
         Parameters
         ----------
@@ -203,12 +221,15 @@ class RollingTable:
         used = self.positions[:origin]
         drivers = [columns[: origin + self.ahead] for columns in self.drivers]
         seen = set(used).union(*drivers)
-        hidden = set(self.positions).union(self.aside, *self.drivers) - seen
+        seen.update(self.stock[:origin])
+        hidden = set(self.positions).union(self.aside, self.stock, *self.drivers) - seen
         X, problem = self.X, clone(self.problem)
         if hidden:
             unknown = np.full((len(X), len(hidden)), np.nan)
             X = with_columns(X, sorted(hidden), unknown)
         changes = {"observations": used}
+        if self.stock:
+            changes[told_of_stock(problem)] = self.stock[:origin]
         if self.drivers:
             changes["drivers"] = dict(zip(problem.drivers, drivers, strict=True))
         if state is not None:
@@ -327,5 +348,5 @@ def _numbers(values):
         return np.array(values, dtype=np.float64)
     except (TypeError, ValueError):
         raise ValueError(
-            f"policy must give numbers, or name columns of X; got {values!r}."
+            f"policy must give numbers, or name columns of X; got {shown(values)}."
         ) from None

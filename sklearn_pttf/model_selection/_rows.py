@@ -63,7 +63,7 @@ def _draw(common, others, seed, k):
     )
 
 
-def hold_out(observations, seed):
+def hold_out(observations, seed, demand=None):
     """One random observation of every row that has at least two.
 
     Parameters
@@ -71,6 +71,9 @@ def hold_out(observations, seed):
     observations : ndarray of shape (n, m)
 
     seed : int
+
+    demand : ndarray of shape (n, m), default=None
+        What outcomes are instead of observations, where stock capped these.
 
     Returns
     -------
@@ -90,6 +93,6 @@ def hold_out(observations, seed):
             "y, later outcomes to charge decisions on."
         )
     evidence, outcomes = observations.copy(), np.full((len(observations), 1), np.nan)
-    outcomes[rows, 0] = observations[rows, cells[rows]]
+    outcomes[rows, 0] = (observations if demand is None else demand)[rows, cells[rows]]
     evidence[rows, cells[rows]] = np.nan
     return evidence, outcomes

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from sklearn_pttf._estimator import PretrainedDecisionTransformer
 from sklearn_pttf._kinds.registry import KINDS, kind_of
 from sklearn_pttf._network.network import NetworkConfig
+from sklearn_pttf._tables.completion import demand_of
 from sklearn_pttf._utils.checks import as_table, check_outcomes, column_names
 from sklearn_pttf._utils.frames import with_columns
 from sklearn_pttf._utils.sklearn_private import StrOptions, _safe_indexing, validate_params
@@ -34,6 +35,7 @@ from sklearn_pttf.metrics import decision_cost
 from sklearn_pttf.model_selection._results import Results, described, fingerprint
 from sklearn_pttf.model_selection._rows import hold_out, make_draws
 from sklearn_pttf.problems._given import check_problem, refuse_prices
+from sklearn_pttf.problems._stock import told_of_stock
 from sklearn_pttf.problems._time import in_time, refuse_further_periods
 
 METHODS = ("pretrained", "finetuned", "scratch", "best_baseline", "saa")
@@ -344,8 +346,11 @@ def _newest_period_as_y(estimator, X, y):
     _refuse_horizon(problem)
     names = column_names(X)
     positions = problem.observation_positions(names, X.shape[1])
-    outcomes = problem.read(X, names).observations[:, -1:]
+    outcomes = demand_of(problem.read(X, names))[:, -1:]
     problem = clone(problem).set_params(observations=positions[:-1])
+    told = told_of_stock(problem)
+    if told is not None:
+        problem.set_params(**{told: list(getattr(problem, told))[:-1]})
     return clone(estimator).set_params(problem=problem), outcomes
 
 
@@ -380,7 +385,7 @@ def _charged_table(estimator, X, y, seed, key):
         return X, outcomes, classical
     _refuse_horizon(problem)
     key["y"] = "None"
-    evidence, outcomes = hold_out(portfolio.observations, seed)
+    evidence, outcomes = hold_out(portfolio.observations, seed, demand_of(portfolio))
     positions = problem.observation_positions(names, X.shape[1])
     return with_columns(X, positions, evidence), outcomes, classical
 

@@ -28,6 +28,7 @@ from sklearn_pttf.problems._attributes import (
 from sklearn_pttf.problems._exposure import exposure_positions, read_exposure
 from sklearn_pttf.problems._risk import check_risk, risk_of_costs
 from sklearn_pttf.problems._search import cheapest
+from sklearn_pttf.problems._stock import is_identified, read_stock, stock_positions, told_of_stock
 from sklearn_pttf.problems._time import check_time, driver_positions, read_drivers, season_lengths
 
 LEVEL_RANGE = (0.001, 0.999)  # of the networks' knots; a few observations say nothing beyond
@@ -60,6 +61,7 @@ class DecisionProblem(BaseEstimator, ABC):
     - ``integer``: whether decisions are whole numbers; None: if outcomes are.
     - ``exposure``, ``coming_exposure``: what observations were, and the next outcome is, counted
       over, as those of `Newsvendor`.
+    - ``stock``, ``sold_out``: what could be sold at most, as those of `Newsvendor`.
     - ``risk``: what is made small of a row's cost: ``"mean"``, ``("cvar", 0.9)`` or
       ``("quantile", 0.9)``.
     - ``horizon``: the number of periods that a decision covers.
@@ -100,6 +102,8 @@ class DecisionProblem(BaseEstimator, ABC):
     integer = None
     exposure = None
     coming_exposure = None
+    stock = None
+    sold_out = None
     risk = "mean"
     horizon = 1
     ordered = False
@@ -168,6 +172,7 @@ class DecisionProblem(BaseEstimator, ABC):
         exposures = (self.exposure, self.coming_exposure)
         taken |= exposure_positions(*exposures, names, n_columns)
         taken |= attribute_positions(self.attributes, names, n_columns)
+        taken.update(stock_positions(self, names, n_columns))
         return taken.union(*driver_positions(self, names, n_columns))
 
     def check_roles(self, names, n_columns, positions):
@@ -182,8 +187,8 @@ class DecisionProblem(BaseEstimator, ABC):
         clash = sorted(self._taken_positions(names, n_columns).intersection(positions))
         if clash:
             raise ValueError(
-                f"problem={self!r} takes costs, bounds or exposure from column {clash[0]}, which "
-                "held observations at fit."
+                f"problem={self!r} takes costs, bounds, exposure or stock from column {clash[0]}, "
+                "which held observations at fit."
             )
         if self.observations is not None:
             own = self.observation_positions(names, n_columns)
@@ -222,7 +227,13 @@ class DecisionProblem(BaseEstimator, ABC):
         costs, constraints = self.read_costs(X, names), self.read_constraints(X, names)
         exposure, coming = self.read_exposure(X, names, observations)
         portfolio = Portfolio(
-            observations, costs, constraints, integer, exposure=exposure, coming=coming
+            observations,
+            costs,
+            constraints,
+            integer,
+            exposure=exposure,
+            coming=coming,
+            stock=self.read_stock(X, names, observations),
         )
         self._check_bounds(portfolio)
         portfolio = self.with_attributes(portfolio, X, names)
@@ -265,6 +276,7 @@ class DecisionProblem(BaseEstimator, ABC):
         check_whole("horizon", self.horizon, 1, MOST_PERIODS)
         check_time(self)
         check_attributes(self.attributes)
+        told_of_stock(self)
 
     def read_constraints(self, X, names=None):
         """What bounds the decisions of every row; dict of ndarray of shape (n_instances,).
@@ -313,12 +325,25 @@ class DecisionProblem(BaseEstimator, ABC):
         """
         return read_exposure(self.exposure, self.coming_exposure, X, names, observations)
 
+    @property
+    def has_stock(self):
+        """Whether it is told what could be sold at most."""
+        return self.stock is not None or self.sold_out is not None
+
+    def read_stock(self, X, names, observations):
+        """What could be sold at most of every observation ``(n, m)``, NaN of enough; or None."""
+        return read_stock(self, X, names, observations)
+
+    def is_identified(self, portfolio, demand):
+        """Whether stock ever let one see so much demand of a period ``(n,)`` of rows; (n,)."""
+        return is_identified(self, portfolio, demand)
+
     def checkpoint_for(self, portfolio):
         """Name of the shipped checkpoint that was made for the problem and such outcomes.
 
-        Whole numbers with an exposure are read as Poisson counts.
+        Whole numbers with an exposure are read as Poisson counts, unless stock capped them.
         """
-        counted = self.has_exposure and portfolio.integer
+        counted = self.has_exposure and portfolio.integer and portfolio.stock is None
         if counted and self.default_checkpoint == "demand":
             return "counts"
         return self.default_checkpoint

@@ -61,6 +61,11 @@ def check_order(names, parameter):
         _refuse(names, parameter, numbers, "are numbered in another order")
 
 
+def are_alike(names, others):
+    """Whether names of columns say the same of their order in time, one by one."""
+    return [_parsed(str(name))[1] for name in names] == [_parsed(str(n))[1] for n in others]
+
+
 def check_match(names, observations, parameter):
     """Refuse columns of a driver whose names say that they begin in another period.
 
@@ -96,6 +101,28 @@ def check_match(names, observations, parameter):
         warnings.warn(f"{parameter} {told} Columns are taken as they are.", stacklevel=6)
         return
     raise ValueError(f"{parameter} must begin with the period of the first observation; it {told}")
+
+
+def warn_of_other_names(names):
+    """Warn of columns after those of periods whose names are of another kind: price, pack.
+
+    Parameters
+    ----------
+    names : list of str
+        Of all columns that are taken for observations, as none were named.
+    """
+    templates, numbers = zip(*(_parsed(str(name)) for name in names), strict=True)
+    alike = [k for k, template in enumerate(templates) if template == templates[0]]
+    others = names[alike[-1] + 1 :]
+    if not numbers[0] or len(alike) < 2 or not others:
+        return
+    told = ", ".join(map(repr, others[:SHOWN])) + (", ..." if len(others) > SHOWN else "")
+    warnings.warn(
+        f"observations=None takes all columns of X that have no other role, so also {told} after "
+        f"{names[alike[-1]]!r}, as the newest periods. If they are no periods, name those that are "
+        "with observations=[...] of the problem.",
+        stacklevel=7,
+    )
 
 
 def _parsed(name):

@@ -55,6 +55,16 @@ class Newsvendor(DecisionProblem):
         cell: what ``exposure`` says, or with a column for each observation their mean in the row,
         and in a row without any that of all rows.
 
+    stock : list of str or int, default=None
+        What could be sold at most: one column for each column of observations, in their order. A
+        sale that is all of its stock is at least the demand; a period that had none says nothing.
+        A missing value: there was enough. Where it is below the sale, the sale counts. None: there
+        was always enough.
+
+    sold_out : list of str or int, default=None
+        Where only that is known: one column for each column of observations, True or 1 where
+        nothing was left, so that demand was at least the sale. Not together with ``stock``.
+
     limit : float, PerRow or dict, default=None
         What all orders together may use: money, volume, shelf metres. With ``groups``, of every
         group: a number for each, or a dict from labels to numbers. A `PerRow` grows with the number
@@ -168,6 +178,8 @@ class Newsvendor(DecisionProblem):
         observations=None,
         exposure=None,
         coming_exposure=None,
+        stock=None,
+        sold_out=None,
         limit=None,
         limit_weights=1.0,
         groups=None,
@@ -187,6 +199,8 @@ class Newsvendor(DecisionProblem):
         self.observations = observations
         self.exposure = exposure
         self.coming_exposure = coming_exposure
+        self.stock = stock
+        self.sold_out = sold_out
         self.limit = limit
         self.limit_weights = limit_weights
         self.groups = groups
@@ -401,11 +415,27 @@ class Newsvendor(DecisionProblem):
             return allowed.least_risk(self._risk_of(portfolio), law, type(self).__name__)
         if self.limit is not None:
             return self._within_limit(law, portfolio)[1].orders
-        ratio = self.critical_ratio(**portfolio.costs)
-        orders = law.quantile(np.clip(ratio, *RATIO_RANGE))
+        orders = self._of_any_amount(law, portfolio)
         if allowed is not None:
             return allowed.cheapest(orders, self._savings(law, portfolio))
         return np.clip(orders, *self._bounds(portfolio, portfolio.integer))
+
+    def _of_any_amount(self, law, portfolio):
+        """Orders without bounds, packs and limits, by the critical ratio."""
+        return law.quantile(np.clip(self.critical_ratio(**portfolio.costs), *RATIO_RANGE))
+
+    def row_info(self, decision, law, portfolio):
+        info = super().row_info(decision, law, portfolio)
+        if portfolio.stock is not None:
+            orders = self._free_orders(law, portfolio)
+            info["identified"] = self.is_identified(portfolio, orders / self.horizon)
+        return info
+
+    def _free_orders(self, law, portfolio):
+        """Orders without bounds, packs and limits, with what is made small of the cost."""
+        if self.risk == "mean":
+            return self._of_any_amount(law, portfolio)
+        return super().solve(law, portfolio.with_constraints({}))
 
     @staticmethod
     def _savings(law, portfolio):

@@ -216,6 +216,15 @@ class Pricing(DecisionProblem):
             )
         return {"low": low, "high": high}
 
+    def check(self):
+        super().check()
+        if self.has_stock:
+            raise ValueError(
+                "stock and sold_out must be None for a problem of prices, which does not read "
+                f"them; got stock={self.stock!r}, sold_out={self.sold_out!r}. Leave sold-out "
+                "periods missing."
+            )
+
     def check_costs(self, costs):
         cost = costs["unit_cost"]
         bad = ~(np.isfinite(cost) & (cost >= 0))

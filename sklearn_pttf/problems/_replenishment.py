@@ -50,11 +50,13 @@ class Replenishment(Newsvendor):
         Periods from one order to the next.
 
     on_hand : float, str or Column, default=0.0
-        Stock there is, in units; with ``lost_sales=False`` below 0 if more is owed.
+        Stock at the start of the coming period, the one after the newest observation, in units;
+        with ``lost_sales=False`` below 0 if more is owed. Sales of a period that is only begun are
+        no observation: the stock is then that at its start.
 
     on_order : list of str or int, default=None
         Columns of what arrives at the start of each coming period, the next one first: as many as
-        the longest lead time. None: nothing.
+        the longest lead time. None: nothing is under way, so all that is needed is ordered now.
 
     lost_sales : bool, default=True
         Whether demand that is not met is lost. False: it is owed, costs ``shortage`` in each
@@ -68,9 +70,14 @@ class Replenishment(Newsvendor):
         A limit that all orders share, as that of `Newsvendor`.
 
     observations, ordered, drivers, seasons, attributes
-        What was observed, and how it goes on, as those of `Newsvendor`. Observations are demand:
-        sales of periods in which nothing was there are missing. Drivers have a column for each
+        What was observed, and how it goes on, as those of `Newsvendor`. Observations are demand, or
+        sales with ``stock`` or ``sold_out``; without these, sales of periods in which nothing was
+        there are missing. Drivers have a column for each
         period until the next order is there, ``lead_time + review``.
+
+    stock, sold_out : list of str or int, default=None
+        What could be sold at most in past periods, or which of them were sold out, as those of
+        `Newsvendor`.
 
     See Also
     --------
@@ -88,6 +95,20 @@ class Replenishment(Newsvendor):
     that it is for. Where demand is owed, each of these is charged for what is missing, and the
     ratio is ``shortage / (shortage + holding)``. What `decide` says of costs and stock is the mean
     over 2,048 paths.
+
+    ``decide(X, return_info=True)`` tells of each row, an ndarray of shape (n,) each:
+
+    - ``mean``: expected demand of the periods that the order is for, ``review`` of them from its
+      arrival on;
+    - ``expected_cost``: of these periods, in money;
+    - ``stock_out``: share of these periods in which something is missing, as expected: the
+      probability of it in one of them, picked at random;
+    - ``cycle_stock_out``: probability that something is missing in any of them, which is one less
+      the cycle service level;
+    - ``fill_rate``: expected share of their demand that is there when it is asked for;
+    - ``stock_at_arrival``: expected stock when the order comes, without it;
+    - ``missed_before``: units that are expected to be asked for and not there before the order
+      comes. No order of now changes them; one that comes earlier would.
 
     Later orders are taken to make up for what this one leaves over. For demand that is owed and
     does not fall that is best (base stock [1]_). For lost sales it is the myopic rule, which is
@@ -116,7 +137,7 @@ class Replenishment(Newsvendor):
     ... )
     >>> orders, info = SampleAverage(problem).fit(X).decide(X, return_info=True)
     >>> float(orders[0]), sorted(info)[:4]
-    (5.0, ['expected_cost', 'fill_rate', 'mean', 'stock_at_arrival'])
+    (5.0, ['cycle_stock_out', 'expected_cost', 'fill_rate', 'mean'])
     """
 
     cost_parameters = ("shortage", "holding")
@@ -142,6 +163,8 @@ class Replenishment(Newsvendor):
         limit_weights=1.0,
         groups=None,
         observations=None,
+        stock=None,
+        sold_out=None,
         ordered=False,
         drivers=None,
         seasons=None,
@@ -160,6 +183,8 @@ class Replenishment(Newsvendor):
         self.limit_weights = limit_weights
         self.groups = groups
         self.observations = observations
+        self.stock = stock
+        self.sold_out = sold_out
         self.ordered = ordered
         self.drivers = drivers
         self.seasons = seasons
@@ -183,7 +208,8 @@ class Replenishment(Newsvendor):
     def check(self):
         check_whole("review", self.review, 1, MOST_PERIODS)
         if not is_column(self.lead_time):
-            check_whole("lead_time", self.lead_time, 0, MOST_PERIODS - self.review)
+            otherwise = ", a column's name or Column(position)"
+            check_whole("lead_time", self.lead_time, 0, MOST_PERIODS - self.review, otherwise)
             n_columns = len(self._columns_on_order())
             if self.on_order is not None and n_columns != self.lead_time:
                 raise ValueError(
@@ -293,30 +319,35 @@ class Replenishment(Newsvendor):
 
         stock : ndarray of shape (n, p)
             There when the order comes, without it.
+
+        before : ndarray of shape (n, p)
+            Units that were missed before.
         """
         lead, on_order = state["lead_time"].astype(int), state["on_order"]
         n_rows, n_paths, horizon = paths.shape
         stock = np.repeat(state["on_hand"][:, None], n_paths, axis=1)
         left, short = np.zeros((2, n_rows, n_paths, self.review))
-        before = np.zeros((n_rows, n_paths))
+        at_arrival, before = np.zeros((2, n_rows, n_paths))
         for k in range(horizon):
             if k < on_order.shape[1]:
                 stock = stock + on_order[:, k, None]
             arrived = lead == k
-            before[arrived] = stock[arrived]
+            at_arrival[arrived] = stock[arrived]
             stock = stock + np.where(arrived, orders, 0.0)[:, None] - paths[..., k]
             stock = not_below_by_rounding(stock, paths[..., k])
             missing, there = np.maximum(-stock, 0.0), np.maximum(stock, 0.0)
             own = np.flatnonzero((k >= lead) & (k < lead + self.review))
             left[own, :, k - lead[own]], short[own, :, k - lead[own]] = there[own], missing[own]
+            early = k < lead
+            before[early] += np.minimum(missing[early], paths[early, :, k])
             stock = there if self.lost_sales else stock
-        return left, short, before
+        return left, short, at_arrival, before
 
     def _law_of_need(self, paths, portfolio):
         """The law whose quantile is the order: what is needed by each period that it is for."""
         state, n_paths = portfolio.costs, paths.shape[1]
         lead = state["lead_time"].astype(int)
-        _, _, stock = self._played(np.zeros(len(portfolio)), paths, state)
+        stock = self._played(np.zeros(len(portfolio)), paths, state)[2]
         due = np.pad(state["on_order"], ((0, 0), (0, paths.shape[2] - state["on_order"].shape[1])))
         rows, needed = np.arange(len(paths)), -stock
         needs, weights = [], []
@@ -381,7 +412,7 @@ class Replenishment(Newsvendor):
         for rows, paths, part in self._blocks(law, portfolio, N_PROMISED):
             if means is None:
                 means = np.stack([each.mean() for each in law.laws], axis=1)
-            left, short, stock = self._played(decision[rows], paths, part.costs)
+            left, short, stock, before = self._played(decision[rows], paths, part.costs)
             lead = part.costs["lead_time"].astype(int)
             own = lead[:, None] + np.arange(self.review)
             demand = np.take_along_axis(paths, own[:, None, :], axis=2)
@@ -393,11 +424,21 @@ class Replenishment(Newsvendor):
                     "expected_cost": _money(left, short, part.costs).mean(axis=1),
                     "mean": np.take_along_axis(means[rows], own, axis=1).sum(axis=1),
                     "stock_out": (short > 0).mean(axis=(1, 2)),
+                    "cycle_stock_out": (short > 0).any(axis=2).mean(axis=1),
                     "fill_rate": 1 - share,
                     "stock_at_arrival": stock.mean(axis=1),
+                    "missed_before": before.mean(axis=1),
                 }
             )
-        return {name: np.concatenate([each[name] for each in found]) for name in found[0]}
+        info = {name: np.concatenate([each[name] for each in found]) for name in found[0]}
+        if portfolio.stock is not None:
+            newsvendor, need, ordering = self._needed(law, portfolio)
+            lead = portfolio.costs["lead_time"]
+            before = np.where(np.arange(self.horizon) < lead[:, None], means, 0.0).sum(axis=1)
+            asked = newsvendor._of_any_amount(need, ordering) + info["stock_at_arrival"] + before
+            asked = asked / (lead + self.review)  # in a period until the next order is there
+            info["identified"] = self.is_identified(portfolio, asked)
+        return info
 
     # -- hindsight
 
@@ -415,7 +456,7 @@ class Replenishment(Newsvendor):
         """Costs of orders on later demand, ``horizon`` periods each; NaN where one is missing."""
         self.totals(outcomes)  # which refuses other numbers of periods
         paths = outcomes.reshape(len(outcomes), -1, self.horizon)
-        left, short, _ = self._played(decision, np.nan_to_num(paths), costs)
+        left, short, *_ = self._played(decision, np.nan_to_num(paths), costs)
         own = np.arange(self.horizon) < costs["lead_time"][:, None] + self.review
         missing = (np.isnan(paths) & own[:, None]).any(axis=2)
         return np.where(missing, np.nan, _money(left, short, costs))

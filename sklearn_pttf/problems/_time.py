@@ -6,7 +6,13 @@ from numbers import Integral
 import numpy as np
 
 from sklearn_pttf._utils.checks import MOST_PERIODS, find_column, numeric_columns
-from sklearn_pttf.problems._column_order import check_match, check_order
+from sklearn_pttf.problems._column_order import (
+    are_alike,
+    check_match,
+    check_order,
+    warn_of_other_names,
+)
+from sklearn_pttf.problems._stock import stock_positions, told_of_stock
 
 AUTO = "auto"  # seasons that are looked for
 
@@ -79,7 +85,7 @@ def driver_positions(problem, names, n_columns):
 
 
 def check_columns(problem, names, positions, n_columns):
-    """Refuse observations or drivers whose names say that they are of other periods.
+    """Refuse observations, drivers or stock whose names say that they are of other periods.
 
     Parameters
     ----------
@@ -98,12 +104,25 @@ def check_columns(problem, names, positions, n_columns):
     observations = [names[k] for k in positions]
     if problem.ordered:
         check_order(observations, "observations")
+    warn_of_other_columns(problem, observations)
+    told = told_of_stock(problem)
+    if told is not None:
+        own = [names[k] for k in stock_positions(problem, names, n_columns)]
+        if problem.ordered and not are_alike(own, observations):
+            check_order(own, told)
+        check_match(own, observations, told)
     of_drivers = driver_positions(problem, names, n_columns)
     for name, columns in zip(problem.drivers or (), of_drivers, strict=True):
         own = [names[k] for k in columns]
         if problem.ordered:
             check_order(own, f"drivers[{name!r}]")
         check_match(own, observations, f"drivers[{name!r}]")
+
+
+def warn_of_other_columns(problem, names):
+    """Warn of columns that nobody named, and that are taken for the newest periods."""
+    if problem.ordered and problem.observations is None:
+        warn_of_other_names(names)
 
 
 def read_drivers(problem, X, names, n_observations):

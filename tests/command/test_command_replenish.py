@@ -15,6 +15,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_pttf import PretrainedDecisionTransformer
 from sklearn_pttf.__main__ import main
+from sklearn_pttf._command._dates import date_of, when_stock_counts
+from sklearn_pttf._command._found import _coming
+from sklearn_pttf.datasets._periods import Calendar
 from sklearn_pttf.model_selection import backtest
 from sklearn_pttf.problems import Newsvendor, Replenishment
 from support.command import COSTS, FAST, RECORDS, read_orders
@@ -90,7 +93,8 @@ def test_orders(shop, capsys):
     table = X.join(info.drop(columns="store"))
     pdt = _in_python(table, shortage="margin", holding=0.2, **settings).fit(table)
     expected, found = pdt.decide(table, return_info=True)
-    columns = ["expected_cost", "stock_out", "fill_rate", "stock_at_arrival"]
+    columns = ["expected_cost", "stock_out", "cycle_stock_out", "fill_rate"]
+    columns += ["stock_at_arrival", "missed_before"]
     assert orders.columns.tolist() == ["order", "mean", *columns]
     assert orders.index.tolist() == LABELS
     assert orders["order"].dtype.kind == "i"
@@ -100,6 +104,13 @@ def test_orders(shop, capsys):
     told = capsys.readouterr().out
     assert f"order {expected.sum():.4g} units, of {(expected > 0).sum()} of 12 instances" in told
     assert f"expected cost {found.expected_cost.sum():.4g} of what is held or missing" in told
+    lost = found.missed_before.sum()
+    assert f"before their arrival {lost:.4g} units are expected to be lost, which" in told
+    assert (
+        "stock on hand is that at the start of 2026-03-16, the period after the newest complete "
+        "one; an order placed then is there at the start of 2026-03-16 to 2026-03-30, by its lead"
+    ) in told
+    assert "not given" not in told
     assert told.endswith("out.csv written\n")
 
 
@@ -134,13 +145,71 @@ def test_backlog_may_be_owed(shop, capsys):
     frame = shop[1].assign(stock=-3)
     frame.to_csv("stock.csv")
     options = [*STOCK, "--lead-time", "0", "--on-hand", "stock", *FAST]
-    message = "on_hand must be finite and at least 0 with lost_sales=True; got instance"
-    assert message in refused(capsys, "replenish", *options)
+    message = "stock.csv: column 'stock' has 12 cells below 0 (--on-hand) (line 2: '-3', line 3: "
+    refusal = refused(capsys, "replenish", *options)
+    assert message in refusal
+    assert refusal.endswith("clip takes them for 0, and --backlog for units that are owed")
+    of_all = [*options[:-3], "-2", *FAST]
+    assert refused(capsys, "replenish", *of_all).startswith("--on-hand must be at least 0 where sa")
     assert run("replenish", *options, "--backlog", "--quiet") == 0
     owed = read_orders("out.csv")["order"]
     assert run("replenish", *options[:-4], *FAST, "--backlog", "--quiet") == 0
     assert_array_equal(owed, read_orders("out.csv")["order"] + 3)
     assert capsys.readouterr() == ("", "")
+
+
+def test_stock_below_nothing_is_clipped(shop, capsys):
+    frame = shop[1].assign(stock=[-3, -1, *range(N - 2)], first=[2, 0, -5, *range(N - 3)])
+    frame.to_csv("stock.csv")
+    options = [*STOCK, "--lead-time", "2", *UNDER_WAY, *FAST]
+    assert run("replenish", *options, "--negative-stock", "clip") == 0
+    told = capsys.readouterr().out
+    assert "stock below 0 of 3 instances is taken for 0: '000', '001', '002'\n" in told
+    clipped = read_orders("out.csv")
+    frame.assign(stock=frame["stock"].clip(0), first=frame["first"].clip(0)).to_csv("stock.csv")
+    assert run("replenish", *options) == 0
+    assert_array_equal(clipped, read_orders("out.csv"))
+
+
+def test_no_pack_is_a_pack_of_one(shop):
+    packs = ["6"] * 6 + ["0"] * 3 + [""] * 3
+    shop[1].assign(packs=packs, least=["12", ""] * 6).to_csv("stock.csv")
+    options = [*STOCK, "--lead-time", "1", "--quiet", *FAST]
+    assert run("replenish", *options, "--pack", "packs", "--minimum", "least") == 0
+    found = read_orders("out.csv")["order"]
+    shop[1].assign(packs=[6] * 6 + [1] * 6, least=[12, 0] * 6).to_csv("stock.csv")
+    assert run("replenish", *options, "--pack", "packs", "--minimum", "least") == 0
+    assert_array_equal(found, read_orders("out.csv")["order"])
+    assert (found % 6 != 0).any()
+    levels = [*STOCK[-2:], *COSTS, *FAST, "--quiet"]
+    assert run("decide", *levels, "--pack", "packs") == 0
+    expected = read_orders("out.csv")["level"]
+    shop[1].assign(packs=packs).to_csv("stock.csv")
+    assert run("decide", *levels, "--pack", "packs") == 0
+    assert_array_equal(read_orders("out.csv")["level"], expected)
+
+
+def test_what_is_not_given_is_said(shop, capsys):
+    assert run("replenish", *STOCK, "--lead-time", "1", *FAST) == 0
+    told = capsys.readouterr().out
+    assert "not given: --on-hand, so nothing is in stock; --on-order, so nothing is under " in told
+    assert run("replenish", *STOCK, "--lead-time", "0", "--on-hand", "stock", *FAST) == 0
+    assert "not given" not in capsys.readouterr().out
+
+
+def test_a_week_that_has_only_begun_is_ordered_for(shop, capsys):
+    """Daily sales to a Wednesday: the stock that counts is that before this week's Monday."""
+    rng = np.random.default_rng(0)
+    days = pd.date_range("2023-11-06", "2023-12-27").strftime("%Y-%m-%d")
+    sold = pd.DataFrame(rng.poisson(3.0, (N, len(days))), shop[0].index, days)
+    sold.stack().rename("units").rename_axis(["sku", "date"]).to_csv("sales.csv")
+    options = ["--calendar", "W-MON", "--lead-time", "2", "--review", "2", *FAST]
+    assert run("replenish", *STOCK, *options) == 0
+    told, err = capsys.readouterr()
+    assert "stock on hand is that at the start of 2023-12-25, the period after the newest" in told
+    assert "is there at the start of 2024-01-08\n" in told
+    assert re.search(r"stock-outs in [\d.]+% of periods, and in [\d.]+% of times from one or", told)
+    assert "Stock on hand then counts at the start of 2023-12-25, and not after it." in err
 
 
 BAD_ORDERS = {
@@ -220,17 +289,19 @@ def test_single_orders_of_the_past(shop, capsys):
     own = found.query("method == 'estimator'")["cost"].sum()
     told, err = capsys.readouterr()
     saved = cost.sum() - own
-    line = f"today's rule cost {cost.sum():.4g}, this estimator {own:.4g}: {abs(saved):.4g} "
-    assert line + ("saved, " if saved >= 0 else "lost, ") in told
+    assert saved > 0
+    line = f"Today's rule cost {cost.sum():.0f}, this estimator {own:.0f}: {abs(saved):.0f} ± "
+    assert line in told
     assert "12 instances, decided 3 times, from 2026-02-23 to 2026-03-09, each time " in told
-    assert "so few periods may be luck" in told
+    assert "; charged on the periods from 2026-02-23 to 2026-03-09.\n" in told
+    assert "So few periods may be luck." in told
     assert "SAA" in told
     n_past = (X.to_numpy() > 0).sum()
     n_other = n_past - (before > 0).sum()
     assert f"note: {n_other} of {n_past} records of past.csv are of other instances or p" in err
 
 
-def test_carried_stock(shop):
+def test_carried_stock(shop, capsys):
     """The same as in Python, the page included."""
     X, info = shop
     options = [*STOCK, "--lead-time", "lead", "--policy", "past.csv", "--origins", "2"]
@@ -239,17 +310,56 @@ def test_carried_stock(shop):
     settings = {"shortage": "margin", "holding": 0.2, "lead_time": "lead", "on_order": ["a", "b"]}
     past = X.to_numpy()[:, [5, 6]]  # ordered before weeks 6 and 7, after which two more are charged
     pdt = _in_python(table, **settings)
-    expected = backtest(pdt, table, origins=[6, 7], policy=past, random_state=0)
+    arguments = {"origins": [6, 7], "policy": past, "random_state": 0}
+    with pytest.warns(UserWarning, match="policy is past orders"):
+        expected = backtest(pdt, table, **arguments)
     found = pd.read_csv("out.csv", dtype={"sku": str})
     assert_allclose(found["cost"], expected.cost.ravel(), rtol=1e-9)
     assert_allclose(found["decision"], expected.decision.ravel(), rtol=1e-9)
     assert found["date"].unique().tolist() == WEEKS[6:8].tolist()
     page = Path("report.html").read_text(encoding="utf-8")
     _check_opens_offline(page)
-    assert f"today's rule cost {expected.total_cost()[3].sum():.4g}, this estimator " in unescape(
-        page
-    )
+    text = unescape(page)
+    assert expected.verdict("policy") in text
+    assert expected.verdict("SAA") in text
+    assert "charged on the periods from 2026-02-16 to 2026-03-09." in text
     assert "<td>margin</td>" in page
+    assert "achieved/promised is what they did cost over that" in text
+    made_up = "Past orders were placed on another stock, so savings against them may be far too"
+    assert made_up in text
+    # with the stock of then, which is said instead
+    assert run("backtest", *options, *UNDER_WAY) == 0
+    start = info["stock"], info[["first", "second"]]
+    expected = backtest(pdt, table, start=start, **arguments)
+    found = pd.read_csv("out.csv", dtype={"sku": str})
+    assert_allclose(found["cost"], expected.cost.ravel(), rtol=1e-9)
+    late = found[found["sku"] == "002"]  # whose orders take two weeks, after which they are charged
+    assert late["charged_from"].unique().tolist() == WEEKS[8:].tolist()
+    assert_array_equal(late["charged_from"], late["charged_to"])
+    told, err = capsys.readouterr()
+    assert "warning" not in err
+    assert expected.verdict("policy") in told
+    assert "All methods begin with --on-hand, as the stock at the start of 2026-02-16.\n" in told
+    assert made_up not in told
+
+
+def test_the_cheapest_method_is_said(shop, capsys):
+    """Even if it is one that nobody asked for."""
+    X, _ = shop
+    trend = X.to_numpy() + 40.0 * np.arange(M)  # which averages lag behind
+    long = pd.DataFrame(trend, X.index, WEEKS).stack().rename("units")
+    long.rename_axis(["sku", "date"]).to_csv("sales.csv")
+    options = ["--origins", "2", "--limit", "1"]
+    assert run("backtest", *COSTS, *options, "--policy", "past.csv") == 0
+    told = capsys.readouterr().out
+    assert "The cheapest method was today's rule.\n" in told
+    assert "All methods are held to --limit but for past orders, which are compared as" in told
+    assert run("backtest", *COSTS, "--origins", "2") == 0
+    told, costs = capsys.readouterr().out, pd.read_csv("out.csv").groupby("method")["cost"].sum()
+    rivals = costs.drop("estimator")
+    best = "the cheapest method" if rivals.min() < costs["estimator"] else "next"
+    assert rivals.idxmin() == "smoothing"
+    assert re.search(rf"{best} (was|is) smoothing", told, re.IGNORECASE)
 
 
 def _check_opens_offline(page):
@@ -282,6 +392,14 @@ BAD_BACKTESTS = {
     "carried": (
         [*STOCK, "--lead-time", "1", "--horizon", "2"],
         "--horizon is of single orders, and --lead-time of stock that is carried over",
+    ),
+    "stock of single orders": (
+        [*COSTS, "--on-hand", "3"],
+        "--on-hand needs --lead-time: without it nothing is carried over",
+    ),
+    "pipeline alone": (
+        [*STOCK, "--lead-time", "2", "--on-order", "first", "second"],
+        "--on-order needs --on-hand: both are of the stock before the first origin",
     ),
     "origins": (
         [*COSTS, "--origins", "9"],
@@ -350,3 +468,50 @@ def test_without_matplotlib(shop, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     message = "--html draws with matplotlib, which is not installed: pip install"
     assert message in refused(capsys, "backtest", *COSTS, "--html", "report.html")
+
+
+# ---------------------------------------------------------------- what is said
+
+
+@pytest.mark.parametrize(
+    ("factors", "problem", "told"),
+    [
+        ([1.25], Newsvendor(), "the next one is expected to be 25% above"),
+        (
+            [0.77, 0.92, 1.04],
+            Replenishment(lead_time=2),
+            "the next 3 are expected to be 23% below, 8% below and 4% above",
+        ),
+        (
+            [0.5] * 4 + [1.5] * 4,
+            Newsvendor(horizon=8),
+            "the next 8 are on average expected to be 0% above",
+        ),
+        (
+            [0.5] * 6 + [1.1, 1.3],
+            Replenishment(lead_time=6, review=2),
+            "those that orders are for, 2 of the next 8, are on average expected to be 20% above",
+        ),
+    ],
+)
+def test_coming_periods_one_by_one(factors, problem, told):
+    assert _coming(np.array(factors), problem) == told
+
+
+@pytest.mark.parametrize(
+    ("dates", "coming"),
+    [
+        (["2024-01-01", "2024-01-08", "2024-01-15"], ["2024-01-15", "2024-01-22", "2024-01-29"]),
+        (["2024-01-01", "2024-02-01", "2024-03-01"], ["2024-03-01", "", ""]),
+        (["2024-01-01"], ["2024-01-01", "", ""]),
+        ([3, 4, 5], ["5", "6", "7"]),
+    ],
+)
+def test_dates_to_come(dates, coming):
+    kind = int if dates[0] == 3 else "datetime64[us]"
+    calendar = Calendar(np.array(dates, dtype=kind))
+    newest = len(dates) - 1
+    assert [date_of(calendar, k) for k in (newest, newest + 1, newest + 2)] == coming
+    line = when_stock_counts(calendar, [1])
+    assert (coming[1] or f"after the period of {coming[0]}") in line
+    assert when_stock_counts(None, [1]) == "stock on hand is that after the newest record"

@@ -42,7 +42,8 @@ def test_both_ends_are_left_out():
         assert str(caught[0].message) == (
             "time='day' covers days from 2024-03-06 to 2024-03-26, so only a part of the period "
             "from 2024-03-04 to 2024-03-10 and from 2024-03-25 to 2024-03-31, which is left out; "
-            "partial='keep' keeps such periods."
+            "partial='keep' keeps such periods. Stock on hand then counts at the start of "
+            "2024-03-25, and not after it."
         )
         assert [float(np.asarray(X[name])[0]) for name in ("lag_2", "lag_1")] == [7, 7]
     assert_array_equal(quiet(frame, partial="keep"), [[5, 7, 7, 2]])

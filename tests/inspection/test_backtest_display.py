@@ -2,6 +2,7 @@
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
@@ -32,7 +33,16 @@ def test_costs_add_up_over_origins(result):
     assert labels == ["this estimator", "SAA", "today's rule"]
 
 
-def test_totals_have_parts_and_intervals(result):
+def test_origins_have_the_names_of_periods():
+    frame = pd.DataFrame(X, columns=[f"2024-{month:02d}" for month in range(1, 13)])
+    display = BacktestDisplay.from_result(small_backtest(X=frame), kind="cumulative")
+    assert display.ax_.get_xlabel() == "decided before"
+    assert_allclose(display.ax_.get_xticks(), [9, 10, 11])
+    named = [text.get_text() for text in display.ax_.get_xticklabels()]
+    assert named == ["2024-10", "2024-11", "2024-12"]
+
+
+def test_totals_have_parts_and_paired_intervals(result):
     display = BacktestDisplay.from_result(result, kind="parts")
     assert list(display.bars_) == ["missed", "held"]
     missed = result.missed.sum(axis=(1, 2))
@@ -42,9 +52,16 @@ def test_totals_have_parts_and_intervals(result):
         assert second.get_x() == pytest.approx(missed[k])
         assert second.get_x() + second.get_width() == pytest.approx(result.cost[k].sum())
     total = result.cost[0].sum(axis=0)
-    half = 3 * total.std(ddof=1) / np.sqrt(3) * stats.t.ppf(0.975, 2)
-    (low, _), (high, _) = display.points_.lines[2][0].get_segments()[0]
+    rule = result.cost[2].sum(axis=0)
+    rest = total - total.sum() / rule.sum() * rule  # beside its share of what the rule costs
+    half = 3 * rest.std(ddof=1) / np.sqrt(3) * stats.t.ppf(0.975, 2)
+    segments = display.points_.lines[2][0].get_segments()
+    (low, _), (high, _) = segments[0]
     assert [low, high] == pytest.approx([total.sum() - half, total.sum() + half])
+    assert len(segments[2]) == 0  # the rule differs by nothing from itself
+    dotted = [line for line in display.ax_.lines if line.get_linestyle() == ":"]
+    assert_allclose(dotted[0].get_xdata(), result.cost[2].sum())
+    assert display.ax_.get_xlabel().endswith("difference from today's rule")
     labels = [text.get_text() for text in display.ax_.get_yticklabels()]
     assert labels == ["this estimator", "SAA", "today's rule"]
 

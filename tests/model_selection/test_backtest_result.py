@@ -63,6 +63,43 @@ def test_a_summary_by_hand(by_hand):
     )
 
 
+def test_savings_in_money(by_hand):
+    saving, half = by_hand.saving("policy", in_money=True)
+    assert_array_equal(saving, [-13, -13, 0])
+    # the share of 8 that the rule cost, whose half is t / 4
+    assert half == pytest.approx([2 * stats.t.ppf(0.975, 1)] * 2 + [0])
+    # where the other method costs nothing, there is no share
+    free = small_backtest(X=X[:1], origins=2, policy=X[:1, -2:])
+    lost = -free.cost[0, 0]
+    saving, half = free.saving("policy", in_money=True)
+    assert saving[0] == lost.sum()
+    assert half[0] == pytest.approx(np.ptp(lost) * stats.t.ppf(0.975, 1))
+    assert np.isnan(free.saving("policy")[0]).all()
+
+
+def test_a_verdict_says_how_sure_it_is(by_hand):
+    lost = "13.00 ± 25.41 lost, 162.5 ± 317.7 % of it, which may be chance."
+    assert by_hand.verdict("policy") == f"Today's rule cost 8.00, this estimator 21.00: {lost}"
+    cheapest = "The cheapest method was today's rule: it cost 8.00, this estimator 21.00: "
+    assert by_hand.verdict() == cheapest + lost
+    # 3 origins of 30 rows that cost a unit each, and of 30 that cost 2
+    table = np.arange(12.0) + np.zeros((30, 1))
+    sure = small_backtest(X=table, policy=table[:, -3:] + 2)
+    assert sure.verdict() == (
+        "No method was cheaper than this estimator; next is today's rule, which cost 180, this "
+        "estimator 180: 0 ± 0 saved, 0.0 ± 0.0 % of it, which may be chance."
+    )
+    sure = small_backtest(X=table, policy=table[:, -3:] + 3)
+    assert sure.verdict("policy") == (
+        "Today's rule cost 270, this estimator 180: 90 ± 0 saved, 33.3 ± 0.0 % of it, which is "
+        "surely more than chance."
+    )
+    alone = small_backtest(X=table, origins=1)
+    assert alone.verdict() == "This estimator cost 60.00; nothing was compared with it."
+    once = small_backtest(X=table, origins=1, policy=table[:, -1:] + 3)
+    assert once.verdict().endswith("; one origin does not tell whether that is chance.")
+
+
 def test_a_summary_prints_as_a_table(by_hand):
     lines = str(by_hand.summary()).splitlines()
     titles = re.split(r"\s{2,}", lines[0])
@@ -121,6 +158,17 @@ def test_as_a_frame():
     assert_array_equal(some.cost, result.cost[1, 4])
     assert_array_equal(some.cost, some.held + some.missed)
     assert_array_equal(small_backtest().rows, np.arange(30))
+    assert some.charged_from.tolist() == some.charged_to.tolist() == [9, 10, 11]
+    assert result.periods == tuple(frame.columns)
+    assert small_backtest().periods is None
+
+
+def test_labels_of_several_levels():
+    labels = pd.MultiIndex.from_product([["north", "south"], range(15)], names=["store", "sku"])
+    result = small_backtest(X=pd.DataFrame(X, index=labels).add_prefix("w"))
+    assert result.rows.tolist() == labels.tolist()
+    long = result.to_frame()
+    assert_array_equal(long[long.row == ("south", 3)].cost, result.cost[0, 18])
 
 
 # ---------------------------------------------------------------- a folder of results

@@ -1,5 +1,7 @@
 """Backtests of orders whose stock is carried over."""
 
+import warnings
+
 import joblib
 import numpy as np
 import pandas as pd
@@ -41,6 +43,8 @@ def test_lost_sales_by_hand():
     assert_array_equal(result.in_stock[1], [[1, 1, 1, 0], [NAN, 0, 1, 0]])
     assert_array_equal(result.decision[1], ORDERS)
     assert_array_equal(np.isnan(result.promised[0]), np.isnan(result.cost[0]))
+    assert_array_equal(result.charged_from, [[4, 5, 6, 7]] * 2)
+    assert_array_equal(result.charged_to, result.charged_from)
     policy = result.summary()[1]
     assert policy["cost"] == 36.0
     assert policy["fill_rate"] == pytest.approx(12 / 18)
@@ -65,6 +69,8 @@ def test_reviews_are_charged_with_all_their_periods():
     assert_array_equal(result.cost[1], [[2 + 5 * 2, 2 + 5 * 3], [5 * 2, 5 * 1 + 5 * 3]])
     assert_array_equal(np.isnan(result.promised[0]), [[False, False], [True, False]])
     assert_array_equal(result.left[1], [[1, 1], [0, 0]])
+    assert_array_equal(result.charged_from, [[4, 6]] * 2)
+    assert_array_equal(result.charged_to, [[5, 7]] * 2)
 
 
 def test_lead_times_a_row():
@@ -112,6 +118,23 @@ def test_a_neutral_start():
     del states[:]
     stock_backtest(problem, fractions, origins=[16], policy=rule)
     assert_allclose(states[0].on_order[0], [67 / 13, 67 / 13])
+
+
+def test_past_orders_are_played_from_the_stock_of_then():
+    on_hand, first = np.where(np.arange(20) % 2, 12.0, 0.0), 11
+    told = {"lead_time": 1, "on_hand": on_hand, "shortage": 5.0}
+    past = simulate_stock(X[:, first:], BaseStock(13.0), **told, n_orders=4)
+    arguments = {"origins": 4, "policy": past.orders[:, :4]}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = stock_backtest(**arguments, start=(on_hand, None))
+        stock_backtest(origins=1, policy=lambda history, state, origin: state.on_hand)
+        stock_backtest(origins=1)
+    assert_array_equal(result.cost[1], past.cost[:, 1:])
+    with pytest.warns(UserWarning, match=r"policy is past orders, .*, what there was after 11 per"):
+        made_up = stock_backtest(**arguments)
+    # two weeks of demand that were not there make orders of 13 less what there was look worse
+    assert made_up.cost[1].sum() > 1.5 * result.cost[1].sum()
 
 
 @pytest.mark.parametrize("lead_time", [-1.0, 0.5, NAN])
@@ -200,7 +223,8 @@ def test_the_same_answer_in_parallel_and_resumed(tmp_path):
     [
         ({"origins": [10, 12]}, "origins must be review=1 apart, as stock is carried over"),
         ({"origins": 14}, r"origins must be in \[1, 13\]"),
-        ({"start": (1.0,)}, r"start must be a pair \(on_hand, on_order\); got"),
+        ({"start": (1.0,)}, r"start must be a pair \(on_hand, on_order\), .*; got \(1\.0,\)"),
+        ({"start": np.ones(20)}, r"such as \(table\['stock'\], None\); got ndarray of shape \(20,"),
         ({"start": (-1.0, None)}, "on_hand must be at least 0 with lost_sales=True"),
         ({"start": (1.0, np.zeros((20, 2)))}, r"on_order must have shape \(20, 1\)"),
         ({"policy": lambda h, state, t: -state.on_hand}, "at origin 12 it gave row 0: -"),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sklearn_pttf.baselines import SampleAverage
 from sklearn_pttf.problems import Newsvendor
-from sklearn_pttf.problems._column_order import check_match, check_order
+from sklearn_pttf.problems._column_order import check_match, check_order, warn_of_other_names
 
 
 def _check(names):
@@ -69,6 +69,42 @@ def test_orders_that_cannot_be(names, why, better):
     assert why in str(caught.value)
     assert f"got {first}" in str(caught.value)
     assert f"and not {better}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        ("2024-01-01|2024-01-08|pack|moq", "'pack', 'moq' after '2024-01-08'"),
+        ("w1|w2|w3|price", "'price' after 'w3'"),
+        ("lag_2|lag_1|mean_13|a|b|c", "'mean_13', 'a', 'b', ... after 'lag_1'"),
+        ("oct|nov|department", "'department' after 'nov'"),
+    ],
+)
+def test_other_columns_after_those_of_periods_are_told(names, told):
+    X = pd.DataFrame(np.arange(4.0)[:, None] + np.ones(names.count("|") + 1))
+    X.columns = names.split("|")
+    with pytest.warns(UserWarning, match=f"observations=None takes .* so also {told}, as the new"):
+        SampleAverage(Newsvendor(ordered=True)).fit(X)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"ordered": True, "observations": ["w1", "w2"]},
+        {"ordered": True, "underage": "pack", "overage": "price"},
+        {"ordered": False},
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_columns_with_a_role_are_not_told(settings):
+    X = pd.DataFrame({"w1": [4.0, 2], "w2": 5.0, "pack": 1.0, "price": 2.0})
+    SampleAverage(Newsvendor(**settings)).fit(X)
+
+
+@pytest.mark.parametrize("names", ["w1|price", "first|second|w3", "price|w1|w2", "2024|2025", "a"])
+@pytest.mark.filterwarnings("error")
+def test_names_that_say_nothing_are_not_told(names):
+    warn_of_other_names(names.split("|"))
 
 
 def test_counting_down_is_told():

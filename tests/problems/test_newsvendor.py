@@ -87,6 +87,8 @@ def test_parameters_survive_clone():
         "observations": ["w1"],
         "exposure": None,
         "coming_exposure": None,
+        "stock": None,
+        "sold_out": None,
         "limit": None,
         "limit_weights": 1.0,
         "groups": None,
@@ -98,6 +100,7 @@ def test_parameters_survive_clone():
         "ordered": False,
         "drivers": None,
         "seasons": None,
+        "attributes": None,
         "risk": "mean",
     }
     assert clone(problem).get_params() == problem.get_params()

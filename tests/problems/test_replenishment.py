@@ -64,6 +64,8 @@ def test_what_is_left_at_arrival_is_not_ordered(lost):
     assert_array_equal(info.mean, 4.0)
     assert_array_equal(info.fill_rate, 1.0)
     assert_array_equal(info.stock_out, 0.0)
+    # of four units for 1 in the first period three are missed; what is owed takes one more of 6
+    assert_array_equal(info.missed_before, [0, 0, 0, 3 if lost else 4])
 
 
 def test_a_review_of_two_periods_is_stocked_where_that_pays():
@@ -75,7 +77,20 @@ def test_a_review_of_two_periods_is_stocked_where_that_pays():
     # of 4 one is held for none: the later period is missed
     assert (orders[0], info.expected_cost[0]) == (4.0, 4.0)
     assert info.fill_rate[0] == 0.5
-    assert info.stock_out[0] == 0.5
+    assert info.stock_out[0] == 0.5  # of two periods one
+    assert info.cycle_stock_out[0] == 1.0
+
+
+def test_risk_of_a_cycle_is_that_of_any_of_its_periods():
+    # known laws do not move each other: the sum of three periods is Poisson
+    problem = Replenishment(4.0, 1.0, review=3)
+    orders, info = _decided(KnownPoisson, np.zeros((1, 1)), problem)
+    in_any = stats.poisson(3 * MEAN).sf(orders[0])
+    assert_allclose(info.cycle_stock_out[0], in_any, atol=0.02)
+    assert info.stock_out[0] < 0.6 * in_any
+    # and of one period both are the same
+    _, info = _decided(KnownPoisson, np.zeros((1, 1)), Replenishment(4.0, 1.0))
+    assert info.cycle_stock_out[0] == info.stock_out[0]
 
 
 def test_what_is_owed_is_charged_in_every_period_of_a_review():
@@ -232,6 +247,12 @@ def test_hindsight_by_hand():
     [
         ({"lead_time": -1}, None, "lead_time must be a whole number"),
         ({"lead_time": 1.5}, None, "lead_time must be a whole number"),
+        (
+            {"lead_time": np.ones(2)},
+            None,
+            r"number in .*, a column's name or Column\(position\); got ndarray of shape \(2,\)",
+        ),
+        ({"shortage": np.ones(2)}, None, r"Column\(position\); got ndarray of shape \(2,\)"),
         ({"review": 0}, None, "review must be"),
         ({"lost_sales": "yes"}, None, "lost_sales must be True or False; got 'yes'"),
         ({"lead_time": 2, "on_order": [2]}, [0.0], "on_order must name 2 columns"),

@@ -10,6 +10,7 @@ numbers, `PoissonCompanion` has a say beside.
 from sklearn_pttf._kinds.demand.held_out import HeldOut, rows_to_compare
 from sklearn_pttf._kinds.demand.recalibration import FEWEST_ROWS, Recalibration, ZerosByLevel
 from sklearn_pttf._kinds.demand.stack import Stack
+from sklearn_pttf._tables.completion import completed
 from sklearn_pttf._tables.influence import typical_rows
 
 
@@ -29,10 +30,12 @@ class Agreement:
     recalibration : Recalibration
 
     stack : Stack or None
-        With the companion, of whole numbers.
+        With the companion, of whole numbers; none where stock capped sales, which it cannot read.
     """
 
     def __init__(self, predict, portfolio):
+        capped = portfolio.stock is not None and portfolio.capped.any()
+        portfolio = completed(portfolio, draw=True)
         some = portfolio.take(rows_to_compare(portfolio))
         self.recalibration, self.stack = Recalibration(), None
         if len(some) < FEWEST_ROWS:
@@ -42,7 +45,7 @@ class Agreement:
             turns = HeldOut.turns(predict, some)
             zeros = ZerosByLevel.of(law, turns)
         self.recalibration = Recalibration.of(law, some.observations, zeros)
-        if portfolio.integer:
+        if portfolio.integer and not capped:
             law, *laws = map(self.recalibration.apply, [law, *(turn.law for turn in turns)])
             turns = [turn._replace(law=each) for turn, each in zip(turns, laws, strict=True)]
             typical = portfolio.take(typical_rows(portfolio.without_offset()))
@@ -65,7 +68,8 @@ class Agreement:
         portfolios : list of Portfolio
             Evidence that these were made from.
         """
-        rows = rows_to_compare(portfolios[0])
-        found = Recalibration.of(laws[0].take(rows), portfolios[0].observations[rows])
+        table = completed(portfolios[0], draw=True)
+        rows = rows_to_compare(table)
+        found = Recalibration.of(laws[0].take(rows), table.observations[rows])
         pairs = zip(laws, portfolios, strict=True)
         return [self._stacked(found.apply(law), portfolio) for law, portfolio in pairs]

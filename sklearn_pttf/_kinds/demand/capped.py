@@ -32,12 +32,11 @@ from sklearn_pttf._kinds.demand.units import (
 )
 from sklearn_pttf._kinds.features import WIDE, side_by_side
 
-N_ROUNDS = 8  # of expectation and maximisation, of a portfolio and of a row in it
+N_ROUNDS = 12  # of expectation and maximisation, of a portfolio and of a row in it
 N_GRID, REACH = 25, 4.0  # points of a row's log level, and deviations of a law that they reach
 MOST_CAPS = 8  # of a row, that stand for all of them
-NODES = ((-1.0, 0.5), (1.0, 0.5))  # places, in deviations, and weights that stand for a normal law
 CORRECTION = 0.5  # of a whole number, which stands for what is up to this much below and above
-LEAST_CAP = 1e-3  # in units of the row's level
+LEAST_CAP = 1e-3  # over the sale
 LEAST_VARIANCE = 0.05  # of demand that is not zero, over all of it: relative
 MOST_OVER = 20.0  # times the cap that is expected at most
 FAR = 20.0  # deviations of a cap from the level, either way
@@ -85,6 +84,7 @@ CAPPED_PORTFOLIO_FEATURES = CappedPortfolioFeatures._fields
 class Laws(NamedTuple):
     """What is believed of rows, given their portfolio and what was expected last; (B, N, 1)."""
 
+    level: torch.Tensor  # as far as what was expected of cells is believed
     centre: torch.Tensor  # of log levels, before a row tells
     variance: torch.Tensor  # of these
     noise: torch.Tensor  # relative, of demand
@@ -103,21 +103,17 @@ def completed_units(rows, weights, whole):
     """`PortfolioUnits` of the context whose capped cells are completed; as `portfolio_units`."""
     for _ in range(N_ROUNDS):
         units = portfolio_units(rows, weights, whole)
-        rows = [_completed(part, units)[0] for part in rows]
+        rows = [_completed(part, units) for part in rows]
     units = portfolio_units(rows, weights, whole)
-    told = [as_told(part, units) for part in rows]
-    pairs = zip(told, weights, strict=True)
+    pairs = zip([_as_told(part, units) for part in rows], weights, strict=True)
     sums = sum(torch.stack([(x * w).sum(-1) for x in _counts(part)]) for part, w in pairs)
     n_seen, n_capped, n_told = sums.unsqueeze(-1)
     n_seen = n_seen.clamp_min(1)
     return units._replace(capped_share=n_capped / n_seen, told_share=n_told / n_seen)
 
 
-def as_told(rows, units, course_of=None):
-    """Completed rows as cells that count by what they tell.
-
-    Capped cells count less than others, and hold what makes the row's level as likely, and as sure,
-    as all its cells together say: a normal law with the moments of the exact one.
+def completed_rows(rows, units, course_of=None):
+    """Rows whose capped cells hold what is expected of them, given their portfolio.
 
     Parameters
     ----------
@@ -133,26 +129,38 @@ def as_told(rows, units, course_of=None):
     -------
     Rows
     """
-    course = None
     for _ in range(N_ROUNDS):
-        course = None if course_of is None else course_of(rows)
-        rows, laws, levels = _completed(rows, units, course)
-    course = torch.ones_like(rows.values) if course is None else course
-    scale, capped = units_of_rows(units, rows).scale.unsqueeze(-1), rows.capped
+        rows = _completed(rows, units, None if course_of is None else course_of(rows))
+    return rows
+
+
+def rows_as_told(rows, units, course_of=None):
+    """As `completed_rows`, of cells that count by what they tell.
+
+    Capped cells count less than others, and hold what makes the row's level as likely, and as sure,
+    as all its cells together say: a normal law with the moments of the exact one.
+    """
+    rows = completed_rows(rows, units, course_of)
+    return _as_told(rows, units, None if course_of is None else course_of(rows))
+
+
+def _as_told(rows, units, course=None):
+    """Rows that were completed as cells that count by what they tell."""
+    units = units_of_rows(units, rows)
+    laws, (sales, cap) = _laws(rows, units), _in_units(rows, units, course)
+    levels = _levels(rows, laws, sales, cap.log() - laws.above)
+    capped, unit = rows.capped, _unit(units, course)
     alone = 1 / levels.variance - 1 / laws.variance  # precision of what cells tell
-    n_told = laws.noise**2 * alone
     n_capped, n_free = (x.sum(-1, keepdim=True) for x in (capped, _free(rows)))
-    told = ((n_told - n_free) / n_capped.clamp_min(1)).clamp(LEAST_TOLD, 1.0)
+    told = (laws.noise**2 * alone - n_free) / n_capped.clamp_min(1)
+    told = told.clamp(LEAST_TOLD, 1.0)
     n_told = n_free + told * n_capped
     believed = laws.variance / (laws.variance + laws.noise**2 / n_told.clamp_min(LEAST_TOLD))
-    level = (
-        laws.centre + (levels.mean - laws.centre) / believed
-    ).exp()  # of all cells by themselves
-    total = n_told * level + LEVEL_WEIGHT * (level - 1)  # as `row_level` is pulled
-    of_free = (_free(rows) * rows.sales / scale / course).sum(-1, keepdim=True)
-    value = (total - of_free) / (told * n_capped).clamp_min(LEAST_TOLD)
+    level = (laws.centre + (levels.mean - laws.centre) / believed).exp()  # of cells alone
+    of_free = (_free(rows) * sales).sum(-1, keepdim=True)
+    value = (n_told * level - of_free) / (told * n_capped).clamp_min(LEAST_TOLD)
     low, high = (x * levels.mean.exp() for x in (1 / MOST_OVER, MOST_OVER))
-    value = torch.minimum(torch.maximum(value, low), high) * course * scale
+    value = torch.minimum(torch.maximum(value, low), high) * unit
     seen = torch.where(capped > 0, told, rows.seen)
     return rows._replace(
         values=torch.where(capped > 0, value, rows.sales),
@@ -174,30 +182,30 @@ def _counts(rows):
 
 
 def _completed(rows, units, course=None):
-    """Rows with what is expected of capped cells, given what was expected last; laws and levels."""
+    """Rows with what is expected of capped cells, given what was expected last."""
     units = units_of_rows(units, rows)
-    laws = _laws(rows, units)
-    scale = units.scale.unsqueeze(-1)
-    grain = (units.whole / units.scale).unsqueeze(-1)
-    sales = rows.sales / scale
-    cap = torch.maximum(sales - CORRECTION * grain, LEAST_CAP * (laws.centre + laws.above).exp())
-    if course is not None:
-        sales, cap = sales / course, cap / course
-    levels = _levels(rows, laws, sales, cap.log() - laws.above)
-    mean, square = 0.0, 0.0
-    for place, weight in NODES:
-        middle = (levels.mean + laws.above + place * levels.variance.sqrt()).exp()
-        first, second = _beyond(cap, middle, laws.deviation)
-        mean, square = mean + weight * first, square + weight * second
-    mean = torch.minimum(mean, MOST_OVER * cap)
-    unit = scale if course is None else scale * course
-    spread = torch.minimum((square - mean**2).clamp_min(0.0), mean**2) * unit**2
+    laws, (_, cap) = _laws(rows, units), _in_units(rows, units, course)
+    mean, square = _beyond(cap, (laws.level.log() + laws.above).exp(), laws.deviation)
+    mean, unit = torch.minimum(mean, MOST_OVER * cap), _unit(units, course)
+    spread = torch.minimum((square - mean**2).clamp_min(0.0), mean**2)
     capped = rows.capped > 0
-    rows = rows._replace(
+    return rows._replace(
         values=torch.where(capped, torch.maximum(mean * unit, rows.sales), rows.sales),
-        variance=torch.where(capped, spread, 0.0),
+        variance=torch.where(capped, spread * unit**2, 0.0),
     )
-    return rows, laws, levels
+
+
+def _unit(units, course):
+    """What cells are relative to, in units of demand; (B, 1, 1) or (B, N, n)."""
+    scale = units.scale.unsqueeze(-1)
+    return scale if course is None else scale * course
+
+
+def _in_units(rows, units, course):
+    """Sales, and what demand is at least where they are capped, over `_unit`; (B, N, n) each."""
+    unit = _unit(units, course)
+    edge = CORRECTION * units.whole.unsqueeze(-1)
+    return rows.sales / unit, torch.maximum(rows.sales - edge, LEAST_CAP * rows.sales) / unit
 
 
 def _laws(rows, units):
@@ -210,6 +218,7 @@ def _laws(rows, units):
     zeros = zero_credibility(rows, units) * (units.zero_share > 0)
     above = ((1 - zeros) * noise**2 - zeros).clamp_min(LEAST_VARIANCE * noise**2)
     found = (
+        level,
         centre.expand_as(level),
         units.level_variance.expand_as(level),
         noise,
@@ -277,11 +286,11 @@ def _beyond(cap, level, s):
 def capped_cell_features(rows, units, level):
     """Features of capped cells; ``(B, N, n, 5)``."""
     scale, level = units.scale.unsqueeze(-1), level.unsqueeze(-1)
-    least = torch.maximum(rows.sales, LEAST_CAP * level * scale)
+    least = torch.where(rows.capped > 0, rows.sales, 1.0)
     features = CappedCellFeatures(
         capped=rows.capped,
         told=rows.told,
-        added=(rows.values / least).clamp_min(1.0).log(),
+        added=(rows.values / least).clamp_min(LEAST_CAP).log(),
         spread=rows.variance.sqrt() / (level * scale),
         off_level=torch.asinh((rows.sales / scale / level - 1) / units.noise.unsqueeze(-1)),
     )

@@ -63,7 +63,7 @@ class Demand(Kind):
     def placed(rows, units):
         if rows.capped is None:
             return rows
-        return demand_capped.as_told(rows, units).sorted()
+        return demand_capped.rows_as_told(rows, units).sorted()
 
     @staticmethod
     def cell_features(rows, units):

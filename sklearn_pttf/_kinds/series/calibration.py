@@ -115,6 +115,8 @@ def _placed(predict, portfolio, period):
     near = 1.0 if portfolio.integer else NEAR * np.abs(law.mean())
     high = law.cdf(outcomes)
     low = np.where(outcomes > 0, law.cdf(np.maximum(outcomes - near, 0.0)), 0.0)
+    if portfolio.stock is not None:  # at least that, as likely as all that is above
+        high = np.where(portfolio.capped[rows, period], 1.0, high)
     return np.minimum(low, high - LEAST_MASS).clip(0.0), high
 
 

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import torch
 
-from sklearn_pttf._kinds.demand.capped import as_told, completed_units
+from sklearn_pttf._kinds.demand.capped import completed_units, rows_as_told
 from sklearn_pttf._kinds.demand.units import (
     CREDIBILITY_RANGE,
     LEVEL_WEIGHT,
@@ -106,7 +106,7 @@ def series_units(rows, weights, whole):
     if rows[0].in_order is None:
         return _moving(rows, weights, portfolio_units([x.sorted for x in rows], weights, whole))
     units = completed_units([part.in_order for part in rows], weights, whole)
-    rows = [_with_cells(x, as_told(x.in_order, units)) for x in rows]
+    rows = [_with_cells(x, rows_as_told(x.in_order, units)) for x in rows]
     return _moving(rows, weights, units)
 
 
@@ -182,7 +182,7 @@ def _road(kept, like):
 def placed(rows, units):
     """Rows whose cells count by how much of them is kept."""
     if rows.in_order is not None:
-        cells = as_told(rows.in_order, units, partial(_course_in_time, units=units))
+        cells = rows_as_told(rows.in_order, units, partial(_course_in_time, units=units))
         rows = _with_cells(rows, cells)
     squares, terms = _squares(rows, units)
     n = rows.values.shape[-1]
