@@ -144,6 +144,13 @@ def _add_decide(commands):
     _add_info(add)
     _add_costs(add)
     add("--service-level", **VALUE, help="instead of both: probability that demand is covered")
+    add(
+        "--attributes",
+        nargs="+",
+        metavar="COLUMN",
+        help="columns of --info, text or numbers, that tell what an instance is: category, brand, "
+        "size. Instances of --info without sales are then decided too",
+    )
     add("--horizon", type=_whole, default=1, metavar="H", help="periods that a level must last")
     _add_limit(add)
     _add_bounds(add)

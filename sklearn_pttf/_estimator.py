@@ -214,6 +214,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
 
     _follows_prices = True
     _reads_exposure = True
+    _reads_attributes = True
     _reads_trials = True
     _exact = None  # `BinomialRates`, where no network is asked
     _parameter_constraints = {
@@ -324,6 +325,8 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             )
             strategy = self._strategy()
             portfolio = self._read_to_fit(X)
+            if strategy is not None and portfolio.offset is not None:
+                strategy.baselines = False  # which read no attributes
             if self.verbose:
                 print(f"Reading {portfolio.counts.sum():,} observations.", flush=True)
             portfolio, outcomes = self._with_later(portfolio, X, y)
@@ -367,7 +370,8 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             if table is None:
                 warn_of_conflict(kind, self._predict_law, portfolio, rng, noise)
             elif self._conditions is not None and table.observations.shape[1] > 1:
-                hidden = newest_period(self._conditions, table)
+                evidence, newest = newest_period(self._conditions, table)
+                hidden = self._at_levels(evidence), newest
                 warn_of_conflict(kind, self._predict_law, portfolio, rng, noise, hidden)
             if self.verbose:
                 print(

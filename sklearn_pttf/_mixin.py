@@ -33,6 +33,7 @@ from sklearn_pttf._series.conditions import (
 )
 from sklearn_pttf._series.found import shared_over_time
 from sklearn_pttf._series.rolling import continued
+from sklearn_pttf._tables.attributes import AttributeEffects
 from sklearn_pttf._tables.completion import demand_of
 from sklearn_pttf._utils.checks import (
     MOST_PERIODS,
@@ -41,6 +42,7 @@ from sklearn_pttf._utils.checks import (
     check_whole,
 )
 from sklearn_pttf.problems import Newsvendor
+from sklearn_pttf.problems._attributes import check_same_attributes
 from sklearn_pttf.problems._exposure import same_exposure
 from sklearn_pttf.problems._given import check_price, check_problem
 from sklearn_pttf.problems._stock import stock_positions, told_of_stock
@@ -127,6 +129,7 @@ class DecisionMixin:
     _reads_trials = False  # whether outcomes may be successes in trials
     _follows_prices = False  # whether laws of outcomes depend on the posted price
     _reads_exposure = False  # whether they depend on what outcomes are counted over
+    _reads_attributes = False  # whether laws depend on what attributes tell of levels
     _reads_time = False  # whether tables in the order of time are read as they are
 
     def _read_to_fit(self, X):
@@ -179,7 +182,26 @@ class DecisionMixin:
             self._conditions = chosen_conditions(portfolio, self.problem_.horizon)
             names = self.problem_.drivers or ()
             self._shared_effects = shared_over_time(self._conditions, portfolio, names)
+        self._attribute_effects = None
+        if portfolio.attributes and portfolio.summable and self._reads_attributes:
+            self._attribute_effects = AttributeEffects(
+                self._at_conditions(portfolio, self.problem_.horizon)
+            )
         return self._at_conditions(portfolio, self.problem_.horizon)
+
+    @property
+    def attribute_effects_(self):
+        """Effects of attributes on levels of rows, of those that tell anything of them.
+
+        A tuple of `sklearn_pttf.inspection.AttributeEffect`, where the problem has ``attributes``.
+        """
+        effects = getattr(self, "_attribute_effects", None)
+        if effects is None:
+            raise AttributeError(
+                f"{type(self).__name__} has no attribute_effects_ unless it is fitted with "
+                "attributes, and reads what they tell of levels."
+            )
+        return effects.told
 
     @property
     def shared_effects_(self):
@@ -213,9 +235,14 @@ class DecisionMixin:
         """The portfolio as laws are made of it: at the conditions of coming periods."""
         if horizon > self.problem_.horizon:
             warn_of_horizon(portfolio, self.problem_.drivers, horizon)
-        if self._conditions is None:
-            return portfolio
-        return self._conditions.at(portfolio, horizon, each)
+        if self._conditions is not None:
+            portfolio = self._conditions.at(portfolio, horizon, each)
+        return self._at_levels(portfolio)
+
+    def _at_levels(self, portfolio):
+        """The portfolio with what attributes tell of rows' levels."""
+        effects = getattr(self, "_attribute_effects", None)
+        return portfolio if effects is None else effects.at(portfolio)
 
     def _read(self, X, problem=None, horizon=None):
         """The portfolio of later rows at their conditions, with the columns of `fit`."""
@@ -269,6 +296,7 @@ class DecisionMixin:
             portfolio = replace(portfolio, stock=stock)
         if problem is not self.problem_:
             portfolio = self.problem_.in_time(portfolio, X, names)
+            portfolio = self.problem_.with_attributes(portfolio, X, names)
         return self._with_coming(portfolio)
 
     def _check_noise(self, problem):
@@ -311,6 +339,7 @@ class DecisionMixin:
             seasons = season_lengths(each.seasons)
             return {"ordered": each.ordered, "drivers": drivers, "seasons": seasons}
 
+        check_same_attributes(problem, self.problem_, names, self.n_features_in_)
         told, fitted = roles(problem), roles(self.problem_)
         for name in told:
             is_said = getattr(problem, name) is not None and getattr(problem, name) is not False
@@ -668,6 +697,7 @@ class DecisionMixin:
         at = portfolio
         if conditions is not None:
             at = conditions.at(portfolio, problem.horizon, problem.of_paths)
+        at = self._at_levels(at)
         laws = self._laws_to_charge(at, problem)
         for law, piece in joined(laws, at) if problem.shares_limit else laws:
             rows = slice(start, start + len(piece))

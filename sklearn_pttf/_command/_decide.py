@@ -17,6 +17,7 @@ from sklearn_pttf._command._inputs import (
     PACKS,
     check_options,
     given,
+    read_attributes,
     read_info,
     read_sales,
     say,
@@ -43,8 +44,11 @@ def decide_file(options):
     """Read sales, decide what to stock and to order, and write it; lines that sum it up."""
     check_options(options, _wrong_costs)
     table, roles = read_sales(options)
+    table, attributes = read_attributes(options, table)
     info = read_info(options, table.index)
-    problem, X = newsvendor(options, table, info, roles)
+    if attributes:
+        roles["attributes"] = list(attributes)
+    problem, X = newsvendor(options, table.assign(**attributes), info, roles)
     estimator = fitted(options, problem, X)
     with naming(X.index, options):
         level, found = estimator.decide(X, return_info=True)

@@ -89,6 +89,18 @@ class Records:
         levels[lower.isin(MISSING_TEXT)] = None
         return levels[codes]
 
+    def attribute(self, column):
+        """Numbers if all cells are that are not empty, else text; missing where empty."""
+        codes, texts = self._texts(column)
+        texts = texts.str.strip()
+        absent = texts.str.lower().isin(MISSING)
+        numbers = pd.to_numeric(texts, errors="coerce").to_numpy(float)
+        if (np.isfinite(numbers) | absent).all():
+            return np.where(absent, np.nan, numbers)[codes]
+        levels = texts.to_numpy(dtype=object).copy()
+        levels[texts.str.lower().isin(MISSING_TEXT)] = None
+        return levels[codes]
+
     def times(self, column, form=None):
         """Dates in local time, or whole numbers of periods; ndarray of datetime64 or int64."""
         codes, texts = self._texts(column)
@@ -112,7 +124,7 @@ class Records:
 
 
 def read(path, columns, optional=()):
-    """`Records` of the columns that options name (dict of str to str), without blank ones.
+    """`Records` of the columns that options name (dict to a str, or several), without blank ones.
 
     Those of ``optional``, a list of names, only if they are there.
     """
@@ -171,7 +183,12 @@ def _read_parquet(path, columns):
 def _find(path, header, wanted):
     """Names of the columns, each once; refused if the header has not each of them once."""
     columns, optional = wanted
-    wanted = [*columns.items(), *(("drivers", name) for name in optional if name in header)]
+    wanted = [
+        (option, name)
+        for option, names in columns.items()
+        for name in ([names] if isinstance(names, str) else names)
+    ]
+    wanted += [("drivers", name) for name in optional if name in header]
     for option, name in wanted:
         if header.count(name) != 1:
             found = f"{header.count(name)} columns" if name in header else "no column"

@@ -100,7 +100,10 @@ def _wrong_values(options):
             yield f"{flag(name)} is {column!r}, which is no number; a column needs --info"
         if name == "limit" and options.groups is None:
             yield f"--limit is {column!r}, which is no number; a column of limits needs --groups"
-    if options.info is not None and not of_info:
+    attributes = getattr(options, "attributes", None)
+    if attributes and options.info is None:
+        yield f"--attributes are columns of --info; got {', '.join(attributes)} without it"
+    if options.info is not None and not (of_info or attributes):
         yield f"no option names a column of --info {options.info}"
 
 
@@ -223,6 +226,28 @@ def read_info(options, labels):
                 _refuse_negative_stock(options, name, records, column, info[name].to_numpy() < 0)
     info["minimum"] = info["minimum"].fillna(DEFAULTS["minimum"])
     return info
+
+
+def read_attributes(options, table):
+    """The table with products of --info that have no sales yet, and attributes; their columns.
+
+    Attributes are text or numbers, by name: numbers where all cells are.
+    """
+    names = getattr(options, "attributes", None)
+    if not names:
+        return table, {}
+    records = read(options.info, {"instance": options.instance, "attributes": names})
+    own = pd.Index(records.labels(options.instance))
+    new = own[~own.isin(table.index)].unique()
+    if len(new):
+        say(
+            options,
+            f"note: {len(new):,} instances of {options.info} have no sales in {options.sales}; "
+            "they are decided from their attributes",
+        )
+        table = table.reindex(table.index.append(new)).rename_axis(table.index.name)
+    records = replace(records, frame=records.frame.iloc[_rows(records, table.index, options)])
+    return table, {f"attribute {name}": records.attribute(name) for name in names}
 
 
 def _refuse_negative_stock(options, name, records, column, bad):

@@ -210,8 +210,15 @@ class Kind(ABC):
         return "stock" in cls.reads
 
     @classmethod
+    def reads_offset(cls):
+        """Whether networks read what attributes tell of levels."""
+        return "offset" in cls.reads
+
+    @classmethod
     def as_read(cls, portfolio):
         """The portfolio as networks read it: outcomes over an exposure as rates, if need be."""
+        if not cls.reads_offset():
+            portfolio = portfolio.over_offset()
         if portfolio.exposure is None or cls.reads_exposure():
             return portfolio
         return portfolio.as_rates()

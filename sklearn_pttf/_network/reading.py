@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from sklearn_pttf._laws.grid import QuantileGrid
+from sklearn_pttf._laws.scaled import ScaledLaw
 from sklearn_pttf._network.network import Context
 from sklearn_pttf._tables.bands import Bands
 
@@ -66,10 +67,11 @@ def encode_context(network, portfolio):
     kind = network.kind
     kind.check(portfolio)
     portfolio = _typical(kind, kind.as_read(portfolio))
-    whole, bands = _encode(network, portfolio), kind.bands(portfolio)
+    alike = portfolio.without_offset()
+    whole, bands = _encode(network, portfolio), kind.bands(alike)
     if bands is None:
         return whole
-    parts = [portfolio.take(rows) for rows in bands.rows(portfolio.observations)]
+    parts = [portfolio.take(rows) for rows in bands.rows(alike.observations)]
     return BandedContext(
         bands, [*(_encode(network, _typical(kind, part)) for part in parts), whole]
     )
@@ -77,7 +79,7 @@ def encode_context(network, portfolio):
 
 def _typical(kind, portfolio):
     """The portfolio without rows that would outweigh all others."""
-    rows = kind.typical_rows(portfolio)
+    rows = kind.typical_rows(portfolio.without_offset())
     return portfolio if rows.all() else portfolio.take(rows)
 
 
@@ -97,6 +99,9 @@ def predict_law(network, context, portfolio, of_mean=False):
     -------
     PredictiveDistribution
     """
+    if portfolio.offset is not None and not network.kind.reads_offset():
+        law = predict_law(network, context, portfolio.over_offset(), of_mean)
+        return ScaledLaw(law, np.exp(portfolio.offset)) if of_mean else law
     if network.kind.priced:
         return predict_laws_at(network, context, portfolio, portfolio.posted_prices()[:, None])
     if isinstance(context, BandedContext):
@@ -112,7 +117,8 @@ def predict_law(network, context, portfolio, of_mean=False):
 
 def _law_by_bands(network, context, portfolio, of_mean):
     """`predict_law` of every row in the context of its band."""
-    own = context.bands.nearest(network.kind.as_read(portfolio).observations)
+    alike = network.kind.as_read(portfolio).without_offset()
+    own = context.bands.nearest(alike.observations)
     own = np.where(own < 0, len(context.parts) - 1, own)
     groups = [np.flatnonzero(own == k) for k in range(len(context.parts))]
     laws = [

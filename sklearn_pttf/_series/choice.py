@@ -18,7 +18,13 @@ CONVINCING = 1.0  # likewise, in standard errors of it
 NOT_SEEN = 2.0  # likewise, where a season is longer than what is foretold, which cannot show it
 LEAST_EXPOSURE = 1e-3  # that a level is taken over
 MOST_KEPT = 1000  # errors of a period, which fits to the same rows and to later periods ask again
-NOT_ASKED = ("costs", "constraints", "outcomes", "parameters")  # what errors do not depend on
+NOT_ASKED = (
+    "costs",
+    "constraints",
+    "outcomes",
+    "parameters",
+    "attributes",
+)  # what errors do not depend on
 _kept = {}  # by a hash of all that they depend on
 
 

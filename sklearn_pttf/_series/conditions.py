@@ -23,6 +23,7 @@ from sklearn_pttf._utils.rounding import ROUNDED, TINY
 
 N_NODES = 5  # of what rows share, by Gauss and Hermite: exact up to the ninth power of a shock
 LEAST_DOUBT = 0.01  # deviation of a log factor that no decision feels
+OFFSET_DOUBT = 0.03  # likewise, of a log level that a row's own observations tell of too
 FEWEST_ROWS = 2  # that sold anything, to have something in common
 AHEAD = MOST_PERIODS  # that are looked ahead, so that any horizon can be asked for
 QUIETEST, NOISIEST = 0.7, 1.2  # variance over mean of what is taken for Poisson counts
@@ -299,6 +300,8 @@ def over_doubt(predict, portfolio):
     portfolio : Portfolio
         At its conditions.
     """
+    if portfolio.offset_doubt is not None:
+        return _over_attributes(predict, portfolio)
     doubt = portfolio.doubt
     if doubt is None or doubt.max(initial=0.0) < LEAST_DOUBT:
         return predict(portfolio)
@@ -306,6 +309,41 @@ def over_doubt(predict, portfolio):
     coming = portfolio.coming_exposure()
     laws = [predict(replace(portfolio, coming=coming * factor)) for factor in factors]
     return MixtureLaw(laws, weights, portfolio.integer)
+
+
+def _over_attributes(predict, portfolio):
+    """Laws over what is not known of what attributes tell of rows' levels."""
+    offset, doubt = portfolio.offset, portfolio.offset_doubt
+
+    def at(z, rows=slice(None)):
+        some = portfolio.take(rows)
+        told = replace(some, offset=offset[rows] + z * doubt[rows], offset_doubt=None)
+        return over_doubt(predict, told)
+
+    unsure = doubt > OFFSET_DOUBT
+    rows, sure = np.flatnonzero(unsure), np.flatnonzero(~unsure)
+    if not len(rows):
+        return MixtureLaw([at(0.0)], np.ones((len(portfolio), 1)), portfolio.integer)
+    scores, weights = np.polynomial.hermite_e.hermegauss(N_NODES)
+    laws = [at(z, rows) for z in scores]
+    if len(sure):
+        plain, order = at(0.0, sure), np.argsort(np.concatenate([rows, sure]))
+        laws = [_one_after_other(law, plain, portfolio.integer).take(order) for law in laws]
+    weights = np.broadcast_to(weights / weights.sum(), (len(portfolio), N_NODES))
+    return MixtureLaw(laws, weights, portfolio.integer)
+
+
+def _one_after_other(first, second, integer):
+    """Laws of some rows and of others, mixtures or not."""
+    laws = [first, second]
+    if type(first) is not type(second):
+        laws = [
+            law
+            if isinstance(law, MixtureLaw)
+            else MixtureLaw([law], np.ones((len(law), 1)), integer)
+            for law in laws
+        ]
+    return type(laws[0]).concatenate(laws)
 
 
 def correlation_over_doubt(laws, law, covariance, portfolio):

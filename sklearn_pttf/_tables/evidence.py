@@ -75,6 +75,8 @@ class Evidence:
     conditions: np.ndarray = per_row(flat=True, least=0)  # (n,)
     ahead: np.ndarray = per_row(least=0)  # (n, h), conditions of each coming period
     ahead_doubt: np.ndarray = per_row(least=0)  # (n, h), as ``doubt``
+    offset: np.ndarray = per_row(flat=True)  # (n,), of log levels, by attributes
+    offset_doubt: np.ndarray = per_row(flat=True, least=0)  # (n,)
 
     def __len__(self):
         return len(self.observations)
@@ -304,6 +306,40 @@ class Evidence:
         if self.coming is None:
             return np.ones(len(self))
         return np.where(np.isnan(self.coming), self.mean_exposure(), self.coming)
+
+    # -- what attributes tell of levels
+
+    def with_offset(self, offset, doubt):
+        """The same rows, of whose log levels attributes tell something, and how surely."""
+        return replace(self, offset=offset, offset_doubt=doubt)
+
+    def without_offset(self):
+        """The same rows as they would be if attributes told nothing of levels: all alike."""
+        if self.offset is None:
+            return self
+        factor = np.exp(self.offset)[:, None]
+        stock = None if self.stock is None else self.stock / factor
+        return replace(
+            self,
+            observations=self.observations / factor,
+            stock=stock,
+            offset=None,
+            offset_doubt=None,
+        )
+
+    def over_offset(self):
+        """The same rows, with what attributes tell of levels as part of the exposure."""
+        if self.offset is None:
+            return self
+        factor = np.exp(self.offset)
+        exposure = 1.0 if self.exposure is None else self.exposure
+        return replace(
+            self,
+            exposure=exposure * np.where(self.mask, factor[:, None], 1.0),
+            coming=self.coming_exposure() * factor,
+            offset=None,
+            offset_doubt=None,
+        )
 
     def coming_units(self):
         """What every row's next outcome is counted over, conditions aside; of shape (n_instances,).

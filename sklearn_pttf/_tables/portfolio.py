@@ -82,6 +82,13 @@ class Portfolio(Evidence):
         The same of each coming period by itself, and the standard deviation of its log. None: all
         periods are alike.
 
+    offset, offset_doubt : ndarray of shape (n_instances,), default=None
+        What attributes tell of the log of every row's level, and the standard deviation of that.
+        None: nothing.
+
+    attributes : dict of str to ndarray of shape (n_instances,), default={}
+        What rows are: numbers, NaN = not known, or labels, None = not known.
+
     Raises
     ------
     ValueError
@@ -105,6 +112,7 @@ class Portfolio(Evidence):
     seasons: tuple = field(default=(), kw_only=True)
     outcomes: np.ndarray = per_row()
     parameters: dict = per_row(default_factory=dict)
+    attributes: dict = per_row(default_factory=dict, kw_only=True)
 
     def __post_init__(self):
         observations = as_numbers(self.observations, "observations")

@@ -20,6 +20,11 @@ from sklearn_pttf._utils.checks import (
     row_values,
 )
 from sklearn_pttf._utils.rounding import TINY_SINGLE
+from sklearn_pttf.problems._attributes import (
+    attribute_positions,
+    check_attributes,
+    read_attributes,
+)
 from sklearn_pttf.problems._exposure import exposure_positions, read_exposure
 from sklearn_pttf.problems._risk import check_risk, risk_of_costs
 from sklearn_pttf.problems._search import cheapest
@@ -62,6 +67,7 @@ class DecisionProblem(BaseEstimator, ABC):
     - ``horizon``: the number of periods that a decision covers.
     - ``ordered``, ``drivers``, ``seasons``: that observations are in the order of time, what moved
       them, and when seasons come back, as those of `Newsvendor`.
+    - ``attributes``: columns that tell what a row is, as those of `Newsvendor`.
     - ``default_checkpoint``: name of the shipped checkpoint that was made for it.
     - ``of_means``: whether it is decided from the law of the row's mean, not of its next outcome.
     - ``of_prices``: whether decisions are prices, which outcomes depend on: `solve` is then given a
@@ -103,6 +109,7 @@ class DecisionProblem(BaseEstimator, ABC):
     ordered = False
     drivers = None
     seasons = None
+    attributes = None
     of_means = False
     of_prices = False
     of_paths = False
@@ -164,6 +171,7 @@ class DecisionProblem(BaseEstimator, ABC):
         }
         exposures = (self.exposure, self.coming_exposure)
         taken |= exposure_positions(*exposures, names, n_columns)
+        taken |= attribute_positions(self.attributes, names, n_columns)
         taken.update(stock_positions(self, names, n_columns))
         return taken.union(*driver_positions(self, names, n_columns))
 
@@ -228,7 +236,14 @@ class DecisionProblem(BaseEstimator, ABC):
             stock=self.read_stock(X, names, observations),
         )
         self._check_bounds(portfolio)
+        portfolio = self.with_attributes(portfolio, X, names)
         return self.in_time(portfolio, X, names)
+
+    def with_attributes(self, portfolio, X, names=None):
+        """The portfolio with what its rows are."""
+        if self.attributes is None:
+            return portfolio
+        return replace(portfolio, attributes=read_attributes(self.attributes, X, names))
 
     def in_time(self, portfolio, X, names=None):
         """The portfolio with its order in time, its drivers and seasons."""
@@ -260,6 +275,7 @@ class DecisionProblem(BaseEstimator, ABC):
         check_risk(self.risk)
         check_whole("horizon", self.horizon, 1, MOST_PERIODS)
         check_time(self)
+        check_attributes(self.attributes)
         told_of_stock(self)
 
     def read_constraints(self, X, names=None):

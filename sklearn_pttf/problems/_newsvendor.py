@@ -108,6 +108,13 @@ class Newsvendor(DecisionProblem):
         Numbers of periods after which seasons come back, such as 52 weeks, or ``(7, 364)`` days.
         None: there are none.
 
+    attributes : list of str, int or Column, default=None
+        Columns that tell what a row is: its category, its brand, the size of its store. Text is
+        taken for labels, and so are numbers that repeat; other numbers for amounts. Missing values
+        may be, and later rows may have labels that `fit` did not see. How far rows that are alike
+        have like levels is found from the rows of `fit`; attributes that tell no more than chance
+        change nothing. Rows without observations are decided from them.
+
     risk : "mean", ("cvar", float) or ("quantile", float), default="mean"
         What is made small of the cost of every row: its mean, the mean of its worst cases, or the
         cost that is not exceeded with a probability. It is about each row by itself, not about the
@@ -184,6 +191,7 @@ class Newsvendor(DecisionProblem):
         ordered=False,
         drivers=None,
         seasons=None,
+        attributes=None,
         risk="mean",
     ):
         self.underage = underage
@@ -204,6 +212,7 @@ class Newsvendor(DecisionProblem):
         self.ordered = ordered
         self.drivers = drivers
         self.seasons = seasons
+        self.attributes = attributes
         self.risk = risk
 
     @classmethod

@@ -69,7 +69,7 @@ class Replenishment(Newsvendor):
     limit, limit_weights, groups
         A limit that all orders share, as that of `Newsvendor`.
 
-    observations, ordered, drivers, seasons
+    observations, ordered, drivers, seasons, attributes
         What was observed, and how it goes on, as those of `Newsvendor`. Observations are demand, or
         sales with ``stock`` or ``sold_out``; without these, sales of periods in which nothing was
         there are missing. Drivers have a column for each
@@ -168,6 +168,7 @@ class Replenishment(Newsvendor):
         ordered=False,
         drivers=None,
         seasons=None,
+        attributes=None,
     ):
         self.shortage = shortage
         self.holding = holding
@@ -187,6 +188,7 @@ class Replenishment(Newsvendor):
         self.ordered = ordered
         self.drivers = drivers
         self.seasons = seasons
+        self.attributes = attributes
 
     @property
     def horizon(self):

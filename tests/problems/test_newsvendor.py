@@ -100,6 +100,7 @@ def test_parameters_survive_clone():
         "ordered": False,
         "drivers": None,
         "seasons": None,
+        "attributes": None,
         "risk": "mean",
     }
     assert clone(problem).get_params() == problem.get_params()

@@ -58,6 +58,7 @@ class Counts(Kind):
 
     @classmethod
     def as_read(cls, portfolio):
+        portfolio = portfolio.over_offset()
         if portfolio.exposure is None:
             return portfolio
         return replace(portfolio, exposure=portfolio.exposures())

@@ -48,15 +48,15 @@ class Agreement:
         if portfolio.integer and not capped:
             law, *laws = map(self.recalibration.apply, [law, *(turn.law for turn in turns)])
             turns = [turn._replace(law=each) for turn, each in zip(turns, laws, strict=True)]
-            observations = portfolio.observations[typical_rows(portfolio)]
-            self.stack = Stack(law, turns, some, observations)
+            typical = portfolio.take(typical_rows(portfolio.without_offset()))
+            self.stack = Stack(law, turns, some, typical)
 
     def law(self, law, portfolio):
         """Laws in place of the network's."""
         return self._stacked(self.recalibration.apply(law), portfolio)
 
     def _stacked(self, law, portfolio):
-        return law if self.stack is None else self.stack.law(law, portfolio.observations)
+        return law if self.stack is None else self.stack.law(law, portfolio)
 
     def laws(self, laws, portfolios):
         """Laws in place of those of another network, which the first of them recalibrates.

@@ -27,6 +27,7 @@ from sklearn_pttf._kinds.demand.units import (
     portfolio_units,
     row_level,
     row_noise,
+    units_of_rows,
     zero_credibility,
 )
 from sklearn_pttf._kinds.features import WIDE, side_by_side
@@ -145,6 +146,7 @@ def rows_as_told(rows, units, course_of=None):
 
 def _as_told(rows, units, course=None):
     """Rows that were completed as cells that count by what they tell."""
+    units = units_of_rows(units, rows)
     laws, (sales, cap) = _laws(rows, units), _in_units(rows, units, course)
     levels = _levels(rows, laws, sales, cap.log() - laws.above)
     capped, unit = rows.capped, _unit(units, course)
@@ -181,6 +183,7 @@ def _counts(rows):
 
 def _completed(rows, units, course=None):
     """Rows with what is expected of capped cells, given what was expected last."""
+    units = units_of_rows(units, rows)
     laws, (_, cap) = _laws(rows, units), _in_units(rows, units, course)
     mean, square = _beyond(cap, (laws.level.log() + laws.above).exp(), laws.deviation)
     mean, unit = torch.minimum(mean, MOST_OVER * cap), _unit(units, course)

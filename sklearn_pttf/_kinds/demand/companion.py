@@ -35,10 +35,13 @@ class PoissonCompanion:
     ----------
     observations : ndarray of shape (n, m)
         Whole numbers of at least 0; NaN = not observed.
+
+    over : ndarray of shape (n,), default=None
+        What each row's observations were counted over, by its attributes. None: 1.
     """
 
-    def __init__(self, observations):
-        rows = _count_rows(*totals_of(observations))
+    def __init__(self, observations, over=None):
+        rows = _count_rows(*totals_of(observations, over))
         units = count_units([rows], [torch.ones_like(rows.total)])
         self.units = CountUnits(*(part.numpy()[0] for part in units))
         fits = first_logits(units)[0, 0]
@@ -50,7 +53,7 @@ class PoissonCompanion:
         Parameters
         ----------
         total, count : ndarray of shape (n,)
-            Sum and number of rows' observations.
+            Sum of rows' observations, and what these were counted over.
         """
         units, total, exposure = self.units, total[:, None], count[:, None] * self.units.scale
         parts = []
@@ -91,12 +94,14 @@ class PoissonCompanion:
         weights, means, _ = self.components(total, count)
         return (weights * means).sum(axis=1)
 
-    def law(self, total, count):
+    def law(self, total, count, over=None):
         """Law of the next count of rows; `MixtureLaw` of negative binomial ones."""
         starts = range(0, len(total), BLOCK_ROWS)
         blocks = [slice(start, start + BLOCK_ROWS) for start in starts]
         found = [_grouped(*self.components(total[rows], count[rows])) for rows in blocks]
         weights, means, variances = (np.concatenate(each) for each in zip(*found, strict=True))
+        if over is not None:
+            means, variances = means * over[:, None], variances * over[:, None] ** 2
         laws = [_gamma_poisson(*each) for each in zip(means.T, variances.T, strict=True)]
         return MixtureLaw(laws, weights / weights.sum(axis=1, keepdims=True), integer=True)
 
@@ -107,10 +112,15 @@ def _count_rows(total, count):
     return CountRows(total, count, count)
 
 
-def totals_of(observations):
-    """Sum and number of every row's observations; ``(n,)`` each."""
+def totals_of(observations, over=None):
+    """Sum of every row's observations, and what these were counted over; ``(n,)`` each.
+
+    That is their number, where each was counted over 1.
+    """
     seen = ~np.isnan(observations)
-    return np.where(seen, observations, 0.0).sum(axis=1), seen.sum(axis=1).astype(float)
+    count = seen.sum(axis=1).astype(float)
+    count = count if over is None else count * over
+    return np.where(seen, observations, 0.0).sum(axis=1), count
 
 
 def _grouped(weights, means, variances):

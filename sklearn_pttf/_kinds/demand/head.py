@@ -10,6 +10,7 @@ from sklearn_pttf._kinds.demand.units import (
     noise_credibility,
     row_level,
     row_noise,
+    units_of_rows,
     zero_credibility,
 )
 from sklearn_pttf._kinds.head import MOST_SHIFT, MOST_STRETCH, Head, NetworkOutput, increasing
@@ -79,6 +80,7 @@ class DemandHead(Head):
 
     def forward(self, states, rows, units):
         """`NetworkOutput` of rows."""
+        units = units_of_rows(units, rows)
         facts = row_facts(rows, units)
         return self._output(self.mlp(self.norm(states)), facts, units)
 

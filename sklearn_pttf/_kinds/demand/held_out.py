@@ -28,7 +28,7 @@ def spread_out(observations, most):
 
 def rows_to_compare(portfolio):
     """Positions of typical rows that laws are compared with; ndarray of int."""
-    rows = np.flatnonzero(typical_rows(portfolio))
+    rows = np.flatnonzero(typical_rows(portfolio.without_offset()))
     return rows[spread_out(portfolio.observations[rows], MOST_ROWS)]
 
 

@@ -19,7 +19,7 @@ class Demand(Kind):
     name = title = checkpoint = "demand"
     prior = SyntheticPrior
     baselines = OF_AMOUNTS
-    reads = ("stock",)
+    reads = ("stock", "offset")
     takes_rates = True
     alarms = (warn_of_zeros_and_ones, warn_of_quiet_counts)
     units_type = demand_units.PortfolioUnits
@@ -51,7 +51,7 @@ class Demand(Kind):
 
     @staticmethod
     def rows(evidence):
-        return demand_units.as_rows(evidence.observations, evidence.stock)
+        return demand_units.as_rows(evidence.observations, evidence.stock, evidence.offset)
 
     @staticmethod
     def units(rows, weights, whole):
@@ -67,21 +67,19 @@ class Demand(Kind):
 
     @staticmethod
     def cell_features(rows, units):
-        return demand_features.cell_features(rows, units, demand_units.row_level(rows, units.scale))
+        return _features_of(demand_features.cell_features, rows, units)
 
     @staticmethod
     def row_features(rows, units):
-        return demand_features.row_features(rows, units, demand_units.row_level(rows, units.scale))
+        return _features_of(demand_features.row_features, rows, units)
 
     @staticmethod
     def capped_cell_features(rows, units):
-        level = demand_units.row_level(rows, units.scale)
-        return demand_capped.capped_cell_features(rows, units, level)
+        return _features_of(demand_capped.capped_cell_features, rows, units)
 
     @staticmethod
     def capped_row_features(rows, units):
-        level = demand_units.row_level(rows, units.scale)
-        return demand_capped.capped_row_features(rows, units, level)
+        return _features_of(demand_capped.capped_row_features, rows, units)
 
     typical_rows = staticmethod(typical_rows)
 
@@ -93,3 +91,9 @@ class Demand(Kind):
     def bands(portfolio):
         found = Bands.of(portfolio)
         return found if len(found.centres) else None
+
+
+def _features_of(features, rows, units):
+    """Features of rows by their units, and by their levels in these."""
+    units = demand_units.units_of_rows(units, rows)
+    return features(rows, units, demand_units.row_level(rows, units.scale))

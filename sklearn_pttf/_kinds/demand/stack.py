@@ -39,32 +39,34 @@ class Stack:
     some : Portfolio
         Rows that laws are tried on.
 
-    observations : ndarray of shape (n, m)
-        Of all rows.
+    typical : Portfolio
+        All rows that laws are made from.
     """
 
-    def __init__(self, law, turns, some, observations):
-        self.companion = PoissonCompanion(observations)
-        self.size = _usual_size(observations)
-        self.first_odds = _first_odds(self.size) - FEW / len(observations)
+    def __init__(self, law, turns, some, typical):
+        self.companion = PoissonCompanion(typical.observations, _over(typical))
+        self.size = _usual_size(typical.observations)
+        self.first_odds = _first_odds(self.size) - FEW / len(typical)
         self.odds, self.share = np.zeros(2), 1.0
         if turns:
             self.odds = self._likeliest(*self._tried(turns, some))
-        self.share = self._share_that_agrees(law, some.observations)
+        self.share = self._share_that_agrees(law, some)
 
     def _tried(self, turns, some):
         """By how much more the companion said of held-out observations, and sizes of their rows."""
-        others = [PoissonCompanion(some.observations[k::2]) for k in (1, 0)]
+        halves = [some.take(slice(k, None, 2)) for k in (1, 0)]
+        others = [PoissonCompanion(half.observations, _over(half)) for half in halves]
         gains, sizes = [], []
         for turn in turns:
             gain = -log_mass(turn.law, turn.outcomes)
-            total, count = totals_of(turn.evidence.observations)
+            over = _over(turn.evidence)
+            total, count = totals_of(turn.evidence.observations, over)
             for k, other in enumerate(others):
                 own = turn.rows % 2 == k
-                law = other.law(total[own], count[own])
+                law = other.law(total[own], count[own], None if over is None else over[own])
                 gain[own] += log_mass(law, turn.outcomes[own])
             gains.append(gain)
-            sizes.append(self.companion.mean(total, count))
+            sizes.append(self._size_of(total, count, over))
         return np.concatenate(gains), np.concatenate(sizes)
 
     def _likeliest(self, gains, sizes):
@@ -89,12 +91,16 @@ class Stack:
             odds = odds - np.linalg.solve(bend(odds), loss(odds)[1])
         return odds
 
+    def _size_of(self, total, count, over):
+        mean = self.companion.mean(total, count)
+        return mean if over is None else mean * over
+
     def _log_size(self, sizes):
         return np.log((sizes + LEAST_SIZE) / (self.size + LEAST_SIZE))
 
-    def _share_that_agrees(self, law, observations):
+    def _share_that_agrees(self, law, some):
         """Most of its weight that the companion may have without the table saying otherwise."""
-        mixed = self.law(law, observations)
+        mixed, observations = self.law(law, some), some.observations
         total, count = totals_of(observations)
         zeros, chance = (observations == 0).sum(axis=1) / count, law.cdf(0.0)
         more_zeros, more = zeros - chance, total / count - law.mean()
@@ -112,15 +118,21 @@ class Stack:
             ),
         )
 
-    def law(self, law, observations):
+    def law(self, law, portfolio):
         """Laws between those of the network and of the companion; `MixtureLaw`."""
-        totals = totals_of(observations)
+        over = _over(portfolio)
+        totals = totals_of(portfolio.observations, over)
         level, slope = self.odds
-        size = self._log_size(self.companion.mean(*totals))
+        size = self._log_size(self._size_of(*totals, over))
         weight = self.share * special.expit(self.first_odds + level + slope * size)
-        other = self.companion.law(*totals)
+        other = self.companion.law(*totals, over)
         weights = np.column_stack([1 - weight, weight[:, None] * other.weights])
         return MixtureLaw([law, *other.components], weights, integer=True)
+
+
+def _over(portfolio):
+    """What rows' outcomes are counted over, by their attributes; ``(n,)``, None of none."""
+    return None if portfolio.offset is None else np.exp(portfolio.offset)
 
 
 def _most_of_effect(missing, effect, allowed):

@@ -30,6 +30,7 @@ QUIETEST = 0.05  # of the expected variance of a row, added to its own
 # what is guessed where few or none tell: as weak as so many degrees of freedom, or zeros
 GUESSED_DEGREES = 0.02  # of freedom, of noise
 GUESSED_NOISE = (0.5, 0.05)  # relative variance: that of levels times this, and this
+MOST_GUESSED = 0.7  # of what attributes leave of that variance: where levels differ, periods do too
 GUESSED_ZEROS = 0.1  # of how shares of zeros differ
 GUESSED_SPREAD = 0.03  # of shares of zeros between rows, over chance
 # what one wild row may say of noise: squared deviations at most, for each of its degrees of freedom
@@ -77,7 +78,8 @@ class PortfolioUnits(NamedTuple):
 class Rows(NamedTuple):
     """Observations of rows, with missing cells filled and marked.
 
-    Where nothing is known of stock, all from ``sales`` on is None.
+    Where nothing is known of stock, all from ``sales`` on is None; as is ``offset``, where nothing
+    is of attributes.
     """
 
     values: torch.Tensor  # (B, N, n), sorted, 0 where missing
@@ -87,6 +89,7 @@ class Rows(NamedTuple):
     capped: torch.Tensor = None  # (B, N, n) float, 1 where values are at least that
     variance: torch.Tensor = None  # (B, N, n), of values that are only expected
     told: torch.Tensor = None  # (B, N, n), what cells tell of their row's level: 1 if seen
+    offset: torch.Tensor = None  # (B, N), of the log of a row's unit, which else all share
 
     def sorted(self):
         """The same cells, in order of their values, missing ones last."""
@@ -98,7 +101,18 @@ class Rows(NamedTuple):
 _CELLS = ("values", "seen", "sales", "capped", "variance", "told")
 
 
-def as_rows(observations, stock=None):
+def units_of_rows(units, rows):
+    """Units whose scale is that of each row, ``(B, N)``, where attributes tell of levels."""
+    offset = offset_of(rows)
+    return units if offset is None else units._replace(scale=units.scale * offset.exp())
+
+
+def offset_of(rows):
+    """What attributes tell of rows' log levels; None of nothing, and of rows of other kinds."""
+    return getattr(rows, "offset", None)
+
+
+def as_rows(observations, stock=None, offset=None):
     """Sort each row's observations, so that their order cannot matter, to `Rows`.
 
     With stock their order stays: it will be that of what capped cells are completed to.
@@ -107,11 +121,12 @@ def as_rows(observations, stock=None):
     if stock is None:
         values = torch.where(missing, torch.inf, observations).sort(dim=-1).values
         seen = (values < torch.inf).to(values.dtype)
-        return Rows(values.masked_fill(values == torch.inf, 0.0), seen, seen.sum(-1))
+        values = values.masked_fill(values == torch.inf, 0.0)
+        return Rows(values, seen, seen.sum(-1), offset=offset)
     seen, sales = (~missing).to(observations.dtype), observations.nan_to_num(0.0)
     capped = (observations >= stock).to(seen.dtype)
     nothing, told = torch.zeros_like(seen), seen * (1 - capped)
-    return Rows(sales, seen, seen.sum(-1), sales, capped, nothing, told)
+    return Rows(sales, seen, seen.sum(-1), sales, capped, nothing, told, offset)
 
 
 # ------------------------------------------------------------------ a row on its own
@@ -255,12 +270,18 @@ def _log_positives(rows):
     n_positive = positive.sum(-1)
     logs = torch.where(rows.values > 0, rows.values, 1.0).log()
     mean_log = (logs * positive).sum(-1) / n_positive.clamp_min(1)
+    offset = offset_of(rows)
+    if offset is not None:
+        mean_log = mean_log - offset
     has = (n_positive > 0).to(mean_log.dtype)
     return {"total": mean_log * has, "rows": has}
 
 
 def _moments(rows, scale, whole):
     """What is summed for `_plain_units`."""
+    offset = offset_of(rows)
+    offset = torch.zeros_like(rows.count) if offset is None else offset
+    common, scale = scale, scale if offset_of(rows) is None else scale * offset.exp()
     level = row_level(rows, scale)
     log_level = level.log()
     degrees = _degrees(rows.count)
@@ -276,8 +297,11 @@ def _moments(rows, scale, whole):
         "amount": ((rows.values * rows.seen).sum(-1) / scale).clamp_max(MOST_UNITS),
         "log_level": log_level * used,
         "log_level_square": log_level**2 * used,
+        "offset": offset * used,
+        "offset_square": offset**2 * used,
         "degrees": degrees,
         "degrees_by_level": degrees * level,
+        "finer": degrees * (whole / scale - whole / common),
         "squares": squares,
         "squares_by_level": squares * level,
         "squares_by_log_level": squares * log_level,
@@ -294,11 +318,17 @@ def _moments(rows, scale, whole):
 
 def _chances(rows, units):
     """What is summed to tell variance between rows from chance."""
+    units = units_of_rows(units, rows)
     level = row_level(rows, units.scale)
     used = (rows.count > 0).to(level.dtype)
     normal, chance = _chance_of_log_noise(rows, units, level)
     worth = (normal / chance) ** 2 * (rows.count > 1)  # little where little was counted
     log_noise = excess_log_noise(rows, units, level)
+    # where attributes part large rows from small ones, those that are sure of their level count
+    chance_of_level = _chance_of_log_level(rows, units, level)
+    told = torch.zeros_like(level)
+    if offset_of(rows) is not None:
+        told = used / (chance_of_level + units.level_variance) ** 2
     # relative variances, each weighted by how well its row knows it
     degrees = _degrees(rows.count)
     expected = row_noise(units, level) ** 2
@@ -307,7 +337,9 @@ def _chances(rows, units):
     squares = torch.minimum(_relative_squares(rows, units.scale, level), most)
     return {
         "used": used,
-        "level_chance": _chance_of_log_level(rows, units, level) * used,
+        "level_chance": chance_of_level * used,
+        "told": told,
+        "told_square": told * ((level.log() - units.centre) ** 2 - chance_of_level),
         "worth": worth,
         "log_noise": log_noise * worth,
         "log_noise_square": log_noise**2 * worth,
@@ -347,7 +379,10 @@ def _plain_units(scale, whole, sums):
     """`PortfolioUnits` before the variances are parted from chance."""
     centre = sums.log_level / sums.used.clamp_min(1)
     variance = (sums.log_level_square / sums.used.clamp_min(1) - centre**2).clamp_min(0)
-    guess = GUESSED_DEGREES * (GUESSED_NOISE[0] * variance + GUESSED_NOISE[1])
+    told = sums.offset_square / sums.used.clamp_min(1)
+    told = (told - (sums.offset / sums.used.clamp_min(1)) ** 2).clamp_min(0)
+    guess = torch.minimum(GUESSED_NOISE[0] * (variance + told), MOST_GUESSED * variance)
+    guess = GUESSED_DEGREES * (guess + GUESSED_NOISE[1])
     noise = ((sums.squares + guess) / (sums.degrees + GUESSED_DEGREES)).sqrt().clamp(*NOISE_RANGE)
     extra_noise, count_share = _count_noise(sums, noise, whole / scale, centre.exp())
     extra_zeros, zero_spread, zero_trust = _zero_moments(sums)
@@ -390,7 +425,7 @@ def _count_noise(sums, noise, grain, typical_level):
     Of counts with Poisson and proportional noise, relative variance times level is the grain
     plus the proportional variance times the level.
     """
-    of_counts = grain * sums.degrees
+    of_counts = grain * sums.degrees + sums.finer
     share = ((sums.squares_by_level + LEAST_SUM) / (of_counts + LEAST_SUM)).clamp_max(1.0)
     left = (sums.squares_by_level - of_counts) / sums.degrees_by_level.clamp_min(LEAST_SUM)
     left = left.clamp_min(LEAST_LEFT * noise**2).sqrt()
@@ -424,6 +459,8 @@ def _parted_from_chance(units, sums):
     share = ((sums.squares + LEAST_SUM) / (sums.of_counts + LEAST_SUM)).clamp_max(1.0)
     counted = units.whole * (known > KNOWN) > 0
     level_variance = units.level_variance - sums.level_chance / sums.used.clamp_min(1)
+    by_sure_rows = sums.told_square / sums.told.clamp_min(LEAST_SUM)
+    level_variance = torch.where(sums.told > 0, by_sure_rows, level_variance)
     return units._replace(
         extra_noise=torch.where(counted, left.clamp(*LEFT_RANGE).sqrt(), units.extra_noise),
         count_share=torch.where(counted, share, units.count_share),
