@@ -168,6 +168,7 @@ def _as_told(rows, units, course=None):
         seen=seen,
         count=seen.sum(-1),
         told=seen,
+        doubt=levels.variance.sqrt().squeeze(-1),
     )
 
 

@@ -82,7 +82,8 @@ class DemandHead(Head):
         """`NetworkOutput` of rows."""
         units = units_of_rows(units, rows)
         facts = row_facts(rows, units)
-        return self._output(self.mlp(self.norm(states)), facts, units)
+        doubt = 0.0 if rows.doubt is None else rows.doubt
+        return self._output(self.mlp(self.norm(states)), facts, units, doubt=doubt)
 
     def _output(self, outputs, facts, units, log_curve=None, doubt=0.0, factor=None):
         """`NetworkOutput` from what the network and the rows themselves say.

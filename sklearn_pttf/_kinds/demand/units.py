@@ -89,6 +89,7 @@ class Rows(NamedTuple):
     capped: torch.Tensor = None  # (B, N, n) float, 1 where values are at least that
     variance: torch.Tensor = None  # (B, N, n), of values that are only expected
     told: torch.Tensor = None  # (B, N, n), what cells tell of their row's level: 1 if seen
+    doubt: torch.Tensor = None  # (B, N), deviation of the log level, given all cells
     offset: torch.Tensor = None  # (B, N), of the log of a row's unit, which else all share
 
     def sorted(self):
@@ -126,7 +127,7 @@ def as_rows(observations, stock=None, offset=None):
     seen, sales = (~missing).to(observations.dtype), observations.nan_to_num(0.0)
     capped = (observations >= stock).to(seen.dtype)
     nothing, told = torch.zeros_like(seen), seen * (1 - capped)
-    return Rows(sales, seen, seen.sum(-1), sales, capped, nothing, told, offset)
+    return Rows(sales, seen, seen.sum(-1), sales, capped, nothing, told, offset=offset)
 
 
 # ------------------------------------------------------------------ a row on its own

@@ -34,7 +34,9 @@ class SeriesHead(DemandHead):
         }
         # whole numbers are smaller, over what they are counted over, where that is more
         at_coming = units._replace(whole=units.whole / rows.coming)
-        output = self._output(self.mlp(self.norm(states)), SeriesFacts(**facts), at_coming)
+        doubt = 0.0 if rows.in_order is None else rows.in_order.doubt
+        outputs = self.mlp(self.norm(states))
+        output = self._output(outputs, SeriesFacts(**facts), at_coming, doubt=doubt)
         return output._replace(scale=units.scale * rows.coming)
 
     @staticmethod
