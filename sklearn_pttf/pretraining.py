@@ -6,8 +6,9 @@
 
 A recipe is a TOML file with the tables ``[prior]`` (parameters of `SyntheticPrior`, or of
 `RealValuedPrior`, `CountPrior` or `PricingPrior` where the network's ``outcomes`` are ``"values"``,
-``"counts"`` or ``"prices"``), ``[network]`` (of `NetworkConfig`) and ``[training]`` (of
-`pretrain`), a ``name``, and ``checkpoint``, the shipped weights to start from if there are any.
+``"counts"`` or ``"prices"``), ``[stock]`` (of `StockedPrior`, where stock caps what that prior
+draws), ``[network]`` (of `NetworkConfig`) and ``[training]`` (of `pretrain`), a ``name``, and
+``checkpoint``, the shipped weights to start from if there are any.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from importlib import resources
 from pathlib import Path
 
 from sklearn_pttf._kinds.registry import KINDS
+from sklearn_pttf._kinds.stocked import StockedPrior
 from sklearn_pttf._network.checkpoint import OF_KINDS, Checkpoint, refuse_shipped_name
 from sklearn_pttf._network.network import NetworkConfig
 from sklearn_pttf._training.pretrain import pretrain
@@ -27,7 +29,7 @@ from sklearn_pttf.problems import Newsvendor, Pricing
 __all__ = ["load_recipe", "pretrain", "recipe_names"]
 
 _PROBLEMS = {"newsvendor": Newsvendor, "pricing": partial(Pricing, prices=[0], demands=[1])}
-_TABLES = ("prior", "network", "training")
+_TABLES = ("prior", "stock", "network", "training")
 _ENTRIES = {"name", "problem", "checkpoint", *_TABLES}
 _RECIPES = resources.files("sklearn_pttf") / "recipes"
 
@@ -94,13 +96,22 @@ def load_recipe(name_or_path):
         return {
             "name": recipe.get("name", path.stem if isinstance(path, Path) else str(name_or_path)),
             "problem": _PROBLEMS[problem](),
-            "prior": KINDS[network.outcomes].prior.from_description(recipe.get("prior", {})),
+            "prior": _prior(network, recipe),
             "network": network,
             **{name: recipe[name] for name in ("checkpoint",) if name in recipe},
             **recipe.get("training", {}),
         }
     except TypeError as error:
         raise ValueError(f"recipe {path} has an unknown setting: {error}") from None
+
+
+def _prior(network, recipe):
+    """The prior of a recipe; with a table of stock, one whose sales that caps."""
+    prior = KINDS[network.outcomes].prior.from_description(recipe.get("prior", {}))
+    if "stock" not in recipe:
+        return prior
+    demand = {"kind": network.outcomes, **prior.describe()}
+    return StockedPrior.from_description({"demand": demand, **recipe["stock"]})
 
 
 def _parser():

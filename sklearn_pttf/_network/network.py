@@ -125,8 +125,8 @@ class NetworkConfig:
         return tuple(1 / (1 + math.exp(end - step * k)) for k in range(self.n_knots))
 
     def to_dict(self):
-        """The parameters by name, as cards keep them; dict."""
-        return asdict(self)
+        """The parameters by name, as cards keep them; dict. ``capped`` only where it is True."""
+        return {name: x for name, x in asdict(self).items() if name != "capped" or x}
 
 
 class Context(NamedTuple):

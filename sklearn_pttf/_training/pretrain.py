@@ -12,7 +12,7 @@ from sklearn_pttf._kinds.registry import KINDS
 from sklearn_pttf._network.checkpoint import Checkpoint
 from sklearn_pttf._network.network import NetworkConfig
 from sklearn_pttf._priors.draws import PriorDraws
-from sklearn_pttf._training.run import Run, train
+from sklearn_pttf._training.run import ALL, Run, train
 from sklearn_pttf._training.settings import TrainingSettings, shows_settings
 from sklearn_pttf._training.state import load_state
 from sklearn_pttf._utils.device import check_device
@@ -105,7 +105,9 @@ def pretrain(
     Returns
     -------
     Checkpoint
-        Weights, and a card with prior, problem, settings, versions and validation loss.
+        Weights, and a card with prior, problem, settings, versions and validation loss. Of a
+        `StockedPrior` only layers of capped sales learn, if there are others to go on from; the
+        card then has these under ``capped``.
 
     Raises
     ------
@@ -138,14 +140,16 @@ def pretrain(
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(settings.random_state)
         net, rounds = train(run, state, resume, verbose)
-    card = {
-        "name": name,
-        "licence": "BSD-3-Clause",
+    made = {
         **run.description(),
         "quality": {"validation_loss": rounds[-1]["valid_loss"]},
         "history": rounds,
         "made_with": _made_with(device, time.perf_counter() - began),
     }
+    if run.trained == ALL:
+        card = {"name": name, "licence": "BSD-3-Clause", **made}
+    else:  # all else is what it was
+        card = {**start.card, "name": name, "capped": made}
     return Checkpoint.from_network(net.module_, card)
 
 

@@ -24,7 +24,7 @@ from sklearn_pttf.problems import DecisionProblem
 N_VALIDATION_STEPS = 40
 VALIDATION_SEED_OFFSET = 1_000_003
 HIDDEN = ("layers.*", "encoder.mix.*", "encoder.cell_out.*", "head.mlp.0.*")
-ALL = "*"
+ALL = "*"  # weights
 
 
 class Run(NamedTuple):
@@ -36,6 +36,11 @@ class Run(NamedTuple):
     settings: TrainingSettings
     start: Checkpoint | None
     device: str
+
+    @property
+    def trained(self):
+        """Pattern of the names of weights that learn: a part, where the prior says so."""
+        return getattr(self.prior, "trains", ALL) if self.start else ALL
 
     @property
     def priced(self):
@@ -90,9 +95,8 @@ def train(run, state, resume, verbose):
     rounds = json.loads(state["rounds"]) if state else []
     first = min(len(rounds) * settings.round_steps, settings.n_steps)
     shares = (settings.warmup, settings.cooldown)
-    trained = getattr(run.prior, "trains", ALL) if run.start else ALL
     callbacks = [
-        ("freezer", Freezer(lambda name: not fnmatch(name, trained))),
+        ("freezer", Freezer(lambda name: not fnmatch(name, run.trained))),
         ("schedule", Schedule(settings.lr, settings.n_steps, *shares, first)),
         ("clip", GradientNormClipping(settings.clip)),
         ("progress", Progress(settings.n_steps, first, verbose)),
