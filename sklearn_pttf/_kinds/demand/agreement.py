@@ -7,6 +7,7 @@ rows agree: not at all within one standard error, and all but a small share from
 numbers, `PoissonCompanion` has a say beside.
 """
 
+from sklearn_pttf._kinds.demand.capped_stack import CappedStack
 from sklearn_pttf._kinds.demand.held_out import HeldOut, rows_to_compare
 from sklearn_pttf._kinds.demand.recalibration import FEWEST_ROWS, Recalibration, ZerosByLevel
 from sklearn_pttf._kinds.demand.stack import Stack
@@ -29,13 +30,13 @@ class Agreement:
     ----------
     recalibration : Recalibration
 
-    stack : Stack or None
-        With the companion, of whole numbers; none where stock capped sales, which it cannot read.
+    stack : Stack, CappedStack or None
+        With a companion: of whole numbers, or of sales that stock capped.
     """
 
     def __init__(self, predict, portfolio):
-        capped = portfolio.stock is not None and portfolio.capped.any()
-        portfolio = completed(portfolio, draw=True)
+        sold, portfolio = portfolio, completed(portfolio, draw=True)
+        capped = sold.stock is not None and sold.capped.any()
         some = portfolio.take(rows_to_compare(portfolio))
         self.recalibration, self.stack = Recalibration(), None
         if len(some) < FEWEST_ROWS:
@@ -45,7 +46,11 @@ class Agreement:
             turns = HeldOut.turns(predict, some)
             zeros = ZerosByLevel.of(law, turns)
         self.recalibration = Recalibration.of(law, some.observations, zeros)
-        if portfolio.integer and not capped:
+        if capped:
+            if sold.offset is None:  # which the companion cannot read
+                sold = sold.take(rows_to_compare(portfolio))
+                self.stack = CappedStack(lambda part: self.recalibration.apply(predict(part)), sold)
+        elif portfolio.integer:
             law, *laws = map(self.recalibration.apply, [law, *(turn.law for turn in turns)])
             turns = [turn._replace(law=each) for turn, each in zip(turns, laws, strict=True)]
             typical = portfolio.take(typical_rows(portfolio.without_offset()))

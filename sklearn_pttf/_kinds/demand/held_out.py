@@ -55,6 +55,7 @@ class HeldOut(NamedTuple):
     evidence: Portfolio  # of these rows, what was left
     outcomes: np.ndarray  # (k,) what was held out
     law: QuantileGrid  # by the network
+    capped: np.ndarray  # (k,) bool, whether outcomes are at least what was held out
 
     @classmethod
     def turns(cls, predict, some):
@@ -64,5 +65,7 @@ class HeldOut(NamedTuple):
             rows = np.flatnonzero(cells >= 0)
             if len(rows):
                 evidence, outcomes = some.take(rows).held_out(cells[rows])
-                found.append(cls(rows, evidence, outcomes[:, 0], predict(evidence)))
+                at = (rows, cells[rows])
+                capped = np.zeros(len(rows), bool) if some.stock is None else some.capped[at]
+                found.append(cls(rows, evidence, outcomes[:, 0], predict(evidence), capped))
         return found

@@ -1,0 +1,72 @@
+"""Laws between those of a network and of exact empirical Bayes, where stock capped sales.
+
+Networks take demand of any shape for possible. Where levels of rows are gamma or lognormal, and
+demand around them Poisson or lognormal, the likelihood of all sales, capped ones too, says more
+(`CensoredEmpiricalBayes`): exact sums over rows, nothing learned. How far laws are the one's and how
+far the other's, is weighed by what either said of observations that it had not seen (stacking).
+"""
+
+import numpy as np
+from scipy import optimize, special
+
+from sklearn_pttf._kinds.demand.held_out import HeldOut
+from sklearn_pttf._laws.mixture import MixtureLaw
+from sklearn_pttf.baselines import CensoredEmpiricalBayes
+
+NEAR = 0.05  # of an amount, that it stands for either way
+LEAST_MASS = 1e-9  # of an outcome under either law: one alone does not decide
+FIRST_ODDS = -1.0  # log odds of the companion, before anything is held out
+SPREAD = 2.0  # prior deviation of what is added to that
+AT_ONCE = 0.5  # of the likelihood that observations of one row would have if they were independent
+BOUNDS = (-12.0, 12.0)  # of log odds
+
+
+class CappedStack:
+    """How far laws of a table with capped sales are the network's, and how far the companion's.
+
+    Parameters
+    ----------
+    predict : callable
+        Maps a portfolio to laws of the network.
+
+    some : Portfolio
+        Rows that laws are made from and tried on.
+    """
+
+    def __init__(self, predict, some):
+        self.companion = CensoredEmpiricalBayes()._fit_portfolio(some)
+        gains = [self._gain(turn) for turn in HeldOut.turns(predict, some)]
+        gains = np.concatenate(gains) if gains else np.zeros(0)
+
+        def loss(odds):
+            fit = np.logaddexp(odds + gains, 0.0) - np.logaddexp(odds, 0.0)
+            return 0.5 * ((odds - FIRST_ODDS) / SPREAD) ** 2 - AT_ONCE * fit.sum()
+
+        odds = optimize.minimize_scalar(loss, bounds=BOUNDS, method="bounded").x
+        self.weight = float(special.expit(odds))
+
+    def _gain(self, turn):
+        """By how much more the companion said of what was held out of rows; (k,)."""
+        whole = turn.evidence.integer
+        laws = turn.law, self.companion._predict_law(turn.evidence)
+        known, other = (_log_mass(law, turn.outcomes, turn.capped, whole) for law in laws)
+        return other - known
+
+    def law(self, law, portfolio):
+        """Laws between those of the network and of the companion; `MixtureLaw`."""
+        laws, weights = (
+            [law, self.companion._predict_law(portfolio)],
+            [1 - self.weight, self.weight],
+        )
+        weights = np.broadcast_to(weights, (len(portfolio), 2))
+        return MixtureLaw(laws, weights, integer=portfolio.integer)
+
+
+def _log_mass(law, outcomes, capped, whole):
+    """Log probability of outcomes, or of so much at least where they are capped; (k,)."""
+    below, above = (
+        (outcomes - 1, outcomes) if whole else (outcomes * (1 - NEAR), outcomes * (1 + NEAR))
+    )
+    low = np.where(outcomes > 0, law.cdf(np.maximum(below, 0.0)), 0.0)
+    mass = np.where(capped, 1.0, law.cdf(above)) - low
+    return np.log(np.maximum(mass, LEAST_MASS))
