@@ -29,7 +29,6 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-import torch
 from common import (
     TAUS,
     add_table_options,
@@ -43,9 +42,8 @@ from common import (
 )
 from scipy import optimize, special
 
-from sklearn_pttf import Checkpoint, Portfolio
+from sklearn_pttf import Portfolio, PretrainedDecisionTransformer
 from sklearn_pttf._laws.capped_levels import GammaLevels, NormalLevels
-from sklearn_pttf._network.reading import encode_context, predict_law
 from sklearn_pttf.baselines import CensoredEmpiricalBayes, KaplanMeierNewsvendor
 from sklearn_pttf.problems import Newsvendor
 from sklearn_pttf.testing import GammaPoisson, LognormalNormal
@@ -187,13 +185,19 @@ class LevelsGivenStock:
 
 
 class ByNetwork:
-    """A network's laws, zero-shot."""
+    """Laws of the estimator, zero-shot."""
 
     def __init__(self, checkpoint):
-        self.network = checkpoint.build_network(dtype=torch.float64)
+        self.checkpoint = checkpoint
 
     def __call__(self, portfolio):
-        return predict_law(self.network, encode_context(self.network, portfolio), portfolio)
+        X, n = portfolio.observations, portfolio.observations.shape[1]
+        problem = Newsvendor(observations=list(range(n)))
+        if portfolio.stock is not None:
+            X = np.hstack([X, portfolio.stock])
+            problem.set_params(stock=list(range(n, 2 * n)))
+        pdt = PretrainedDecisionTransformer(problem, checkpoint=self.checkpoint, finetune=None)
+        return pdt.fit(X).predict_distribution(X)
 
 
 class ByBaseline:
@@ -219,9 +223,9 @@ def left_out(portfolio):
 
 def all_methods(options):
     """Callables from a portfolio with stock to laws, by name."""
-    told_nothing = ByNetwork(Checkpoint.load("demand"))
+    told_nothing = ByNetwork("demand")
     methods = {
-        NETWORK: ByNetwork(Checkpoint.load(options.checkpoint).with_capped()),
+        NETWORK: ByNetwork(options.checkpoint),
         "as sold": lambda portfolio: told_nothing(as_sold(portfolio)),
         "leave out": lambda portfolio: told_nothing(left_out(portfolio)),
         "Kaplan-Meier": ByBaseline(KaplanMeierNewsvendor()),
@@ -400,7 +404,7 @@ def costs_of_enough(seed, law, n_instances, n_observations, network):
 def uncapped_part(options):
     """What it costs to give stock for nothing; lines of the CSV file."""
     laws, widths = (LAWS[:2], (5, 20)) if options.quick else (LAWS, WIDTHS)
-    network = ByNetwork(Checkpoint.load(options.checkpoint).with_capped())
+    network = ByNetwork(options.checkpoint)
     lines = []
     for n_instances, law, n_observations in product(SIZES, laws, widths):
         function = partial(

@@ -2,8 +2,8 @@
 
 Networks take demand of any shape for possible. Where levels of rows are gamma or lognormal, and
 demand around them Poisson or lognormal, the likelihood of all sales, capped ones too, says more
-(`CensoredEmpiricalBayes`): exact sums over rows, nothing learned. How far laws are the one's and how
-far the other's, is weighed by what either said of observations that it had not seen (stacking).
+(`CensoredEmpiricalBayes`): exact sums over rows, nothing learned. How far laws are the one's and
+how far the other's, is weighed by what either said of what it had not seen (stacking).
 """
 
 import numpy as np
