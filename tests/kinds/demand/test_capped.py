@@ -1,12 +1,23 @@
 """What capped sales hide: expected demand, levels of rows, and networks that read them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import integrate, stats
+from sklearn.base import clone
 
-from sklearn_pttf import Checkpoint, NetworkConfig, Portfolio, StockedPrior, pretrain
+from sklearn_pttf import (
+    Checkpoint,
+    NetworkConfig,
+    Portfolio,
+    PretrainedDecisionTransformer,
+    StockedPrior,
+    SyntheticPrior,
+    pretrain,
+)
 from sklearn_pttf._kinds.demand.capped import (
     Laws,
     _beyond,
@@ -18,6 +29,8 @@ from sklearn_pttf._kinds.demand.capped import (
 from sklearn_pttf._kinds.demand.kind import Demand
 from sklearn_pttf._kinds.demand.units import as_rows, portfolio_units
 from sklearn_pttf._network.reading import encode_context, predict_law
+from sklearn_pttf.problems import Newsvendor
+from sklearn_pttf.testing import GammaPoisson
 
 
 def _one(values):
@@ -147,8 +160,9 @@ def test_the_order_of_capped_cells_does_not_matter(network):
 def test_layers_of_capped_cells_learn_alone():
     start = Checkpoint.load("demand")
     network = NetworkConfig(**{**start.card["network"], "capped": True})
-    prior = StockedPrior(capped=0.4)
-    learned = pretrain(prior, network=network, checkpoint=start, n_steps=3, rows=60, verbose=0)
+    few = SyntheticPrior(n_instances=(2, 8), n_observations=(1, 4))
+    prior = StockedPrior(few, capped=0.4)
+    learned = pretrain(prior, network=network, checkpoint=start, n_steps=2, rows=16, verbose=0)
     fresh = start.with_capped()
     changed = {n for n, w in learned.weights.items() if not np.array_equal(w, fresh.weights[n])}
     assert changed
@@ -168,3 +182,29 @@ def test_networks_that_read_no_stock_refuse_it():
         encode_context(network, portfolio)
     with pytest.raises(ValueError, match="capped must be False"):
         NetworkConfig(outcomes="values", capped=True)
+
+
+@pytest.mark.parametrize("over", [0.7, 1.1])
+def test_orders_are_near_exact_bayes_and_far_below_those_by_sales(over):
+    law = GammaPoisson(2.0, 0.2)
+    drawn = law.sample(400, 10, random_state=0)
+    rng = np.random.default_rng(0)
+    stock = np.round(over * 10 * rng.lognormal(0, 0.4, (400, 1))) * np.ones(10)
+    short = replace(drawn, observations=np.minimum(drawn.observations, stock), stock=stock)
+    truth, X = law.truth(short), np.hstack([short.observations, stock])
+    problem = Newsvendor(4.0, 1.0, observations=range(10), stock=range(10, 20))
+    pdt = PretrainedDecisionTransformer(problem, finetune=None)
+    as_sold = clone(pdt).set_params(problem__stock=None)
+    orders = [each.fit(X).decide(X) for each in (pdt, as_sold)]
+    orders.append(law.predictive(short).quantile(np.full(400, 0.8)))
+    costs = [np.mean(_expected_cost(truth, order)) for order in orders]
+    assert costs[0] < 1.03 * costs[2]
+    assert costs[1] > 1.15 * costs[2]
+
+
+def _expected_cost(truth, orders):
+    """Of 4 a unit short and 1 a unit left over, at what a law says of all levels."""
+    levels = (np.arange(400) + 0.5) / 400
+    demand = truth.quantile(np.tile(levels, (len(orders), 1)))
+    short = demand - orders[:, None]
+    return np.where(short > 0, 4 * short, -short).mean(axis=1)
