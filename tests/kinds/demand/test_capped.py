@@ -157,7 +157,8 @@ def test_the_order_of_capped_cells_does_not_matter(network):
     assert_allclose(shuffled, _mean_of_law(network, sales, stock), rtol=1e-9)
 
 
-def test_layers_of_capped_cells_learn_alone():
+def test_layers_of_capped_cells_learn_alone(monkeypatch):
+    monkeypatch.setattr("sklearn_pttf._training.run.N_VALIDATION_STEPS", 1)
     start = Checkpoint.load("demand")
     network = NetworkConfig(**{**start.card["network"], "capped": True})
     few = SyntheticPrior(n_instances=(2, 8), n_observations=(1, 4))
