@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_allclose
 from scipy import stats
 
 from sklearn_pttf import Column, PretrainedDecisionTransformer
@@ -234,3 +235,23 @@ def test_frames_of_categories_and_flags(estimator, table):
     assert len(found.attribute_effects_) == 1
     (kind,) = estimator.attribute_effects_
     assert abs(found.attribute_effects_[0].gain - kind.gain) < 0.1 * kind.gain
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_effects_are_of_demand_where_stock_capped_one_kind(table, ordered):
+    is_capped = (table["kind"] == "screws").to_numpy()[:, None]
+    level = table[WEEKS].mean(axis=1).to_numpy()[:, None]
+    stock = np.where(is_capped, np.rint(0.9 * level), np.nan) * np.ones((1, 4))
+    shelves = [f"s{k}" for k in range(4)]
+    short = table.assign(**dict(zip(shelves, stock.T, strict=True)))
+    short[WEEKS] = np.fmin(table[WEEKS], stock)
+    rows = new_rows(["screws"]).reindex(columns=short.columns)
+    roles = {"attributes": ["kind"], "ordered": ordered}
+
+    def order(X, **more):
+        return fitted(X, newsvendor(**roles, **more)).decide(rows[X.columns])[0]
+
+    told, wanted = order(short, stock=shelves), order(table)
+    as_sold = order(short[[*WEEKS, "kind"]])
+    assert_allclose(told, wanted, rtol=0.12)
+    assert as_sold < 0.85 * wanted

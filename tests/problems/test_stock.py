@@ -13,7 +13,11 @@ from sklearn_pttf import Portfolio, PretrainedDecisionTransformer
 from sklearn_pttf._network.checkpoint import Checkpoint
 from sklearn_pttf._series.conditions import Look
 from sklearn_pttf._tables.completion import completed, demand_of
-from sklearn_pttf.baselines import SampleAverage
+from sklearn_pttf.baselines import (
+    CensoredEmpiricalBayes,
+    KaplanMeierNewsvendor,
+    SampleAverage,
+)
 from sklearn_pttf.finetune._data import finetune_data
 from sklearn_pttf.finetune._origins import History
 from sklearn_pttf.finetune._rounds import charge_rounds
@@ -190,26 +194,61 @@ def test_stock_goes_along_with_cells():
 def test_an_order_beyond_all_stock_is_not_identified():
     X = [
         [3, 5, 4, 9, 9, 9],  # 5 of 9
-        [6, 6, 6, 6, 6, 6],  # 6 of 6: there was as much
+        [6, 6, 6, 6, 6, 6],  # always sold out
         [6, 6, 2, 5, 5, NAN],  # once there was enough
         [NAN, NAN, NAN, 7, 7, 7],  # nothing was seen, and others are ordered for
-        [8, 0, 0, 8, 0, 0],
+        [8, 0, 0, 8, 0, 0],  # sold out whenever there was any
     ]
     with pytest.warns(UserWarning, match="below the sale"):
         saa = SampleAverage(Newsvendor(4.0, 1.0, lower=2, pack=4, **OF_THREE)).fit(X)
     with pytest.warns(UserWarning, match="below the sale"):
         _, info = saa.decide(X, return_info=True)
-    assert_array_equal(info.identified, [True, True, True, False, True])
+    assert_array_equal(info.identified, [True, False, True, False, False])
     few = np.array(X[:2], dtype=float)
-    few[:, 3:] = [[9, 9, 9], [6, 6, 6]]
+    few[:, 3:] = [[9, 9, 9], [7, 7, 7]]
     saa = SampleAverage(Newsvendor(4.0, 1.0, horizon=2, **OF_THREE)).fit(few)
     orders, info = saa.decide(few, return_info=True)
     assert (orders > 9).any()  # for two periods
     assert info.identified.all()
 
 
+@pytest.mark.parametrize(
+    "estimator", [SampleAverage, KaplanMeierNewsvendor, CensoredEmpiricalBayes]
+)
+def test_a_row_that_mostly_sold_out_is_not_identified_whatever_decides(estimator):
+    stock = np.full((5, 10), 6.0)
+    stock[1], stock[2] = [4, 5, 6, 7, 8] * 2, 60
+    sales = np.minimum(stock, [[6], [9], [5], [5], [5]])
+    sales[3, :2], sales[4, :3] = 6, 6
+    sales[4, 5:] = 1
+    X = np.hstack([sales, stock])
+    roles = {"observations": range(10), "stock": range(10, 20)}
+
+    def identified(underage):
+        fitted = estimator(Newsvendor(underage, 1.0, **roles)).fit(X)
+        return fitted.decide(X, return_info=True)[1].identified
+
+    low, high = identified(1.0), identified(4.0)
+    assert not low[:2].any()  # always sold out, at any stock
+    assert not high[:2].any()
+    assert low[2:].all()
+    assert high[2]
+    assert not high[4]  # three periods of ten asked for 6 or more, a fifth may for more
+
+
+def test_how_often_the_largest_stock_sold_out_tells_what_is_known():
+    X = np.array([[5.0] * 8 + [6] * 2 + [6] * 10])  # sold out in two periods of ten
+    problem = Newsvendor(observations=range(10), stock=range(10, 20))
+    portfolio, asked = problem.read(X), np.array([6.0])
+    assert problem.is_identified(portfolio, asked, 0.8).all()
+    assert not problem.is_identified(portfolio, asked, 0.81).any()
+    # a total of four exceeds four times that seldomer: its 0.95 is 0.79 of a period
+    assert problem.is_identified(portfolio, asked, 0.95, 4).all()
+    assert not problem.is_identified(portfolio, asked, 0.96, 4).any()
+
+
 def test_identified_is_by_units_of_exposure():
-    X = np.array([[10.0, 20, 10, 20, 1, 2], [3, 6, 3, 9, 1, 2]])
+    X = np.array([[9.0, 20, 10, 20, 1, 2], [3, 6, 3, 9, 1, 2]])
     roles = {"observations": [0, 1], "stock": [2, 3], "exposure": [4, 5]}
     problem = Newsvendor(9.0, 1.0, coming_exposure=3.0, **roles)
     portfolio = problem.read(X)  # at most 10, and 4.5, of one unit
