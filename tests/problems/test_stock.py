@@ -15,6 +15,7 @@ from sklearn_pttf._series.conditions import Look
 from sklearn_pttf._tables.completion import completed, demand_of
 from sklearn_pttf.baselines import (
     CensoredEmpiricalBayes,
+    ExponentialSmoothing,
     KaplanMeierNewsvendor,
     SampleAverage,
 )
@@ -418,3 +419,20 @@ def test_order_of_rows_and_units_do_not_matter_where_stock_capped_amounts():
     found, mixed = orders(X), np.random.default_rng(1).permutation(40)
     assert_allclose(orders(X[mixed]), found[mixed], rtol=1e-6)
     assert_allclose(orders(1000 * X), 1000 * found, rtol=1e-6)
+
+
+@pytest.mark.parametrize("driven", [False, True])
+@pytest.mark.parametrize("kind", [Newsvendor, Replenishment])
+def test_methods_in_time_go_on_over_several_periods(kind, driven):
+    X, _ = _table(n_rows=10)
+    X = np.hstack([X, np.tile(np.arange(10) % 2, (10, 1))])
+    roles = _roles() | {"ordered": True}
+    if driven:
+        roles["drivers"] = {"promotion": range(16, 26)}
+    costs = {"horizon": 2} if kind is Newsvendor else {"lead_time": 1}
+
+    def orders(**more):
+        fitted = ExponentialSmoothing(kind(4.0, 1.0, **costs, **roles | more)).fit(X)
+        return fitted.decide(X)
+
+    assert_array_equal(orders(), orders(stock=None))  # sales are taken for demand
