@@ -42,7 +42,12 @@ def stock_positions(problem, names, n_columns):
     name = told_of_stock(problem)
     if name is None:
         return []
-    return [find_column(column, names, n_columns, name) for column in getattr(problem, name)]
+    columns = getattr(problem, name)
+    positions = [find_column(column, names, n_columns, name) for column in columns]
+    twice = [column for k, column in enumerate(columns) if positions[k] in positions[:k]]
+    if twice:
+        raise ValueError(f"{name} lists column {twice[0]!r} twice; each period has one of its own.")
+    return positions
 
 
 def read_stock(problem, X, names, observations):

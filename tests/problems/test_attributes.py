@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
 from sklearn_pttf import Column, PretrainedDecisionTransformer
@@ -235,6 +235,13 @@ def test_frames_of_categories_and_flags(estimator, table):
     assert len(found.attribute_effects_) == 1
     (kind,) = estimator.attribute_effects_
     assert abs(found.attribute_effects_[0].gain - kind.gain) < 0.1 * kind.gain
+
+
+@pytest.mark.parametrize("dtype", ["Int64", "Float64", "boolean"])
+def test_nullable_numbers_of_a_frame_may_be_missing(dtype):
+    X = pd.DataFrame({"w1": [1.0, 2, 3], "k": pd.array([1, None, 0], dtype=dtype)})
+    problem = Newsvendor(observations=["w1"], attributes=["k"])
+    assert_array_equal(problem.read(X, list(X.columns)).attributes["k"], [1.0, np.nan, 0.0])
 
 
 @pytest.mark.parametrize("ordered", [False, True])

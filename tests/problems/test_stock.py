@@ -108,6 +108,8 @@ def test_a_fit_warns_of_that_once(ordered):
         ({"stock": [3, 4, 9]}, [1, 2, 3, 4, 5, 6], "stock"),
         ({"sold_out": [3, 4, 5]}, [1, 2, 3, 0, 0.5, 1], "sold_out must be True or False.*0.5"),
         ({"sold_out": [3, 4]}, [1, 2, 3, 0, 1, 1], "sold_out must list a column for each of the 3"),
+        ({"stock": [3, 4, 3]}, [1, 2, 3, 4, 5, 6], "stock lists column 3 twice"),
+        ({"sold_out": [3, 3, 4]}, [1, 2, 3, 1, 1, 1], "sold_out lists column 3 twice"),
         ({"stock": [3], "sold_out": [4]}, [1, 2, 3, 4, 5, 6], "must not both be given"),
     ],
 )
