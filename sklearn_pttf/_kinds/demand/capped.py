@@ -14,6 +14,7 @@ References
    algorithm", Journal of the Royal Statistical Society B 39 (1977), 1-38.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -41,6 +42,7 @@ LEAST_VARIANCE = 0.05  # of demand that is not zero, over all of it: relative
 MOST_OVER = 20.0  # times the cap that is expected at most
 FAR = 20.0  # deviations of a cap from the level, either way
 LEAST_TOLD = 1e-3  # of what a seen cell tells of its row's level
+LOG_ROOT_TWO_PI = 0.5 * math.log(2 * math.pi)
 
 
 class CappedCellFeatures(NamedTuple):
@@ -245,6 +247,10 @@ def _levels(rows, laws, sales, log_caps):
     largest = some.amax(-1, keepdim=True)
     low = mean - REACH * spread
     high = torch.maximum(mean + REACH * spread, largest + REACH * s + 2 * laws.variance.sqrt())
+    # logs of probabilities are concave, so levels are no likelier further up than this
+    z = ((some - mean) / s + s / 2).clamp(-FAR, FAR)
+    slope = (worth * _hazard(z)).sum(-1, keepdim=True) / s
+    high = torch.minimum(high, mean + spread**2 * slope + REACH * spread)
     grid = low + (high - low) * torch.linspace(0, 1, N_GRID, dtype=mean.dtype, device=mean.device)
     z = (some.unsqueeze(-1) - grid.unsqueeze(-2)) / s.unsqueeze(-1) + s.unsqueeze(-1) / 2
     beyond = (worth.unsqueeze(-2) @ log_ndtr(-z.clamp(-FAR, FAR))).squeeze(-2)
@@ -256,6 +262,11 @@ def _levels(rows, laws, sales, log_caps):
         torch.where(any_capped, found, mean),
         torch.where(any_capped, torch.minimum(variance, 0.999 * laws.variance), spread**2),
     )
+
+
+def _hazard(z):
+    """Density of a standard normal number over the probability of more."""
+    return (-0.5 * z**2 - LOG_ROOT_TWO_PI - log_ndtr(-z)).exp()
 
 
 def _some_caps(log_caps):
