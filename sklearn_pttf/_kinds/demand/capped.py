@@ -217,7 +217,10 @@ def _laws(rows, units):
     centre = torch.minimum(units.centre, units.log_mean)
     level = (centre + level_credibility(rows, units, own) * (own.log() - centre)).exp()
     more = excess_log_noise(rows, units, own) - units.noise_centre * (rows.count > 1)
-    noise = row_noise(units, level) * (noise_credibility(rows, units) * more).exp()
+    # noise that a row has by what is expected of its capped cells would feed on itself
+    n_free = _free(rows).sum(-1)
+    free = n_free / (n_free + rows.capped.sum(-1)).clamp_min(1)
+    noise = row_noise(units, level) * (free * noise_credibility(rows, units) * more).exp()
     zeros = zero_credibility(rows, units) * (units.zero_share > 0)
     above = ((1 - zeros) * noise**2 - zeros).clamp_min(LEAST_VARIANCE * noise**2)
     found = (
