@@ -34,7 +34,7 @@ from sklearn_pttf._series.conditions import (
 from sklearn_pttf._series.found import shared_over_time
 from sklearn_pttf._series.rolling import continued
 from sklearn_pttf._tables.attributes import AttributeEffects
-from sklearn_pttf._tables.completion import demand_of
+from sklearn_pttf._tables.completion import completed, demand_of
 from sklearn_pttf._utils.checks import (
     MOST_PERIODS,
     check_outcomes,
@@ -184,8 +184,9 @@ class DecisionMixin:
             self._shared_effects = shared_over_time(self._conditions, portfolio, names)
         self._attribute_effects = None
         if portfolio.attributes and portfolio.summable and self._reads_attributes:
+            demand = completed(portfolio)
             self._attribute_effects = AttributeEffects(
-                self._at_conditions(portfolio, self.problem_.horizon)
+                self._at_conditions(demand, self.problem_.horizon)
             )
         return self._at_conditions(portfolio, self.problem_.horizon)
 

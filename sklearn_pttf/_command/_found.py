@@ -38,8 +38,8 @@ def found_of_stock(estimator, X, identified):
     n_rows, n_beyond = len(identified), (~identified).sum()
     if n_beyond:
         line += (
-            f"; the orders of {n_beyond:,} of {n_rows:,} instances lie beyond all that stock ever "
-            "let one see, and rest on the others (identified is false)"
+            f"; what the orders of {n_beyond:,} of {n_rows:,} instances are for lies beyond all "
+            "that stock let one see, and they rest on the others (identified is false)"
         )
     return [line]
 

@@ -112,7 +112,11 @@ class DecisionInTime(DecisionMixin):
 
 
 def _moved_on(portfolio, observations):
-    """The portfolio after more periods, which came with the drivers that were planned for them."""
+    """The portfolio after more periods, which came with the drivers that were planned for them.
+
+    Its stock, which these methods do not read, is left behind.
+    """
+    portfolio = replace(portfolio, stock=None)
     n_new = observations.shape[1] - portfolio.observations.shape[1]
     if portfolio.drivers is None or n_new == 0:
         return replace(portfolio, observations=observations)

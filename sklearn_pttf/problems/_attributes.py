@@ -118,7 +118,7 @@ def _cells(X, position):
         if not (column.dtype.is_numeric() or column.dtype == nw.Boolean):
             return np.array([*column.to_list(), None], dtype=object)[:-1]
         if column.null_count() or column.dtype == nw.Boolean:
-            cells = [np.nan if cell is None else float(cell) for cell in column.to_list()]
+            cells = [np.nan if _is_missing(cell) else float(cell) for cell in column.to_list()]
             return np.array(cells, dtype=float)
         return column.to_numpy()
     return np.asarray(_safe_indexing(X, [position], axis=1))[:, 0]

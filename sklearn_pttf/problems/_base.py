@@ -334,9 +334,13 @@ class DecisionProblem(BaseEstimator, ABC):
         """What could be sold at most of every observation ``(n, m)``, NaN of enough; or None."""
         return read_stock(self, X, names, observations)
 
-    def is_identified(self, portfolio, demand):
-        """Whether stock ever let one see so much demand of a period ``(n,)`` of rows; (n,)."""
-        return is_identified(self, portfolio, demand)
+    def is_identified(self, portfolio, demand, ratio=0.0, periods=1):
+        """Whether stock ever let one see so much demand of a period ``(n,)`` of rows; (n,).
+
+        And how much that is, if the total of so many periods is to stay within it with a
+        probability of ``ratio``.
+        """
+        return is_identified(self, portfolio, demand, ratio, periods)
 
     def checkpoint_for(self, portfolio):
         """Name of the shipped checkpoint that was made for the problem and such outcomes.

@@ -428,7 +428,9 @@ class Newsvendor(DecisionProblem):
         info = super().row_info(decision, law, portfolio)
         if portfolio.stock is not None:
             orders = self._free_orders(law, portfolio)
-            info["identified"] = self.is_identified(portfolio, orders / self.horizon)
+            ratio = self.critical_ratio(**portfolio.costs)
+            asked = orders / self.horizon
+            info["identified"] = self.is_identified(portfolio, asked, ratio, self.horizon)
         return info
 
     def _free_orders(self, law, portfolio):

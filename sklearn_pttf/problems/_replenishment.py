@@ -436,8 +436,9 @@ class Replenishment(Newsvendor):
             lead = portfolio.costs["lead_time"]
             before = np.where(np.arange(self.horizon) < lead[:, None], means, 0.0).sum(axis=1)
             asked = newsvendor._of_any_amount(need, ordering) + info["stock_at_arrival"] + before
-            asked = asked / (lead + self.review)  # in a period until the next order is there
-            info["identified"] = self.is_identified(portfolio, asked)
+            periods = lead + self.review  # until the next order is there
+            ratio = newsvendor.critical_ratio(**ordering.costs)
+            info["identified"] = self.is_identified(portfolio, asked / periods, ratio, periods)
         return info
 
     # -- hindsight

@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+from scipy.special import ndtr, ndtri
 
 from sklearn_pttf._utils.checks import describe_rows, find_column, numeric_columns
 from sklearn_pttf._utils.rounding import EXACT
@@ -41,7 +42,12 @@ def stock_positions(problem, names, n_columns):
     name = told_of_stock(problem)
     if name is None:
         return []
-    return [find_column(column, names, n_columns, name) for column in getattr(problem, name)]
+    columns = getattr(problem, name)
+    positions = [find_column(column, names, n_columns, name) for column in columns]
+    twice = [column for k, column in enumerate(columns) if positions[k] in positions[:k]]
+    if twice:
+        raise ValueError(f"{name} lists column {twice[0]!r} twice; each period has one of its own.")
+    return positions
 
 
 def read_stock(problem, X, names, observations):
@@ -118,11 +124,14 @@ def _refuse(bad, cells, why):
         raise ValueError(f"{why}; got {describe_rows(rows, first)}.")
 
 
-def is_identified(problem, portfolio, demand):
+def is_identified(problem, portfolio, demand, ratio=0.0, periods=1):
     """Whether rows were ever seen to sell, or not to, as much as a period may ask for.
 
     What lies beyond the largest stock of a row nobody saw. Where only sold-out periods are told,
-    what lies beyond its largest sale, if that was sold out.
+    what lies beyond its largest sale, if that was sold out. Laws that end at the largest sale never
+    ask for more, so whatever the estimator says, a row has to have a cell that was not capped, and
+    at most a share of ``1 - ratio`` may be capped at the largest stock: else more often than that
+    something beyond it was asked for.
 
     Parameters
     ----------
@@ -134,6 +143,12 @@ def is_identified(problem, portfolio, demand):
 
     demand : ndarray of shape (n_instances,)
         Of a period that is decided for.
+
+    ratio : ndarray of shape (n_instances,) or float, default=0.0
+        Probability that the total of the periods is to stay within what is decided.
+
+    periods : ndarray of shape (n_instances,) or int, default=1
+        Number of periods in that total.
 
     Returns
     -------
@@ -149,5 +164,15 @@ def is_identified(problem, portfolio, demand):
         seen = np.where(enough, np.inf, sales)
     else:
         seen = np.where(enough, np.inf, portfolio.stock / exposure)
-    reach = np.where(mask, seen, -np.inf).max(axis=1, initial=-np.inf)
-    return demand / portfolio.coming_exposure() <= reach * (1 + EXACT)
+    seen = np.where(mask, seen, -np.inf)
+    reach = seen.max(axis=1, initial=-np.inf)
+    capped = portfolio.capped & mask
+    n_at_reach = (capped & (seen * (1 + EXACT) >= reach[:, None])).sum(axis=1)
+    beyond = n_at_reach > (1 - _of_a_period(ratio, periods)) * portfolio.counts * (1 + EXACT)
+    told = (mask & ~capped).any(axis=1) & ~beyond
+    return told & (demand / portfolio.coming_exposure() <= reach * (1 + EXACT))
+
+
+def _of_a_period(ratio, periods):
+    """Probability of one period to stay within its part of a total, as if sums were normal."""
+    return ndtr(ndtri(ratio) / np.sqrt(periods))

@@ -40,7 +40,7 @@ def test_decide_reads_stock(short, capsys):
     share, n_beyond = (sold >= stock).mean(), (~info.identified).sum()
     out = capsys.readouterr().out
     assert f"{share:.1%} of periods were sold out" in out
-    assert f"the orders of {n_beyond} of 20 instances lie beyond all that stock ever" in out
+    assert f"what the orders of {n_beyond} of 20 instances are for lies beyond all" in out
 
 
 def test_what_is_sold_out_is_true_or_false(short, capsys):

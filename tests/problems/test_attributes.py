@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
 from sklearn_pttf import Column, PretrainedDecisionTransformer
@@ -234,3 +235,28 @@ def test_frames_of_categories_and_flags(estimator, table):
     assert len(found.attribute_effects_) == 1
     (kind,) = estimator.attribute_effects_
     assert abs(found.attribute_effects_[0].gain - kind.gain) < 0.1 * kind.gain
+
+
+@pytest.mark.parametrize("dtype", ["Int64", "Float64", "boolean"])
+def test_nullable_numbers_of_a_frame_may_be_missing(dtype):
+    X = pd.DataFrame({"w1": [1.0, 2, 3], "k": pd.array([1, None, 0], dtype=dtype)})
+    problem = Newsvendor(observations=["w1"], attributes=["k"])
+    assert_array_equal(problem.read(X, list(X.columns)).attributes["k"], [1.0, np.nan, 0.0])
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_effects_are_of_demand_where_stock_capped_one_kind(table, ordered):
+    is_capped = (table["kind"] == "screws").to_numpy()[:, None]
+    level = table[WEEKS].mean(axis=1).to_numpy()[:, None]
+    stock = np.where(is_capped, np.rint(0.9 * level), np.nan) * np.ones((1, 4))
+    shelves = [f"s{k}" for k in range(4)]
+    short = table.assign(**dict(zip(shelves, stock.T, strict=True)))
+    short[WEEKS] = np.fmin(table[WEEKS], stock)
+
+    def effect(X, **more):
+        found = fitted(X, newsvendor(attributes=["kind"], ordered=ordered, **more))
+        return found.attribute_effects_[0].effects[0]
+
+    wanted = effect(table)
+    assert_allclose(effect(short, stock=shelves), wanted, atol=0.03)
+    assert effect(short[[*WEEKS, "kind"]]) < wanted - 0.05

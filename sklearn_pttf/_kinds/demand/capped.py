@@ -14,6 +14,7 @@ References
    algorithm", Journal of the Royal Statistical Society B 39 (1977), 1-38.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -41,6 +42,7 @@ LEAST_VARIANCE = 0.05  # of demand that is not zero, over all of it: relative
 MOST_OVER = 20.0  # times the cap that is expected at most
 FAR = 20.0  # deviations of a cap from the level, either way
 LEAST_TOLD = 1e-3  # of what a seen cell tells of its row's level
+LOG_ROOT_TWO_PI = 0.5 * math.log(2 * math.pi)
 
 
 class CappedCellFeatures(NamedTuple):
@@ -215,7 +217,10 @@ def _laws(rows, units):
     centre = torch.minimum(units.centre, units.log_mean)
     level = (centre + level_credibility(rows, units, own) * (own.log() - centre)).exp()
     more = excess_log_noise(rows, units, own) - units.noise_centre * (rows.count > 1)
-    noise = row_noise(units, level) * (noise_credibility(rows, units) * more).exp()
+    # noise that a row has by what is expected of its capped cells would feed on itself
+    n_free = _free(rows).sum(-1)
+    free = n_free / (n_free + rows.capped.sum(-1)).clamp_min(1)
+    noise = row_noise(units, level) * (free * noise_credibility(rows, units) * more).exp()
     zeros = zero_credibility(rows, units) * (units.zero_share > 0)
     above = ((1 - zeros) * noise**2 - zeros).clamp_min(LEAST_VARIANCE * noise**2)
     found = (
@@ -245,6 +250,10 @@ def _levels(rows, laws, sales, log_caps):
     largest = some.amax(-1, keepdim=True)
     low = mean - REACH * spread
     high = torch.maximum(mean + REACH * spread, largest + REACH * s + 2 * laws.variance.sqrt())
+    # logs of probabilities are concave, so levels are no likelier further up than this
+    z = ((some - mean) / s + s / 2).clamp(-FAR, FAR)
+    slope = (worth * _hazard(z)).sum(-1, keepdim=True) / s
+    high = torch.minimum(high, mean + spread**2 * slope + REACH * spread)
     grid = low + (high - low) * torch.linspace(0, 1, N_GRID, dtype=mean.dtype, device=mean.device)
     z = (some.unsqueeze(-1) - grid.unsqueeze(-2)) / s.unsqueeze(-1) + s.unsqueeze(-1) / 2
     beyond = (worth.unsqueeze(-2) @ log_ndtr(-z.clamp(-FAR, FAR))).squeeze(-2)
@@ -256,6 +265,11 @@ def _levels(rows, laws, sales, log_caps):
         torch.where(any_capped, found, mean),
         torch.where(any_capped, torch.minimum(variance, 0.999 * laws.variance), spread**2),
     )
+
+
+def _hazard(z):
+    """Density of a standard normal number over the probability of more."""
+    return (-0.5 * z**2 - LOG_ROOT_TWO_PI - log_ndtr(-z)).exp()
 
 
 def _some_caps(log_caps):

@@ -25,7 +25,13 @@ FEWEST_BEFORE = 3  # periods that something is foretold from
 MOST_ROWS = 1500  # that are looked at
 FEWEST_OUTCOMES = 30  # that say anything
 SPREAD = (0.3, 0.25, 0.25)  # prior deviations of the shift, and of the logs of both slopes
-EXACT = {"ftol": 1e-15, "gtol": 1e-7}  # so that the order of rows does not matter
+# the loss has kinks; the last search is so exact that the order of rows does not matter
+SEARCHES = (
+    ("Powell", {"xtol": 1e-4, "ftol": 1e-8}),
+    ("Nelder-Mead", {"xatol": 1e-4, "fatol": 1e-8}),
+    ("Powell", {"xtol": 1e-10, "ftol": 1e-15}),
+)
+FIRST_STEP = 0.1  # of a number, of the search among neighbours
 MOST_LOGIT = 20.0  # of a level
 NEAR = 1e-3  # of the mean, that an amount stands for
 LEAST_MASS = 1e-9  # between two levels
@@ -101,8 +107,18 @@ def calibration_in_time(predict, portfolio):
         strange = 0.5 * ((numbers / SPREAD) ** 2).sum()
         return strange - worth * Calibration(*numbers).log_likelihood(low, high).sum()
 
-    found = optimize.minimize(loss, np.zeros(3), method="L-BFGS-B", jac="3-point", options=EXACT)
-    return Calibration(*found.x, silence)
+    return Calibration(*_least(loss), silence)
+
+
+def _least(loss):
+    """Three numbers of least loss."""
+    numbers = np.zeros(3)
+    for method, options in SEARCHES:
+        if method == "Nelder-Mead":
+            around = np.vstack([np.zeros(3), FIRST_STEP * np.eye(3)])
+            options = options | {"initial_simplex": numbers + around}
+        numbers = optimize.minimize(loss, numbers, method=method, options=options).x
+    return numbers
 
 
 def _placed(predict, portfolio, period):

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import torch
 
-from sklearn_pttf._kinds.demand.capped import completed_units, rows_as_told
+from sklearn_pttf._kinds.demand.capped import completed_rows, completed_units, rows_as_told
 from sklearn_pttf._kinds.demand.units import (
     CREDIBILITY_RANGE,
     LEVEL_WEIGHT,
@@ -31,6 +31,7 @@ from sklearn_pttf._kinds.demand.units import (
     portfolio_units,
     row_level,
     row_noise,
+    units_of_rows,
 )
 
 KEPT = (1.0, 0.97, 0.93, 0.85, 0.7, 0.5, 0.25)  # of what a period knew, a period later
@@ -87,8 +88,8 @@ def series_rows(evidence):
     coming = evidence.coming
     coming = torch.ones_like(observations[..., 0]) if coming is None else coming
     values = observations / exposure
-    stock = None if evidence.stock is None else evidence.stock / exposure
-    rows = as_rows(values, stock)
+    rows = as_rows(values)
+    in_order = None if evidence.stock is None else _over_usual(evidence, exposure, told)
     return SeriesRows(
         values.nan_to_num(0.0),
         told,
@@ -97,7 +98,33 @@ def series_rows(evidence):
         exposure.log(),
         coming.clamp(*EXPOSURE_RANGE),
         rows,
-        in_order=None if stock is None else rows,
+        in_order=in_order,
+    )
+
+
+def _over_usual(evidence, exposure, told):
+    """Cells in the order of time, counted over what is usual of their row: counts stay counts."""
+    if evidence.exposure is None:
+        return as_rows(evidence.observations, evidence.stock)
+    usual = (exposure * told).sum(-1, keepdim=True) / told.sum(-1, keepdim=True).clamp_min(1)
+    usual = torch.where(usual > 0, usual, 1.0)
+    over = usual / exposure
+    capped = evidence.observations >= evidence.stock
+    values = evidence.observations * over
+    stock = torch.where(capped, values, torch.inf)
+    return as_rows(values, stock, usual.squeeze(-1).log())
+
+
+def _as_rates(cells):
+    """Cells that were completed, per unit of exposure."""
+    if cells.offset is None:
+        return cells
+    unit = cells.offset.exp().unsqueeze(-1)
+    return cells._replace(
+        values=cells.values / unit,
+        sales=cells.sales / unit,
+        variance=cells.variance / unit**2,
+        offset=None,
     )
 
 
@@ -105,8 +132,13 @@ def series_units(rows, weights, whole):
     """`SeriesUnits` of the context; as `portfolio_units`."""
     if rows[0].in_order is None:
         return _moving(rows, weights, portfolio_units([x.sorted for x in rows], weights, whole))
-    units = completed_units([part.in_order for part in rows], weights, whole)
-    rows = [_with_cells(x, rows_as_told(x.in_order, units)) for x in rows]
+    found = completed_units([part.in_order for part in rows], weights, whole)
+    units = found
+    if rows[0].in_order.offset is not None:
+        rates = [_as_rates(completed_rows(x.in_order, found)).sorted() for x in rows]
+        units = portfolio_units(rates, weights, whole)
+        units = units._replace(capped_share=found.capped_share, told_share=found.told_share)
+    rows = [_with_cells(x, _as_rates(rows_as_told(x.in_order, found))) for x in rows]
     return _moving(rows, weights, units)
 
 
@@ -183,7 +215,7 @@ def placed(rows, units):
     """Rows whose cells count by how much of them is kept."""
     if rows.in_order is not None:
         cells = rows_as_told(rows.in_order, units, partial(_course_in_time, units=units))
-        rows = _with_cells(rows, cells)
+        rows = _with_cells(rows, _as_rates(cells))
     squares, terms = _squares(rows, units)
     n = rows.values.shape[-1]
     age = torch.arange(n - 1, -1, -1, dtype=rows.values.dtype, device=rows.values.device)
@@ -200,6 +232,7 @@ def placed(rows, units):
 
 def _course_in_time(cells, units):
     """Levels of rows at every period, by what was sold around it, over those of all; (B, N, n)."""
+    units = units_of_rows(units, cells)
     y = (cells.values / units.scale.unsqueeze(-1)).clamp_max(MOST_UNITS)
     pull = (units.noise**2 / units.level_variance).unsqueeze(-1)
     centre = torch.minimum(units.centre, units.log_mean).exp().unsqueeze(-1)
