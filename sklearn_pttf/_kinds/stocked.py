@@ -82,12 +82,13 @@ class StockedPrior(PriorDraws, BaseEstimator):
 
     Examples
     --------
-    >>> from sklearn_pttf import StockedPrior
-    >>> prior = StockedPrior(capped=0.3, random_state=0)
+    >>> from sklearn_pttf import StockedPrior, SyntheticPrior
+    >>> demand = SyntheticPrior(noise_families="lognormal", intermittent_share=0.0)
+    >>> prior = StockedPrior(demand, capped=0.3, never_short=0.0, random_state=0)
     >>> (portfolio,) = prior.sample(n_instances=200, n_observations=10)
     >>> portfolio.observations.shape, portfolio.outcomes.shape
     ((200, 10), (200, 1))
-    >>> round(float(portfolio.capped.mean()), 1)
+    >>> round(float(portfolio.capped[portfolio.mask].mean()), 1)
     0.3
     """
 

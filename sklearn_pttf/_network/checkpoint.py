@@ -167,11 +167,12 @@ class Checkpoint:
             ],
             "portfolio.weight": [(old.n_portfolio_features, more["portfolio"])],
         }
-        weights = dict(self.weights)
+        weights = {name: x for name, x in self.weights.items() if not name.startswith("capped.")}
         for name, inserted in places.items():
             for place, number in inserted:
                 weights[name] = np.insert(weights[name], [place] * number, 0.0, axis=1)
         network = {**self.card["network"], "outcomes": new.name}
+        network.pop("capped", None)  # what these layers have learned is of the other kind
         return Checkpoint(weights, {**self.card, "network": network})
 
     def with_capped(self):

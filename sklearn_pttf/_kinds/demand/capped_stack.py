@@ -19,6 +19,7 @@ FIRST_ODDS = -1.0  # log odds of the companion, before anything is held out
 SPREAD = 2.0  # prior deviation of what is added to that
 AT_ONCE = 0.5  # of the likelihood that observations of one row would have if they were independent
 BOUNDS = (-12.0, 12.0)  # of log odds
+MOST_APART = 0.3  # of total expected demand, that a companion may add or take
 
 
 class CappedStack:
@@ -43,7 +44,8 @@ class CappedStack:
             return 0.5 * ((odds - FIRST_ODDS) / SPREAD) ** 2 - AT_ONCE * fit.sum()
 
         odds = optimize.minimize_scalar(loss, bounds=BOUNDS, method="bounded").x
-        self.weight = float(special.expit(odds))
+        laws = predict(some), self.companion._predict_law(some)
+        self.weight = min(float(special.expit(odds)), _most_weight(*laws))
 
     def _gain(self, turn):
         """By how much more the companion said of what was held out of rows; (k,)."""
@@ -60,6 +62,12 @@ class CappedStack:
         )
         weights = np.broadcast_to(weights, (len(portfolio), 2))
         return MixtureLaw(laws, weights, integer=portfolio.integer)
+
+
+def _most_weight(law, other):
+    """Of a companion, which no sale contradicts far above all stock, by total expected demand."""
+    total, apart = law.mean().sum(), np.abs(other.mean().sum() - law.mean().sum())
+    return min(1.0, MOST_APART * total / apart) if apart > 0 else 1.0
 
 
 def _log_mass(law, outcomes, capped, whole):
