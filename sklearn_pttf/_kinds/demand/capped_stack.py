@@ -56,12 +56,9 @@ class CappedStack:
 
     def law(self, law, portfolio):
         """Laws between those of the network and of the companion; `MixtureLaw`."""
-        laws, weights = (
-            [law, self.companion._predict_law(portfolio)],
-            [1 - self.weight, self.weight],
-        )
-        weights = np.broadcast_to(weights, (len(portfolio), 2))
-        return MixtureLaw(laws, weights, integer=portfolio.integer)
+        other = self.companion._predict_law(portfolio)
+        weights = np.broadcast_to([1 - self.weight, self.weight], (len(portfolio), 2))
+        return MixtureLaw([law, other], weights, integer=portfolio.integer)
 
 
 def _most_weight(law, other):
@@ -72,9 +69,9 @@ def _most_weight(law, other):
 
 def _log_mass(law, outcomes, capped, whole):
     """Log probability of outcomes, or of so much at least where they are capped; (k,)."""
-    below, above = (
-        (outcomes - 1, outcomes) if whole else (outcomes * (1 - NEAR), outcomes * (1 + NEAR))
-    )
+    below, above = outcomes - 1, outcomes
+    if not whole:
+        below, above = outcomes * (1 - NEAR), outcomes * (1 + NEAR)
     low = np.where(outcomes > 0, law.cdf(np.maximum(below, 0.0)), 0.0)
     mass = np.where(capped, 1.0, law.cdf(above)) - low
     return np.log(np.maximum(mass, LEAST_MASS))
