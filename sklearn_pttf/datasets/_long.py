@@ -7,6 +7,14 @@ from numbers import Integral
 import numpy as np
 
 from sklearn_pttf._utils.checks import MOST_PERIODS
+from sklearn_pttf.datasets._align import (
+    check_align,
+    column_names,
+    history,
+    known_ages,
+    lay_out,
+    periods_of_columns,
+)
 from sklearn_pttf.datasets._drivers import read_column
 from sklearn_pttf.datasets._frames import Records, build
 from sklearn_pttf.datasets._periods import SHOWN, brief, place_in_order, place_in_time
@@ -41,6 +49,8 @@ def from_long(
     partial="drop",
     negatives="raise",
     width=None,
+    align="end",
+    unknown_age="keep",
     return_roles=False,
 ):
     """Turn a long sales file into one row per instance.
@@ -50,7 +60,8 @@ def from_long(
     order of the labels, as the frame's library sorts them, or in order of first appearance where
     labels cannot be compared (numbers mixed with text). All rows end at the same column: ``lag_1``
     holds the newest value of every instance, ``lag_2`` the one before it, and so on to the left.
-    Shorter histories are padded on the left with NaN.
+    Shorter histories are padded on the left with NaN. With `align` "start" rows begin together: a
+    column is then an age.
 
     Sales files leave out the periods without a sale. With `time` these are put back, because
     they are the observations that say how often nothing is sold. Several records of one
@@ -160,6 +171,24 @@ def from_long(
         tables of all weeks have the same columns. None: the length of the longest history, which
         a mistyped date may make too long for a table.
 
+    align : {"end", "start"}, default="end"
+        Which periods share a column. "end": the newest values of all instances. "start": those of
+        one age, ``age_1`` for the first period with a record, ``age_2`` for the next; `width` then
+        keeps the first periods. Use it for the first weeks of launches. What an instance has not
+        lived to see is NaN, on the right. A period without a record up to the end of the calendar
+        is one of no sales (see `fill`), also after the last record, since a launch that failed is
+        one of few records; for instances that were taken off the market say ``offered="own"``:
+        theirs then end with their last record. Goes without `drivers`, a `horizon` above 1, and
+        ``offered="all"``. The first period may be shorter than others if launches are in the
+        middle of one.
+
+    unknown_age : {"keep", "drop"}, default="keep"
+        Where `align` is "start", what becomes of instances with a record in the first period of the
+        calendar, or before it in a period that is left out: they may be older than the file. "keep"
+        takes it for their first period, with a warning; "drop" leaves their rows out. Slow movers
+        that are older may still be among the others: begin the file well before the launches.
+        Without `time` every instance begins with its first record.
+
     return_roles : bool, default=False
         Whether to return what the columns are too. Needs `time`, and goes without `price`.
 
@@ -173,7 +202,9 @@ def from_long(
         promo, ``promo_{width}``, ..., ``promo_1`` beside the values, then ``promo_next1``, ...,
         ``promo_next{horizon}``. With `drivers` or `return_roles` all rows end at the last period of
         the calendar, so that a column is one period for all rows; periods after an instance's last
-        are NaN. pandas: the index holds the instances' labels and is named after their column.
+        are NaN. With ``align="start"`` the columns are ``age_1``, ``age_2``, ..., ``age_{width}``,
+        and beside them ``price_age_1``, ``stock_age_1`` or ``sold_out_age_1``, and so on. pandas:
+        the index holds the instances' labels and is named after their column.
         Others have no index: the labels are the first column, under their own name (so name the
         others as the observations of a problem: ``observations=X.columns[1:]`` of polars), and
         missing values are NaN. The labels keep their dtype.
@@ -181,8 +212,8 @@ def from_long(
     roles : dict
         Only with `return_roles`: parameters of a problem that reads `X`, as in
         ``Newsvendor(4.0, 1.0, **roles)``. The columns of ``observations``; ``ordered``, which is
-        True; where there are some, the columns of ``stock`` or ``sold_out``, and of each of
-        ``drivers``; and ``horizon``, if above 1.
+        True, and is not there with ``align="start"``; where there are some, the columns of
+        ``stock`` or ``sold_out``, and of each of ``drivers``; and ``horizon``, if above 1.
 
     Raises
     ------
@@ -190,9 +221,9 @@ def from_long(
         If a parameter is not allowed, a column is unknown, the frame is empty, a label or
         date is missing, a date cannot be read or is not in the calendar, a value is
         infinite or no number, stock is negative, `sold_out` is neither true nor false, a value is
-        negative and `negatives` is "raise", a record has a value
-        but no price or one that is not above 0, an instance with periods to fill in has no price
-        at all, or the table would have more than 250 million cells and `width` is None. Of
+        negative and `negatives` is "raise", no instance is left by ``unknown_age="drop"``, a record
+        has a value but no price or one that is not above 0, an instance with periods to fill in has
+        no price at all, or the table would have more than 250 million cells and `width` is None. Of
         drivers: if they are infinite or of mixed kinds, text of too many levels, or
         without any past value; if `future` lacks a driver or a coming period, or has two
         lines of one instance and period; or two columns of the result would have one name.
@@ -265,9 +296,30 @@ def from_long(
     tea          0.0      NaN      NaN      1.0          0.0
     >>> from sklearn_pttf.problems import Newsvendor
     >>> problem = Newsvendor(underage=4.0, overage=1.0, **roles)
+
+    The first two weeks of cakes that were launched in the third, fifth and sixth week of a file;
+    bread is older. Nobody knows the second week of the youngest yet.
+
+    >>> bakery = pd.DataFrame(
+    ...     {
+    ...         "product": ["bread"] * 3 + ["plum", "plum", "pear", "fig"],
+    ...         "week": [1, 2, 6, 3, 4, 5, 6],
+    ...         "units": [80, 75, 78, 6, 9, 2, 7],
+    ...     }
+    ... )
+    >>> from_long(
+    ...     bakery, instance="product", value="units", time="week",
+    ...     align="start", width=2, unknown_age="drop",
+    ... )
+             age_1  age_2
+    product
+    fig        7.0    NaN
+    pear       2.0    0.0
+    plum       6.0    9.0
     """
     _check_options(time, fill, calendar, offered, partial, negatives, width)
     names = _check_roles(time, price, drivers, future, horizon, return_roles)
+    check_align(align, unknown_age, offered, drivers, horizon)
     told = check_stock(stock, sold_out, price)
     records, plans = Records(frame), read_plans(future)
     own = driver_roles([name for name in names if name in records])
@@ -283,7 +335,7 @@ def from_long(
         placed = place_in_order(codes)
     else:
         if offered is None:
-            offered = "all" if _is_dates(calendar) else "since" if together else "own"
+            offered = _default_offered(calendar, together, align)
         placed = place_in_time(codes, records, time, calendar, offered, partial, refuse)
     said = place_drivers(names, moved, plans, placed, codes, instance, time, labels, horizon)
     told = {
@@ -292,23 +344,32 @@ def from_long(
     }
     codes, places, values, prices = _add_up(codes, placed.places, values, prices)
     values = _settle_negatives(values, codes, value, negatives, refuse)
-    end = np.full(len(labels), len(placed.calendar) - 1) if together else placed.last
+    first, last = placed.first, placed.last
+    end, rows = last, np.arange(len(labels))
+    if align == "start":
+        rows = known_ages(placed, unknown_age, labels, f"time={time!r}")
+    elif together:
+        end = np.full(len(labels), len(placed.calendar) - 1)
     n_tables = 1 + (price is not None) + len(told) + sum(len(driver.keys) for driver in said)
-    history, back = _history(placed.first, placed.last, end, width, n_tables), end[codes] - places
-    tables = [_lay_out(codes, back, values, history, 0.0 if fill == "zero" else np.nan)]
-    steps = [str(k) for k in range(history.shape[1], 0, -1)]
-    columns = lags = [f"lag_{k}" for k in steps]
+    width = _width(first[rows], end[rows], width, n_tables)
+    start = periods_of_columns(align, first, end, width)
+    own, at = history(start, first, last, width), places - start[codes]
+    tables = [lay_out(codes, at, values, own, 0.0 if fill == "zero" else np.nan)]
+    columns = observations = column_names(align, width)
     if price is not None:
         named = f"price={price!r}"
-        tables.append(lay_out_prices(codes, back, prices, history, fill == "zero", refuse, named))
-        columns = lags + [f"price_{k}" for k in steps]
-    of_stock = {name: [f"{name}_{k}" for k in steps] for name in told}
-    tables += [_lay_out(codes, back, each, history, np.nan) for each in told.values()]
-    more, roles = lay_out_drivers(said, steps, horizon)
+        tables.append(lay_out_prices(codes, at, prices, own, fill == "zero", refuse, named))
+        columns = observations + column_names(align, width, "price")
+    of_stock = {name: column_names(align, width, name) for name in told}
+    tables += [lay_out(codes, at, each, own, np.nan) for each in told.values()]
+    more, roles = lay_out_drivers(said, [str(k) for k in range(width, 0, -1)], horizon)
     columns = columns + [c for part in (of_stock, roles) for each in part.values() for c in each]
     _check_names(columns)
-    X = build(instance, labels, np.hstack(tables + more), columns)
-    return (X, _roles(lags, of_stock, roles, horizon)) if return_roles else X
+    X = build(instance, labels[rows], np.hstack(tables + more)[rows], columns)
+    if not return_roles:
+        return X
+    found = {"observations": observations} | ({"ordered": True} if align == "end" else {})
+    return X, found | _roles(of_stock, roles, horizon)
 
 
 def _check_options(time, fill, calendar, offered, partial, negatives, width):
@@ -363,6 +424,13 @@ def _check_roles(time, price, drivers, future, horizon, return_roles):
     return names
 
 
+def _default_offered(calendar, together, align):
+    """Which periods an instance has where nobody says it."""
+    if align == "start":
+        return "since"
+    return "all" if _is_dates(calendar) else "since" if together else "own"
+
+
 def _check_names(columns):
     counts = Counter(columns)
     twice = [column for column, n in counts.items() if n > 1]
@@ -373,9 +441,9 @@ def _check_names(columns):
         )
 
 
-def _roles(observations, stock, drivers, horizon):
-    """Parameters of a problem that reads the table; dict."""
-    roles = {"observations": observations, "ordered": True, **stock}
+def _roles(stock, drivers, horizon):
+    """Parameters of a problem that reads what is beside the observations; dict."""
+    roles = dict(stock)
     if drivers:
         roles["drivers"] = drivers
     if horizon > 1:
@@ -525,50 +593,25 @@ def _settle_negatives(values, codes, value, negatives, refuse):
     return np.where(negative, 0.0 if negatives == "clip" else np.nan, values)
 
 
-# ---- the table
-
-
-def _history(first, last, end, width, n_tables):
-    """Which periods instances have, the newest last; bool ``(n_instances, width)``.
+def _width(first, end, width, n_tables):
+    """Number of columns: what was asked for, or the longest history.
 
     Parameters
     ----------
-    first, last, end : ndarray of shape (n_instances,)
-        Numbers of the first and the last period of every instance, and of the newest column.
+    first, end : ndarray of shape (n_instances,)
+        Numbers of the first period of every instance, and of its newest column.
 
     width : int or None
-        Number of columns; None: the longest history.
 
     n_tables : int
-        How many tables of this shape the result has.
+        How many tables of this width the result has.
     """
-    if width is None:
-        width = (end - first).max() + 1
-        if n_tables * len(first) * width > MOST_CELLS:
-            raise ValueError(
-                f"{len(first):,} instances of up to {width:,} periods are too many for a table; "
-                "is a date wrong? width keeps the newest periods only."
-            )
-    places = end[:, np.newaxis] - np.arange(width - 1, -1, -1)
-    return (places >= first[:, np.newaxis]) & (places <= last[:, np.newaxis])
-
-
-def _lay_out(codes, back, values, history, blank):
-    """One row an instance, the newest period in the last column; of the shape of `history`.
-
-    Parameters
-    ----------
-    codes, back, values : ndarray of shape (n_cells,)
-        Instance, number of periods before its last one, and value of the cells that have a record.
-
-    history : bool ndarray of shape (n_instances, width)
-        Which periods instances have.
-
-    blank : float
-        Value of the periods that have no record.
-    """
-    width = history.shape[1]
-    table = np.where(history, blank, np.nan)
-    kept = back < width
-    table[codes[kept], width - 1 - back[kept]] = values[kept]
-    return table
+    if width is not None:
+        return width
+    width = max((end - first).max() + 1, 1)
+    if n_tables * len(first) * width > MOST_CELLS:
+        raise ValueError(
+            f"{len(first):,} instances of up to {width:,} periods are too many for a table; "
+            "is a date wrong? width keeps some of the periods only."
+        )
+    return width

@@ -64,12 +64,17 @@ class Placement:
 
     calendar : Calendar, default=None
         The periods; None: the order of the file.
+
+    from_start : bool ndarray of shape (n_instances,), default=None
+        Which instances have a record in the first period of the calendar, or before it, so that
+        nobody can tell whether they had any earlier. None: the order of the file.
     """
 
     places: np.ndarray
     first: np.ndarray
     last: np.ndarray
     calendar: Calendar | None = None
+    from_start: np.ndarray | None = None
 
 
 def place_in_order(codes):
@@ -109,11 +114,13 @@ def place_in_time(codes, records, time, calendar, offered, partial, refuse):
     if offered is None:
         offered = "all" if calendar is not None and periods.offset is None else "own"
     first, last = _span(codes, places, len(periods))
+    from_start = first == 0
+    from_start[codes[dates[date_codes] < periods.dates[0]]] = True
     if offered == "all":
         first[:] = 0
     if offered != "own":
         last[:] = len(periods) - 1
-    return Placement(places, first, last, periods)
+    return Placement(places, first, last, periods, from_start)
 
 
 def read_times(records, parameter, time, codes, refuse):

@@ -63,13 +63,13 @@ def mean_prices(prices, values, starts):
         return lowest + np.add.reduceat(weights * above, starts) / total
 
 
-def lay_out_prices(codes, back, prices, history, carry, refuse, parameter):
-    """One row an instance, the newest period in the last column; of the shape of `history`.
+def lay_out_prices(codes, columns, prices, history, carry, refuse, parameter):
+    """One row an instance, one column a period; of the shape of `history`.
 
     Parameters
     ----------
-    codes, back, prices : ndarray of shape (n_cells,)
-        Instance, number of periods before its last one, and price of the cells.
+    codes, columns, prices : ndarray of shape (n_cells,)
+        Instance, column, which may lie outside of the table, and price of the cells.
 
     history : bool ndarray of shape (n_instances, width)
         Which periods the instances have.
@@ -85,16 +85,16 @@ def lay_out_prices(codes, back, prices, history, carry, refuse, parameter):
     """
     n_rows, width = history.shape
     table = np.full((n_rows, width), np.nan)
-    kept = back < width
-    at = codes[kept], width - 1 - back[kept]
+    kept = (columns >= 0) & (columns < width)
+    at = codes[kept], columns[kept]
     table[at] = prices[kept]
     if not carry:
         return table
     filled_in = history.copy()
     filled_in[at] = False
     known = ~np.isnan(prices)
-    first = _before(codes[known], back[known] >= width, prices[known], n_rows)
-    rows, columns = np.nonzero(filled_in)
+    first = _before(codes[known], columns[known] < 0, prices[known], n_rows)
+    rows, gaps = np.nonzero(filled_in)
     refuse(
         parameter,
         "periods without a sale and without a price before or after",
@@ -105,7 +105,7 @@ def lay_out_prices(codes, back, prices, history, carry, refuse, parameter):
     with_first = np.column_stack([first, table])
     newest = np.where(np.isnan(with_first), 0, np.arange(width + 1))
     newest = np.maximum.accumulate(newest, axis=1)
-    table[filled_in] = with_first[rows, newest[rows, columns + 1]]
+    table[filled_in] = with_first[rows, newest[rows, gaps + 1]]
     return table
 
 
