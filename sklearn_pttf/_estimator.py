@@ -30,6 +30,7 @@ from sklearn_pttf._network.reading import (
 )
 from sklearn_pttf._series.conditions import Conditions, Look
 from sklearn_pttf._series.rolling import continued, newest_period
+from sklearn_pttf._tables.completion import completed
 from sklearn_pttf._tables.portfolio import are_whole
 from sklearn_pttf._training.own_prior import pretrained_on
 from sklearn_pttf._utils.checks import refuse_fractions
@@ -335,9 +336,10 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             start = self._loaded(portfolio, before, int(seeds[0]))
             if outcomes is not None and self.checkpoint_ is not None:
                 self.checkpoint_.kind.check_later(outcomes, portfolio)
-            kind, rates = kind_of(portfolio), portfolio.as_rates()
-            looked = kind.drift is not None and not self.problem_.ordered
-            drifts = looked and warn_of_drift(rates.observations, kind.drift)
+            kind, drifts = kind_of(portfolio), False
+            if kind.drift is not None and not self.problem_.ordered:
+                rates = completed(portfolio, draw=True).as_rates()  # sales go along with stock
+                drifts = warn_of_drift(rates.observations, kind.drift)
             reason, ignored = self._reason_not_to_train(strategy), None
             few = table is None and outcomes is not None
             if reason is None and few and not enough_periods(portfolio, outcomes):

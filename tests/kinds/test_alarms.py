@@ -178,6 +178,18 @@ def test_trends_are_warned_of(factor):
     assert _warned(_growing(factor)) == [DriftWarning]
 
 
+def test_stock_that_grows_is_no_drift_of_demand():
+    demand = _counts()
+    stock = np.where(np.arange(8) < 4, 1.0, 3.0) * np.rint(demand.mean(axis=1, keepdims=True))
+    sales = np.minimum(demand, stock)
+    problem = Newsvendor(observations=list(range(8)), stock=list(range(8, 16)))
+    told = np.hstack([sales, stock])
+    assert _warned(sales) == [DriftWarning]
+    assert _warned(told, lambda X: _fit(X, problem=problem)) == []
+    told[:, :8] = np.minimum(_growing(2.0), stock)
+    assert _warned(told, lambda X: _fit(X, problem=problem)) == [DriftWarning]
+
+
 def test_a_few_large_rows_do_not_drift_for_all():
     X = _counts()
     X[:3] = 1e6 * np.arange(1, 9)
