@@ -63,6 +63,8 @@ class Stack:
             total, count = totals_of(turn.evidence.observations, over)
             for k, other in enumerate(others):
                 own = turn.rows % 2 == k
+                if not own.any():  # few rows have as many observations as that
+                    continue
                 law = other.law(total[own], count[own], None if over is None else over[own])
                 gain[own] += log_mass(law, turn.outcomes[own])
             gains.append(gain)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.testing import assert_allclose
 
 from sklearn_pttf._kinds.demand.held_out import HeldOut, spread_out, turns_of
 from sklearn_pttf._kinds.demand.recalibration import Recalibration, ZerosByLevel, sure_part
@@ -29,6 +30,13 @@ def test_means_of_slow_movers(level, n):
     law = fitted_network(X).predict_distribution(X)
     assert law.mean().mean() == pytest.approx(X.mean(), rel=0.03)
     assert law.cdf(0.0).mean() == pytest.approx((X == 0).mean(), abs=0.004)
+
+
+def test_one_row_that_is_longer_than_all_others():
+    X = np.random.default_rng(0).poisson(9.0, (41, 12)).astype(float)
+    X[:, 3:], X[7, 3:] = np.nan, 9
+    # of turns that only this row takes, one half of the rows says nothing
+    assert_allclose(fitted_network(X).decide(X), 9, atol=2)  # the median of Poisson(9)
 
 
 def test_rare_amounts():
