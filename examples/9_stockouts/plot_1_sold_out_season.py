@@ -11,19 +11,22 @@ left out, and with ``stock=``.
 # %%
 # The shop
 # --------
-# 80 products and ten weeks. Stock is delivered on Monday, and what is left on Saturday goes. A
+# 150 products and nine weeks. Stock is delivered on Monday, and what is left on Saturday goes. A
 # missed sale costs 4, a unit left over 1. For the first four weeks the buyer guessed, a little low
 # and often far off. The demand of all weeks is known here, as it is simulated.
+
+import warnings
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
 from sklearn_pttf import PretrainedDecisionTransformer
+from sklearn_pttf.exceptions import DriftWarning
 from sklearn_pttf.problems import Newsvendor
 
 rng = np.random.default_rng(0)
-n_products, n_guessed, n_played = 80, 4, 6
+n_products, n_guessed, n_played = 150, 4, 5
 n_weeks = n_guessed + n_played
 usual = rng.gamma(2.0, 6.0, (n_products, 1))
 demand = rng.poisson(usual * rng.gamma(4.0, 0.25, (n_products, n_weeks)))
@@ -37,7 +40,10 @@ print(f"sold out in the first four weeks: {sold_out.mean():.0%} of all shelves")
 # ----------------------------
 # On each Monday a way sees its own sales and stock, fits anew, and orders. With ``stock`` a sale of
 # all there was is *at least* the demand. All ways decide by the same network, zero-shot, and for
-# the same demand.
+# the same demand. What is left by leaving out falls from week to week, of which `fit` warns, with
+# good reason; that is silenced here.
+
+warnings.simplefilter("ignore", DriftWarning)
 
 
 def as_sold(sales, stock):
@@ -104,10 +110,11 @@ print(table.round(0).astype(int).to_string())
 # out, they fall from week to week, since it is the good weeks that sell out, and each order makes
 # the next one lower.
 #
-# With ``stock`` the first orders are too high, by half. Hardly a row is *identified* then: the guess
-# never let one see as much as these orders are for, and the network can only say what is likely
-# beyond it. But such orders show what was hidden, and come down from week to week. That has its
-# price: somebody who knew the laws would have had the season for a fifth less.
+# With ``stock`` the first orders are too high, by half. Hardly a row is *identified* then: the
+# guess never let one see as much as these orders are for, and the network can only say what is
+# likely beyond it. But such orders show what was hidden, and come down from week to week. That has
+# its price: somebody who knew the laws would have had the season for a quarter less. Five weeks
+# are few, too: with other seeds it was 7 to 24 % cheaper than as sold.
 
 print("identified rows, week by week:", [f"{share:.0%}" for share in found["stock"][1]])
 
@@ -123,9 +130,10 @@ axes[0].set(xlabel="week", ylabel="units", title="Stock, all products (grey: gue
 axes[0].set_ylim(bottom=0)
 axes[0].legend()
 axes[1].set(xlabel="week", ylabel="money", title="Cost so far, in hindsight", ylim=(0, None))
+axes[1].set_xticks(weeks[played])
 axes[2].barh(list(stocks), table["left over"], color="C0", label="left over: in the books")
 axes[2].barh(list(stocks), table["missed"], left=table["left over"], color="C1", label="missed")
 axes[2].invert_yaxis()
-axes[2].set(xlabel="money", title="What the books show")
+axes[2].set(xlabel="money", title="What the books show", xlim=(0, 1.4 * table["cost"].max()))
 axes[2].legend(loc="lower right")
 figure.savefig("sold_out_season.png", dpi=120)
