@@ -14,6 +14,7 @@ from joblib import Memory
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 
 from sklearn_pttf._kinds.alarms import warn_of_conflict
 from sklearn_pttf._kinds.counts.binomial import BinomialRates
@@ -21,13 +22,8 @@ from sklearn_pttf._kinds.drift import warn_of_drift
 from sklearn_pttf._kinds.registry import KINDS, kind_of
 from sklearn_pttf._mixin import DecisionMixin
 from sklearn_pttf._network.checkpoint import Checkpoint, shipped_names
-from sklearn_pttf._network.reading import (
-    context_arrays,
-    context_from_arrays,
-    encode_context,
-    predict_law,
-    predict_laws_at,
-)
+from sklearn_pttf._network.labelled import LabelledTables, trials_in_time, trials_of
+from sklearn_pttf._network.table import ReadTable
 from sklearn_pttf._series.conditions import Conditions, Look
 from sklearn_pttf._series.rolling import continued, newest_period
 from sklearn_pttf._tables.completion import completed
@@ -39,7 +35,6 @@ from sklearn_pttf._utils.sklearn_private import Interval, StrOptions, _fit_conte
 from sklearn_pttf._version import __version__
 from sklearn_pttf.exceptions import FewPeriodsWarning
 from sklearn_pttf.finetune import AutoFinetune, FinetuneStrategy
-from sklearn_pttf.finetune._candidates import blended
 from sklearn_pttf.finetune._choice import EXCHANGEABLE, not_tried
 from sklearn_pttf.finetune._guard import LATER, Task, enough_periods, finetune_guarded
 from sklearn_pttf.finetune._in_time import finetune_in_time
@@ -365,6 +360,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             if table is not None:
                 portfolio = self._at_conditions_of(found, table)
             self._use(found, start, portfolio)
+            self._labelled = self._read_by_label(portfolio, table)
             noise = getattr(self.problem_, "noise", None)
             for alarm in kind.alarms:
                 alarm(portfolio, noise)
@@ -549,21 +545,29 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             "blend": [self.checkpoint_, self.finetuned_checkpoint_],
             "baseline": [],
         }[found.chosen]
-        self._networks = self._build_networks()
-        self._contexts = [encode_context(network, portfolio) for network in self._networks]
-        self._agreement = self._agreement_with(portfolio)
+        networks = self._build_networks()
+        self._table = ReadTable(networks, portfolio, self._agrees()) if networks else None
 
-    def _agreement_with(self, portfolio):
-        """What makes laws agree with the table; None of exact laws, values and prices.
-
-        Nor where later outcomes taught the network that these are others.
-        """
-        if not self._networks:
-            return None
+    def _agrees(self):
+        """Whether laws agree with the table: not once later outcomes taught other ones."""
         finetuned = self.finetuned_checkpoint_
-        if finetuned is not None and finetuned.card["finetuned_on"].startswith(LATER):
+        return finetuned is None or not finetuned.card["finetuned_on"].startswith(LATER)
+
+    def _read_by_label(self, portfolio, table):
+        """Rows of the same label as tables of their own; `LabelledTables`, None without attributes.
+
+        ``table`` is the portfolio as it is, if it is in time.
+        """
+        if self._table is None or not portfolio.attributes or not self._table.by_label:
             return None
-        return self._networks[0].kind.agreement(self._network_law, portfolio)
+        if table is None:
+            trials = trials_of(portfolio)
+        elif table.observations.shape[1] > 1:
+            trials = trials_in_time(self._conditions, table)
+        else:
+            return None
+        trials = [each._replace(evidence=self._at_levels(each.evidence)) for each in trials]
+        return LabelledTables(self._table.networks, portfolio, trials)
 
     def _build_networks(self):
         """The networks whose laws are averaged."""
@@ -574,12 +578,12 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             return self.baseline_._predict_law(portfolio)
         if self._exact is not None:
             return self._exact.successes(portfolio)
-        law = self._network_law(portfolio)
-        if portfolio.real and self._networks[0].kind.of_means:
+        law = self._table.law(portfolio)
+        if portfolio.real and self._table.of_means:
             # an outcome is expected to be what the row's mean is
-            mean = self._network_law(portfolio, of_mean=True).mean()
+            mean = self._table.network_law(portfolio, of_mean=True).mean()
             law = law.with_quantiles(law.quantiles + (mean - law.mean())[:, None])
-        return law if self._agreement is None else self._agreement.law(law, portfolio)
+        return law if self._labelled is None else self._labelled.law(law, portfolio)
 
     def _law_of_total(self, portfolio, horizon):
         if self.baseline_ is not None:
@@ -601,32 +605,31 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             return self.baseline_._predict_law_of_mean(portfolio, spread)
         if self._exact is not None:
             return self._exact.rate(portfolio, spread)
-        if not all(network.kind.of_means for network in self._networks):
+        if not self._table.of_means:
             return super()._predict_law_of_mean(portfolio, spread)
-        return self._network_law(portfolio, of_mean=True)
+        return self._table.network_law(portfolio, of_mean=True)
 
     def _mean_demand(self, portfolio, prices):
         if self.baseline_ is not None:
             return self.baseline_._mean_demand(portfolio, prices)
-        laws = [
-            predict_laws_at(network, context, portfolio, prices)
-            for network, context in zip(self._networks, self._contexts, strict=True)
-        ]
-        law = blended(*laws) if len(laws) > 1 else laws[0]
-        return law.mean().reshape(prices.shape)
+        return self._table.laws_at(portfolio, prices).mean().reshape(prices.shape)
 
-    def _network_law(self, portfolio, of_mean=False):
-        """The law of outcomes, or of means, between those of the networks in use."""
-        laws = [
-            predict_law(network, context, portfolio, of_mean)
-            for network, context in zip(self._networks, self._contexts, strict=True)
-        ]
-        return blended(*laws) if len(laws) > 1 else laws[0]
+    @property
+    def attribute_weights_(self):
+        """How far rows of a label are decided beside each other alone, and not beside all rows.
+
+        A dict of the attribute that labels are told apart by, and a dict of weights by label: 0
+        is beside all rows. It is empty where labels differ in levels only, or not at all.
+        """
+        check_is_fitted(self)
+        if self._labelled is None or self._labelled.grouping is None:
+            return {}
+        grouping, weights = self._labelled.grouping, self._labelled.weights
+        return {grouping.name: dict(zip(grouping.levels, weights.tolist(), strict=True))}
 
     def __getstate__(self):
         state = super().__getstate__().copy()
-        if state.pop("_networks", None) is not None:
-            state["_contexts"] = [context_arrays(context) for context in state["_contexts"]]
+        if "_table" in state:
             state["_saved_by"] = __version__
         return state
 
@@ -636,7 +639,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         super().__setstate__(state)
         if saved_by is None:
             return
-        if not hasattr(self, "_in_use"):
+        if not hasattr(self, "_table"):
             raise ValueError(
                 f"this estimator was fitted by an older development version of sklearn_pttf "
                 f"({saved_by}) and cannot be read by this one ({__version__}): fit it again."
@@ -654,7 +657,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             check_device(self.device_)
         except ValueError:  # fitted on a machine with other devices
             self.device_ = "cpu"
-        self._networks = self._build_networks()
-        self._contexts = [
-            context_from_arrays(*each) for each in zip(self._contexts, self._networks, strict=True)
-        ]
+        networks = self._build_networks()
+        for read in (self._table, self._labelled):
+            if read is not None:
+                read.attach(networks)

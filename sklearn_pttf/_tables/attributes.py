@@ -229,6 +229,11 @@ def _groupings(attributes):
     return sorted(found, key=lambda each: len(each.levels))
 
 
+def label_groupings(attributes):
+    """What rows may be grouped by, into levels with rows of their own, the fewest first."""
+    return [each for each in _groupings(attributes) if not each.even]
+
+
 class _Rows:
     """Totals of rows, and how sure they are of their level."""
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from sklearn_pttf._laws.pit import pit_values, smooth_test
 from sklearn_pttf._network.reading import encode_context, predict_law
+from sklearn_pttf._network.table import ReadTable
 from sklearn_pttf._series.conditions import over_doubt
 from sklearn_pttf._tables.periods import students_errors, two_way_error
 from sklearn_pttf.finetune._rounds import cell_costs, n_periods, periods_of, row_means
@@ -53,27 +54,7 @@ def laws_in_time(networks, rounds):
 
 
 def _law_in_time(networks, evidence):
-    contexts = [encode_context(network, evidence) for network in networks]
-
-    def of_networks(portfolio):
-        pairs = zip(networks, contexts, strict=True)
-        laws = [predict_law(*pair, portfolio) for pair in pairs]
-        return blended(*laws) if len(laws) > 1 else laws[0]
-
-    agreement = networks[0].kind.agreement(of_networks, evidence)
-
-    def predict(portfolio):
-        law = of_networks(portfolio)
-        return law if agreement is None else agreement.law(law, portfolio)
-
-    return over_doubt(predict, evidence)
-
-
-def blended(left, right):
-    """The law between two: its quantiles are the means of theirs."""
-    known = left.means is not None and right.means is not None
-    means = (left.means + right.means) / 2 if known else None
-    return left.with_quantiles((left.quantiles + right.quantiles) / 2, means)
+    return over_doubt(ReadTable(networks, evidence).law, evidence)
 
 
 def averaged(networks):

@@ -5,10 +5,11 @@ import pytest
 
 from sklearn_pttf._laws.atoms import WeightedAtoms
 from sklearn_pttf._laws.grid import QuantileGrid
+from sklearn_pttf._network.table import blended
 from sklearn_pttf._tables.portfolio import Portfolio
 from sklearn_pttf.finetune import _candidates
 from sklearn_pttf.finetune._base import Finetuned
-from sklearn_pttf.finetune._candidates import blended, cross_fitted_laws, prior_conflict
+from sklearn_pttf.finetune._candidates import cross_fitted_laws, prior_conflict
 from sklearn_pttf.finetune._choice import best_of_others, choose
 from sklearn_pttf.finetune._rounds import FOLD_ROWS, Round, charge_rounds, folds_of, hindsight_costs
 from sklearn_pttf.problems import Newsvendor

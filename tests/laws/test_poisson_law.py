@@ -10,7 +10,7 @@ from scipy import special, stats
 from sklearn_pttf import PretrainedDecisionTransformer
 from sklearn_pttf._laws.grid import QuantileGrid
 from sklearn_pttf._laws.poisson import PoissonMixture
-from sklearn_pttf.finetune._candidates import blended
+from sklearn_pttf._network.table import blended
 from sklearn_pttf.problems import DecisionProblem, Estimation, Newsvendor, Selection
 
 LEVELS = special.expit(np.linspace(-6.9, 6.9, 33))

@@ -47,7 +47,7 @@ def test_tables_of_one_context(n_rows, top):
     """Of few decades, and of few rows."""
     X = _counts(n_rows=n_rows, top=top)
     assert not len(Bands.of(Portfolio(X, integer=True)).centres)
-    assert not isinstance(fitted_network(X)._contexts[0], BandedContext)
+    assert not isinstance(fitted_network(X)._table.contexts[0], BandedContext)
 
 
 def test_amounts_that_were_mostly_zero_may_be_of_any_size():
@@ -61,7 +61,7 @@ def test_rows_by_themselves_and_pickled():
     X = _counts()
     X[7] = np.nan  # decided in the context of all
     fitted = fitted_network(X)
-    assert isinstance(fitted._contexts[0], BandedContext)
+    assert isinstance(fitted._table.contexts[0], BandedContext)
     everyone = fitted.predict(X)
     some = [7, 0, 399, 150, 210]
     np.testing.assert_allclose(fitted.predict(X[some]), everyone[some], rtol=1e-9)

@@ -10,11 +10,10 @@ import numpy as np
 from scipy import optimize, special
 
 from sklearn_pttf._kinds.demand.held_out import HeldOut
+from sklearn_pttf._laws.mass import log_mass
 from sklearn_pttf._laws.mixture import MixtureLaw
 from sklearn_pttf.baselines import CensoredEmpiricalBayes
 
-NEAR = 0.05  # of an amount, that it stands for either way
-LEAST_MASS = 1e-9  # of an outcome under either law: one alone does not decide
 FIRST_ODDS = -1.0  # log odds of the companion, before anything is held out
 SPREAD = 2.0  # prior deviation of what is added to that
 AT_ONCE = 0.5  # of the likelihood that observations of one row would have if they were independent
@@ -51,7 +50,7 @@ class CappedStack:
         """By how much more the companion said of what was held out of rows; (k,)."""
         whole = turn.evidence.integer
         laws = turn.law, self.companion._predict_law(turn.evidence)
-        known, other = (_log_mass(law, turn.outcomes, turn.capped, whole) for law in laws)
+        known, other = (log_mass(law, turn.outcomes, turn.capped, whole) for law in laws)
         return other - known
 
     def law(self, law, portfolio):
@@ -65,13 +64,3 @@ def _most_weight(law, other):
     """Of a companion, which no sale contradicts far above all stock, by total expected demand."""
     total, apart = law.mean().sum(), np.abs(other.mean().sum() - law.mean().sum())
     return min(1.0, MOST_APART * total / apart) if apart > 0 else 1.0
-
-
-def _log_mass(law, outcomes, capped, whole):
-    """Log probability of outcomes, or of so much at least where they are capped; (k,)."""
-    below, above = outcomes - 1, outcomes
-    if not whole:
-        below, above = outcomes * (1 - NEAR), outcomes * (1 + NEAR)
-    low = np.where(outcomes > 0, law.cdf(np.maximum(below, 0.0)), 0.0)
-    mass = np.where(capped, 1.0, law.cdf(above)) - low
-    return np.log(np.maximum(mass, LEAST_MASS))
