@@ -233,7 +233,7 @@ def _add_records(add):
         "--stock",
         metavar="COLUMN",
         help="what could be sold at most in a period: where all of it was sold, demand was at "
-        "least that. Empty: there was enough",
+        "least that. Empty, or inf: there was enough",
     )
     add(
         "--sold-out",

@@ -137,7 +137,8 @@ def read_sales_in_time(options):
     if missing.all():
         raise ValueError(f"{options.sales}: column {options.value!r} has no number at all")
     for name, column in of_stock.items():
-        frame[column] = records.truths(column) if name == "sold_out" else records.numbers(column)
+        flags = name == "sold_out"
+        frame[column] = records.truths(column) if flags else records.numbers(column, infinite=True)
     span, more, times = "", {}, None
     if options.time is not None:
         frame[options.time] = times = _read_times(records, options)

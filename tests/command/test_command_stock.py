@@ -64,6 +64,22 @@ def test_other_commands_read_it(short, capsys):
     assert demand > short[0][:, -1].sum()
 
 
+def test_infinite_stock_is_never_short(short, capsys):
+    told = [*COSTS, *FAST, "--stock", "shelf"]
+    long, found = pd.read_csv("sales.csv"), []
+    for enough in ("inf", ""):
+        shelves = long["shelf"].astype(object).where(long["sku"] % 2 == 0, enough)
+        long.assign(shelf=shelves).to_csv("sales.csv", index=False)
+        assert run_decide(*told) == 0
+        found.append(read_orders())
+    pd.testing.assert_frame_equal(*found)
+    capsys.readouterr()
+    long.assign(units=long["units"].astype(object).where(long.index > 0, "inf")).to_csv(
+        "sales.csv", index=False
+    )
+    assert "column 'units' has 1 cells that are no number" in refused(capsys, *told)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
