@@ -87,6 +87,7 @@ def naming(labels, options):
         return f"instance{match[1]} {', '.join(repr(labels[int(k)]) for k in match[2].split(', '))}"
 
     with warnings.catch_warnings(record=True) as caught:
+        warnings.filterwarnings("ignore", "baselines=True")  # which no option asks for
         try:
             yield
         except ValueError as error:
@@ -159,7 +160,7 @@ def estimator_of(options, problem, n_rows):
     strategy = None
     if options.finetune == "auto":
         many = n_rows > MOST_FINETUNED
-        strategy = AutoFinetune(max_seconds=FINETUNE_SECONDS) if many else AutoFinetune()
+        strategy = AutoFinetune(max_seconds=FINETUNE_SECONDS) if many else "auto"
     return PretrainedDecisionTransformer(
         problem,
         checkpoint=options.checkpoint,
