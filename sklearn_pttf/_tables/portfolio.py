@@ -64,7 +64,7 @@ class Portfolio(Evidence):
 
     stock : ndarray of shape (n_instances, n_observations), default=None
         What an observation could be at most: an outcome was at least an observation that is all of
-        it. NaN or inf: there was enough. A cell with stock 0 is none. None: there always was.
+        it. NaN = there was enough. A cell with stock 0 is none. None: there was always enough.
 
     drivers : ndarray of shape (n_instances, n_observations, n_drivers), default=None
         What moved each observation and is known beforehand. NaN = not known.
@@ -130,8 +130,6 @@ class Portfolio(Evidence):
             object.__setattr__(
                 self, "observations", np.where(self.exposure == 0, np.nan, observations)
             )
-        if self.stock is not None and np.isinf(self.stock).any():
-            object.__setattr__(self, "stock", np.where(np.isinf(self.stock), np.nan, self.stock))
         if self.stock is not None and (self.stock == 0).any():
             nothing = (self.stock == 0) & ~(self.observations > 0)
             object.__setattr__(self, "observations", np.where(nothing, np.nan, self.observations))

@@ -74,8 +74,7 @@ def test_infinite_stock_is_never_short(make):
     assert info.identified.all()
 
 
-def test_infinite_stock_of_portfolios_and_backtests():
-    assert_array_equal(Portfolio([[3.0, 2]], stock=[[3.0, np.inf]]).stock, [[3, NAN]])
+def test_infinite_stock_of_backtests():
     X, _ = _table(n_rows=15)
     X[::2, 8:] = np.inf
     problem = Newsvendor(9.0, 1.0, ordered=True, **_roles())
