@@ -7,6 +7,7 @@
     python benchmarks/stockouts.py --policy unrelated   # stock that says nothing of its row
     python benchmarks/stockouts.py --part uncapped      # stock given that was always enough
     python benchmarks/stockouts.py --part bias TABLE    # expected demand on real tables
+    python benchmarks/stockouts.py --part series        # rows in the order of time
 
 Stock is ordered up to a level of each row, the same in all its periods: its mean demand times a
 factor, lognormal over the rows, times the number that caps the given share of a law's cells;
@@ -20,9 +21,16 @@ over draws.
 
 ``bias`` takes random rows and periods of a real table and caps them by such stock; it prints the
 sum of expected demand over that of the same method on what was not capped.
+
+``series`` draws rows whose levels walk, with and without a season, and caps them by stock that is
+the same in all periods of a row ("constant") or goes along with what is expected of each
+("following"). Cost of the next period is that on 200 draws, given all that moved levels before; it
+is told above what the same method pays that knows all demand. ``--checkpoint`` is then that of
+tables in time, if not the shipped one.
 """
 
 import sys
+import warnings
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import product
@@ -41,10 +49,16 @@ from common import (
     write_csv,
 )
 from scipy import optimize, special
+from walks import POLICIES as POLICIES_IN_TIME
+from walks import Walks, stock_of
 
 from sklearn_pttf import Portfolio, PretrainedDecisionTransformer
 from sklearn_pttf._laws.capped_levels import GammaLevels, NormalLevels
-from sklearn_pttf.baselines import CensoredEmpiricalBayes, KaplanMeierNewsvendor
+from sklearn_pttf.baselines import (
+    CensoredEmpiricalBayes,
+    ExponentialSmoothing,
+    KaplanMeierNewsvendor,
+)
 from sklearn_pttf.problems import Newsvendor
 from sklearn_pttf.testing import GammaPoisson, LognormalNormal
 
@@ -63,7 +77,14 @@ GROUPS = ("identified", "not identified", "all")
 POLICIES = ("following", "unrelated", "varying")
 LARGE_SAMPLE = 20_000  # rows by which the multiple of stock is found
 NETWORK, CAPS_ONLY, BAYES = "network", "Bayes, caps only", "Bayes"
-PARTS = ("main", "uncapped", "bias")
+PARTS = ("main", "uncapped", "bias", "series")
+WALKS = [Walks(counts, season) for counts in (True, False) for season in (False, True)]
+N_PERIODS = 26  # of them
+SERIES_INSTANCES, QUICK_SERIES = 2_000, 200  # a cell, over all its draws; at least two
+QUICK_WALKS, QUICK_CAPPED = [WALKS[0], WALKS[3]], (0.3, 0.6)
+STOCK_GIVEN, AS_SOLD, LEAVE_OUT = "stock given", "as sold", "leave out"
+SMOOTHING = "smoothing"
+IN_TIME = (STOCK_GIVEN, AS_SOLD, LEAVE_OUT, f"{SMOOTHING}, {LEAVE_OUT}")
 MOST_ABOVE = {500: 3.0, 50: 6.0}  # percent above Bayes of identified rows
 MOST_ABOVE_BEST = 2.0  # percent above the best classical method, of the others
 MOST_FOR_NOTHING, MOST_BIAS = 0.3, 2.0  # percent
@@ -490,6 +511,119 @@ def bias_part(options):
     return lines
 
 
+# ------------------------------------------------------------------ the order of time
+
+
+def orders_in_time(make, observations, stock, seasons):
+    """Orders of the next period at every ratio; ``(n_taus, n)``."""
+    n, X = observations.shape[1], observations
+    roles = {"ordered": True, "observations": range(n), "seasons": seasons}
+    if stock is not None:
+        X, roles["stock"] = np.hstack([X, stock]), range(n, 2 * n)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return make(Newsvendor(**roles)).fit(X).predict_quantiles(X, TAUS).T
+
+
+def costs_on_draws(orders, later):
+    """Summed costs of orders ``(n_taus, n)`` on draws of demand ``(n, k)``; ``(n_taus,)``."""
+    short = later - orders[..., None]
+    ratio = np.reshape(TAUS, (-1, 1, 1))
+    return np.maximum(ratio * short, (ratio - 1) * short).mean(axis=2).sum(axis=1)
+
+
+def costs_of_walks(seed, walks, shares, n_instances, checkpoint):
+    """Summed costs of a draw's rows, by policy, share capped, ratio and method.
+
+    ndarray of shape (n_policies, n_shares, n_taus, k): those of ``IN_TIME``, then of the network
+    and of smoothing that know all demand.
+    """
+    demand, expected, later = walks.sample(n_instances, N_PERIODS, seed)
+    network = partial(PretrainedDecisionTransformer, checkpoint=checkpoint, finetune=None)
+
+    def costs(make, observations, stock=None):
+        orders = orders_in_time(make, observations, stock, walks.seasons)
+        return costs_on_draws(orders, later)
+
+    of_all = [costs(network, demand), costs(ExponentialSmoothing, demand)]
+    out = np.empty((len(POLICIES_IN_TIME), len(shares), len(TAUS), len(IN_TIME) + 2))
+    for (p, policy), (c, capped) in product(enumerate(POLICIES_IN_TIME), enumerate(shares)):
+        stock = stock_of(demand, expected, capped, policy, seed)
+        sold = np.minimum(demand, stock)
+        left = np.where(demand >= stock, np.nan, sold)
+        found = [costs(network, sold, stock), costs(network, sold), costs(network, left)]
+        found.append(costs(ExponentialSmoothing, left))
+        out[p, c] = np.transpose(found + of_all)
+    return out
+
+
+def series_part(options):
+    """Costs above those of the same method that knows all demand; lines of the CSV file."""
+    if options.instances is None:
+        options.instances = QUICK_SERIES if options.quick else SERIES_INSTANCES
+    checkpoint = "auto" if options.checkpoint == "demand" else options.checkpoint
+    all_walks, shares = (QUICK_WALKS, QUICK_CAPPED) if options.quick else (WALKS, CAPPED)
+    lines = []
+    for walks, n_instances in product(all_walks, SIZES):
+        n_draws = max(2, options.instances // n_instances)
+        first = options.first_seed + DESIGN_SEED * options.design
+        function = partial(
+            costs_of_walks,
+            walks=walks,
+            shares=shares,
+            n_instances=n_instances,
+            checkpoint=checkpoint,
+        )
+        found = run_all(function, range(first, first + n_draws), options.jobs)
+        lines += lines_in_time({"rows": str(walks), "N": n_instances}, shares, found)
+        print(f"{walks}, N={n_instances}: {n_draws} draws", flush=True)
+    print_in_time(lines)
+    return lines
+
+
+def lines_in_time(cell, shares, found):
+    """A dict for every policy, share, ratio and method."""
+    out = []
+    for (p, policy), (c, capped), (t, tau) in product(
+        enumerate(POLICIES_IN_TIME), enumerate(shares), enumerate(TAUS)
+    ):
+        *costs, of_network, of_smoothing = found[:, p, c, t].T
+        own = [*[of_network] * 3, of_smoothing]
+        pairs = dict(zip(IN_TIME, zip(costs, own, strict=True), strict=True))
+        pairs[f"{SMOOTHING}, all demand"] = of_smoothing, of_network
+        for name, pair in pairs.items():
+            value, error = excess(*pair)
+            line = {**cell, "policy": policy, "capped": capped, "tau": tau, "method": name}
+            out.append(line | {"above_percent": value, "standard_error": error})
+    return out
+
+
+def print_in_time(lines):
+    """Means over ratios, and over counts and amounts, by season, rows, policy and share."""
+    names = list(dict.fromkeys(line["method"] for line in lines))
+    print("\nin time, means over ratios: cost above the same method's that knows all demand, %")
+    print("(+- standard error); of smoothing with all demand: above the network's with that")
+    print(f"{'':46}" + "".join(f"{name:>22}" for name in names))
+    cells = ("rows", "N", "policy", "capped")
+    for key in sorted({tuple(line[name] for name in cells) for line in lines}):
+        own = [line for line in lines if tuple(line[name] for name in cells) == key]
+        row = ""
+        for name in names:
+            some = [line for line in own if line["method"] == name]
+            value, error = (  # of one draw's rows, at all ratios
+                np.mean([line[k] for line in some]) for k in ("above_percent", "standard_error")
+            )
+            row += f"{value:14.1f} +- {error:4.1f}"
+        print("  {:18} N={:<4} {:10} {:4.0%}   ".format(*key) + row)
+    means = {
+        name: np.mean([line["above_percent"] for line in lines if line["method"] == name])
+        for name in IN_TIME
+    }
+    best = min(means[name] for name in IN_TIME[1:])
+    text = f"in time: {means[STOCK_GIVEN]:.1f} % with stock given, {best:.1f} with the best habit"
+    verdict(text, means[STOCK_GIVEN] < best)
+
+
 def main():
     parser = make_parser(__doc__.splitlines()[0], figure=False)
     add_table_options(parser, nargs="*")
@@ -500,11 +634,12 @@ def main():
     parser.add_argument("--instances", type=int, help=f"a cell; {INSTANCES} if not given")
     parser.add_argument("--methods", nargs="+", metavar="NAME", help="that decide; else all")
     options = parser.parse_args()
-    if options.quick and options.instances is None:
+    if options.quick and options.instances is None and options.part != "series":
         options.instances = QUICK_INSTANCES
     if (options.part == "bias") != bool(options.tables):
         parser.error("--part bias takes tables, and no other part does")
-    part = {"main": main_part, "uncapped": uncapped_part, "bias": bias_part}[options.part]
+    functions = main_part, uncapped_part, bias_part, series_part
+    part = dict(zip(PARTS, functions, strict=True))[options.part]
     lines = part(options)
     if options.csv:
         write_csv(options.csv, lines)

@@ -42,7 +42,8 @@ Read a file with one record a sale, and write a file with one line an instance: 
 Stock is carried over from period to period, and an order is there after its lead time. What is on
 hand and under way is read from the --info file: what there is at the start of the period after the
 last complete one, which the summary names. If a weekly --calendar leaves out a week that has only
-begun, that is the stock at the start of this week, as its sales do not count."""
+begun, that is the stock at the start of this week, as its sales do not count. With --attributes,
+instances that are only in the --info file, such as launches, are ordered for too."""
 
 COLUMNS_OF_ORDERS = """\
 columns of the output:
@@ -144,13 +145,7 @@ def _add_decide(commands):
     _add_info(add)
     _add_costs(add)
     add("--service-level", **VALUE, help="instead of both: probability that demand is covered")
-    add(
-        "--attributes",
-        nargs="+",
-        metavar="COLUMN",
-        help="columns of --info, text or numbers, that tell what an instance is: category, brand, "
-        "size. Instances of --info without sales are then decided too",
-    )
+    _add_attributes(add, "decided too")
     add("--horizon", type=_whole, default=1, metavar="H", help="periods that a level must last")
     _add_limit(add)
     _add_bounds(add)
@@ -166,6 +161,7 @@ def _add_replenish(commands):
     group = replenish.add_argument_group("what is decided", PER_ROW)
     add = group.add_argument
     _add_info(add)
+    _add_attributes(add, "ordered for too")
     _add_stock(group, needed=True)
     _add_stock_there(add, "the period after the last complete one", "0")
     _add_packs(add)
@@ -200,6 +196,7 @@ def _add_backtest(commands):
     group = command.add_argument_group("what is decided", PER_ROW)
     add = group.add_argument
     _add_info(add)
+    _add_attributes(add, "left out, as nothing was sold that they could be charged on")
     _add_costs(add)
     add("--horizon", type=_whole, metavar="H", help="periods that a level must last (default: 1)")
     _add_bounds(add)
@@ -233,7 +230,7 @@ def _add_records(add):
         "--stock",
         metavar="COLUMN",
         help="what could be sold at most in a period: where all of it was sold, demand was at "
-        "least that. Empty: there was enough",
+        "least that. Empty, or inf: there was enough",
     )
     add(
         "--sold-out",
@@ -328,6 +325,16 @@ def _add_info(add):
         type=Path,
         metavar="FILE",
         help="one record an instance, with the --instance column and columns of VALUEs",
+    )
+
+
+def _add_attributes(add, without_sales):
+    add(
+        "--attributes",
+        nargs="+",
+        metavar="COLUMN",
+        help="columns of --info, text or numbers, that tell what an instance is: category, brand, "
+        f"size. Instances of --info without sales are then {without_sales}",
     )
 
 

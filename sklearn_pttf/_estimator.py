@@ -306,7 +306,8 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         UserWarning
             If ``memory`` is given without an int as ``random_state``; if drivers never vary or are
             not known for a coming period; if seasons are not shorter than the history; if more was
-            sold than there was in stock.
+            sold than there was in stock; if attributes tell rows' levels and ``finetune`` is a
+            strategy with ``baselines=True``.
 
         Notes
         -----
@@ -322,7 +323,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             strategy = self._strategy()
             portfolio = self._read_to_fit(X)
             if strategy is not None and portfolio.offset is not None:
-                strategy.baselines = False  # which read no attributes
+                self._leave_out_baselines(strategy)
             if self.verbose:
                 print(f"Reading {portfolio.counts.sum():,} observations.", flush=True)
             portfolio, outcomes = self._with_later(portfolio, X, y)
@@ -425,6 +426,8 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         """Finetuning of a table in the order of time, which later outcomes make longer."""
         if task.outcomes is not None:
             table = continued(table, task.outcomes)
+        if task.portfolio.offset is None:
+            table = replace(table, attributes={})  # which tell nothing
         plain, look = self._without_order(), self._conditions.look
         return finetune_in_time(
             task._replace(portfolio=table, outcomes=None, look=look, plain=plain)
@@ -513,6 +516,16 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         strategy = AutoFinetune() if self.finetune == "auto" else copy.copy(self.finetune)
         strategy._validate_params()
         return strategy
+
+    def _leave_out_baselines(self, strategy):
+        """Compare with no baselines, as these read no attributes; a warning where they were."""
+        if strategy.baselines and not isinstance(self.finetune, str):
+            warnings.warn(
+                f"baselines=True of {type(strategy).__name__} is not in use, as baselines read no "
+                "attributes, which tell rows' levels here. Give baselines=False.",
+                stacklevel=4,
+            )
+        strategy.baselines = False
 
     def _start(self, checkpoint, finetuned):
         """Where finetuning starts from, given the checkpoints of the last `fit`."""

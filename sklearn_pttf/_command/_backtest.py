@@ -11,6 +11,7 @@ import pandas as pd
 from sklearn_pttf._command._dates import calendar_of, date_of
 from sklearn_pttf._command._decide import estimator_of, naming, newsvendor
 from sklearn_pttf._command._files import SHOWN, flag, read, write
+from sklearn_pttf._command._found import charged_for_stock
 from sklearn_pttf._command._inputs import (
     COSTS_OF_STOCK,
     PACKS,
@@ -21,6 +22,7 @@ from sklearn_pttf._command._inputs import (
     read_info,
     read_sales_in_time,
     say,
+    with_attributes,
 )
 from sklearn_pttf._command._page import page
 from sklearn_pttf._command._replenish import replenishment, with_horizon, wrong_stock
@@ -47,12 +49,14 @@ def backtest_file(options):
     options = _with_defaults(options)
     table, roles, times = read_sales_in_time(options)
     roles["ordered"] = True
+    table, roles = with_attributes(options, table, roles, launches=False)
     info, clipped = clip_stock(options, read_info(options, table.index))
     problem_of = newsvendor if options.lead_time is None else replenishment
     problem, X = problem_of(options, table, info, roles)
     calendar = calendar_of(options, times, len(roles["observations"]))
     with naming(X.index, options):
-        origins = RollingTable(problem, X).origins(options.origins)
+        rolling = RollingTable(problem, X)
+        origins = rolling.origins(options.origins)
     policy = None
     if options.policy is not None:
         policy = _past_orders(options, X.index, calendar, origins)
@@ -71,7 +75,8 @@ def backtest_file(options):
             verbose=int(not options.quiet and sys.stderr.isatty()),
         )
     result = replace(result, periods=tuple(map(show_date, calendar.dates)))
-    told = _reservations(options, result.periods[origins[0]])
+    told = charged_for_stock(rolling, result)
+    told += _reservations(options, result.periods[origins[0]])
     lines = [*_sentences(result, calendar), *told, *(f"{as_sentence(each)}." for each in clipped)]
     summary = result.summary()
     written = _write(options, result, lines, summary)

@@ -17,11 +17,11 @@ from sklearn_pttf._command._inputs import (
     PACKS,
     check_options,
     given,
-    read_attributes,
     read_info,
     read_sales,
     say,
     whole_packs,
+    with_attributes,
 )
 from sklearn_pttf._command._plans import in_options
 from sklearn_pttf._estimator import PretrainedDecisionTransformer
@@ -44,11 +44,9 @@ def decide_file(options):
     """Read sales, decide what to stock and to order, and write it; lines that sum it up."""
     check_options(options, _wrong_costs)
     table, roles = read_sales(options)
-    table, attributes = read_attributes(options, table)
+    table, roles = with_attributes(options, table, roles)
     info = read_info(options, table.index)
-    if attributes:
-        roles["attributes"] = list(attributes)
-    problem, X = newsvendor(options, table.assign(**attributes), info, roles)
+    problem, X = newsvendor(options, table, info, roles)
     estimator = fitted(options, problem, X)
     with naming(X.index, options):
         level, found = estimator.decide(X, return_info=True)
@@ -89,6 +87,7 @@ def naming(labels, options):
         return f"instance{match[1]} {', '.join(repr(labels[int(k)]) for k in match[2].split(', '))}"
 
     with warnings.catch_warnings(record=True) as caught:
+        warnings.filterwarnings("ignore", "baselines=True")  # which no option asks for
         try:
             yield
         except ValueError as error:
@@ -161,7 +160,7 @@ def estimator_of(options, problem, n_rows):
     strategy = None
     if options.finetune == "auto":
         many = n_rows > MOST_FINETUNED
-        strategy = AutoFinetune(max_seconds=FINETUNE_SECONDS) if many else AutoFinetune()
+        strategy = AutoFinetune(max_seconds=FINETUNE_SECONDS) if many else "auto"
     return PretrainedDecisionTransformer(
         problem,
         checkpoint=options.checkpoint,

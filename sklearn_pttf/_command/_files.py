@@ -44,12 +44,13 @@ class Records:
         self.refuse(column, labels == "", "cells without a label", "every record needs one")
         return labels
 
-    def numbers(self, column, *, missing=True):
-        """Finite numbers, NaN where missing, if cells may be; ndarray of float64."""
+    def numbers(self, column, *, missing=True, infinite=False):
+        """Finite numbers, or infinite ones, NaN where missing, if cells may be; float64 ndarray."""
         codes, texts = self._texts(column)
         numbers = pd.to_numeric(texts, errors="coerce").to_numpy(dtype=float)
         absent = texts.str.strip().str.lower().isin(MISSING)
-        bad = ~(np.isfinite(numbers) | absent)
+        good = ~np.isnan(numbers) if infinite else np.isfinite(numbers)
+        bad = ~(good | absent)
         self.refuse(column, bad[codes], "cells that are no number", "numbers look like 12 or 3.5")
         if not missing:
             self.refuse(column, absent[codes], "empty cells", "every record needs a number")

@@ -44,6 +44,40 @@ def found_of_stock(estimator, X, identified):
     return [line]
 
 
+def charged_for_stock(rolling, result):
+    """A line on what was sold out, and what that is charged as; none if nothing is told.
+
+    Parameters
+    ----------
+    rolling : RollingTable
+
+    result : BacktestResult
+    """
+    if rolling.capped is None:
+        return []
+    known, capped = ~np.isnan(rolling.demand), rolling.capped
+    line = f"{capped.sum():,} of {known.sum():,} periods of instances were sold out"
+    line = f"{line} ({capped.sum() / max(known.sum(), 1):.1%})"
+    charged = known & _charged_cells(result, rolling.n_periods)
+    n_capped = (charged & capped).sum()
+    if not n_capped:
+        return [f"{line}, none of those that are charged."]
+    share = 1 - rolling.observations[charged].sum() / rolling.demand[charged].sum()
+    return [
+        f"{line}. Of the {charged.sum():,} that are charged {n_capped:,} were: they are charged on "
+        "a draw from what demand may have been; taken as sold, demand charged would be "
+        f"{share:.1%} lower."
+    ]
+
+
+def _charged_cells(result, n_periods):
+    """Whether a decision is charged on a cell; bool ndarray of shape (n, n_periods)."""
+    first, last = (each[..., None] for each in (result.charged_from, result.charged_to))
+    period = np.arange(n_periods)
+    told = ~np.isnan(result.demand)[..., None]
+    return (told & (first <= period) & (period <= last)).any(axis=1)
+
+
 def _of_periods(conditions, problem):
     found, d = conditions.forecast, conditions.forecast.n_drivers
     horizon = problem.horizon

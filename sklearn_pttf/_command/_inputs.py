@@ -100,7 +100,7 @@ def _wrong_values(options):
             yield f"{flag(name)} is {column!r}, which is no number; a column needs --info"
         if name == "limit" and options.groups is None:
             yield f"--limit is {column!r}, which is no number; a column of limits needs --groups"
-    attributes = getattr(options, "attributes", None)
+    attributes = options.attributes
     if attributes and options.info is None:
         yield f"--attributes are columns of --info; got {', '.join(attributes)} without it"
     if options.info is not None and not (of_info or attributes):
@@ -137,7 +137,8 @@ def read_sales_in_time(options):
     if missing.all():
         raise ValueError(f"{options.sales}: column {options.value!r} has no number at all")
     for name, column in of_stock.items():
-        frame[column] = records.truths(column) if name == "sold_out" else records.numbers(column)
+        flags = name == "sold_out"
+        frame[column] = records.truths(column) if flags else records.numbers(column, infinite=True)
     span, more, times = "", {}, None
     if options.time is not None:
         frame[options.time] = times = _read_times(records, options)
@@ -228,26 +229,39 @@ def read_info(options, labels):
     return info
 
 
-def read_attributes(options, table):
-    """The table with products of --info that have no sales yet, and attributes; their columns.
+def with_attributes(options, table, roles, launches=True):
+    """The table with columns of attributes, and the roles with them.
 
-    Attributes are text or numbers, by name: numbers where all cells are.
+    With ``launches``, instances of --info that have no sales yet are further rows. Attributes are
+    text or numbers: numbers where all cells are.
     """
-    names = getattr(options, "attributes", None)
+    names = options.attributes
     if not names:
-        return table, {}
+        return table, roles
     records = read(options.info, {"instance": options.instance, "attributes": names})
     own = pd.Index(records.labels(options.instance))
     new = own[~own.isin(table.index)].unique()
-    if len(new):
+    if launches and len(new):
         say(
             options,
             f"note: {len(new):,} instances of {options.info} have no sales in {options.sales}; "
             "they are decided from their attributes",
         )
-        table = table.reindex(table.index.append(new)).rename_axis(table.index.name)
-    records = replace(records, frame=records.frame.iloc[_rows(records, table.index, options)])
-    return table, {f"attribute {name}": records.attribute(name) for name in names}
+        table = _with_rows(table, new, roles)
+    rows = _rows(records, table.index, options, tell=False)
+    records = replace(records, frame=records.frame.iloc[rows])
+    found = {f"attribute {name}": records.attribute(name) for name in names}
+    return table.assign(**found), roles | {"attributes": list(found)}
+
+
+def _with_rows(table, labels, roles):
+    """The table with empty rows, of which drivers are known that all other rows have alike."""
+    drivers = [c for columns in roles.get("drivers", {}).values() for c in columns]
+    alike = [c for c in drivers if table[c].nunique(dropna=False) == 1]
+    known = table[alike].iloc[0]
+    table = table.reindex(table.index.append(labels)).rename_axis(table.index.name)
+    table.loc[labels, alike] = known.to_numpy()
+    return table
 
 
 def _refuse_negative_stock(options, name, records, column, bad):
@@ -289,8 +303,8 @@ def whole_packs(packs):
     return packs.where(packs.notna() & (packs != 0), 1.0)
 
 
-def _rows(records, labels, options):
-    """Where the record of every label is."""
+def _rows(records, labels, options, tell=True):
+    """Where the record of every label is, and a note on those of others."""
     own = pd.Index(records.labels(options.instance))
     records.refuse(
         options.instance, own.duplicated(), "labels again", "every instance has one record"
@@ -302,7 +316,7 @@ def _rows(records, labels, options):
             f"{options.info} has no record of {len(absent):,} instances of {options.sales}: "
             f"{', '.join(absent[:SHOWN])}{', ...' if len(absent) > SHOWN else ''}"
         )
-    if len(own) > len(labels):
+    if tell and len(own) > len(labels):
         say(
             options,
             f"note: {len(own) - len(labels):,} instances of {options.info} have no sales in "

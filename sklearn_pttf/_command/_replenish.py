@@ -19,6 +19,7 @@ from sklearn_pttf._command._inputs import (
     read_info,
     read_sales_in_time,
     whole_packs,
+    with_attributes,
 )
 from sklearn_pttf._tables.portfolio import are_whole
 from sklearn_pttf._utils.checks import MOST_PERIODS
@@ -35,6 +36,7 @@ def replenish_file(options):
     check_options(options, wrong_stock)
     options = with_horizon(options)
     table, roles, times = read_sales_in_time(options)
+    table, roles = with_attributes(options, table, roles)
     info, clipped = clip_stock(options, read_info(options, table.index))
     problem, X = replenishment(options, table, info, roles)
     estimator = fitted(options, problem, X)

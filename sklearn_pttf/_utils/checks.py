@@ -231,11 +231,11 @@ def check_outcomes(y, X, problem):
     return y
 
 
-def numeric_columns(X, positions, name="X"):
+def numeric_columns(X, positions, name="X", *, infinite=False):
     """Columns of a table as a float64 array, NaN where missing, infinities refused.
 
-    So are numbers beyond 1e100; those nearer to 0 than 1e-100 are taken for 0. The array is not for
-    writing: it may share memory with X.
+    So are numbers beyond 1e100; those nearer to 0 than 1e-100 are taken for 0. With ``infinite``
+    infinities are left as they are. The array is not for writing: it may share memory with X.
     """
     framed = is_into_dataframe(X)
     if framed:
@@ -245,7 +245,8 @@ def numeric_columns(X, positions, name="X"):
     if is_pandas_dataframe(X) and "O" in {dtype.kind for dtype in X.dtypes}:
         # pandas NA among Python objects is nothing that NumPy takes for a number
         X = X.to_numpy(dtype=object, na_value=np.nan)
-    values = check_array(X, dtype=np.float64, ensure_all_finite="allow-nan", input_name=name)
+    finite = False if infinite else "allow-nan"
+    values = check_array(X, dtype=np.float64, ensure_all_finite=finite, input_name=name)
     return within_limits(values, name)
 
 
@@ -255,10 +256,10 @@ def within_limits(values, name):
     Raises
     ------
     ValueError
-        If a number is larger than 1e100.
+        If a number is larger than 1e100, and not infinite.
     """
     sizes = np.abs(values)
-    beyond = sizes > LARGEST
+    beyond = (sizes > LARGEST) & (sizes < np.inf)
     if beyond.any():
         rows = beyond.any(axis=1)
         shown = np.where(beyond, values, 0.0)

@@ -95,7 +95,7 @@ def from_long(
         else the first after it, which is an assumption: the file does not tell what nobody paid.
 
     stock : str, default=None
-        Column of what could be sold at most, at least 0, in units; missing: there was enough. The
+        Column of what could be sold at most, at least 0, in units; missing or inf: enough. The
         result then has columns of it beside those of values. A period that sold all its stock asked
         for at least that, and one without any says nothing. Where any of several records of one
         instance in one period sold all that it had, the stock of the period is what it sold; else
@@ -526,12 +526,13 @@ def _read_amounts(records, value, price, codes, refuse):
 def _read_stock(records, name, column, codes, refuse):
     """What records say of stock, or of being sold out; ndarray of shape (n_records,)."""
     named = f"{name}={column!r}"
-    told = _read_numbers(records.numbers(column), codes, named, "They", refuse)
+    cells, infinite = records.numbers(column), name == "stock"
+    told = _read_numbers(cells, codes, named, "They", refuse, infinite=infinite)
     return settle_stock(name, told, codes, named, refuse)
 
 
-def _read_numbers(cells, codes, parameter, what, refuse):
-    """Values or prices of the records as float64, NaN where missing."""
+def _read_numbers(cells, codes, parameter, what, refuse, infinite=False):
+    """Values or prices of the records as float64, NaN where missing; infinite ones if they may."""
     allowed = f"{what} must be finite numbers, or missing."
 
     def show(cell):
@@ -543,7 +544,8 @@ def _read_numbers(cells, codes, parameter, what, refuse):
         unreadable = np.array([number is None for number in numbers])
         refuse(parameter, "cells that are no number", allowed, unreadable, codes, show)
         numbers = np.array(numbers)
-    refuse(parameter, "infinite cells", allowed, np.isinf(numbers), codes, show)
+    if not infinite:
+        refuse(parameter, "infinite cells", allowed, np.isinf(numbers), codes, show)
     return numbers
 
 

@@ -38,6 +38,11 @@ def settle_stock(name, told, codes, named, refuse):
 
     refuse : callable
         Raises if any cell is bad.
+
+    Returns
+    -------
+    ndarray of shape (n_records,)
+        NaN where there was enough.
     """
     if name == "stock":
         bad, what, allowed = told < 0, "negative cells", "Stock must be at least 0, or missing."
@@ -45,7 +50,7 @@ def settle_stock(name, told, codes, named, refuse):
         bad = ~(np.isnan(told) | (told == 0) | (told == 1))
         what, allowed = "cells that are neither true nor false", "It must be 1 or 0, or missing."
     refuse(named, what, allowed, bad, codes, lambda cell: str(told[cell]))
-    return told
+    return np.where(np.isinf(told), np.nan, told)
 
 
 def stock_of_periods(name, told, values, codes, places):

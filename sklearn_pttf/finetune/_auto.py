@@ -39,7 +39,8 @@ class AutoFinetune(FinetuneStrategy):
         Time for training, in seconds: no further epoch begins after it. None: no limit.
 
     baselines : bool, default=True
-        Whether a classical baseline may be used instead, where it is cheaper.
+        Whether a classical baseline may be used instead, where it is cheaper. None is where
+        attributes tell rows' levels, which baselines do not read.
 
     See Also
     --------

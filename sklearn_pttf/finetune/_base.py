@@ -73,7 +73,8 @@ class FinetuneStrategy(BaseEstimator, ABC):
         ``LRScheduler`` begins after it.
 
     baselines : bool
-        Whether a classical baseline may be used instead, where it is cheaper.
+        Whether a classical baseline may be used instead, where it is cheaper. None is where
+        attributes tell rows' levels, which baselines do not read.
 
     See Also
     --------

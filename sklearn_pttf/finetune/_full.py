@@ -49,7 +49,8 @@ class FullFinetune(FinetuneStrategy):
         Handed on to skorch.
 
     baselines : bool, default=True
-        Whether a classical baseline may be used instead, where it is cheaper.
+        Whether a classical baseline may be used instead, where it is cheaper. None is where
+        attributes tell rows' levels, which baselines do not read.
 
     See Also
     --------

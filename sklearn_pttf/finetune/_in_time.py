@@ -215,10 +215,11 @@ def _costs_of_trained(task, charging, trained, blocks):
 def _costs_without_order(task, charging):
     """Costs of the pretrained network on the table as if its periods were all alike."""
     task.tell("charging the pretrained weights without an order")
-    rounds = [
-        round._replace(evidence=Conditions(round.table, 1, Look.away()).at(round.table, 1))
-        for round in charging.rounds
-    ]
+    rounds = []
+    for period, round in zip(charging.periods, charging.rounds, strict=True):
+        evidence = Conditions(round.table, 1, Look.away()).at(round.table, 1)
+        evidence = charging.history.at_levels(evidence, period)
+        rounds.append(round._replace(evidence=evidence))
     network = task.plain.build_network(task.device, torch.float64)
     return cell_costs(task.problem, laws_in_time([network], rounds), rounds)
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from sklearn_pttf._series.conditions import Conditions
 from sklearn_pttf._series.rolling import newest_period, of_known_rows
-from sklearn_pttf._tables.completion import demand_of
+from sklearn_pttf._tables.attributes import AttributeEffects
+from sklearn_pttf._tables.completion import completed, demand_of
 from sklearn_pttf.finetune._data import finetune_data, make_batch
 from sklearn_pttf.finetune._rounds import Round
 
@@ -46,7 +47,7 @@ class History:
     """
 
     def __init__(self, table, look):
-        self.table, self.look, self._found = table, look, {}
+        self.table, self.look, self._found, self._effects = table, look, {}, {}
         self.width = table.observations.shape[1]
         self.demand = demand_of(table)
 
@@ -60,10 +61,19 @@ class History:
             self._found[period] = Conditions(self.before(period), 1, self.look)
         return self._found[period]
 
+    def at_levels(self, evidence, period):
+        """Evidence with what attributes told before a period of rows' levels."""
+        if not self.table.attributes:
+            return evidence
+        if period not in self._effects:
+            demand = completed(self.before(period))
+            self._effects[period] = AttributeEffects(self.conditions(period).at(demand, 1))
+        return self._effects[period].at(evidence)
+
     def round(self, period):
         """`Round` that charges decisions for a period."""
         before = self.before(period)
-        evidence = self.conditions(period).at(before, 1)
+        evidence = self.at_levels(self.conditions(period).at(before, 1), period)
         outcomes = of_known_rows(before, self.demand[:, period])
         return Round(evidence, outcomes, np.full(outcomes.shape, period), table=before)
 
@@ -73,7 +83,8 @@ class History:
         So the network learns of laws at given conditions; doubt of these is no part of them.
         """
         evidence, _ = newest_period(self.conditions(period + 1), self.before(period + 1))
-        return evidence, of_known_rows(evidence, self.demand[:, period])
+        outcomes = of_known_rows(evidence, self.demand[:, period])
+        return self.at_levels(evidence, period), outcomes
 
 
 class DataInTime(NamedTuple):

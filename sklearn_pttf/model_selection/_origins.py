@@ -57,6 +57,9 @@ class RollingTable:
     demand : ndarray of shape (n, n_periods)
         The same, but for a draw from what demand may have been where stock capped a sale.
 
+    capped : bool ndarray of shape (n, n_periods) or None
+        Where stock did. None: nothing is told of stock.
+
     ahead : int
         How many periods after an origin its decision is charged on, or has to wait for.
 
@@ -78,7 +81,9 @@ class RollingTable:
         problem.check_outcomes(self.observations, "X")
         self.stock = stock_positions(problem, self.names, self.n_columns)
         stock = problem.read_stock(X, self.names, self.observations)
-        self.demand = demand_of(Portfolio(self.observations, stock=stock, ordered=True))
+        known = Portfolio(self.observations, stock=stock, ordered=True)
+        self.demand = demand_of(known)
+        self.capped = None if stock is None else known.capped & known.mask
         self.lead_times = np.zeros(n_rows, dtype=int)
         self.step = self.ahead = problem.horizon
         if carries_stock(problem):

@@ -58,7 +58,7 @@ class Newsvendor(DecisionProblem):
     stock : list of str or int, default=None
         What could be sold at most: one column for each column of observations, in their order. A
         sale that is all of its stock is at least the demand; a period that had none says nothing.
-        A missing value: there was enough. Where it is below the sale, the sale counts. None: there
+        Missing, or inf: there was enough. Where it is below the sale, the sale counts. None: there
         was always enough.
 
     sold_out : list of str or int, default=None

@@ -86,7 +86,7 @@ def read_stock(problem, X, names, observations):
             f"{name} must list a column for each of the {observations.shape[1]} columns of "
             f"observations; got {len(positions)}."
         )
-    cells = numeric_columns(X, positions, name)
+    cells = numeric_columns(X, positions, name, infinite=name == "stock")
     if name == "sold_out":
         return _capped_at_sales(cells, observations)
     return _at_least_sales(cells, observations)
@@ -105,6 +105,7 @@ def _capped_at_sales(flags, observations):
 def _at_least_sales(stock, observations):
     """Stock, of which there was at least what was sold."""
     _refuse(stock < 0, stock, "stock must be at least 0, or missing where there was enough")
+    stock = np.where(np.isinf(stock), np.nan, stock)
     short = observations > stock * (1 + EXACT)
     if short.any():
         rows = short.any(axis=1)

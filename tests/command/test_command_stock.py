@@ -58,10 +58,44 @@ def test_other_commands_read_it(short, capsys):
     assert main(["replenish", "sales.csv", *RECORDS, *stock, *told]) == 0
     assert "identified" in read_orders()
     assert "were sold out" in capsys.readouterr().out
-    assert main(["backtest", "sales.csv", *RECORDS, *COSTS, "--origins", "1", *told]) == 0
+    assert main(["backtest", "sales.csv", *RECORDS, *COSTS, "--origins", "2", *told]) == 0
     plain = pd.read_csv("orders.csv")
     demand = plain[plain["method"] == "SAA"]["demand"].sum()
-    assert demand > short[0][:, -1].sum()
+    sold, stock = short
+    out, capped, lower = capsys.readouterr().out, sold >= stock, 1 - sold[:, -2:].sum() / demand
+    assert lower > 0
+    assert f"{capped.sum()} of 160 periods of instances were sold out ({capped.mean():.1%})." in out
+    assert f"Of the 40 that are charged {capped[:, -2:].sum()} were: they" in out
+    assert f"demand charged would be {lower:.1%} lower." in out
+
+
+def test_a_backtest_says_where_nothing_charged_was_sold_out(short, capsys):
+    sold, stock = short
+    long, told = pd.read_csv("sales.csv"), ["--origins", "1", "--stock", "shelf", "--out", "a.csv"]
+    newest = long["date"] == long["date"].max()
+    long.assign(shelf=long["shelf"].mask(newest)).to_csv("sales.csv", index=False)
+    assert main(["backtest", "sales.csv", *RECORDS, *COSTS, *told]) == 0
+    n_capped = (sold >= stock)[:, :-1].sum()
+    text = f"{n_capped} of 160 periods of instances were sold out ({n_capped / 160:.1%}), none of"
+    assert text in capsys.readouterr().out
+    assert main(["backtest", "sales.csv", *RECORDS, *COSTS, *told[:2], *told[4:]]) == 0
+    assert "sold out" not in capsys.readouterr().out
+
+
+def test_infinite_stock_is_never_short(short, capsys):
+    told = [*COSTS, *FAST, "--stock", "shelf"]
+    long, found = pd.read_csv("sales.csv"), []
+    for enough in ("inf", ""):
+        shelves = long["shelf"].astype(object).where(long["sku"] % 2 == 0, enough)
+        long.assign(shelf=shelves).to_csv("sales.csv", index=False)
+        assert run_decide(*told) == 0
+        found.append(read_orders())
+    pd.testing.assert_frame_equal(*found)
+    capsys.readouterr()
+    long.assign(units=long["units"].astype(object).where(long.index > 0, "inf")).to_csv(
+        "sales.csv", index=False
+    )
+    assert "column 'units' has 1 cells that are no number" in refused(capsys, *told)
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,17 @@ def test_stock_of_records_that_sold_less_is_added_up(shop):
     assert_array_equal(X.filter(like="stock"), [[9, 9, NAN], [0, NAN, 13]])
 
 
+def test_infinite_stock_is_never_short(shop):
+    told = {**ARGS, "stock": "shelf", "offered": "all"}
+    found, wanted = (
+        from_long(shop.assign(shelf=[3.0, 5, enough, 0, enough, 4]), **told)
+        for enough in (np.inf, NAN)
+    )
+    assert_array_equal(found, wanted)
+    # 7 of any number and 1 of 4 in one day
+    assert_array_equal(found.filter(like="stock"), [[5, NAN, NAN], [0, NAN, NAN]])
+
+
 def test_a_period_is_sold_out_if_a_record_is(shop):
     X, roles = from_long(shop, **ARGS, sold_out="gone", return_roles=True)
     assert_array_equal(X[roles["sold_out"]], [[1, 0, NAN], [1, NAN, 0]])
@@ -75,6 +86,8 @@ def test_stock_and_drivers_lie_side_by_side(shop):
     ("changes", "settings", "message"),
     [
         ({"shelf": -1.0}, {"stock": "shelf"}, "stock='shelf' has 6 negative cells"),
+        ({"shelf": -np.inf}, {"stock": "shelf"}, "stock='shelf' has 6 negative cells"),
+        ({"gone": np.inf}, {"sold_out": "gone"}, "sold_out='gone' has 6 infinite cells"),
         ({"shelf": "many"}, {"stock": "shelf"}, "stock='shelf' has 6 cells that are no number"),
         ({"gone": 2}, {"sold_out": "gone"}, "sold_out='gone' has 6 cells that are neither true"),
         ({}, {"stock": "shelf", "sold_out": "gone"}, "must not both be given"),

@@ -4,6 +4,7 @@ import pickle
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
@@ -122,6 +123,54 @@ def test_lessons_are_at_conditions_that_were():
     assert_allclose(part.outcomes[:, 0], ratio)
     assert_allclose(part.evidence.observations[:, -1], X[:, -2] / evidence.exposure[:, -1])
     assert not part.integer
+
+
+def _of_two_kinds(n_rows=80, growth=1.0):
+    """Counts of rows that sell 40 or 4 at first, each its kind's mean, and what they are."""
+    kinds = np.array(["large", "small"] * (n_rows // 2), dtype=object)
+    means = np.where(kinds == "large", 40.0, 4.0)[:, None]
+    means = means * growth ** np.arange(M)
+    return np.random.default_rng(0).poisson(means).astype(float), kinds
+
+
+def test_candidates_know_what_attributes_told_before():
+    X, kinds = _of_two_kinds()
+    X[:, -1] *= np.where(kinds == "large", 9, 0)
+    history = History(_portfolio(X, attributes={"kind": kinds}), Look())
+    for evidence in (history.round(M - 1).evidence, history.lesson(M - 1)[0]):
+        offset = [np.unique(evidence.offset[kinds == kind]) for kind in ("large", "small")]
+        assert_allclose(offset[0] - offset[1], np.log(10), atol=0.05)
+    # the newest period says more, once it is known
+    later = history.at_levels(history.before(M), M)
+    assert np.ptp(later.offset) > np.log(10) + 0.5
+    plain = History(_portfolio(X), Look())
+    assert plain.round(M - 1).evidence.offset is None
+    assert plain.lesson(M - 1)[0].offset is None
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_tables_with_attributes_are_charged_as_they_are_decided(monkeypatch):
+    X, kinds = _of_two_kinds(growth=1.1)
+    weeks = [f"w{k}" for k in range(M)]
+    frame = pd.DataFrame(X, columns=weeks).assign(kind=kinds)
+
+    def newsvendor(n_periods, ordered, attributes=("kind",)):
+        told = {"observations": weeks[:n_periods], "attributes": attributes and [*attributes]}
+        return Newsvendor(9.0, 1.0, ordered=ordered, **told)
+
+    def rolled(*roles):
+        problem, past = newsvendor(M - 1, *roles), frame[[*weeks[:-1], "kind"]]
+        order = _fitted(past, problem=problem, checkpoint="auto", finetune=None).decide(past)
+        return problem.cost(order, X[:, -1])
+
+    seen = _choosing(monkeypatch, "pretrained")
+    monkeypatch.setattr(_in_time, "_strategy", lambda task, charging: None)  # nothing is trained
+    _fitted(frame, problem=newsvendor(M, True), finetune="auto", checkpoint="auto")
+    assert list(seen) == ["pretrained", "exchangeable"]
+    assert_allclose(seen["pretrained"][:, -1], rolled(True))
+    found = seen["exchangeable"][:, -1]
+    with_kinds, without = rolled(False), rolled(False, None)
+    assert (found == with_kinds).mean() > 0.9 > 0.6 > (without == with_kinds).mean()
 
 
 def test_rows_are_charged_once_they_are_known():

@@ -14,7 +14,9 @@ from sklearn_pttf.baselines import SampleAverage
 from sklearn_pttf.finetune import HeadFinetune
 from sklearn_pttf.finetune._choice import not_tried
 from sklearn_pttf.inspection import AttributeEffect
+from sklearn_pttf.model_selection import backtest
 from sklearn_pttf.problems import Newsvendor, Replenishment
+from support.frames import to_polars
 
 WEEKS = ["w1", "w2", "w3", "w4"]
 MEANS = {"screws": 55.0, "tools": 3.0}  # geometric ones of rows
@@ -167,6 +169,25 @@ def test_stock_that_is_carried_over(table):
     assert orders[0] > 8 * orders[1] > 0
 
 
+def test_backtests_take_labels_in_any_table(table):
+    def stock_of(observations, attributes):
+        roles = {"ordered": True, "observations": observations, "attributes": attributes}
+        problem = Replenishment(9.0, 1.0, lead_time=1, **roles)
+        return PretrainedDecisionTransformer(problem, finetune=None)
+
+    def decisions(estimator, X):
+        return backtest(estimator, X, origins=1, baselines={}).decision[0, :, 0]
+
+    table, named = table[:40].copy(), stock_of(WEEKS, ["kind"])
+    new = [table["kind"].tolist().index(kind) for kind in ("screws", "tools")]
+    table.loc[new, WEEKS[:2]] = np.nan  # launched after the origin
+    orders = decisions(named, table)
+    assert orders[new[0]] > 8 * orders[new[1]] > 0
+    assert_array_equal(decisions(named, to_polars(table)), orders)
+    cells = table[["kind", *WEEKS]].to_numpy(dtype=object)
+    assert_array_equal(decisions(stock_of([1, 2, 3, 4], [0]), cells), orders)
+
+
 def test_horizons_and_scores(estimator, table):
     totals = estimator.predict(new_rows(["screws", "tools"]), horizon=2)
     np.testing.assert_allclose(
@@ -189,11 +210,21 @@ def test_finetuning_chooses_no_baseline_that_forgets_attributes(table, monkeypat
         return not_tried("baselines are all that is looked at")
 
     monkeypatch.setattr("sklearn_pttf._estimator.finetune_guarded", guarded)
-    strategy = HeadFinetune()
-    problem = newsvendor(attributes=attributes)
-    PretrainedDecisionTransformer(problem, finetune=strategy, device="cpu").fit(table[:40])
-    assert tried == [attributes is None]
-    assert strategy.baselines
+    asked, settled = HeadFinetune(), ("auto", HeadFinetune(baselines=False))
+    pdt = PretrainedDecisionTransformer(newsvendor(attributes=attributes), device="cpu")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for strategy in (asked, *settled):
+            pdt.set_params(finetune=strategy).fit(table[:40])
+    if attributes is None:
+        assert tried == [True, True, False]
+        assert not caught
+    else:
+        assert tried == [False, False, False]
+        (told,) = caught
+        assert "baselines=True of HeadFinetune is not in use" in str(told.message)
+        assert told.filename == __file__
+    assert asked.baselines
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
-from sklearn_pttf import Portfolio, PretrainedDecisionTransformer
+from sklearn_pttf import Column, Portfolio, PretrainedDecisionTransformer
 from sklearn_pttf._network.checkpoint import Checkpoint
 from sklearn_pttf._series.conditions import Look
 from sklearn_pttf._tables.completion import completed, demand_of
@@ -28,6 +28,7 @@ from sklearn_pttf.model_selection._origins import RollingTable
 from sklearn_pttf.model_selection._rows import hold_out
 from sklearn_pttf.model_selection._transfer_curve import _newest_period_as_y
 from sklearn_pttf.problems import DecisionProblem, Newsvendor, Pricing, Replenishment
+from support.frames import to_polars
 
 NAN = np.nan
 OF_THREE = {"observations": [0, 1, 2], "stock": [3, 4, 5]}
@@ -59,6 +60,40 @@ def test_stock_is_read_cell_by_cell():
     # sold out; never short; nothing was there, which says nothing
     assert_array_equal(portfolio.observations, [[3, 5, NAN], [2, NAN, 4]])
     assert_array_equal(portfolio.capped, [[True, False, False], [False, False, False]])
+
+
+@pytest.mark.parametrize("make", [np.asarray, pd.DataFrame, to_polars])
+def test_infinite_stock_is_never_short(make):
+    X = np.array([[3.0, 5, 0, 3, np.inf, 0], [2, NAN, 4, 9, NAN, np.inf]])
+    frame = pd.DataFrame(X, columns=[f"c{k}" for k in range(6)])
+    X = make(X if make is np.asarray else frame)
+    portfolio = Newsvendor(**OF_THREE).read(X)
+    assert_array_equal(portfolio.stock, [[3, NAN, 0], [9, NAN, NAN]])
+    orders, info = SampleAverage(Newsvendor(**OF_THREE)).fit(X).decide(X, return_info=True)
+    assert_array_equal(orders, [3, 2])
+    assert info.identified.all()
+
+
+def test_infinite_stock_of_backtests():
+    X, _ = _table(n_rows=15)
+    X[::2, 8:] = np.inf
+    problem = Newsvendor(9.0, 1.0, ordered=True, **_roles())
+    as_missing = np.where(np.isinf(X), NAN, X)
+    found, wanted = (
+        backtest(SampleAverage(problem), each, origins=2, baselines={}) for each in (X, as_missing)
+    )
+    assert_array_equal(found.cost, wanted.cost)
+
+
+@pytest.mark.parametrize("column", [0, 6])
+def test_other_columns_refuse_infinity(column):
+    X = np.array([[3.0, 5, 0, 3, 9, 9, 1]])
+    X[0, column] = np.inf
+    with pytest.raises(ValueError, match="contains infinity"):
+        SampleAverage(Newsvendor(Column(6), 1.0, **OF_THREE)).fit(X)
+    flags = np.array([[3.0, 5, 0, 1, np.inf, 0]])
+    with pytest.raises(ValueError, match="sold_out contains infinity"):
+        _read(flags, observations=[0, 1, 2], sold_out=[3, 4, 5])
 
 
 def test_sold_out_periods_are_capped_at_their_sales():
@@ -104,6 +139,8 @@ def test_a_fit_warns_of_that_once(ordered):
         ({"stock": [3, 4]}, [1, 2, 3, 4, 5, 6], "stock must list a column for each of the 3 .* 2"),
         ({"stock": [3, 4, 5, 6]}, [1, 2, 3, 4, 5, 6, 7], "each of the 3 columns .*got 4"),
         ({"stock": [3, 4, 5]}, [1, 2, 3, 4, -1, 6], "stock must be at least 0.*-1"),
+        ({"stock": [3, 4, 5]}, [1, 2, 3, 4, -np.inf, 6], "stock must be at least 0.*-inf"),
+        ({"stock": [3, 4, 5]}, [1, 2, 3, 4, 1e101, 6], "stock must hold numbers of at most 1e.100"),
         ({"stock": 3}, [1, 2, 3, 4, 5, 6], "stock must be a list of columns.*got 3"),
         ({"stock": "on_shelf"}, [1, 2, 3, 4, 5, 6], "stock must be a list.*'on_shelf'"),
         ({"stock": [3, 4, 9]}, [1, 2, 3, 4, 5, 6], "stock"),

@@ -86,6 +86,45 @@ def test_no_order_costs_less_than_that_of_bayes(stockouts):
             assert (0.1 * (order - truth.mean()) + truth.excess(order)).mean() > own
 
 
+@pytest.mark.parametrize("counts", [True, False])
+@pytest.mark.parametrize("policy", ["constant", "following"])
+def test_stock_of_walks_caps_the_share(stockouts, counts, policy):
+    walks = stockouts.Walks(counts, season=True)
+    demand, expected, _ = walks.sample(400, 26, seed=3)
+    stock = stockouts.stock_of(demand, expected, 0.3, policy, seed=3)
+    assert_allclose((demand >= stock).mean(), 0.3, atol=0.04)  # of whole stock not every share
+    if policy == "constant":
+        assert_array_equal(stock, np.repeat(stock[:, :1], 26, axis=1))
+    elif not counts:
+        factor = stock / expected
+        assert_allclose(factor, np.repeat(factor[:, :1], 26, axis=1))
+        assert_allclose(np.log(factor[:, 0]).std(), 0.4, atol=0.05)
+
+
+@pytest.mark.parametrize("counts", [True, False])
+def test_walks_go_on_from_what_is_expected(stockouts, counts):
+    walks = stockouts.Walks(counts, season=False, common=0.0, own=0.1)
+    demand, expected, later = walks.sample(4000, 3, seed=4)
+    assert (expected[:, 0] != expected[:, 2]).all()
+    usual = np.exp(0.1**2 / 2)  # mean of a lognormal step
+    assert_allclose((demand / expected).mean(axis=0), usual, rtol=0.02)
+    # the next step is over two more, that of the newest period and its own
+    assert_allclose((later.mean(axis=1) / expected[:, -1]).mean(), usual**2, rtol=0.02)
+    shared = stockouts.Walks(counts, season=True, own=0.0).sample(50, 26, seed=4)[1]
+    assert_allclose(shared / shared[:, :1], (shared / shared[:, :1])[[0] * 50])
+
+
+def test_costs_on_draws_by_hand(stockouts):
+    orders = np.array([[4.0, 1.0]] * 3)
+    later = np.array([[2.0, 6.0], [1.0, 1.0]])
+    # 2 left or 2 short, and nothing; at shares of 0.5, 0.9 and 0.95
+    wanted = [(2 * (1 - tau) + 2 * tau) / 2 for tau in stockouts.TAUS]
+    assert_allclose(stockouts.costs_on_draws(orders, later), wanted)
+    later[1] = 3.0  # 2 short
+    wanted = [each + 2 * tau for each, tau in zip(wanted, stockouts.TAUS, strict=True)]
+    assert_allclose(stockouts.costs_on_draws(orders, later), wanted)
+
+
 @pytest.mark.parametrize("law", [Segments([2.0, 9.0]), ZeroInflatedPoisson(1.0, 1.0, 2.0, 0.5)])
 def test_other_laws_refuse_capped_outcomes(law):
     with pytest.raises(ValueError, match="must have no capped outcomes for"):
