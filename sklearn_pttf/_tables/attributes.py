@@ -25,6 +25,7 @@ VARIANCES = np.concatenate([[0.0], np.geomspace(1e-4, 10.0, 51)])  # that are tr
 PULL = 0.25  # observations of a row as large as the usual one, where its level begins
 LARGEST_STEP = 2.0  # of a log level
 LEAST_VARIANCE = 1e-6
+SHRUNK = 10.0  # degrees of freedom that common noise counts for in that of a label
 LEAST_NOISE = 0.002  # variance over mean of amounts without zeros, in usual outcomes
 N_BINS = 5  # of numbers, as many rows in each
 FEWEST_FOR_BINS = 8  # different numbers; fewer are labels
@@ -242,8 +243,8 @@ class _Rows:
         self.linear, self.square, self.count = linear, square, count
 
     @classmethod
-    def of(cls, portfolio):
-        """Rows of a portfolio that have observations."""
+    def of(cls, portfolio, groupings):
+        """Rows of a portfolio that have observations; groupings may tell their noise."""
         exposures, observations = portfolio.exposures(), portfolio.observations
         total, exposure = portfolio.totals()
         count = portfolio.counts
@@ -255,18 +256,18 @@ class _Rows:
         unit = float(np.median((total / np.maximum(count, 1))[total > 0])) if total.any() else 1.0
         zeros = (observations == 0).sum() / max(count.sum(), 1)
         least = 1.0 if portfolio.integer else unit * (LEAST_NOISE + zeros / 2)
-        square = 0.0
+        square = np.zeros(len(total))
         if used.any():
             degrees = count[used] - 1
             relative = (away[used] ** 2).sum(axis=1) / size**2 - degrees * least / size
             worth = 1 / (1 + least / size)
-            square = max(0.0, float((worth * relative).sum() / (worth * degrees).sum()))
+            parts = [each.of(portfolio.attributes)[0] for each in groupings]
+            square = _noise_of_rows(worth * relative, worth * degrees, used, parts)
         return cls(total, exposure, count, least, square)
 
     def take(self, rows):
-        return _Rows(
-            self.total[rows], self.exposure[rows], self.count[rows], self.linear, self.square
-        )
+        parts = (self.total, self.exposure, self.count)
+        return _Rows(*(each[rows] for each in parts), self.linear, self.square[rows])
 
     def first_levels(self):
         """Log levels, each pulled a little to the usual one."""
@@ -298,6 +299,34 @@ class _Rows:
         return np.clip(self.total / mean - 1, -1.0, LARGEST_STEP)
 
 
+def _noise_of_rows(squares, degrees, used, parts):
+    """Squared relative noise of rows, by the labels that tell it best, if any do; (n,).
+
+    Parameters
+    ----------
+    squares, degrees : ndarray of shape (k,)
+        What rows that are ``used`` tell of it, and how many degrees of freedom that is.
+
+    parts : list of ndarray of int of shape (n,)
+        Codes of rows, -1 for none.
+    """
+    common = max(LEAST_VARIANCE, float(squares.sum() / degrees.sum()))
+    best, found = CONVINCING, np.full(len(used), common)
+    for codes in parts:
+        own, among = codes[used], codes >= 0
+        size = int(codes.max(initial=-1)) + 1
+        total, freedom = (
+            np.bincount(own[own >= 0], x[own >= 0], minlength=size) for x in (squares, degrees)
+        )
+        noise = (total + SHRUNK * common) / (freedom + SHRUNK)
+        noise = np.maximum(noise, LEAST_VARIANCE)
+        seen = np.maximum(total, 0.0)
+        gain = 0.5 * (freedom * np.log(common / noise) + seen / common - seen / noise).sum()
+        if gain > best:
+            best, found = gain, np.where(among, noise[codes] if size else common, common)
+    return found
+
+
 class AttributeEffects:
     """Effects of attributes on levels of rows, as rows of `fit` tell them.
 
@@ -320,12 +349,13 @@ class AttributeEffects:
         rows = np.flatnonzero(portfolio.counts > 0)
         if not portfolio.attributes or len(rows) < FEWEST_ROWS:
             return
-        self.rows = _Rows.of(portfolio.take(rows))
-        self.rows.levels = self.rows.first_levels()
         attributes = {name: values[rows] for name, values in portfolio.attributes.items()}
+        groupings = _groupings(attributes)
+        self.rows = _Rows.of(portfolio.take(rows), [each for each in groupings if not each.even])
+        self.rows.levels = self.rows.first_levels()
         if not self.rows.total.any():
             return
-        tried = [_Part(each, attributes) for each in _groupings(attributes)]
+        tried = [_Part(each, attributes) for each in groupings]
         parts = self._fitted(tried)
         pairs = _pairs(tried, attributes, len(rows) // 2)
         if pairs:

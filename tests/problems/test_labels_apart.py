@@ -117,3 +117,10 @@ def test_in_the_order_of_time(apart):
     X = apart[1]
     found = estimator(ordered=True).fit(X).decide(NEW)
     np.testing.assert_allclose(found, [26, 70], rtol=0.15)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_noise_of_a_label_is_not_taken_for_a_level(seed):
+    """Rows of lumpy demand often sold nothing at all, and yet have the same mean."""
+    X = table(np.array(["steady", "lumpy"] * 60), np.random.default_rng(seed))
+    assert estimator().fit(X).attribute_effects_ == ()
