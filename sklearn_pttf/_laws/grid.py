@@ -209,7 +209,8 @@ class QuantileGrid(PredictiveDistribution):
         for start in range(0, x.shape[1], step):
             some = slice(start, start + step)
             numbers = begin[:, some, None] + np.arange(EXACT_TERMS + 1)
-            below = self._smooth_cdf(numbers.reshape(len(x), -1)).reshape(numbers.shape)
+            flat = numbers.reshape(len(x), numbers.shape[1] * numbers.shape[2])
+            below = self._smooth_cdf(flat).reshape(numbers.shape)
             total[:, some] += sum(1 - below[:, :, k] for k in range(EXACT_TERMS))
             slope[:, some] = below[:, :, -1] - below[:, :, -2]
         return total + self._smooth_excess(begin + (EXACT_TERMS - 0.5)) - slope / 24
