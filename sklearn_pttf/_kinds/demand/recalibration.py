@@ -152,7 +152,6 @@ class Recalibration(NamedTuple):
 
     def _with_mean(self, wanted, law, field, ends, sign):
         """The one with another power or factor, so that the sum of means is the one wanted."""
-
         shift = self._shift(law)
 
         def changed(log_value):

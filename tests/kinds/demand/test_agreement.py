@@ -213,7 +213,8 @@ def test_without_zeros_sizes_are_multiplied():
 
 def test_zero_inflated_demand_is_no_dearer_than_by_the_network():
     """Twelve draws; sizes that were multiplied made it .4 points dearer, .7 at .99."""
-    prior, ratios, costs = ZeroInflatedPoisson(2.0, 3.0, 2.0, 0.2), np.array([0.5, 0.9, 0.95, 0.99]), []
+    prior, costs = ZeroInflatedPoisson(2.0, 3.0, 2.0, 0.2), []
+    ratios = np.array([0.5, 0.9, 0.95, 0.99])
     for seed in range(12):
         portfolio = prior.sample(500, 10, random_state=seed)
         X, truth = portfolio.observations, prior.truth(portfolio)
