@@ -34,7 +34,7 @@ from support.tensors import column_numbers
 NAN = np.nan
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 PROBLEM = Newsvendor(9.0, 1.0)
-ONCE = FullFinetune(max_epochs=1, baselines=False)
+ONCE = FullFinetune(max_epochs=1, validation_fraction=0.5, baselines=False)
 SHORT = FullFinetune(lr=3e-3, max_epochs=5, baselines=False)
 
 
