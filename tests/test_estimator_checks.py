@@ -47,7 +47,7 @@ from support.networks import fresh_checkpoint
 # the rows of the checks are odd, and would be trained on for seconds each; and what another problem
 # is decided on is that of a fit to it only where nothing was learned for either
 UNTRAINED = AutoFinetune(max_seconds=1e-6, baselines=False)
-FOR_A_MOMENT = HeadFinetune(max_epochs=1, baselines=False)
+FOR_A_MOMENT = HeadFinetune(max_epochs=1, validation_fraction=0.5, baselines=False)
 DECIDERS = [
     PretrainedDecisionTransformer(finetune=UNTRAINED),
     PretrainedDecisionTransformer(

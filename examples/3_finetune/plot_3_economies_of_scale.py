@@ -31,10 +31,10 @@ demand = rng.poisson(usual * np.where(concert, 6.0, 1.0)).astype(float)
 X, y = demand[:, :4], demand[:, 4:]
 
 # %%
-# Portfolios of 20, 60 and 180 kiosks
-# ---------------------------------
-# In each of three draws the small portfolio is part of the larger ones, and its twenty kiosks
-# are charged in all of them. So the same decisions are compared, made with ever more company.
+# Portfolios of 20 and 180 kiosks
+# -------------------------------
+# In each of three draws the small portfolio is part of the large one, and its twenty kiosks are
+# charged in both. So the same decisions are compared, made with little and with much company.
 #
 # The strategy is spelled out to keep this script short: few epochs at a high learning rate, and
 # no classical method in place of the network. ``finetune="auto"`` would take longer and train
@@ -49,7 +49,7 @@ curve = transfer_curve(
     estimator,
     X,
     y,
-    n_instances=[20, 60, 180],
+    n_instances=[20, 180],
     cv=3,
     methods=["pretrained", "finetuned", "saa"],
     random_state=0,

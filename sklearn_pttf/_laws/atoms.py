@@ -77,17 +77,27 @@ class WeightedAtoms(PredictiveDistribution):
 
     def cdf(self, x):
         x, flat = self._columns(x)
-        out = np.stack(
-            [((self.atoms <= column[:, None]) * self.weights).sum(axis=1) for column in x.T], axis=1
-        )
+        if x.shape[1] > self.atoms.shape[1]:
+            out = self._tabled_cdf(x)
+        else:
+            columns = [((self.atoms <= c[:, None]) * self.weights).sum(axis=1) for c in x.T]
+            out = np.stack(columns, axis=1)
         return out[:, 0] if flat else out
+
+    def _tabled_cdf(self, x):
+        """The same sums, each made once and looked up."""
+        places = np.arange(self.atoms.shape[1] + 1)
+        sums = np.stack([(self.weights * (places[:-1] < k)).sum(axis=1) for k in places], axis=1)
+        ascending = np.maximum.accumulate(self.atoms, axis=1)  # absent ones, which are last, too
+        reached = _each_searched(ascending, x, side="right")
+        return np.where(np.isnan(x), 0.0, np.take_along_axis(sums, reached, axis=1))
 
     def quantile(self, tau):
         tau, flat = self._columns(check_levels(tau))
         reached = np.cumsum(self.weights, axis=1)
         # a level that a sum of weights misses by rounding only is reached, but not by no weight
         needed = np.maximum(tau - ROUNDED, np.finfo(float).tiny)
-        index = np.stack([(reached < c[:, None]).sum(axis=1) for c in needed.T], axis=1)
+        index = _n_below(reached, needed)
         out = np.take_along_axis(self.atoms, np.minimum(index, self.atoms.shape[1] - 1), axis=1)
         return out[:, 0] if flat else out
 
@@ -104,6 +114,21 @@ class WeightedAtoms(PredictiveDistribution):
 
     def nodes(self, split=None):
         return self.atoms, self.weights
+
+
+def _n_below(ascending, values):
+    """How many numbers of a row ``(n, m)`` are below each of its values ``(n, k)``; ``(n, k)``."""
+    if values.shape[1] < len(values):
+        return np.stack([(ascending < c[:, None]).sum(axis=1) for c in values.T], axis=1)
+    return _each_searched(ascending, values)
+
+
+def _each_searched(ascending, values, side="left"):
+    """`numpy.searchsorted` of a row's values among its numbers."""
+    found = np.empty(values.shape, dtype=int)
+    for k, row in enumerate(values):
+        found[k] = np.searchsorted(ascending[k], row, side=side)
+    return found
 
 
 def pooled_atoms(observations, exposures=None):

@@ -6,6 +6,7 @@ from sklearn_pttf._laws.base import PredictiveDistribution, check_levels
 from sklearn_pttf._laws.nodes import fine_edges, gauss_levels, narrow_rows, whole_nodes
 
 EXACT_TERMS = 16  # whole numbers summed one by one, between two integrals
+BLOCK_SUMS = 2000  # that are made together
 FEW_VALUES = 8  # of a row, that are sooner looked up one by one than knots are
 FIRST_LEVEL = 1e-4  # of the quantile where the sum one by one begins
 
@@ -21,7 +22,10 @@ def _n_reached(quantiles, x):
     """How many of a row's quantiles ``(n, K)`` are at most its values ``(n, k)``; ``(n, k)``."""
     if x.shape[1] < FEW_VALUES:
         return np.stack([(quantiles <= column[:, None]).sum(axis=1) for column in x.T], axis=1)
-    return sum((knot[:, None] <= x).astype(int) for knot in quantiles.T)
+    reached = np.zeros(x.shape, dtype=np.int16)
+    for knot in quantiles.T:
+        reached += knot[:, None] <= x
+    return reached.astype(int)
 
 
 class QuantileGrid(PredictiveDistribution):
@@ -155,13 +159,14 @@ class QuantileGrid(PredictiveDistribution):
         anchors = np.concatenate([self.quantiles[:, :1], self.quantiles], axis=1)
         constants = anchors - slopes * np.concatenate([self._logits[:1], self._logits])
         edges = np.concatenate([[0.0], self.levels, [1.0]])
+        of_edges, of_start = _negative_entropy(edges), _negative_entropy(start)
         out = np.empty(start.shape)
         for k in range(start.shape[1]):
-            from_, to = np.maximum(edges[:-1], start[:, k : k + 1]), edges[1:]
-            inside = from_ < to
-            area = constants * (to - from_)
-            area = area + slopes * (_negative_entropy(to) - _negative_entropy(from_))
-            out[:, k] = np.where(inside, area, 0.0).sum(axis=1)
+            begin, to = start[:, k : k + 1], edges[1:]
+            from_ = np.maximum(edges[:-1], begin)
+            of_from = np.where(edges[:-1] >= begin, of_edges[:-1], of_start[:, k : k + 1])
+            area = constants * (to - from_) + slopes * (of_edges[1:] - of_from)
+            out[:, k] = np.where(from_ < to, area, 0.0).sum(axis=1)
         return out
 
     # -- the law
@@ -200,10 +205,14 @@ class QuantileGrid(PredictiveDistribution):
         # the sum of a smooth function at whole numbers is its integral and a bit of its slope (the
         # first term of Euler and Maclaurin's formula for midpoints)
         slope = np.empty(x.shape)
-        for k, numbers in enumerate(begin.T):
-            below = self._smooth_cdf(numbers[:, None] + np.arange(EXACT_TERMS + 1))
-            total[:, k] += sum(1 - each for each in below[:, :-1].T)
-            slope[:, k] = below[:, -1] - below[:, -2]
+        step = max(1, BLOCK_SUMS // max(1, len(x)))
+        for start in range(0, x.shape[1], step):
+            some = slice(start, start + step)
+            numbers = begin[:, some, None] + np.arange(EXACT_TERMS + 1)
+            flat = numbers.reshape(len(x), numbers.shape[1] * numbers.shape[2])
+            below = self._smooth_cdf(flat).reshape(numbers.shape)
+            total[:, some] += sum(1 - below[:, :, k] for k in range(EXACT_TERMS))
+            slope[:, some] = below[:, :, -1] - below[:, :, -2]
         return total + self._smooth_excess(begin + (EXACT_TERMS - 0.5)) - slope / 24
 
     def mean(self):

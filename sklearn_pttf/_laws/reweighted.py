@@ -99,10 +99,13 @@ class ReweightedZeros(PredictiveDistribution):
         rest = (1 - zeros) * (1 - new[1:]) - times * (1 - own) * (1 - old[1:])
         starts = self.law.quantile(own + (1 - own) * old[1:-1])
         starts = np.column_stack([np.zeros(len(self)), starts])
-        above = self.law.excess(starts)
+        last = np.maximum(positive, starts[:, -1:])
+        asked = np.hstack([starts, last, positive])
+        above, of_last, own_excess = np.split(
+            self.law.excess(asked), [starts.shape[1], asked.shape[1] - x.shape[1]], axis=1
+        )
         ends, beyond = starts[:, 1:], above[:, 1:]
-        out = times[:, -1:] * self.law.excess(np.maximum(positive, starts[:, -1:]))
-        own_excess = self.law.excess(positive)
+        out = times[:, -1:] * of_last
         for k in range(ends.shape[1]):
             start, end = np.maximum(positive, starts[:, k, None]), ends[:, k, None]
             before = np.where(positive > starts[:, k, None], own_excess, above[:, k, None])

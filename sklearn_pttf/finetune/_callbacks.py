@@ -85,7 +85,11 @@ class StopWithoutGain(EarlyStopping):
     """
 
     def __init__(self, patience):
-        super().__init__(patience=patience, threshold=0, sink=noop, load_best=True)
+        super().__init__(patience=patience, threshold=0, sink=noop)
+
+    def on_train_begin(self, net, **kwargs):
+        super().on_train_begin(net, **kwargs)
+        self.weights_ = None
 
     def on_epoch_end(self, net, **kwargs):
         try:
@@ -94,6 +98,13 @@ class StopWithoutGain(EarlyStopping):
             if self.misses_ < self.patience:
                 raise  # by the user, just now
             raise EndOfTraining from None
+        if self.misses_ == 0:  # cloned here, as skorch's ``load_best`` makes slow deep copies
+            state = net.module_.state_dict()
+            self.weights_ = {name: value.clone() for name, value in state.items()}
+
+    def on_train_end(self, net, **kwargs):
+        if self.weights_ is not None and self.best_epoch_ != net.history[-1, "epoch"]:
+            net.module_.load_state_dict(self.weights_)
 
 
 class StopInTime(Callback):

@@ -1,6 +1,7 @@
 """Laws of the candidates: networks, pretrained and finetuned, and what is between them."""
 
 import copy
+import functools
 
 import numpy as np
 
@@ -12,19 +13,14 @@ from sklearn_pttf._tables.periods import students_errors, two_way_error
 from sklearn_pttf.finetune._rounds import cell_costs, n_periods, periods_of, row_means
 
 
-def network_laws(network, rounds, of_mean=False, portfolios=None):
+def network_laws(network, rounds, of_mean=False):
     """The law of every row, one a round, with the round's evidence as context.
 
-    With ``of_mean`` that of its mean, where the network has one. With ``portfolios``, one a round,
-    of their rows instead of the evidence's.
+    With ``of_mean`` that of its mean, where the network has one.
     """
     of_mean = of_mean and network.kind.of_means
-    contexts = (encode_context(network, round.evidence) for round in rounds)
-    portfolios = portfolios or [round.evidence for round in rounds]
-    return [
-        predict_law(network, context, portfolio, of_mean)
-        for context, portfolio in zip(contexts, portfolios, strict=True)
-    ]
+    evidence = (round.evidence for round in rounds)
+    return [predict_law(network, encode_context(network, each), each, of_mean) for each in evidence]
 
 
 def cross_fitted_laws(problem, trained, before, rounds, folds):
@@ -35,13 +31,18 @@ def cross_fitted_laws(problem, trained, before, rounds, folds):
     """
     quantiles = [law.quantiles.copy() for law in before]
     for fold, rows in zip(trained, folds, strict=True):
+
+        @functools.cache  # both halves may have chosen the same network
+        def context_of(network, k):
+            return encode_context(network, rounds[k].evidence)
+
         for network, part in zip(fold.for_half, (rows[::2], rows[1::2]), strict=True):
-            used = [k for k, each in enumerate(rounds) if not np.isnan(each.charged[part]).all()]
-            some = [rounds[k] for k in used]
-            evidence = [round.evidence.take(part) for round in some]
-            laws = network_laws(network, some, problem.of_means, evidence)
-            for k, law in zip(used, laws, strict=True):
-                quantiles[k][part] = law.quantiles
+            of_mean = problem.of_means and network.kind.of_means
+            for k, each in enumerate(rounds):
+                if not np.isnan(each.charged[part]).all():
+                    portfolio = each.evidence.take(part)
+                    law = predict_law(network, context_of(network, k), portfolio, of_mean)
+                    quantiles[k][part] = law.quantiles
     return [law.with_quantiles(own) for law, own in zip(before, quantiles, strict=True)]
 
 

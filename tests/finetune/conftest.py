@@ -30,5 +30,10 @@ def garbled(checkpoint):
 
 
 @pytest.fixture(scope="module")
+def more_rows():
+    return make_demand_portfolio(240, 6, noise=0.8, random_state=0)
+
+
+@pytest.fixture(scope="module")
 def table():
-    return make_demand_portfolio(240, 6, n_outcomes=100, noise=0.8, random_state=0)
+    return make_demand_portfolio(160, 6, n_outcomes=100, noise=0.8, random_state=0)

@@ -63,8 +63,8 @@ def test_auto_is_a_strategy_that_trains_all_weights():
     assert runs[0].history == runs[1].history
 
 
-def test_auto_starts_from_moments_where_the_pretrained_network_is_worse(garbled, table):
-    X = table[0]
+def test_auto_starts_from_moments_where_the_pretrained_network_is_worse(garbled, more_rows):
+    X = more_rows
     starts = []
 
     class Watch(AutoFinetune):
@@ -106,8 +106,8 @@ def test_warm_starts_keep_their_weights_where_nothing_is_trained(checkpoint, tab
     assert week.finetuned_checkpoint_ is None
 
 
-def test_warm_starts_forget_nothing(garbled, table):
-    X = table[0]
+def test_warm_starts_forget_nothing(garbled, more_rows):
+    X = more_rows
     strategy = AutoFinetune(max_seconds=0.01, baselines=False)
     first = quick_estimator(garbled, finetune=strategy, warm_start=True).fit(X)
     assert first.finetuned_checkpoint_ is not None
@@ -122,9 +122,10 @@ def test_warm_starts_forget_nothing(garbled, table):
     assert started == [False]
 
 
-def test_auto_is_the_default_and_short_for_its_object():
+def test_auto_is_the_default_and_short_for_its_object(checkpoint):
     X = make_demand_portfolio(30, 4, random_state=0)
     assert PretrainedDecisionTransformer().finetune == "auto"
-    short = PretrainedDecisionTransformer(random_state=0).fit(X)
-    long = PretrainedDecisionTransformer(finetune=AutoFinetune(), random_state=0).fit(X)
+    short, long = (quick_estimator(checkpoint, finetune=each) for each in ("auto", AutoFinetune()))
+    assert "reason" not in short.fit(X).finetune_report_
+    long.fit(X)
     np.testing.assert_array_equal(short.decide(X), long.decide(X))

@@ -20,11 +20,18 @@ NAN = np.nan
 
 def test_laws_of_a_half_are_those_of_its_network(monkeypatch):
     """Networks are numbers here; a law says which network it is of, and of which row."""
+    read = []
 
-    def laws_of(network, rounds, of_mean, portfolios):
-        return [_law(network + part.observations[:, 0]) for part in portfolios]
+    def context_of(network, evidence):
+        read.append((network, len(evidence)))
+        return network
 
-    monkeypatch.setattr(_candidates, "network_laws", laws_of)
+    def law_of(network, context, part, of_mean):
+        assert context == network
+        return _law(network + part.observations[:, 0])
+
+    monkeypatch.setattr(_candidates, "encode_context", context_of)
+    monkeypatch.setattr(_candidates, "predict_law", law_of)
     rounds = [Round(Portfolio(np.arange(6.0)[:, None]), np.ones((6, 1)))]
     folds = [np.array([4, 0, 2]), np.array([1, 5])]
     trained = [Finetuned(None, (10.0, 20.0), 0, []), Finetuned(None, (30.0, 30.0), 0, [])]
@@ -32,6 +39,7 @@ def test_laws_of_a_half_are_those_of_its_network(monkeypatch):
     (after,) = cross_fitted_laws(Newsvendor(), trained, [before], rounds, folds)
     np.testing.assert_array_equal(after.quantiles[:, 0], [20, 31, 12, -1, 14, 35])
     np.testing.assert_array_equal(before.quantiles, -1)  # not changed
+    assert read == [(10.0, 6), (20.0, 6), (30.0, 6)]  # all rows, by each network once
 
 
 def _law(values):

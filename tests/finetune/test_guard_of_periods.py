@@ -34,7 +34,7 @@ from support.tensors import column_numbers
 NAN = np.nan
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 PROBLEM = Newsvendor(9.0, 1.0)
-ONCE = FullFinetune(max_epochs=1, baselines=False)
+ONCE = FullFinetune(max_epochs=1, validation_fraction=0.5, baselines=False)
 SHORT = FullFinetune(lr=3e-3, max_epochs=5, baselines=False)
 
 
@@ -237,10 +237,10 @@ def test_how_many_periods_are_enough():
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("seed", range(5))
 def test_shocks_of_a_later_week_fool_nobody(seed):
-    """Two hundred rows, eight weeks, shocks of .25; decisions are charged on 100 fresh weeks."""
+    """120 rows, eight weeks, shocks of .25; decisions are charged on 100 fresh weeks."""
     shocks = 0.25 * np.random.default_rng(seed + 100).normal(size=109)
     shocks[8] = (-1) ** seed * 0.6  # the later week is far from usual
-    outcomes = _shocked(200, shocks, seed).astype(float)
+    outcomes = _shocked(120, shocks, seed).astype(float)
     X, y, fresh = np.split(outcomes, [8, 9], axis=1)
     costs = [
         decision_cost(fresh, _fit(X, y, finetune).decide(X), problem=PROBLEM, X=X)

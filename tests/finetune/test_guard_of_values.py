@@ -74,9 +74,8 @@ def test_a_baseline_takes_the_place_of_the_network(kind, monkeypatch):
     monkeypatch.setattr(_guard, "choose", take_baseline)
     monkeypatch.setattr(Values, "baselines", (kind,))
     X = _table(24)
-    pdt = PretrainedDecisionTransformer(
-        PROBLEM, finetune=HeadFinetune(max_epochs=1), random_state=0
-    ).fit(X)
+    once = HeadFinetune(max_epochs=1, validation_fraction=0.5)
+    pdt = PretrainedDecisionTransformer(PROBLEM, finetune=once, random_state=0).fit(X)
     assert isinstance(pdt.baseline_, kind)
     baseline = kind(PROBLEM).fit(X)
     found, info = pdt.decide(X, return_info=True)

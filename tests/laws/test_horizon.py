@@ -486,7 +486,7 @@ def _finetuned(problem):
     return PretrainedDecisionTransformer(
         problem,
         checkpoint=ordering_too_much(),
-        finetune=HeadFinetune(max_epochs=1, baselines=False),
+        finetune=HeadFinetune(max_epochs=1, validation_fraction=0.5, baselines=False),
         random_state=0,
     )
 

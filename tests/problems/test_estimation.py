@@ -549,7 +549,9 @@ def test_a_told_network_is_finetuned_under_guard():
     drawn = GammaPoisson(3, 1).sample(160, 3, random_state=0)
     X, mean = drawn.observations, drawn.parameters["mean"]
     estimator = PretrainedDecisionTransformer(
-        Estimation(noise="poisson"), finetune=HeadFinetune(max_epochs=2), random_state=0
+        Estimation(noise="poisson"),
+        finetune=HeadFinetune(max_epochs=1, validation_fraction=0.5),
+        random_state=0,
     ).fit(X)
     candidates = ["pretrained", "finetuned", "blend", "baseline"]
     assert list(estimator.finetune_report_["candidate"]) == candidates

@@ -1,5 +1,7 @@
 """Transfer curves of a few rows and quick methods."""
 
+import functools
+
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -24,6 +26,12 @@ def small_curve(estimator=None, X=X, y=Y, **arguments):
     defaults = {"n_instances": [8, 20], "cv": 3, "methods": QUICK, "random_state": 0}
     estimator = tiny_estimator() if estimator is None else estimator
     return transfer_curve(estimator, X, y, **{**defaults, **arguments})
+
+
+@functools.cache
+def usual_curve():
+    """`small_curve` of its defaults, which tests leave as it is."""
+    return small_curve()
 
 
 def arrays_of(curve, leave_out=()):

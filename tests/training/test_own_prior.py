@@ -180,7 +180,8 @@ def test_processes_that_come_at_once_pretrain_once(start, tmp_path):
 
 
 def test_a_grid_over_finetuning_pretrains_once(start, tmp_path, n_runs):
-    estimator = _estimator(start, memory=tmp_path, finetune=HeadFinetune(max_epochs=1))
+    once = HeadFinetune(max_epochs=1, validation_fraction=0.5, baselines=False)
+    estimator = _estimator(start, memory=tmp_path, finetune=once)
     grid = {"finetune__lr": [1e-4, 1e-3]}
     GridSearchCV(estimator, grid, cv=2).fit(X)
     assert len(n_runs) == 1

@@ -284,7 +284,7 @@ def test_unwritable_output_is_an_error(recipe, folder, capsys):
 def test_killed_and_resumed(recipe, folder):
     """SIGKILL leaves no chance to tidy up: what is on disk must do."""
     out = folder / "own.safetensors"
-    options = ["--recipe", str(recipe), "--out", str(out), "--steps", "100", "--device", "cpu"]
+    options = ["--recipe", str(recipe), "--out", str(out), "--steps", "60", "--device", "cpu"]
     options.append("--quiet")
     process = _command(*options)
     try:
@@ -303,10 +303,10 @@ def test_killed_and_resumed(recipe, folder):
     left = [name for name in _names(folder) if not name.startswith(".own.state.")]
     assert left == ["own.json", "own.safetensors"]
     resumed = Checkpoint.load(out)
-    whole = pretrain(**{**load_recipe(recipe), "n_steps": 100}, verbose=0, device="cpu")
+    whole = pretrain(**{**load_recipe(recipe), "n_steps": 60}, verbose=0, device="cpu")
     assert same_weights(resumed, whole)
     assert resumed.card["history"] == whole.card["history"]
-    assert len(whole.card["history"]) == 5
+    assert len(whole.card["history"]) == 3
 
 
 def test_exit_status_of_the_process(folder):

@@ -3,6 +3,7 @@
 Nothing is moved within one standard error of the table, and all but a small share from two on.
 """
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -151,12 +152,14 @@ class Recalibration(NamedTuple):
 
     def _with_mean(self, wanted, law, field, ends, sign):
         """The one with another power or factor, so that the sum of means is the one wanted."""
+        shift = self._shift(law)
 
         def changed(log_value):
             return self._replace(**{field: float(np.exp(sign * log_value))})
 
+        @functools.cache
         def missing(log_value):
-            return changed(log_value).apply(law).mean().sum() - wanted
+            return changed(log_value)._shifted(law, shift).mean().sum() - wanted
 
         if abs(missing(0.0)) <= ROUNDED * wanted:
             return self
@@ -164,9 +167,14 @@ class Recalibration(NamedTuple):
 
     def apply(self, law):
         """The laws with other shares of zeros and sizes."""
-        shift = self.zero_shift
-        if self.zeros is not None:
-            shift = shift + self.zeros.shift(law)
+        return self._shifted(law, self._shift(law))
+
+    def _shift(self, law):
+        """What is added to the rows' log odds of a zero."""
+        return self.zero_shift + (0.0 if self.zeros is None else self.zeros.shift(law))
+
+    def _shifted(self, law, shift):
+        """`apply`, of what is added to log odds."""
         if self.factor != 1:
             law = law.with_quantiles(self.factor * law.quantiles)
         if np.all(shift == 0) and self.power == 1:
