@@ -227,7 +227,7 @@ def test_zero_inflated_demand_is_no_dearer_than_by_the_network():
         portfolio = prior.sample(500, 10, random_state=seed)
         X, truth = portfolio.observations, prior.truth(portfolio)
         fitted = fitted_network(X)
-        laws = [fitted.predict_distribution(X), fitted._network_law(fitted._read(X))]
+        laws = [fitted.predict_distribution(X), fitted._table.network_law(fitted._read(X))]
         orders = np.stack([law.quantile(ratios[None]) for law in laws])
         over = np.stack([truth.excess(each) for each in orders])
         left = orders - truth.mean()[:, None] + over
