@@ -8,6 +8,8 @@
 
 Without a table rows are synthetic, 500 of two or of ten categories. *New rows* have no
 observations: costs are set against those of the decision that knows the law of the row's category.
+*Shapes* are two categories of which one sells nothing in six of ten periods and varies more, with
+the same mean or another; costs of the 500 rows are set against those that know each row's law.
 *Labels that mean nothing* are drawn at random, up to one for each row: costs are set against those
 without attributes. Of a real table each draw takes n random observations of each row; costs are
 charged on all others of the row, and set against those without attributes. "Group" is the quantile
@@ -29,6 +31,7 @@ TAUS = (0.5, 0.9, 0.95)
 N_ROWS, N_OUTCOMES = 500, 40_000
 OWN_SPREAD = 0.4  # of log levels within a category
 CATEGORIES = {2: np.array([3.0, 55.0]), 10: np.exp(np.linspace(0.5, 5.0, 10))}
+SHAPES = np.array([0.0, 0.6]), np.array([0.3, 0.7])  # share of silent periods, relative noise
 NUMBERS = ("age60", "educ", "ethnic", "income", "hhlarge", "workwom", "hval150")
 
 
@@ -97,6 +100,42 @@ def costs_of_new_rows(seed, n_categories, n_observations, noise):
         ]
         found.append([cost(d, later, tau).sum() for d in decisions])
     return np.array(found).T
+
+
+def shaped(levels, category, rng, size):
+    """Outcomes of rows of some means, steady or lumpy ones; ``(n, size)``."""
+    silent, noise = (x[category][:, None] for x in SHAPES)
+    uneven = rng.gamma(1 / noise**2, noise**2, size=(len(levels), size))
+    seen = rng.random((len(levels), size)) >= silent
+    return (rng.poisson(levels[:, None] / (1 - silent) * uneven) * seen).astype(float)
+
+
+def costs_of_shapes(seed, means, n_observations):
+    """Costs of rows, and of new ones: attributes, without, group, knowing; (4, tau) each."""
+    rng = np.random.default_rng(seed)
+    category, means = rng.integers(2, size=N_ROWS), np.array(means)
+    levels = levels_of(category, means, rng)
+    kind = [f"kind {k}" for k in category]
+    X, columns = frame_of(shaped(levels, category, rng, n_observations), kind=kind)
+    new, _ = frame_of(np.full((2, n_observations), np.nan), kind=["kind 0", "kind 1"])
+    later = shaped(levels, category, rng, 400)
+    every = np.repeat([0, 1], N_OUTCOMES)
+    of_new = shaped(levels_of(every, means, rng), every, rng, 1).reshape(2, -1)
+    told, plain = fitted(X, columns, ["kind"]), fitted(X, columns, None)
+    found = []
+    for rows, outcomes, codes in ((X, later, category), (new, of_new, np.arange(2))):
+        costs = []
+        for tau in TAUS:
+            group = [np.quantile(X.loc[category == k, columns], tau) for k in range(2)]
+            decisions = [
+                told.decide(rows, problem=problem_of(tau, None, ["kind"])),
+                plain.decide(rows, problem=problem_of(tau, None, None)),
+                np.array(group)[codes],
+                np.quantile(outcomes, tau, axis=1),
+            ]
+            costs.append([cost(d, outcomes, tau).sum() for d in decisions])
+        found.append(np.array(costs).T)
+    return found
 
 
 def costs_of_random_labels(seed, n_labels, n_rows, noise, n_observations=5):
@@ -212,11 +251,17 @@ def main():
             report(f"{name}, {len(table[0])} rows, n={n}", draws, methods, "no attributes")
     if tables:
         return
+    methods = ["attributes", "no attributes", "group", "knows the law"]
+    for means in ((20.0, 20.0), (60.0, 5.0)):
+        for n in (1, 3, 10):
+            draws = zip(*[costs_of_shapes(seed, means, n) for seed in seeds], strict=True)
+            for what, costs in zip(("rows", "new rows"), draws, strict=True):
+                title = f"shapes, {what}, means {means}, n={n}"
+                report(title, list(costs), methods, "knows the law")
     for noise in ("poisson", "overdispersed", "lognormal"):
         for n_categories in CATEGORIES:
             for n in (1, 5):
                 draws = [costs_of_new_rows(seed, n_categories, n, noise) for seed in seeds]
-                methods = ["attributes", "no attributes", "group", "knows the law"]
                 title = f"new rows, {n_categories} categories, {noise}, n={n}"
                 report(title, draws, methods, "knows the law")
         for n_labels in (5, 50, 250, N_ROWS):

@@ -22,7 +22,8 @@ from sklearn_pttf._tables.portfolio import Portfolio
 FEWEST_ROWS = 10  # with observations, that are a table of their own
 MOST_TRIED = 3  # attributes
 LEAST_COVERED = 0.2  # of rows, by labels of so many
-MOST_ROWS = 300  # of either half of a table, of which outcomes are held out
+MOST_ROWS = 1000  # of either half of a table, that the other one is tried beside
+MOST_HELD_OUT = 300  # of them, of which outcomes are held out
 PULLS = np.array([1.0, 3.0, 10.0, 30.0, 100.0, 300.0])  # rows that the whole table counts for
 CONVINCING = 3.0  # log likelihood that tables of their own have to gain
 AT_ONCE = 0.5  # of the likelihood of an outcome that is predicted twice
@@ -167,8 +168,10 @@ def _best(networks, portfolio, trials, grouping):
     order = spread_out(portfolio.observations, len(portfolio))
     order = order[np.argsort(codes[order], kind="stable")]
     for half in (0, 1):
-        context, tested = order[half::2], np.sort(order[1 - half :: 2])
-        tested = tested[_evenly(len(tested))]
+        context, tested = (
+            np.sort(_evenly(rows, most))
+            for rows, most in ((order[half::2], MOST_ROWS), (order[1 - half :: 2], MOST_HELD_OUT))
+        )
         whole = ReadTable(networks, portfolio.take(context), agrees=False)
         own = _tables(networks, portfolio.take(context), codes[context], False, FEWEST_ROWS // 2)
         n_rows = np.bincount(codes[context][codes[context] >= 0], minlength=len(grouping.levels))
@@ -188,8 +191,8 @@ def _best(networks, portfolio, trials, grouping):
     return AT_ONCE * gains[best], PULLS[best]
 
 
-def _evenly(n):
-    """Positions of at most `MOST_ROWS` of so many."""
-    if n <= MOST_ROWS:
-        return np.arange(n)
-    return ((np.arange(MOST_ROWS) + 0.5) / MOST_ROWS * n).astype(int)
+def _evenly(rows, most):
+    """At most so many of rows."""
+    if len(rows) <= most:
+        return rows
+    return rows[((np.arange(most) + 0.5) / most * len(rows)).astype(int)]
