@@ -15,6 +15,7 @@ FAR = 3.2  # nodes reach to sinh(FAR) standard deviations, 12, and are dense in 
 MOST_STEPS, LARGEST_STEP, LAST_STEP = 100, 2.0, 1e-7  # of Newton's method
 LARGEST_LOG = 600.0  # of a level: more is no number
 LEAST_CURVATURE = 1e-12
+DIFFER = 1e-4  # of the log of a size, to either side
 GRAIN = 0.5  # of a whole number, which stands for what is up to this much below and above
 LOG_ROOT_TWO_PI = 0.5 * np.log(2 * np.pi)
 
@@ -35,7 +36,7 @@ def posterior_of_levels(prior, evidence, start=None):
     ----------
     prior : GammaLevels or NormalLevels
 
-    evidence : CappedPoisson or CappedLognormal
+    evidence : CappedPoisson, CappedNegativeBinomial or CappedLognormal
 
     start : ndarray of shape (n,), default=None
         Where to look for the mode first. None: at the prior's middle.
@@ -96,18 +97,18 @@ class NormalLevels:
         return -away / self.spread, np.full_like(logs, -1 / self.spread**2)
 
 
-class _CappedRows:
-    """Capped cells of rows, equal ones of a row once."""
+class _CellsOfRows:
+    """Some cells of rows, equal ones of a row once; NaN is none."""
 
-    def __init__(self, caps, units):
-        rows, cells = np.nonzero(~np.isnan(caps))
-        table = np.stack([rows, caps[rows, cells], units[rows, cells]])
-        (rows, self.caps, self.units), self.times = np.unique(table, axis=1, return_counts=True)
+    def __init__(self, values, units):
+        rows, cells = np.nonzero(~np.isnan(values))
+        table = np.stack([rows, values[rows, cells], units[rows, cells]])
+        (rows, self.values, self.units), self.times = np.unique(table, axis=1, return_counts=True)
         self.rows = rows.astype(int)
-        self.n_rows = len(caps)
+        self.n_rows = len(values)
 
     def total(self, values):
-        """Sums of values of capped cells over their rows."""
+        """Sums of values of cells over their rows."""
         times = self.times.reshape(-1, *(1,) * (values.ndim - 1))
         out = np.zeros((self.n_rows, *values.shape[1:]))
         np.add.at(out, self.rows, times * values)
@@ -138,7 +139,7 @@ class CappedPoisson:
         self.most = np.where(seen & some[:, None], mass, 0.0).sum(axis=1)
         # to have sold nothing of nothing says nothing
         caps = np.where(capped & (x > 0), np.ceil(x), np.nan)
-        self.capped = _CappedRows(caps, np.where(capped, exposure, 0.0))
+        self.capped = _CellsOfRows(caps, np.where(capped, exposure, 0.0))
 
     def __len__(self):
         return len(self.sums)
@@ -149,16 +150,16 @@ class CappedPoisson:
         sums, exposure = self.sums[:, None], self.exposure[:, None]
         seen = np.where(sums > 0, -sums * (np.expm1(off) - off), -exposure * level)
         mean = level[capped.rows] * capped.units[:, None]
-        told = capped.total(log_at_least(capped.caps[:, None], mean))
+        told = capped.total(log_at_least(capped.values[:, None], mean))
         return seen + self.most[:, None] + told
 
     def slopes(self, logs):
         level = np.exp(logs)
         seen, capped = self.exposure * level, self.capped
         mean = level[capped.rows] * capped.units
-        mass = capped.caps * np.log(mean) - mean - special.gammaln(capped.caps)
-        rise = np.exp(np.minimum(mass - log_at_least(capped.caps, mean), LARGEST_LOG))
-        bend = np.minimum(rise * (capped.caps - mean - rise), 0.0)
+        mass = capped.values * np.log(mean) - mean - special.gammaln(capped.values)
+        rise = np.exp(np.minimum(mass - log_at_least(capped.values, mean), LARGEST_LOG))
+        bend = np.minimum(rise * (capped.values - mean - rise), 0.0)
         return self.sums - seen + capped.total(rise), -seen + capped.total(bend)
 
 
@@ -172,6 +173,74 @@ def log_at_least(cap, mean):
     with np.errstate(divide="ignore"):
         first = cap * np.log(mean) - mean - special.gammaln(cap + 1) + np.log(series)
         return np.where(few & (share < 1e-200), first, np.log(np.maximum(share, 1e-300)))
+
+
+class CappedNegativeBinomial:
+    """Counts of rows that vary more than Poisson ones, of which some were capped.
+
+    Parameters
+    ----------
+    portfolio : Portfolio
+        Of whole numbers.
+
+    size : float
+        A count of mean m has the variance ``m + m**2 / size``.
+    """
+
+    def __init__(self, portfolio, size):
+        x, exposure, capped = portfolio.observations, portfolio.exposures(), is_capped(portfolio)
+        self.seen = _CellsOfRows(np.where(portfolio.mask & ~capped, x, np.nan), exposure)
+        # to have sold nothing of nothing says nothing
+        caps = np.where(capped & (x > 0), np.ceil(x), np.nan)
+        self.capped = _CellsOfRows(caps, np.where(capped, exposure, 0.0))
+        self.size = size
+
+    def __len__(self):
+        return self.seen.n_rows
+
+    def log_likelihood(self, logs, size=None):
+        """At logarithms of levels of shape (n, n_nodes); ``size`` in place of its own."""
+        size = self.size if size is None else size
+        seen, capped = self.seen, self.capped
+        x, share = seen.values[:, None], self._share(seen, logs, size)
+        mass = special.gammaln(x + size) - special.gammaln(size) - special.gammaln(x + 1)
+        mass = mass + special.xlog1py(x, -share[1]) + size * np.log(share[1])
+        caps = capped.values[:, None]
+        return seen.total(mass) + capped.total(
+            _log_beta(caps, size, *self._share(capped, logs, size))
+        )
+
+    def slopes(self, logs):
+        seen, capped, size = self.seen, self.capped, self.size
+        p, q = self._share(seen, logs[:, None], size)
+        p, q, both = p[:, 0], q[:, 0], seen.values + size
+        slope, bend = seen.total(seen.values - both * p), -seen.total(both * p * q)
+        p, q = self._share(capped, logs[:, None], size)
+        caps = capped.values[:, None]
+        mass = caps * np.log(p) + size * np.log(q) - special.betaln(caps, size)
+        rise = np.exp(np.minimum(mass - _log_beta(caps, size, p, q), LARGEST_LOG))
+        down = np.minimum(rise * (caps * q - size * p - rise), 0.0)
+        return slope + capped.total(rise[:, 0]), bend + capped.total(down[:, 0])
+
+    def size_slope(self, logs):
+        """Derivative of the log likelihood by the log of the size, by differences."""
+        more, less = (self.log_likelihood(logs, self.size * np.exp(x)) for x in (DIFFER, -DIFFER))
+        return (more - less) / (2 * DIFFER)
+
+    @staticmethod
+    def _share(cells, logs, size):
+        """Mean over mean plus size, and the rest of 1; (k, n_nodes) each."""
+        odds = logs[cells.rows] + np.log(cells.units / size)[:, None]
+        return special.expit(odds), special.expit(-odds)
+
+
+def _log_beta(a, b, p, q):
+    """Logarithm of the regularised incomplete beta function at p, which is 1 - q."""
+    share = special.betainc(a, b, p)
+    with np.errstate(divide="ignore"):
+        first = a * np.log(p) + b * np.log(q) - special.betaln(a, b) - np.log(a)
+        first = first - np.log1p(-np.minimum((a + b) / (a + 1) * p, 0.5))  # of a series
+        return np.where(share < 1e-200, first, np.log(np.maximum(share, 1e-300)))
 
 
 class CappedLognormal:
@@ -196,7 +265,7 @@ class CappedLognormal:
         self.squares = np.where(seen, (logs - self.own[:, None]) ** 2, 0.0).sum(axis=1)
         caps = np.where(capped & (x > 0), x - GRAIN * portfolio.integer, 1.0)
         caps = np.where(capped & (x > 0), np.log(caps), np.nan)
-        self.capped = _CappedRows(caps, np.ones_like(caps))
+        self.capped = _CellsOfRows(caps, np.ones_like(caps))
         self.noise = noise
 
     def __len__(self):
@@ -207,19 +276,19 @@ class CappedLognormal:
         squares = counts * (logs - self.own[:, None]) ** 2 + self.squares[:, None]
         out = -squares / (2 * self.noise**2) - counts * (np.log(self.noise) + LOG_ROOT_TWO_PI)
         out -= self.sums[:, None]  # of densities of outcomes, and not of logarithms
-        z = (logs[capped.rows] - capped.caps[:, None]) / self.noise
+        z = (logs[capped.rows] - capped.values[:, None]) / self.noise
         return out + capped.total(special.log_ndtr(z))
 
     def noise_slope(self, logs):
         """Derivative of the log likelihood by the log of the noise."""
         counts, capped = self.counts[:, None], self.capped
         squares = counts * (logs - self.own[:, None]) ** 2 + self.squares[:, None]
-        z = (logs[capped.rows] - capped.caps[:, None]) / self.noise
+        z = (logs[capped.rows] - capped.values[:, None]) / self.noise
         return squares / self.noise**2 - counts - capped.total(_hazard(z) * z)
 
     def slopes(self, logs):
         capped = self.capped
-        z = (logs[capped.rows] - capped.caps) / self.noise
+        z = (logs[capped.rows] - capped.values) / self.noise
         rise = _hazard(z)
         bend = np.minimum(-rise * (rise + z), 0.0)
         slope = self.counts * (self.own - logs) / self.noise**2

@@ -44,8 +44,19 @@ class PoissonLevelsLaw(PredictiveDistribution):
         out = np.stack([function(column) for column in x.T], axis=1)
         return out[:, 0] if flat else out
 
+    def _at_most(self, x):
+        """Probability that each component gives at most x; of whole numbers ``(n, 1)``."""
+        return special.pdtr(x, self.means)
+
+    def _more_than(self, x):
+        return special.pdtrc(x, self.means)
+
+    def _mean_above(self, x):
+        """What outcomes above x, whole numbers ``(n, 1)``, add to the mean of each component."""
+        return self.means * np.where(x > 0, special.pdtrc(np.maximum(x - 1, 0.0), self.means), 1.0)
+
     def _reached(self, x):
-        reached = special.pdtr(np.floor(np.maximum(x, 0.0))[:, None], self.means)
+        reached = self._at_most(np.floor(np.maximum(x, 0.0))[:, None])
         return np.where(x < 0, 0.0, np.minimum((self.weights * reached).sum(axis=1), 1.0))
 
     def cdf(self, x):
@@ -78,9 +89,8 @@ class PoissonLevelsLaw(PredictiveDistribution):
     def _above(self, x):
         positive = np.maximum(x, 0.0)
         last = np.ceil(positive)[:, None] - 1  # outcomes up to which are below x
-        larger = np.where(last > 0, special.pdtrc(np.maximum(last - 1, 0.0), self.means), 1.0)
-        not_below = np.where(last >= 0, special.pdtrc(np.maximum(last, 0.0), self.means), 1.0)
-        above = self.means * larger - positive[:, None] * not_below
+        not_below = np.where(last >= 0, self._more_than(np.maximum(last, 0.0)), 1.0)
+        above = self._mean_above(last) - positive[:, None] * not_below
         return np.maximum((self.weights * above).sum(axis=1), 0.0) + (positive - x)
 
     def mean(self):
@@ -91,6 +101,42 @@ class PoissonLevelsLaw(PredictiveDistribution):
 
     def nodes(self, split=None):
         return whole_nodes(self, EDGES, split)
+
+
+class NegativeBinomialLevelsLaw(PoissonLevelsLaw):
+    """Mixtures of negative binomial laws of one size, each row with means of its own.
+
+    Parameters
+    ----------
+    means, weights : ndarray of shape (n, n_levels)
+        Weights sum to 1 in every row.
+
+    size : float
+        A component of mean m has the variance ``m + m**2 / size``.
+    """
+
+    def __init__(self, means, weights, size):
+        super().__init__(means, weights)
+        self.size = size
+
+    def take(self, rows):
+        return type(self)(self.means[rows], self.weights[rows], self.size)
+
+    @classmethod
+    def concatenate(cls, laws):
+        means, weights = zip(*((law.means, law.weights) for law in laws), strict=True)
+        return cls(np.concatenate(means), np.concatenate(weights), laws[0].size)
+
+    def _at_most(self, x):
+        return special.betainc(self.size, x + 1, self.size / (self.size + self.means))
+
+    def _more_than(self, x):
+        return special.betainc(x + 1, self.size, self.means / (self.size + self.means))
+
+    def _mean_above(self, x):
+        share = self.means / (self.size + self.means)
+        larger = special.betainc(np.maximum(x, 1.0), self.size + 1, share)
+        return self.means * np.where(x > 0, larger, 1.0)
 
 
 class LognormalLevelsLaw(PredictiveDistribution):

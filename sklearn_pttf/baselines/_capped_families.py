@@ -7,13 +7,18 @@ from scipy import optimize, special
 
 from sklearn_pttf._laws.capped_levels import (
     CappedLognormal,
+    CappedNegativeBinomial,
     CappedPoisson,
     GammaLevels,
     NormalLevels,
     is_capped,
     posterior_of_levels,
 )
-from sklearn_pttf._laws.levels import LognormalLevelsLaw, PoissonLevelsLaw
+from sklearn_pttf._laws.levels import (
+    LognormalLevelsLaw,
+    NegativeBinomialLevelsLaw,
+    PoissonLevelsLaw,
+)
 from sklearn_pttf._laws.parametric import RoundedLaw
 from sklearn_pttf.baselines._conjugate import WIDEST
 from sklearn_pttf.baselines._marginal_likelihood import (
@@ -24,19 +29,22 @@ from sklearn_pttf.baselines._marginal_likelihood import (
     zero_share,
 )
 
-MOST_ROWS = 2000  # that hyperparameters are fitted to, evenly by what they sold
 CENTRE_PRIOR = 1.0  # standard deviation of a weak prior of the log of the middle, around sales
 FARTHEST = 5.0  # of the log of the middle from sales
 PRECISE = {"ftol": 1e-14, "gtol": 1e-6, "maxiter": 200}  # of the search for hyperparameters
+LEAST_SIZE, LARGEST_SIZE = 0.05, 1e4  # of negative binomial counts; the latter are Poisson ones
+USUAL_SIZE = 10.0  # whose log has a weak prior, normal with standard deviation 1
 LEAST_SPREAD = 1e-3  # of logarithms, and of noise
 
 
 class CappedFamily(ABC):
     """Levels of rows and outcomes around them; the latter may be capped."""
 
+    most_rows = 2000  # that hyperparameters are fitted to, evenly by what they sold
+
     def fit(self, portfolio):
         """Hyperparameters by the marginal likelihood, as a dict, and its logarithm."""
-        rows = portfolio.take(_some_rows(portfolio))
+        rows = portfolio.take(_some_rows(portfolio, self.most_rows))
         starts, bounds = self._starts(rows)
         middle, mode = starts[0][0], None
 
@@ -131,6 +139,38 @@ class CappedGammaPoisson(CappedFamily):
         return PoissonLevelsLaw(means, posterior.weights)
 
 
+class CappedGammaNegativeBinomial(CappedGammaPoisson):
+    """Counts that vary more than Poisson ones, by one size, with gamma levels."""
+
+    n_parameters = 3
+    most_rows = 400  # sums over rows do not tell all, so each cell is looked at
+
+    def _starts(self, portfolio):
+        starts, bounds = super()._starts(portfolio)
+        starts = [np.append(start, size) for start in starts for size in (0.7, 3.0)]
+        return starts, [*bounds, (np.log(LEAST_SIZE), np.log(LARGEST_SIZE))]
+
+    def _named(self, parameters):
+        return super()._named(parameters[:2]) | {"size": float(np.exp(parameters[2]))}
+
+    def _penalty(self, parameters, middle):
+        loss, slope = super()._penalty(parameters, middle)
+        away = parameters[2] - np.log(USUAL_SIZE)
+        return loss + away**2 / 2, slope + np.array([0.0, 0.0, away])
+
+    def _evidence(self, hyperparameters, portfolio):
+        return CappedNegativeBinomial(portfolio, hyperparameters["size"])
+
+    def _slopes(self, hyperparameters, posterior, evidence):
+        of_levels = super()._slopes(hyperparameters, posterior, evidence)
+        return np.append(of_levels, (posterior.weights * evidence.size_slope(posterior.logs)).sum())
+
+    def law(self, hyperparameters, portfolio):
+        posterior = self.posterior(hyperparameters, portfolio)
+        means = np.exp(posterior.logs) * portfolio.coming_exposure()[:, None]
+        return NegativeBinomialLevelsLaw(means, posterior.weights, hyperparameters["size"])
+
+
 class CappedLognormalNormal(CappedFamily):
     """Lognormal outcomes with normal levels of logarithms, and a share of zeros of each row."""
 
@@ -195,15 +235,19 @@ class CappedLognormalNormal(CappedFamily):
         return RoundedLaw(law) if portfolio.integer else law
 
 
-def _some_rows(portfolio):
+def _some_rows(portfolio, most):
     """Rows with observations, of many an even choice by what they sold; indices."""
     sums, counts = portfolio.totals()[0], portfolio.counts
     rows = np.flatnonzero(counts)
     n_capped = is_capped(portfolio).sum(axis=1)
     rows = rows[np.lexsort((n_capped[rows], counts[rows], sums[rows]))]
-    if len(rows) > MOST_ROWS:
-        rows = rows[np.linspace(0, len(rows) - 1, MOST_ROWS).astype(int)]
+    if len(rows) > most:
+        rows = rows[np.linspace(0, len(rows) - 1, most).astype(int)]
     return rows
 
 
-FAMILIES = {"gamma-poisson": CappedGammaPoisson, "lognormal": CappedLognormalNormal}
+FAMILIES = {
+    "gamma-poisson": CappedGammaPoisson,
+    "gamma-negative-binomial": CappedGammaNegativeBinomial,
+    "lognormal": CappedLognormalNormal,
+}

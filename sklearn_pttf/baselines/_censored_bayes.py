@@ -15,6 +15,7 @@ from sklearn_pttf.baselines._values import (
 )
 from sklearn_pttf.problems import DecisionProblem
 
+OF_COUNTS = ("gamma-poisson", "gamma-negative-binomial")
 FOR_VALUES = "ParametricEmpiricalBayes or JamesStein"
 
 
@@ -27,6 +28,8 @@ class CensoredEmpiricalBayes(DecisionMixin, BaseEstimator):
     Bayes' rule for each row (censored newsvendors: [2]_).
 
     - ``"gamma-poisson"``: Poisson counts, gamma levels;
+    - ``"gamma-negative-binomial"``: counts that vary more than Poisson ones, all by one size (the
+      variance of a mean m is ``m + m**2 / size``), gamma levels;
     - ``"lognormal"``: normal logarithms with a common variance, normal levels. Zeros have a share
       of their own in each row, and the shares follow a beta distribution.
 
@@ -35,10 +38,10 @@ class CensoredEmpiricalBayes(DecisionMixin, BaseEstimator):
     problem : DecisionProblem, default=None
         What is decided. None: ``Newsvendor()``, at equal costs.
 
-    family : {"auto", "gamma-poisson", "lognormal"}, default="auto"
-        The family. "auto": of whole numbers the likelier one, parameters discounted (Akaike); of
-        counts over an exposure, and where the problem says ``noise="poisson"``, "gamma-poisson";
-        else "lognormal". "gamma-poisson" needs whole numbers.
+    family : {"auto", "gamma-poisson", "gamma-negative-binomial", "lognormal"}, default="auto"
+        The family. "auto": of whole numbers the likeliest one, parameters discounted (Akaike), of
+        counts over an exposure one of counts, and where the problem says ``noise="poisson"``
+        "gamma-poisson"; else "lognormal". Those of counts need whole numbers.
 
     Attributes
     ----------
@@ -127,16 +130,16 @@ class CensoredEmpiricalBayes(DecisionMixin, BaseEstimator):
         ------
         ValueError
             If X has no observation, or negative ones, or amounts that are not whole where the
-            family is "gamma-poisson".
+            family is one of counts.
         """
         return self._fit_portfolio(self._read_to_fit(X))
 
     def _fit_portfolio(self, portfolio):
         self._refuse_values(portfolio)
-        refuse_exposure(portfolio, self.family, "gamma-poisson")
+        refuse_exposure(portfolio, self.family, OF_COUNTS)
         portfolio = portfolio if portfolio.integer else portfolio.as_rates()
-        if self.family == "gamma-poisson" and not portfolio.integer:
-            raise ValueError("family='gamma-poisson' needs whole numbers; X has others.")
+        if self.family in OF_COUNTS and not portfolio.integer:
+            raise ValueError(f"family={self.family!r} needs whole numbers; X has others.")
         names = [self.family] if self.family != "auto" else self._candidates(portfolio)
         fitted = {name: FAMILIES[name]().fit(portfolio) for name in names}
         self.family_ = max(names, key=lambda name: fitted[name][1] - FAMILIES[name].n_parameters)
@@ -147,9 +150,9 @@ class CensoredEmpiricalBayes(DecisionMixin, BaseEstimator):
         problem = getattr(self, "problem_", self.problem)
         if not portfolio.integer:
             return ["lognormal"]
-        if portfolio.exposure is not None or is_poisson(problem):
+        if is_poisson(problem):
             return ["gamma-poisson"]
-        return list(FAMILIES)
+        return list(FAMILIES if portfolio.exposure is None else OF_COUNTS)
 
     def _refuse_values(self, portfolio):
         refuse_values(portfolio, "CensoredEmpiricalBayes", FOR_VALUES)
@@ -157,12 +160,12 @@ class CensoredEmpiricalBayes(DecisionMixin, BaseEstimator):
     def _predict_law(self, portfolio):
         self._refuse_values(portfolio)
         family = FAMILIES[self.family_]()
-        if self.family_ == "gamma-poisson":
+        if self.family_ in OF_COUNTS:
             return family.law(self.hyperparameters_, portfolio)
         return law_of_rates(lambda rows: family.law(self.hyperparameters_, rows), portfolio)
 
     def _predict_law_of_mean(self, portfolio, spread=True):
-        if self.family_ != "gamma-poisson":
+        if self.family_ not in OF_COUNTS:
             return super()._predict_law_of_mean(portfolio, spread)
         self._refuse_values(portfolio)
         posterior = FAMILIES[self.family_]().posterior(self.hyperparameters_, portfolio)

@@ -174,7 +174,7 @@ class NonparametricEmpiricalBayes(DecisionMixin, BaseEstimator):
             where the family is "poisson", or negative ones where it is not "normal".
         """
         portfolio = self._read_to_fit(X)
-        refuse_exposure(portfolio, self.family, "poisson")
+        refuse_exposure(portfolio, self.family, ("poisson",))
         portfolio = portfolio if portfolio.integer else portfolio.as_rates()
         x = portfolio.observations
         names = [self.family]

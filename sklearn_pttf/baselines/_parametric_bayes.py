@@ -170,7 +170,7 @@ class ParametricEmpiricalBayes(DecisionMixin, BaseEstimator):
         portfolio = self._read_to_fit(X)
         if self._is_of_successes():
             return self._fit_successes(portfolio)
-        refuse_exposure(portfolio, self.family, "gamma-poisson")
+        refuse_exposure(portfolio, self.family, ("gamma-poisson",))
         portfolio = portfolio if portfolio.integer else portfolio.as_rates()
         x, integer = portfolio.observations, portfolio.integer
         names = [self.family]

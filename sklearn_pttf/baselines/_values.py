@@ -37,12 +37,13 @@ def refuse_values(portfolio, what, instead):
 
 
 def refuse_exposure(portfolio, family, reading):
-    """Refuse counts over an exposure, but for the family that reads it."""
+    """Refuse counts over an exposure, but for the families that read it."""
     if portfolio.exposure is None or not portfolio.integer:
         return
-    if family not in ("auto", reading):
+    if family not in ("auto", *reading):
+        named = " or ".join(f"family={each!r}" for each in reading)
         raise ValueError(
-            f"exposure needs family={reading!r} or 'auto' of whole numbers; got family={family!r}. "
+            f"exposure needs {named} or 'auto' of whole numbers; got family={family!r}. "
             "Periods that differ, with ordered or drivers, are read as exposure too."
         )
 

@@ -17,7 +17,7 @@ from sklearn_pttf.baselines import (
     ParametricEmpiricalBayes,
     SampleAverage,
 )
-from sklearn_pttf.baselines._capped_families import FAMILIES, MOST_ROWS
+from sklearn_pttf.baselines._capped_families import FAMILIES, CappedGammaPoisson
 from sklearn_pttf.baselines._kaplan_meier import product_limit_law
 from sklearn_pttf.problems import Newsvendor
 from sklearn_pttf.testing import GammaPoisson, LognormalNormal
@@ -189,10 +189,41 @@ def test_zeros_have_a_share_of_their_own():
 
 
 def test_of_many_rows_some_are_fitted():
-    _, short = _short(GammaPoisson(4.0, 0.4), 4 * MOST_ROWS, 3, 0.5)
+    _, short = _short(GammaPoisson(4.0, 0.4), 4 * CappedGammaPoisson.most_rows, 3, 0.5)
     found = CensoredEmpiricalBayes(family="gamma-poisson")._fit_portfolio(short)
     mean = found.hyperparameters_["shape"] / found.hyperparameters_["rate"]
     assert_allclose(mean, 10.0, rtol=0.05)
+
+
+def _overdispersed(n_instances, size, follows=1.0, seed=0):
+    """Gamma levels of mean 16, negative binomial demand, stock that goes by the level."""
+    rng = np.random.default_rng(seed)
+    level = rng.gamma(2.0, 8.0, (n_instances, 1))
+    demand = rng.poisson(level * rng.gamma(size, 1 / size, (n_instances, 9))).astype(float)
+    stock = np.rint(follows * 16.0 * rng.lognormal(0.0, 0.5, (n_instances, 1))).clip(1.0)
+    stock = np.broadcast_to(stock, (n_instances, 8))
+    x = demand[:, :8]
+    return Portfolio(np.minimum(x, stock), stock=stock), demand
+
+
+def test_counts_that_vary_more_than_poisson_ones():
+    """Known: levels of shape 2 and mean 16, and size 4, of which 35 % are capped."""
+    short, demand = _overdispersed(400, 4.0)
+    estimator = CensoredEmpiricalBayes()._fit_portfolio(short)
+    assert estimator.family_ == "gamma-negative-binomial"
+    found = estimator.hyperparameters_
+    assert_allclose(found["shape"], 2.0, rtol=0.3)
+    assert_allclose(found["shape"] / found["rate"], 16.0, rtol=0.12)
+    assert_allclose(found["size"], 4.0, rtol=0.3)
+    law = estimator._predict_law(short)
+    assert abs(law.mean().sum() / demand[:, 8].sum() - 1) < 0.06
+    below = (demand[:, 8] <= law.quantile(0.9)).mean()
+    assert 0.87 < below < 0.95
+
+
+def test_poisson_counts_stay_poisson():
+    _, short = _short(GammaPoisson(4.0, 0.4), 300, 6, 0.6)
+    assert CensoredEmpiricalBayes()._fit_portfolio(short).family_ == "gamma-poisson"
 
 
 def test_an_exposure_is_of_the_rate():
@@ -207,5 +238,7 @@ def test_an_exposure_is_of_the_rate():
 def test_refusals():
     with pytest.raises(ValueError, match="gamma-poisson' needs whole numbers"):
         CensoredEmpiricalBayes(family="gamma-poisson").fit([[0.5, 1.5]])
+    with pytest.raises(ValueError, match="binomial' needs whole numbers"):
+        CensoredEmpiricalBayes(family="gamma-negative-binomial").fit([[0.5, 1.5]])
     with pytest.raises(ValueError, match="at least 0"):
         CensoredEmpiricalBayes().fit([[-1.0, 1.5]])

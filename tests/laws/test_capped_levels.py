@@ -10,13 +10,18 @@ from scipy import integrate, special, stats
 from sklearn_pttf import Portfolio
 from sklearn_pttf._laws.capped_levels import (
     CappedLognormal,
+    CappedNegativeBinomial,
     CappedPoisson,
     GammaLevels,
     NormalLevels,
     log_at_least,
     posterior_of_levels,
 )
-from sklearn_pttf._laws.levels import LognormalLevelsLaw, PoissonLevelsLaw
+from sklearn_pttf._laws.levels import (
+    LognormalLevelsLaw,
+    NegativeBinomialLevelsLaw,
+    PoissonLevelsLaw,
+)
 from sklearn_pttf._laws.parametric import (
     LognormalLaw,
     NegativeBinomialLaw,
@@ -179,3 +184,64 @@ def test_mixtures_of_lognormal_laws_with_zeros():
     assert_allclose(pair.excess(2.0), (first.excess(2.0) + second.excess(2.0)) / 2)
     turned = LognormalLevelsLaw.concatenate([law.take([1]), law.take([0])])
     assert_allclose(turned.mean(), closed.mean()[::-1])
+
+
+@pytest.mark.parametrize("size", [0.3, 4.0, 500.0])
+def test_negative_binomial_counts_are_scipys(size):
+    x, stock = (
+        [[0.0, 7.0, 5.0, 5.0], [3.0, 3.0, NAN, 40.0]],
+        [[9.0, 7.0, NAN, 8.0], [3.0, 9.0, 1.0, 40.0]],
+    )
+    evidence = CappedNegativeBinomial(Portfolio(x, stock=stock), size)
+    logs = np.log([[0.5, 6.0], [2.0, 90.0]])
+    p = size / (size + np.exp(logs))
+    first = (
+        stats.nbinom.logpmf(0, size, p[0])
+        + stats.nbinom.logsf(6, size, p[0])
+        + 2 * stats.nbinom.logpmf(5, size, p[0])
+    )
+    second = (
+        stats.nbinom.logsf(2, size, p[1])
+        + stats.nbinom.logpmf(3, size, p[1])
+        + stats.nbinom.logsf(39, size, p[1])
+    )
+    assert_allclose(evidence.log_likelihood(logs), [first, second], rtol=1e-9)
+
+
+@given(level=st.floats(-8.0, 9.0), size=st.floats(0.1, 3000.0))
+def test_slopes_of_negative_binomial_counts(level, size):
+    portfolio = Portfolio([[2.0, 6.0, 9.0]], stock=[[NAN, 6.0, 30.0]])
+    evidence, h = CappedNegativeBinomial(portfolio, size), 1e-4
+    low, high = evidence.log_likelihood(np.array([[level - h, level + h]]))[0]
+    slope, bend = evidence.slopes(np.array([level]))
+    assert_allclose(slope, (high - low) / (2 * h), rtol=1e-4, atol=1e-5)
+    less, more = (evidence.slopes(np.array([level + x]))[0] for x in (-h, h))
+    assert_allclose(bend, (more - less) / (2 * h), rtol=1e-3, atol=1e-4)
+
+
+def test_a_large_size_is_poisson():
+    portfolio = Portfolio([[2.0, 6.0, 9.0]], stock=[[NAN, 6.0, 30.0]])
+    logs = np.log([[1.0, 5.0, 20.0]])
+    wide, poisson = CappedNegativeBinomial(portfolio, 1e8), CappedPoisson(portfolio)
+    assert_allclose(wide.log_likelihood(logs), poisson.log_likelihood(logs), rtol=1e-5)
+
+
+def test_mixtures_of_negative_binomial_laws():
+    means, weights, size = (
+        np.array([[2.0, 30.0], [0.5, 400.0]]),
+        np.array([[0.3, 0.7], [1.0, 0.0]]),
+        2.5,
+    )
+    law = NegativeBinomialLevelsLaw(means, weights, size)
+    parts = [NegativeBinomialLaw(size, size / (size + means[:, k])) for k in range(2)]
+    for x in (-1.0, 0.0, 0.5, 3.0, 60.0):
+        for method in ("cdf", "excess"):
+            each = np.stack([getattr(part, method)(x) for part in parts], axis=1)
+            expected = (weights * each).sum(axis=1)
+            assert_allclose(getattr(law, method)(x), expected, rtol=1e-9, atol=1e-12)
+    q = law.quantile(0.9)
+    assert (law.cdf(q) >= 0.9 - 1e-12).all()
+    assert (law.cdf(q - 1) < 0.9).all()
+    assert_allclose(law.mean(), (weights * means).sum(axis=1))
+    again = NegativeBinomialLevelsLaw.concatenate([law.take([1]), law.take([0])])
+    assert_array_equal(again.quantile(0.7), law.quantile(0.7)[::-1])
