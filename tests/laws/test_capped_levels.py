@@ -245,3 +245,12 @@ def test_mixtures_of_negative_binomial_laws():
     assert_allclose(law.mean(), (weights * means).sum(axis=1))
     again = NegativeBinomialLevelsLaw.concatenate([law.take([1]), law.take([0])])
     assert_array_equal(again.quantile(0.7), law.quantile(0.7)[::-1])
+
+
+@pytest.mark.parametrize("first", [0, 7, 300])
+def test_runs_of_whole_numbers_are_added_up(first):
+    means, weights = np.array([[2.0, 30.0], [0.5, 400.0]]), np.array([[0.3, 0.7], [0.9, 0.1]])
+    run = np.array([[first], [first + 2]]) + np.minimum(np.arange(60.0), [[59], [41]])
+    for law in (PoissonLevelsLaw(means, weights), NegativeBinomialLevelsLaw(means, weights, 2.5)):
+        one_by_one = np.stack([law.cdf(column) for column in run.T], axis=1)
+        assert_allclose(law.cdf(run), one_by_one, rtol=1e-11, atol=1e-300)
