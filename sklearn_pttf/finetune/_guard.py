@@ -296,11 +296,24 @@ def train_folds(task, parts, folds):
 
 
 def _prior_of(checkpoint):
-    """The prior that weights were pretrained on, None if their card does not say."""
+    """The prior that weights were pretrained on, None if their card does not say.
+
+    Raises
+    ------
+    ValueError
+        If what the card says is no prior of this kind.
+    """
     description = checkpoint.card.get("prior")
     if description is None:
         return None
-    return checkpoint.kind.prior.from_description(description)
+    try:
+        return checkpoint.kind.prior.from_description(description)
+    except (TypeError, KeyError, AttributeError, ValueError) as error:
+        name = checkpoint.card.get("name", "unnamed")
+        raise ValueError(
+            f"the card of checkpoint {name!r} describes no prior of {checkpoint.kind.name!r}: "
+            f"{error}"
+        ) from None
 
 
 # ------------------------------------------------------------------ choosing

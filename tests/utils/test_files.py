@@ -7,8 +7,8 @@ import sys
 import pytest
 import torch
 
-from sklearn_pttf._utils.device import check_device
 from sklearn_pttf._utils import files
+from sklearn_pttf._utils.device import check_device
 from sklearn_pttf._utils.files import refuse_unwritable, written_whole
 
 
