@@ -1,13 +1,7 @@
-"""Cards of checkpoints, and headers of their weights: read and checked before any weight is.
-
-::
-
-    python -m sklearn_pttf._network.card demand.json     # after the card was changed by hand
-"""
+"""Cards of checkpoints, and headers of their weights: read and checked before any weight is."""
 
 import hashlib
 import json
-import sys
 from pathlib import Path
 
 from sklearn_pttf._utils.files import written_whole
@@ -87,9 +81,8 @@ def read_card(path):
             f"but it says {card[OWN_SUM]}."
         )
     if OWN_SUM not in card and isinstance(card["network"], dict):
-        card["network"].setdefault(
-            "outcomes", "demand"
-        )  # which was not said when it was the only kind
+        # it was not said when there was no other
+        card["network"].setdefault("outcomes", "demand")
     if not isinstance(card.get("prior", {}), dict):
         raise ValueError(f"the card {path} is damaged: its prior is {card['prior']!r}.")
     return card
@@ -156,8 +149,3 @@ def digest_of_file(path):
         )
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-if __name__ == "__main__":
-    for name in sys.argv[1:]:
-        reseal(name)

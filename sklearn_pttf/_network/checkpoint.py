@@ -30,6 +30,7 @@ from sklearn_pttf._network.card import (
 )
 from sklearn_pttf._network.network import DecisionNetwork, NetworkConfig
 from sklearn_pttf._utils.files import written_whole
+from sklearn_pttf._utils.torch_state import plain_torch
 
 SHIPPED = Path(__file__).parents[1] / "weights"
 OF_KINDS = {kind.name: kind.checkpoint for kind in KINDS.values()}  # shipped weights
@@ -120,6 +121,7 @@ class Checkpoint:
         """The bytes of the safetensors file."""
         return save({name: np.ascontiguousarray(value) for name, value in self.weights.items()})
 
+    @plain_torch()
     def build_network(self, device="cpu", dtype=torch.float32):
         """A `DecisionNetwork` with these weights, in evaluation mode.
 
@@ -208,6 +210,7 @@ class Checkpoint:
         network.pop("capped", None)  # what these layers have learned is of the other kind
         return Checkpoint(weights, {**self.card, "network": network})
 
+    @plain_torch()
     def with_capped(self):
         """The same weights with layers for capped sales, which change nothing yet.
 
@@ -345,6 +348,7 @@ class _Undrawn(TorchFunctionMode):
         return function(*args, **(kwargs or {}))
 
 
+@plain_torch()
 def _shapes_of(config, given):
     """Shapes of the weights of a network of this size; dict.
 

@@ -9,10 +9,10 @@ from filelock import FileLock
 from joblib import Memory
 
 from sklearn_pttf._network.checkpoint import Checkpoint
-from sklearn_pttf._network.reading import single_threaded
 from sklearn_pttf._priors.ranges import canonical_key
 from sklearn_pttf._training.pretrain import pretrain
 from sklearn_pttf._training.state import read_state
+from sklearn_pttf._utils.torch_state import single_threaded
 from sklearn_pttf._version import __version__
 
 FROM_SCRATCH = {"n_steps": 2000, "lr": 1.5e-3}

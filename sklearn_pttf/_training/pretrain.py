@@ -16,11 +16,13 @@ from sklearn_pttf._training.run import ALL, Run, train
 from sklearn_pttf._training.settings import TrainingSettings, shows_settings
 from sklearn_pttf._training.state import load_state
 from sklearn_pttf._utils.device import check_device
+from sklearn_pttf._utils.torch_state import plain_torch
 from sklearn_pttf._version import __version__
 from sklearn_pttf.problems import DecisionProblem, Newsvendor
 
 
 @shows_settings
+@plain_torch()
 def pretrain(
     prior=None,
     problem=None,

@@ -15,10 +15,10 @@ from tqdm import tqdm
 
 from sklearn_pttf._kinds.registry import kind_of
 from sklearn_pttf._network.checkpoint import Checkpoint
-from sklearn_pttf._network.reading import single_threaded
 from sklearn_pttf._series.conditions import Look
 from sklearn_pttf._tables.periods import SHARED, later_are_alike, newest, shared_p_value
 from sklearn_pttf._tables.portfolio import Portfolio
+from sklearn_pttf._utils.torch_state import single_threaded
 from sklearn_pttf.finetune._auto import FEW_ROWS, AutoFinetune, is_doubted
 from sklearn_pttf.finetune._base import FinetuneStrategy
 from sklearn_pttf.finetune._candidates import (
