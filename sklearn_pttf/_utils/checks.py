@@ -1,6 +1,7 @@
 """Columns and numbers of X: naming them, finding them, refusing bad ones."""
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from numbers import Integral, Real
 
@@ -158,6 +159,27 @@ def column_references(value):
     return ()
 
 
+_last_places = (None, {})  # names that were asked for last, and the first place of each
+
+
+def _place(column, names):
+    """The first place of a name, None where it is not there; of many columns in linear time."""
+    global _last_places
+    known, places = _last_places
+    place = places.get(column) if known is names else None
+    if place is None or not (place < len(names) and names[place] == column):  # or changed since
+        places = {name: k for k, name in reversed(list(enumerate(names)))}
+        _last_places = (names, places)
+        place = places.get(column)
+    return place
+
+
+def repeated(items):
+    """The first of the items that are there more than once, None if all differ."""
+    counts = Counter(items)
+    return next((each for each in items if counts[each] > 1), None)
+
+
 def find_column(column, names, n_columns, parameter):
     """Position of a column.
 
@@ -172,11 +194,11 @@ def find_column(column, names, n_columns, parameter):
                 f"{parameter}={column!r} is a column's name, but X has no column names. Pass a "
                 f"data frame, or give the position as Column(k)."
             )
-        matches = np.flatnonzero(np.asarray(names, dtype=object) == column)
-        if len(matches) == 0:
+        place = _place(column, names)
+        if place is None:
             shown = ", ".join(map(repr, list(names)[:10])) + (", ..." if len(names) > 10 else "")
             raise ValueError(f"{parameter}={column!r} is no column of X; X has {shown}.")
-        return int(matches[0])
+        return place
     position = column.position if isinstance(column, Column) else column
     if isinstance(position, bool) or not isinstance(position, Integral):
         raise ValueError(f"{parameter} must be a column's name or position; got {position!r}.")

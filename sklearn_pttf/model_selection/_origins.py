@@ -132,7 +132,8 @@ class RollingTable:
                 f"policy names column {both[0]}, which observations={self.problem.observations!r} "
                 "names too: past orders are no observations."
             )
-        kept = [k for k in positions if k not in both]
+        of_orders = set(self.aside)
+        kept = [k for k in positions if k not in of_orders]
         if self.names is not None:
             warn_of_other_columns(self.problem, [self.names[k] for k in kept])
         if not kept:
