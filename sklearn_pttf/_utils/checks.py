@@ -3,12 +3,14 @@
 import math
 from collections import Counter
 from dataclasses import dataclass
+from datetime import date, time, timedelta
 from numbers import Integral, Real
 
 import narwhals.stable.v2 as nw
 import numpy as np
 from narwhals.exceptions import DuplicateError
 from narwhals.stable.v2.dependencies import is_into_dataframe, is_pandas_dataframe
+from scipy.sparse import issparse
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import validate_data
 
@@ -17,6 +19,8 @@ from sklearn_pttf._utils.sklearn_private import _get_feature_names, _num_feature
 MOST_PERIODS = 100  # of a horizon
 LARGEST = 1e100  # size of a number, so that products and squares of sums are numbers too
 LONGEST_SHOWN = 200  # characters of a value in a message
+NO_NUMBERS = "mMSU"  # kinds of dtypes: dates, durations, bytes and text
+NO_NUMBER_TYPES = (str, bytes, date, time, timedelta, np.datetime64, np.timedelta64)
 SMALLEST = 1e-100  # that is not taken for 0, so that one over a square is a number
 
 
@@ -244,9 +248,9 @@ def check_table(estimator, X, *, reset):
 
 def check_outcomes(y, X, problem):
     """Later outcomes as ``(n, m)`` float64, a row for every row of X; NaN = not observed."""
-    y = check_array(
-        y, dtype=np.float64, ensure_2d=False, ensure_all_finite="allow-nan", input_name="y"
-    )
+    if not issparse(y) and np.ndim(y) == 0:
+        raise ValueError(f"y must have an outcome for every row of X; got {shown(y)}.")
+    y = as_numbers(y, "y", ensure_2d=False)
     check_consistent_length(X, y)
     y = within_limits(y.reshape(len(y), -1), "y")
     problem.check_outcomes(y, "y")
@@ -267,8 +271,51 @@ def numeric_columns(X, positions, name="X"):
     if is_pandas_dataframe(X) and "O" in {dtype.kind for dtype in X.dtypes}:
         # pandas NA among Python objects is nothing that NumPy takes for a number
         X = X.to_numpy(dtype=object, na_value=np.nan)
-    values = check_array(X, dtype=np.float64, ensure_all_finite="allow-nan", input_name=name)
-    return within_limits(values, name)
+    return within_limits(as_numbers(X, name), name)
+
+
+def as_numbers(values, name, *, ensure_2d=True, ensure_all_finite="allow-nan"):
+    """An array or what NumPy makes one of as float64, NaN where missing.
+
+    Raises
+    ------
+    ValueError
+        If it holds text, even digits, or dates, or numbers that no float can be.
+    """
+    if not issparse(values):
+        _refuse_no_numbers(np.asarray(values), name)
+    try:
+        values = check_array(
+            values,
+            dtype=np.float64,
+            ensure_2d=ensure_2d,
+            ensure_all_finite=ensure_all_finite,
+            input_name=name,
+        )
+    except OverflowError:
+        raise ValueError(
+            f"{name} must hold numbers of at most {LARGEST:g} in size; got whole numbers that are "
+            "far beyond. Give them in a larger unit."
+        ) from None
+    backwards = any(stride < 0 for stride in values.strides)  # which torch does not read
+    return np.array(values, order="C") if backwards else values
+
+
+def _refuse_no_numbers(array, name):
+    """Refuse an array with cells that are text or dates."""
+    if array.dtype.kind in NO_NUMBERS:
+        bad = np.ones(array.size, dtype=bool)
+    elif array.dtype.kind == "O":
+        bad = np.array([isinstance(cell, NO_NUMBER_TYPES) for cell in array.flat], dtype=bool)
+    else:
+        return
+    if bad.any():
+        cell = array.flat[int(bad.argmax())]
+        held = "text" if isinstance(cell, (str, bytes)) else f"{type(cell).__name__} values"
+        raise ValueError(
+            f"{name} holds {held} (such as {str(cell)!r}) where numbers are needed: give numbers, "
+            "as by .astype(float); beside labels, in a data frame or an array of objects."
+        )
 
 
 def within_limits(values, name):

@@ -12,6 +12,7 @@ from sklearn_pttf._tables.completion import demand_of
 from sklearn_pttf._tables.portfolio import Portfolio
 from sklearn_pttf._utils.checks import (
     MOST_PERIODS,
+    NO_NUMBERS,
     Column,
     column_names,
     describe_rows,
@@ -346,8 +347,10 @@ def columns_of_policy(policy):
 
 def _numbers(values):
     try:
+        if np.asarray(values).dtype.kind in NO_NUMBERS:
+            raise ValueError
         return np.array(values, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(
             f"policy must give numbers, or name columns of X; got {shown(values)}."
         ) from None
