@@ -29,7 +29,7 @@ from sklearn_pttf._network.card import (
     text_of,
 )
 from sklearn_pttf._network.network import DecisionNetwork, NetworkConfig
-from sklearn_pttf._utils.files import written_whole
+from sklearn_pttf._utils.files import refuse_unwritable, written_whole
 from sklearn_pttf._utils.torch_state import plain_torch
 
 SHIPPED = Path(__file__).parents[1] / "weights"
@@ -248,10 +248,9 @@ class Checkpoint:
         Raises
         ------
         ValueError
-            If `load` would give a shipped checkpoint by this name.
+            If `load` would give a shipped checkpoint by this name, or no file can be written to it.
         """
-        refuse_shipped_name(path)
-        path = _weights_path(path)
+        path = path_to_save(path)
         content = self._content()
         card = {**self.card, "sha256": hashlib.sha256(content).hexdigest()}
         text = text_of(sealed(card))
@@ -403,6 +402,20 @@ def refuse_shipped_name(path):
             f"path={str(path)!r} is the name of a shipped checkpoint, which Checkpoint.load gives "
             f"by it: say '{path}.safetensors', or './{path}' as a str."
         )
+
+
+def path_to_save(path):
+    """The file of weights that are saved to ``path``; what cannot be written is refused.
+
+    Raises
+    ------
+    ValueError
+    """
+    refuse_shipped_name(path)
+    path = _weights_path(path)
+    for each in (path, path.with_suffix(".json")):
+        refuse_unwritable(each, "path")
+    return path
 
 
 def _weights_path(path):

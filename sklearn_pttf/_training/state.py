@@ -9,6 +9,8 @@ all, has checksums that are looked at, and is loaded without running foreign cod
 """
 
 import json
+import os
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -47,8 +49,31 @@ class StateSaver(Callback):
             "optimizer": net.optimizer_.state_dict(),
             "rounds": json.dumps(self.rounds + round_losses(net)),
         }
-        with written_whole(self.path) as temporary:
-            torch.save(state, temporary)
+        try:
+            with written_whole(self.path) as temporary:
+                torch.save(state, temporary)
+        except (OSError, RuntimeError) as error:  # of which torch makes the latter
+            kept = "the last one that was is still there" if Path(self.path).exists() else "none is"
+            raise OSError(
+                f"the state of {len(self.rounds) + len(net.history)} rounds could not be saved to "
+                f"{self.path} ({' '.join(str(error).split())}); {kept}."
+            ) from None
+
+
+def refuse_full(path, n_bytes):
+    """Refuse a path whose disk has no room for an old state and a new one beside it.
+
+    Raises
+    ------
+    ValueError
+    """
+    folder = next(each for each in Path(os.path.realpath(path)).parents if each.exists())
+    free = shutil.disk_usage(folder).free
+    if free < n_bytes:
+        raise ValueError(
+            f"resume={str(path)!r} needs {n_bytes / 1e6:,.0f} MB for the state of training, but "
+            f"{free / 1e6:,.0f} MB are free in {folder}."
+        )
 
 
 def round_losses(net):
