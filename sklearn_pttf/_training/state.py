@@ -10,6 +10,7 @@ all, has checksums that are looked at, and is loaded without running foreign cod
 
 import json
 import os
+import pickle
 import shutil
 import zipfile
 from pathlib import Path
@@ -19,6 +20,8 @@ import torch
 from skorch.callbacks import Callback
 
 from sklearn_pttf._utils.files import written_whole
+
+ENTRIES = {"key", "module", "optimizer", "rounds"}
 
 
 class StateSaver(Callback):
@@ -99,7 +102,14 @@ def read_state(path):
         if damaged:
             raise ValueError(f"{damaged} in it is damaged")
         state = torch.load(path, map_location="cpu", weights_only=True)
-        state["key"]
+        if not isinstance(state, dict) or state.keys() != ENTRIES:
+            raise ValueError(f"it must hold {', '.join(sorted(ENTRIES))}")
+        json.loads(state["key"]), json.loads(state["rounds"])
+    except pickle.UnpicklingError:  # whose own message says how to have it run what it holds
+        raise ValueError(
+            f"resume={str(path)!r} is no saved state of pretraining: it holds something else than "
+            "numbers, which is not loaded."
+        ) from None
     except Exception as error:
         raise ValueError(
             f"resume={str(path)!r} is no saved state of pretraining: {error}"
