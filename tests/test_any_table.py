@@ -181,7 +181,7 @@ def check(table, n_columns, problem, estimator):
 
 def test_tables_are_decided_or_refused(request):
     number = request.config.getoption("--tables")
-    how_many = {"max_examples": number} if number else {"max_examples": 120, "derandomize": True}
+    how_many = {"max_examples": number} if number else {"max_examples": 50, "derandomize": True}
 
     @settings(deadline=None, suppress_health_check=list(HealthCheck), database=None, **how_many)
     @given(tables(), PAIRS)
