@@ -12,7 +12,6 @@ the excess is the ratio of summed costs to exact Bayes, minus one. ``+-`` is the
 a 95 % interval, by resampling portfolios.
 """
 
-import json
 import sys
 from dataclasses import dataclass
 from functools import partial
@@ -37,6 +36,8 @@ from common import (
     with_half_width,
     write_csv,
 )
+
+from sklearn_pttf import Checkpoint
 
 EXTREME_TAUS = (0.01, 0.99)
 SIZES, WIDTHS = (20, 500), (3, 10)
@@ -152,11 +153,11 @@ def card_summary(result):
 
 def write_card(path, results):
     """Write the summary of all numbers of instances into the card of a checkpoint."""
-    path = Path(path)
-    card = json.loads(path.read_text(encoding="utf-8"))
+    path = Path(path).with_suffix(".safetensors")
+    checkpoint = Checkpoint.load(path)
     summary = {f"N={result.n_instances}": card_summary(result) for result in results}
-    card["quality"]["excess_over_exact_bayes"] = summary
-    path.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    checkpoint.card["quality"]["excess_over_exact_bayes"] = summary
+    checkpoint.save(path)
 
 
 def lines(result):

@@ -1,5 +1,10 @@
 """Decisions from little data, at scale: pretrain, then finetune."""
 
+from sklearn_pttf._utils.environment import refuse_environment
+
+refuse_environment()
+
+# ruff: noqa: E402
 from sklearn_pttf._estimator import PretrainedDecisionTransformer
 from sklearn_pttf._kinds.base import Kind
 from sklearn_pttf._kinds.counts.prior import CountPrior

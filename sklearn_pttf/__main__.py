@@ -16,6 +16,8 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from sklearn_pttf._utils.signals import exit_status, how_stopped, terminable
+
 DESCRIPTION = """\
 Read a file with one record a sale, and write a file with one line an instance (a product, a
 store, a spare part): what to stock, and what to order for it. Files are CSV or Parquet, by their
@@ -454,15 +456,16 @@ def main(argv=None):
         _check_installed(options)
         from sklearn_pttf._command import COMMANDS
 
-        summary = COMMANDS[options.command](options)
+        with terminable():
+            summary = COMMANDS[options.command](options)
     except (ValueError, ImportError, MemoryError) as error:
         return _failed(str(error))
     except OSError as error:
         named = error.filename is not None and error.strerror is not None
         return _failed(f"{error.filename}: {error.strerror}" if named else str(error))
-    except KeyboardInterrupt:
-        print("interrupted; nothing was written", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        print(f"{how_stopped(stop)}; nothing was written", file=sys.stderr)
+        return exit_status(stop)
     for line in summary:
         print(line)
     return 0

@@ -32,6 +32,7 @@ from sklearn_pttf._training.own_prior import pretrained_on
 from sklearn_pttf._utils.checks import refuse_fractions
 from sklearn_pttf._utils.device import check_device
 from sklearn_pttf._utils.sklearn_private import Interval, StrOptions, _fit_context
+from sklearn_pttf._utils.torch_state import plain_torch
 from sklearn_pttf._version import __version__
 from sklearn_pttf.exceptions import FewPeriodsWarning
 from sklearn_pttf.finetune import AutoFinetune, FinetuneStrategy
@@ -188,9 +189,12 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
 
     Notes
     -----
-    `fit` keeps of its rows only the states of a few tokens (the context), so a fitted
+    `fit` keeps of its rows the states of a few tokens (the context), so a fitted
     estimator is small, later rows are decided one by one, and a row's decision does not
-    depend on which other rows are in the same call.
+    depend on which other rows are in the same call. Besides it, and its pickle, keeps at most 1,000
+    quantiles of the observations of all rows together, which `score` compares rows without
+    observations with; they are values that were observed, though not of which row. Where a baseline
+    is in use, ``baseline_`` keeps what it fitted.
 
     References
     ----------
@@ -313,7 +317,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         -----
         A fit that fails or is interrupted leaves the estimator as it was.
         """
-        with _all_or_nothing(self):
+        with _all_or_nothing(self), plain_torch():
             began = perf_counter()
             seeds = check_random_state(self.random_state).randint(2**31 - 1, size=2)
             before = (
@@ -586,6 +590,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         """The networks whose laws are averaged."""
         return [each.build_network(self.device_, torch.float64) for each in self._in_use]
 
+    @plain_torch()
     def _predict_law(self, portfolio):
         if self.baseline_ is not None:
             return self.baseline_._predict_law(portfolio)
@@ -613,6 +618,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             return self.baseline_._paths(portfolio, horizon)
         return super()._paths(portfolio, horizon)
 
+    @plain_torch()
     def _predict_law_of_mean(self, portfolio, spread=True):
         if self.baseline_ is not None:
             return self.baseline_._predict_law_of_mean(portfolio, spread)
@@ -622,6 +628,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             return super()._predict_law_of_mean(portfolio, spread)
         return self._table.network_law(portfolio, of_mean=True)
 
+    @plain_torch()
     def _mean_demand(self, portfolio, prices):
         if self.baseline_ is not None:
             return self.baseline_._mean_demand(portfolio, prices)

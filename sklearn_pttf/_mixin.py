@@ -30,6 +30,7 @@ from sklearn_pttf._series.conditions import (
     correlation_over_doubt,
     law_at_conditions,
     over_doubt,
+    refuse_many_periods,
 )
 from sklearn_pttf._series.found import shared_over_time
 from sklearn_pttf._series.rolling import continued
@@ -179,6 +180,7 @@ class DecisionMixin:
         if portfolio.drivers is not None:
             self._seen_drivers = SeenDrivers(portfolio, self.problem_.horizon)
         if portfolio.in_time and not self._reads_time:
+            refuse_many_periods(portfolio)
             self._conditions = chosen_conditions(portfolio, self.problem_.horizon)
             names = self.problem_.drivers or ()
             self._shared_effects = shared_over_time(self._conditions, portfolio, names)

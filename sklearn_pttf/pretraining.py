@@ -12,6 +12,7 @@ draws), ``[network]`` (of `NetworkConfig`) and ``[training]`` (of `pretrain`), a
 """
 
 import argparse
+import os
 import sys
 import tomllib
 from functools import partial
@@ -20,10 +21,11 @@ from pathlib import Path
 
 from sklearn_pttf._kinds.registry import KINDS
 from sklearn_pttf._kinds.stocked import StockedPrior
-from sklearn_pttf._network.checkpoint import OF_KINDS, Checkpoint, refuse_shipped_name
+from sklearn_pttf._network.checkpoint import OF_KINDS, Checkpoint, path_to_save
 from sklearn_pttf._network.network import NetworkConfig
 from sklearn_pttf._training.pretrain import pretrain
 from sklearn_pttf._training.settings import TrainingSettings
+from sklearn_pttf._utils.signals import exit_status, how_stopped, terminable
 from sklearn_pttf.problems import Newsvendor, Pricing
 
 __all__ = ["load_recipe", "pretrain", "recipe_names"]
@@ -137,20 +139,25 @@ def main(argv=None):
     options = _parser().parse_args(argv)
     state = options.out.parent / (options.out.name.removesuffix(".safetensors") + ".state")
     try:
-        path = _pretrain_to(options, state)
-    except (ValueError, TypeError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        with terminable():
+            path = _pretrain_to(options, state)
+    except (ValueError, TypeError, OSError, MemoryError) as error:
+        left = f" Go on with --resume ({state})." if os.path.exists(state) else ""
+        print(f"error: {' '.join(str(error).split())}{left}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print(f"interrupted; go on with --resume ({state})", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        left = (
+            f"go on with --resume ({state})" if os.path.exists(state) else "no round was finished"
+        )
+        print(f"{how_stopped(stop)}; {left}", file=sys.stderr)
+        return exit_status(stop)
     print(f"{Checkpoint.load(path)} saved to {path}")
     return 0
 
 
 def _pretrain_to(options, state):
     """Pretrain as the options say; the path of the finished weights."""
-    refuse_shipped_name(options.out)
+    path_to_save(options.out)  # refuses it before the work
     arguments = load_recipe(options.recipe)
     if options.steps is not None:
         arguments["n_steps"] = options.steps

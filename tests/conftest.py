@@ -9,6 +9,12 @@ pytest.register_assert_rewrite("support")
 collect_ignore_glob = ["*conftest.py"]
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--tables", type=int, default=0, help="so many tables of any kind are tried as well"
+    )
+
+
 @pytest.fixture
 def no_figure_stays():
     import matplotlib.pyplot as plt

@@ -206,3 +206,22 @@ def test_what_is_next_to_nothing_is_taken_for_0():
     assert_array_equal(portfolio.observations, [[0.5, SMALLEST], [0.0, 0.0], [-1.5, 0.0]])
     assert X[2, 1] == 1e-300  # the caller's table stays as it was
     assert_array_equal(Estimation().read(np.full((2, 2), LARGEST)).observations, LARGEST)
+
+
+@pytest.mark.parametrize("bounds", [(1e-310, 10.0), (5e-324, 1e308), (1.0, np.inf)])
+def test_bounds_of_prices_that_no_ratio_is_a_number_of_are_refused(bounds):
+    """The search once halved an infinite step for ever."""
+    pairs = np.random.default_rng(0).gamma(3.0, 1.0, (10, 6))
+    problem = Pricing([0, 1, 2], [3, 4, 5], bounds=bounds)
+    with pytest.raises(ValueError, match="bounds must be"):
+        PooledDemandCurve(problem).fit(pairs)
+    columns = Pricing([0, 1, 2], [3, 4, 5], bounds=(Column(6), Column(7)))
+    with pytest.raises(ValueError, match=r"bounds must be|contains infinity|must hold numbers"):
+        PooledDemandCurve(columns).fit(np.column_stack([pairs, np.tile(bounds, (10, 1))]))
+
+
+def test_bounds_of_prices_as_far_apart_as_numbers_are():
+    pairs = np.random.default_rng(0).gamma(3.0, 1.0, (10, 6))
+    problem = Pricing([0, 1, 2], [3, 4, 5], bounds=(SMALLEST, LARGEST))
+    prices = PooledDemandCurve(problem).fit(pairs).decide(pairs)
+    assert ((prices >= SMALLEST) & (prices <= LARGEST)).all()

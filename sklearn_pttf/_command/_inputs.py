@@ -10,6 +10,7 @@ import pandas as pd
 
 from sklearn_pttf._command._files import EXTENSIONS, SHOWN, flag, read
 from sklearn_pttf._command._plans import in_options, read_drivers, read_plans, wrong_names
+from sklearn_pttf._utils.files import refuse_unwritable
 from sklearn_pttf.datasets import from_long
 
 COSTS = ("underage", "overage", "service_level")
@@ -71,6 +72,11 @@ def _wrong_paths(options):
     for name, path in written.items():
         if path.is_dir():
             yield f"{name} is {path}, which is a folder; it must be a file"
+            continue
+        try:
+            refuse_unwritable(path, name)
+        except ValueError as error:
+            yield str(error).removesuffix(".")
         if path.resolve() in [other.resolve() for other in read_from.values()]:
             yield f"{name} is {path}, which is read from; name another file"
 

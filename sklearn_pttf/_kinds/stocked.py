@@ -14,6 +14,7 @@ from sklearn_pttf._priors.draws import PriorDraws, seeded_generator
 from sklearn_pttf._priors.ranges import HyperPrior, RangeRule, as_tensors, canonical, restored
 from sklearn_pttf._priors.sampling import Random, by_family
 from sklearn_pttf._utils.sklearn_private import HasMethods
+from sklearn_pttf._utils.torch_state import plain_torch
 
 RANGES = {
     "capped": RangeRule(0.0, 0.95),
@@ -142,6 +143,7 @@ class StockedPrior(PriorDraws, BaseEstimator):
         kind = OF_DEMAND[of_demand.pop("kind", "demand")]
         return cls(kind.from_description(of_demand), **{k: restored(v) for k, v in own.items()})
 
+    @plain_torch()
     def sample(self, n_portfolios=1, *, random_state=None, device="cpu", **shape):
         """Draw portfolios with their true parameters and later outcomes.
 

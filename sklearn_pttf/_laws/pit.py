@@ -3,9 +3,10 @@
 import numpy as np
 from numpy.polynomial import legendre
 from scipy import stats
-from sklearn.utils import Bunch, check_array, check_random_state
+from sklearn.utils import Bunch, check_random_state
 
 from sklearn_pttf._laws.base import PredictiveDistribution, check_levels
+from sklearn_pttf._utils.checks import as_numbers
 
 CHUNK_CELLS = 200_000  # outcomes whose cdf is asked for in one call, or one column
 LEVELS = (0.1, 0.5, 0.9, 0.95)  # that coverage is told of unless others are asked for
@@ -176,9 +177,7 @@ def row_variance(deviations, n_seen):
 
 def _numbers(values, name):
     """1-D or 2-D numbers or NaN."""
-    return check_array(
-        values, dtype=np.float64, ensure_2d=False, ensure_all_finite="allow-nan", input_name=name
-    )
+    return as_numbers(values, name, ensure_2d=False)
 
 
 def _cdf_below_and_at(law, y):

@@ -1,8 +1,9 @@
 """Pretrained weights with their card: safetensors plus JSON, never a pickle."""
 
 import hashlib
-import json
+import math
 import os
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
+from torch.overrides import TorchFunctionMode
 
 from sklearn_pttf._kinds.registry import (
     FORMER_NAMES,
@@ -18,10 +20,18 @@ from sklearn_pttf._kinds.registry import (
     name_of_kind,
     register_kind,
 )
+from sklearn_pttf._network.card import (
+    OWN_SUM,
+    digest_of_file,
+    read_card,
+    read_shapes,
+    sealed,
+    text_of,
+)
 from sklearn_pttf._network.network import DecisionNetwork, NetworkConfig
-from sklearn_pttf._utils.files import written_whole
+from sklearn_pttf._utils.files import refuse_unwritable, written_whole
+from sklearn_pttf._utils.torch_state import plain_torch
 
-FORMAT = 1
 SHIPPED = Path(__file__).parents[1] / "weights"
 OF_KINDS = {kind.name: kind.checkpoint for kind in KINDS.values()}  # shipped weights
 OF_KINDS |= {name: OF_KINDS[today] for name, today in FORMER_NAMES.items()}
@@ -73,7 +83,7 @@ class Checkpoint:
     def config(self):
         """Size of the network; `NetworkConfig`."""
         try:
-            return NetworkConfig(**self.card["network"])
+            return _config(self.card["network"])
         except (KeyError, TypeError) as error:
             raise self._misfit(error) from None
 
@@ -111,6 +121,7 @@ class Checkpoint:
         """The bytes of the safetensors file."""
         return save({name: np.ascontiguousarray(value) for name, value in self.weights.items()})
 
+    @plain_torch()
     def build_network(self, device="cpu", dtype=torch.float32):
         """A `DecisionNetwork` with these weights, in evaluation mode.
 
@@ -120,17 +131,41 @@ class Checkpoint:
             If the weights are not those of the network that the card describes.
         """
         config = self.config
+        self._check_shapes({name: np.shape(value) for name, value in self.weights.items()})
+        self._check_numbers()
         state = {key: torch.from_numpy(value.copy()) for key, value in self.weights.items()}
-        try:
-            with torch.random.fork_rng(devices=[]):  # weights are drawn, and replaced below
-                network = DecisionNetwork(config)
-            network.load_state_dict(state)
-        except RuntimeError as error:
-            raise self._misfit(error) from None
-        if not all(value.isfinite().all() for value in state.values()):
-            name = self.card.get("name", "unnamed")
-            raise ValueError(f"checkpoint {name!r} has weights that are not finite.")
+        with torch.random.fork_rng(devices=[]):  # weights are drawn, and replaced below
+            network = DecisionNetwork(config)
+        network.load_state_dict(state)
         return network.to(device=device, dtype=dtype).eval()
+
+    def _check_shapes(self, shapes):
+        """Refuse weights whose shapes are not those of the network that the card describes."""
+        try:
+            wanted = _shapes_of(self.config, shapes)
+        except (RuntimeError, TypeError, OverflowError) as error:
+            raise self._misfit(error) from None
+        for name in sorted(wanted.keys() | shapes.keys()):
+            if wanted.get(name) != shapes.get(name):
+                there, here = (
+                    f"of shape {each[name]}" if name in each else "not there"
+                    for each in (wanted, shapes)
+                )
+                raise self._misfit(f"{name} is {here}, and should be {there}.")
+
+    def _check_numbers(self):
+        """Refuse weights that are no numbers of single precision."""
+        name = self.card.get("name", "unnamed")
+        for key, value in self.weights.items():
+            if value.dtype.kind != "f":
+                raise ValueError(
+                    f"checkpoint {name!r} must have real weights; got {value.dtype} for {key!r}."
+                )
+            with np.errstate(over="ignore"):
+                if not np.isfinite(value.astype(np.float32)).all():
+                    raise ValueError(
+                        f"checkpoint {name!r} has weights that are not finite ({key})."
+                    )
 
     def widened(self, outcomes):
         """The same weights for a kind that `extends` this one; its own features count nothing yet.
@@ -175,6 +210,7 @@ class Checkpoint:
         network.pop("capped", None)  # what these layers have learned is of the other kind
         return Checkpoint(weights, {**self.card, "network": network})
 
+    @plain_torch()
     def with_capped(self):
         """The same weights with layers for capped sales, which change nothing yet.
 
@@ -195,8 +231,9 @@ class Checkpoint:
     def save(self, path):
         """Write ``path`` (safetensors) and the card beside it (``.json``).
 
-        Each of the two is written whole or not at all; a pair that does not belong together is
-        refused by `load`.
+        Each of the two is written whole or not at all. The card has a checksum of the weights and
+        one of its own, so that `load` refuses a pair that does not belong together, and a card that
+        was changed. A checkpoint of an older format is brought up to date by loading and saving it.
 
         Parameters
         ----------
@@ -211,17 +248,12 @@ class Checkpoint:
         Raises
         ------
         ValueError
-            If `load` would give a shipped checkpoint by this name.
+            If `load` would give a shipped checkpoint by this name, or no file can be written to it.
         """
-        refuse_shipped_name(path)
-        path = _weights_path(path)
+        path = path_to_save(path)
         content = self._content()
-        card = {
-            **self.card,
-            "format": FORMAT,
-            "sha256": hashlib.sha256(content).hexdigest(),
-        }
-        text = json.dumps(card, indent=2, allow_nan=False) + "\n"
+        card = {**self.card, "sha256": hashlib.sha256(content).hexdigest()}
+        text = text_of(sealed(card))
         with (
             written_whole(path) as weights,
             written_whole(path.with_suffix(".json")) as description,
@@ -254,25 +286,100 @@ class Checkpoint:
         path = _weights_path(_shipped(name_or_path) or name_or_path)
         card_path = path.with_suffix(".json")
         for part in (path, card_path):
-            if not part.is_file():
+            if not _is_file(part):
                 raise ValueError(
                     f"checkpoint={str(name_or_path)!r} is neither a shipped checkpoint "
                     f"({', '.join(shipped_names()) or 'none'}) nor a file with its card: "
                     f"{part} does not exist."
                 )
-        card = _read_card(card_path)
-        content = path.read_bytes()
-        digest = hashlib.sha256(content).hexdigest()
+        card = read_card(card_path)
+        digest = digest_of_file(path)
         if digest != card["sha256"]:
             raise ValueError(
                 f"checkpoint {path} is damaged: its sha256 is {digest}, but its card says "
                 f"{card['sha256']}."
             )
+        if OWN_SUM not in card:
+            warnings.warn(
+                f"the card {card_path} is of an older format, without a checksum of its own: what "
+                "it says of the network is taken on trust. Checkpoint.load(path).save(path) "
+                "brings it up to date.",
+                stacklevel=2,
+            )
+        shapes, checkpoint = read_shapes(path), cls({}, card)
+        if _is_known(card["network"]):
+            checkpoint._check_shapes(shapes)
         try:
-            weights = load(content)
+            checkpoint.weights = load(path.read_bytes())
         except SafetensorError as error:
             raise ValueError(f"checkpoint {path} is no safetensors file: {error}") from None
-        return cls(weights, card)
+        checkpoint._check_numbers()
+        return checkpoint
+
+
+def _config(network):
+    """`NetworkConfig` of a card's entry, which has all sizes.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one is missing, or makes no sense.
+    """
+    config = NetworkConfig(**network)
+    missing = config.to_dict().keys() - network.keys()
+    if missing:
+        raise TypeError(f"the card lacks {', '.join(sorted(missing))}")
+    return config
+
+
+def _is_known(network):
+    """Whether there is a kind of outcomes that a card's network is of."""
+    outcomes = network.get("outcomes") if isinstance(network, dict) else None
+    return not isinstance(outcomes, str) or FORMER_NAMES.get(outcomes, outcomes) in KINDS
+
+
+class _Undrawn(TorchFunctionMode):
+    """Leaves weights as they are allocated, where only their shapes are asked."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if getattr(function, "__module__", None) == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        return function(*args, **(kwargs or {}))
+
+
+@plain_torch()
+def _shapes_of(config, given):
+    """Shapes of the weights of a network of this size; dict.
+
+    Raises
+    ------
+    TypeError
+        If it would be far larger than weights of shapes ``given``.
+    """
+    room = sum(map(math.prod, given.values()))
+    least = {  # of numbers that there are in such weights
+        "n_layers": config.n_layers * config.width**2,
+        "n_tokens": config.n_tokens * config.width,
+        "width": config.width**2,
+        "observation_width": config.observation_width**2,
+        "n_knots": config.n_knots,
+    }
+    for name, numbers in least.items():
+        if numbers > room:
+            raise TypeError(
+                f"{name} is {getattr(config, name):,}, and there are {room:,} numbers in all"
+            )
+    with _Undrawn(), torch.random.fork_rng(devices=[]):
+        state = DecisionNetwork(config).state_dict()
+    return {name: tuple(value.shape) for name, value in state.items()}
+
+
+def _is_file(path):
+    """Whether there is a file of this name, which may be none that there can be."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _shipped(name):
@@ -297,26 +404,22 @@ def refuse_shipped_name(path):
         )
 
 
+def path_to_save(path):
+    """The file of weights that are saved to ``path``; what cannot be written is refused.
+
+    Raises
+    ------
+    ValueError
+    """
+    refuse_shipped_name(path)
+    path = _weights_path(path)
+    for each in (path, path.with_suffix(".json")):
+        refuse_unwritable(each, "path")
+    return path
+
+
 def _weights_path(path):
     path = Path(path)
     if not path.name:
         raise ValueError(f"a checkpoint needs a file name; got {str(path)!r}.")
     return path if path.suffix == ".safetensors" else path.with_name(path.name + ".safetensors")
-
-
-def _read_card(path):
-    try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"the card {path} is damaged: {error}") from None
-    if not isinstance(card, dict):
-        raise ValueError(f"the card {path} is damaged: it is no JSON object.")
-    missing = [key for key in ("format", "sha256", "network") if key not in card]
-    if missing:
-        raise ValueError(f"the card {path} is damaged: it lacks {', '.join(missing)}.")
-    if not isinstance(card["format"], int) or card["format"] > FORMAT:
-        raise ValueError(
-            f"checkpoint {path.with_suffix('')} has format {card['format']!r}; this version of "
-            f"sklearn_pttf reads formats up to {FORMAT}. Upgrade the package."
-        )
-    return card

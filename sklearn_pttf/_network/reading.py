@@ -4,7 +4,6 @@ Networks compute in float64 here: sums over rows then agree to far more digits t
 compares, whatever the order of rows and the size of chunks.
 """
 
-import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import NamedTuple
@@ -16,24 +15,10 @@ from sklearn_pttf._laws.grid import QuantileGrid
 from sklearn_pttf._laws.scaled import ScaledLaw
 from sklearn_pttf._network.network import Context
 from sklearn_pttf._tables.bands import Bands
+from sklearn_pttf._utils.torch_state import plain_torch, single_threaded
 
 CHUNK_CELLS = 50_000  # cells of X that are computed on at a time
 CELLS_ASKED = 4  # that a price which is asked about counts for
-
-
-@contextlib.contextmanager
-def single_threaded():
-    """One thread an operation: these are small, and several would mostly wait for each other.
-
-    The number is that of the process, so operations that other threads begin meanwhile have
-    one thread too; results do not depend on it.
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield before
-    finally:
-        torch.set_num_threads(before)
 
 
 def _chunks(evidence, device):
@@ -57,6 +42,7 @@ class BandedContext(NamedTuple):
     parts: list  # the `Context` of each band, and last that of all rows
 
 
+@plain_torch()
 def encode_context(network, portfolio):
     """What later rows need to know about a portfolio, of float64 tensors.
 
@@ -92,6 +78,7 @@ def _encode(network, portfolio):
         return network.encode_context(chunks, portfolio.integer)
 
 
+@plain_torch()
 def predict_law(network, context, portfolio, of_mean=False):
     """The predictive distribution of every row, or the law of its mean, per unit of exposure.
 
@@ -129,6 +116,7 @@ def _law_by_bands(network, context, portfolio, of_mean):
     return type(laws[0]).concatenate(laws).take(np.argsort(np.concatenate(groups)))
 
 
+@plain_torch()
 def predict_laws_at(network, context, portfolio, prices):
     """Laws of demand at prices ``(n, k)``, those of one row after each other; `QuantileGrid`.
 

@@ -8,6 +8,7 @@ from sklearn_pttf._priors.ranges import as_tensors, canonical, restored
 from sklearn_pttf._tables.portfolio import Portfolio
 from sklearn_pttf._utils.checks import check_whole
 from sklearn_pttf._utils.device import check_device
+from sklearn_pttf._utils.torch_state import plain_torch
 
 N_SEEDS = 2**31  # from 0 on, which a C long holds on every platform
 
@@ -40,6 +41,7 @@ class PriorDraws:
         """The prior of this class that `describe` described."""
         return cls(**{name: restored(value) for name, value in description.items()})
 
+    @plain_torch()
     def sample(
         self,
         n_portfolios=1,

@@ -227,10 +227,20 @@ def canonical(value):
 
 
 def restored(value):
-    """A hyperprior from its description, as `canonical` gives it."""
+    """A hyperprior from its description, as `canonical` gives it.
+
+    Raises
+    ------
+    ValueError
+        If it names no distribution of scipy.stats.
+    """
     if isinstance(value, dict) and "distribution" in value:
+        name = value["distribution"]
+        named = getattr(stats, name, None) if isinstance(name, str) else None
+        if not isinstance(named, (stats.rv_continuous, stats.rv_discrete)):
+            raise ValueError(f"distribution must be one of scipy.stats; got {name!r}.")
         kwds = {name: restored(kw) for name, kw in value["kwds"].items()}
-        return getattr(stats, value["distribution"])(*restored(value["args"]), **kwds)
+        return named(*restored(value["args"]), **kwds)
     return tuple(map(restored, value)) if isinstance(value, list) else value
 
 

@@ -30,6 +30,7 @@ QUIETEST, NOISIEST = 0.7, 1.2  # variance over mean of what is taken for Poisson
 MOST_DOUBT = 1.0  # deviation of a log factor: conditions from a third to thrice as good
 FEWEST_PERIODS = 4  # of a table in which drivers that rows share are told from its periods
 LARGEST_PART, FEWEST_DRIVEN = 0.25, 10  # of what a driver varies, in one row; and rows in all
+MOST_PERIODS = 2_000  # some minutes
 COMMON = 0.5  # share of a driver's variance between rows, below which it is that of the period
 BEYOND = 1.0  # ranges of a driver that a plan may lie beyond what was seen
 MOST_BEYOND = 0.7  # of a logarithm: conditions twice as good as they ever were, or as bad
@@ -46,6 +47,22 @@ class Look(NamedTuple):
     def away(cls):
         """Nothing of it: periods are taken as they are."""
         return cls(False, False)
+
+
+def refuse_many_periods(portfolio):
+    """Refuse tables of so many periods that what rows share of them would never be found.
+
+    Raises
+    ------
+    ValueError
+    """
+    n_periods = portfolio.observations.shape[1]
+    if n_periods > MOST_PERIODS:
+        raise ValueError(
+            f"tables with ordered=True or drivers may have at most {MOST_PERIODS:,} periods, as "
+            f"time grows with the cube of their number; got {n_periods:,}. Name the newest columns "
+            "as observations=, or make longer periods, such as weeks of days."
+        )
 
 
 class Conditions:

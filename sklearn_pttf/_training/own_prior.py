@@ -9,10 +9,10 @@ from filelock import FileLock
 from joblib import Memory
 
 from sklearn_pttf._network.checkpoint import Checkpoint
-from sklearn_pttf._network.reading import single_threaded
 from sklearn_pttf._priors.ranges import canonical_key
 from sklearn_pttf._training.pretrain import pretrain
 from sklearn_pttf._training.state import read_state
+from sklearn_pttf._utils.torch_state import single_threaded
 from sklearn_pttf._version import __version__
 
 FROM_SCRATCH = {"n_steps": 2000, "lr": 1.5e-3}
@@ -65,16 +65,16 @@ def pretrained_on(prior, problem, start, n_steps, seed, memory, device, verbose)
         }
     )
     path = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.safetensors"
-    if path.exists() and (kept := _kept(path)) is not None:
+    if path.exists() and (kept := _kept(path, key)) is not None:
         return kept  # also from a folder that cannot be written
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
-        if path.exists() and (kept := _kept(path, silent=True)) is not None:
+        if path.exists() and (kept := _kept(path, key, silent=True)) is not None:
             return kept
         state = path.with_suffix(".state")
         _drop_damaged(state)
         made = _pretrain(prior, problem, start, settings, state, device, verbose)
-        made.save(path)
+        Checkpoint(made.weights, {**made.card, "kept_for": key}).save(path)
         state.unlink(missing_ok=True)
         return Checkpoint.load(path)
 
@@ -99,10 +99,13 @@ def _folder(memory):
     return None if location is None else Path(location) / "sklearn_pttf"
 
 
-def _kept(path, silent=False):
-    """What an earlier run has left, None where it cannot be read."""
+def _kept(path, key, silent=False):
+    """What an earlier run has left, None where it cannot be read or is of another run."""
     try:
-        return Checkpoint.load(path)
+        kept = Checkpoint.load(path)
+        if kept.card.get("kept_for") != key:
+            raise ValueError(f"checkpoint {path} was kept for a run with other settings.")
+        return kept
     except ValueError as error:
         if not silent:
             warnings.warn(f"{error} It is made anew.", stacklevel=2)

@@ -16,11 +16,14 @@ from sklearn_pttf._training.run import ALL, Run, train
 from sklearn_pttf._training.settings import TrainingSettings, shows_settings
 from sklearn_pttf._training.state import load_state
 from sklearn_pttf._utils.device import check_device
+from sklearn_pttf._utils.files import refuse_unwritable
+from sklearn_pttf._utils.torch_state import plain_torch
 from sklearn_pttf._version import __version__
 from sklearn_pttf.problems import DecisionProblem, Newsvendor
 
 
 @shows_settings
+@plain_torch()
 def pretrain(
     prior=None,
     problem=None,
@@ -134,6 +137,8 @@ def pretrain(
     prior = KINDS[config.outcomes].prior() if prior is None else prior
     prior.hyperprior()  # refuses reversed ranges before anything is built
     run = Run(prior, problem, config, settings, start, device)
+    if resume is not None:
+        refuse_unwritable(resume, "resume")
     state = load_state(resume, run.key)
     began = time.perf_counter()
     devices = [torch.device(device)] if device.startswith("cuda") else []

@@ -17,11 +17,12 @@ from sklearn_pttf._training.callbacks import Progress, Schedule
 from sklearn_pttf._training.loss import PortfolioLoss
 from sklearn_pttf._training.optimizer import MuonAdamW
 from sklearn_pttf._training.settings import TrainingSettings
-from sklearn_pttf._training.state import StateSaver, round_losses
+from sklearn_pttf._training.state import StateSaver, refuse_full, round_losses
 from sklearn_pttf._training.stream import KeptBatches, PortfolioStream
 from sklearn_pttf.problems import DecisionProblem
 
 N_VALIDATION_STEPS = 40
+STATE_BYTES = 2 * 3 * 4  # a weight: of two states, with moments, in single precision
 VALIDATION_SEED_OFFSET = 1_000_003
 HIDDEN = ("layers.*", "encoder.mix.*", "encoder.cell_out.*", "head.mlp.0.*")
 ALL = "*"  # weights
@@ -104,6 +105,9 @@ def train(run, state, resume, verbose):
     if resume is not None:
         callbacks.append(("state", StateSaver(resume, run.key, rounds)))
     net = _net(run, callbacks).initialize()
+    if resume is not None:
+        n_weights = sum(weight.numel() for weight in net.module_.parameters())
+        refuse_full(resume, STATE_BYTES * n_weights)
     if run.start:
         net.module_.load_state_dict(run.start.build_network(run.device).state_dict())
     if state:

@@ -9,6 +9,9 @@ all, has checksums that are looked at, and is loaded without running foreign cod
 """
 
 import json
+import os
+import pickle
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -17,6 +20,8 @@ import torch
 from skorch.callbacks import Callback
 
 from sklearn_pttf._utils.files import written_whole
+
+ENTRIES = {"key", "module", "optimizer", "rounds"}
 
 
 class StateSaver(Callback):
@@ -47,8 +52,31 @@ class StateSaver(Callback):
             "optimizer": net.optimizer_.state_dict(),
             "rounds": json.dumps(self.rounds + round_losses(net)),
         }
-        with written_whole(self.path) as temporary:
-            torch.save(state, temporary)
+        try:
+            with written_whole(self.path) as temporary:
+                torch.save(state, temporary)
+        except (OSError, RuntimeError) as error:  # of which torch makes the latter
+            kept = "the last one that was is still there" if Path(self.path).exists() else "none is"
+            raise OSError(
+                f"the state of {len(self.rounds) + len(net.history)} rounds could not be saved to "
+                f"{self.path} ({' '.join(str(error).split())}); {kept}."
+            ) from None
+
+
+def refuse_full(path, n_bytes):
+    """Refuse a path whose disk has no room for an old state and a new one beside it.
+
+    Raises
+    ------
+    ValueError
+    """
+    folder = next(each for each in Path(os.path.realpath(path)).parents if each.exists())
+    free = shutil.disk_usage(folder).free
+    if free < n_bytes:
+        raise ValueError(
+            f"resume={str(path)!r} needs {n_bytes / 1e6:,.0f} MB for the state of training, but "
+            f"{free / 1e6:,.0f} MB are free in {folder}."
+        )
 
 
 def round_losses(net):
@@ -74,7 +102,14 @@ def read_state(path):
         if damaged:
             raise ValueError(f"{damaged} in it is damaged")
         state = torch.load(path, map_location="cpu", weights_only=True)
-        state["key"]
+        if not isinstance(state, dict) or state.keys() != ENTRIES:
+            raise ValueError(f"it must hold {', '.join(sorted(ENTRIES))}")
+        json.loads(state["key"]), json.loads(state["rounds"])
+    except pickle.UnpicklingError:  # whose own message says how to have it run what it holds
+        raise ValueError(
+            f"resume={str(path)!r} is no saved state of pretraining: it holds something else than "
+            "numbers, which is not loaded."
+        ) from None
     except Exception as error:
         raise ValueError(
             f"resume={str(path)!r} is no saved state of pretraining: {error}"

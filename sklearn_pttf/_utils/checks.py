@@ -1,13 +1,16 @@
 """Columns and numbers of X: naming them, finding them, refusing bad ones."""
 
 import math
+from collections import Counter
 from dataclasses import dataclass
+from datetime import date, time, timedelta
 from numbers import Integral, Real
 
 import narwhals.stable.v2 as nw
 import numpy as np
 from narwhals.exceptions import DuplicateError
 from narwhals.stable.v2.dependencies import is_into_dataframe, is_pandas_dataframe
+from scipy.sparse import issparse
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import validate_data
 
@@ -16,6 +19,8 @@ from sklearn_pttf._utils.sklearn_private import _get_feature_names, _num_feature
 MOST_PERIODS = 100  # of a horizon
 LARGEST = 1e100  # size of a number, so that products and squares of sums are numbers too
 LONGEST_SHOWN = 200  # characters of a value in a message
+NO_NUMBERS = "mMSU"  # kinds of dtypes: dates, durations, bytes and text
+NO_NUMBER_TYPES = (str, bytes, date, time, timedelta, np.datetime64, np.timedelta64)
 SMALLEST = 1e-100  # that is not taken for 0, so that one over a square is a number
 
 
@@ -158,6 +163,27 @@ def column_references(value):
     return ()
 
 
+_last_places = (None, {})  # names that were asked for last, and the first place of each
+
+
+def _place(column, names):
+    """The first place of a name, None where it is not there; of many columns in linear time."""
+    global _last_places
+    known, places = _last_places
+    place = places.get(column) if known is names else None
+    if place is None or not (place < len(names) and names[place] == column):  # or changed since
+        places = {name: k for k, name in reversed(list(enumerate(names)))}
+        _last_places = (names, places)
+        place = places.get(column)
+    return place
+
+
+def repeated(items):
+    """The first of the items that are there more than once, None if all differ."""
+    counts = Counter(items)
+    return next((each for each in items if counts[each] > 1), None)
+
+
 def find_column(column, names, n_columns, parameter):
     """Position of a column.
 
@@ -172,11 +198,11 @@ def find_column(column, names, n_columns, parameter):
                 f"{parameter}={column!r} is a column's name, but X has no column names. Pass a "
                 f"data frame, or give the position as Column(k)."
             )
-        matches = np.flatnonzero(np.asarray(names, dtype=object) == column)
-        if len(matches) == 0:
+        place = _place(column, names)
+        if place is None:
             shown = ", ".join(map(repr, list(names)[:10])) + (", ..." if len(names) > 10 else "")
             raise ValueError(f"{parameter}={column!r} is no column of X; X has {shown}.")
-        return int(matches[0])
+        return place
     position = column.position if isinstance(column, Column) else column
     if isinstance(position, bool) or not isinstance(position, Integral):
         raise ValueError(f"{parameter} must be a column's name or position; got {position!r}.")
@@ -222,9 +248,9 @@ def check_table(estimator, X, *, reset):
 
 def check_outcomes(y, X, problem):
     """Later outcomes as ``(n, m)`` float64, a row for every row of X; NaN = not observed."""
-    y = check_array(
-        y, dtype=np.float64, ensure_2d=False, ensure_all_finite="allow-nan", input_name="y"
-    )
+    if not issparse(y) and np.ndim(y) == 0:
+        raise ValueError(f"y must have an outcome for every row of X; got {shown(y)}.")
+    y = as_numbers(y, "y", ensure_2d=False)
     check_consistent_length(X, y)
     y = within_limits(y.reshape(len(y), -1), "y")
     problem.check_outcomes(y, "y")
@@ -246,8 +272,51 @@ def numeric_columns(X, positions, name="X", *, infinite=False):
         # pandas NA among Python objects is nothing that NumPy takes for a number
         X = X.to_numpy(dtype=object, na_value=np.nan)
     finite = False if infinite else "allow-nan"
-    values = check_array(X, dtype=np.float64, ensure_all_finite=finite, input_name=name)
-    return within_limits(values, name)
+    return within_limits(as_numbers(X, name, ensure_all_finite=finite), name)
+
+
+def as_numbers(values, name, *, ensure_2d=True, ensure_all_finite="allow-nan"):
+    """An array or what NumPy makes one of as float64, NaN where missing.
+
+    Raises
+    ------
+    ValueError
+        If it holds text, even digits, or dates, or numbers that no float can be.
+    """
+    if not issparse(values):
+        _refuse_no_numbers(np.asarray(values), name)
+    try:
+        values = check_array(
+            values,
+            dtype=np.float64,
+            ensure_2d=ensure_2d,
+            ensure_all_finite=ensure_all_finite,
+            input_name=name,
+        )
+    except OverflowError:
+        raise ValueError(
+            f"{name} must hold numbers of at most {LARGEST:g} in size; got whole numbers that are "
+            "far beyond. Give them in a larger unit."
+        ) from None
+    backwards = any(stride < 0 for stride in values.strides)  # which torch does not read
+    return np.array(values, order="C") if backwards else values
+
+
+def _refuse_no_numbers(array, name):
+    """Refuse an array with cells that are text or dates."""
+    if array.dtype.kind in NO_NUMBERS:
+        bad = np.ones(array.size, dtype=bool)
+    elif array.dtype.kind == "O":
+        bad = np.array([isinstance(cell, NO_NUMBER_TYPES) for cell in array.flat], dtype=bool)
+    else:
+        return
+    if bad.any():
+        cell = array.flat[int(bad.argmax())]
+        held = "text" if isinstance(cell, (str, bytes)) else f"{type(cell).__name__} values"
+        raise ValueError(
+            f"{name} holds {held} (such as {str(cell)!r}) where numbers are needed: give numbers, "
+            "as by .astype(float); beside labels, in a data frame or an array of objects."
+        )
 
 
 def within_limits(values, name):

@@ -20,6 +20,7 @@ from sklearn_pttf._network.table import blended
 from sklearn_pttf._series.conditions import Look
 from sklearn_pttf._tables.periods import SHARED, later_are_alike, newest, shared_p_value
 from sklearn_pttf._tables.portfolio import Portfolio
+from sklearn_pttf._utils.torch_state import single_threaded
 from sklearn_pttf.finetune._auto import FEW_ROWS, AutoFinetune, is_doubted
 from sklearn_pttf.finetune._base import FinetuneStrategy
 from sklearn_pttf.finetune._candidates import (
@@ -296,11 +297,24 @@ def train_folds(task, parts, folds):
 
 
 def _prior_of(checkpoint):
-    """The prior that weights were pretrained on, None if their card does not say."""
+    """The prior that weights were pretrained on, None if their card does not say.
+
+    Raises
+    ------
+    ValueError
+        If what the card says is no prior of this kind.
+    """
     description = checkpoint.card.get("prior")
     if description is None:
         return None
-    return checkpoint.kind.prior.from_description(description)
+    try:
+        return checkpoint.kind.prior.from_description(description)
+    except (TypeError, KeyError, AttributeError, ValueError) as error:
+        name = checkpoint.card.get("name", "unnamed")
+        raise ValueError(
+            f"the card of checkpoint {name!r} describes no prior of {checkpoint.kind.name!r}: "
+            f"{error}"
+        ) from None
 
 
 # ------------------------------------------------------------------ choosing

@@ -6,7 +6,7 @@ from sklearn.utils import check_random_state
 
 from sklearn_pttf._network.checkpoint import Checkpoint
 from sklearn_pttf._network.network import DecisionNetwork, NetworkConfig
-from sklearn_pttf._network.reading import single_threaded
+from sklearn_pttf._utils.torch_state import plain_torch, single_threaded
 from sklearn_pttf.finetune._base import MOST_VALIDATION
 from sklearn_pttf.finetune._data import finetune_data
 from sklearn_pttf.finetune._full import FullFinetune
@@ -24,6 +24,7 @@ class _FromScratch(FullFinetune):
     _averaging = 0.95
 
 
+@plain_torch()
 def train_from_scratch(
     problem, portfolio, outcomes=None, network=None, random_state=None, device="cpu", look=None
 ):

@@ -1,12 +1,13 @@
 """What decisions are charged on: later outcomes, or the true laws."""
 
 import numpy as np
-from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils import check_consistent_length
 
 from sklearn_pttf._laws.atoms import WeightedAtoms
 from sklearn_pttf._laws.base import PredictiveDistribution
 from sklearn_pttf._tables.portfolio import Portfolio
 from sklearn_pttf._utils.checks import (
+    as_numbers,
     as_table,
     check_outcomes,
     column_names,
@@ -89,7 +90,7 @@ def check_decision(decision):
         raise ValueError(
             f"decision must be 1-D, one decision a row; got {np.ndim(decision)} dimensions."
         )
-    return check_array(decision, dtype=np.float64, ensure_2d=False, input_name="decision")
+    return as_numbers(decision, "decision", ensure_2d=False, ensure_all_finite=True)
 
 
 def check_later(y, truth, decision, problem):

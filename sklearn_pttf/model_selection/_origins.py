@@ -12,6 +12,7 @@ from sklearn_pttf._tables.completion import demand_of
 from sklearn_pttf._tables.portfolio import Portfolio
 from sklearn_pttf._utils.checks import (
     MOST_PERIODS,
+    NO_NUMBERS,
     Column,
     column_names,
     describe_rows,
@@ -137,7 +138,8 @@ class RollingTable:
                 f"policy names column {both[0]}, which observations={self.problem.observations!r} "
                 "names too: past orders are no observations."
             )
-        kept = [k for k in positions if k not in both]
+        of_orders = set(self.aside)
+        kept = [k for k in positions if k not in of_orders]
         if self.names is not None:
             warn_of_other_columns(self.problem, [self.names[k] for k in kept])
         if not kept:
@@ -350,8 +352,10 @@ def columns_of_policy(policy):
 
 def _numbers(values):
     try:
+        if np.asarray(values).dtype.kind in NO_NUMBERS:
+            raise ValueError
         return np.array(values, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(
             f"policy must give numbers, or name columns of X; got {shown(values)}."
         ) from None

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from sklearn_pttf._priors.ranges import canonical_key
-from sklearn_pttf._utils.files import written_whole
+from sklearn_pttf._utils.files import is_temporary, written_whole
 
 KIND, FORMAT = "transfer curve of sklearn_pttf", 1
 KIND_OF_FOLDER = "backtest of sklearn_pttf"
@@ -114,7 +114,7 @@ class ResultFolder(Results):
             raise ValueError(f"resume={str(self.path)!r} must be a folder, or not there yet.")
         if (self.path / KEY_FILE).exists():
             self._checked(self.path / KEY_FILE, KIND_OF_FOLDER)
-        elif any(self.path.iterdir()):
+        elif not all(is_temporary(each) for each in self.path.iterdir()):
             raise ValueError(
                 f"resume={str(self.path)!r} is a folder of other files: give an empty one, or a "
                 "name of none."

@@ -17,6 +17,7 @@ from sklearn_pttf._utils.checks import (
     find_column,
     numeric_columns,
     refuse_negative,
+    repeated,
     row_values,
 )
 from sklearn_pttf._utils.rounding import TINY_SINGLE
@@ -148,12 +149,11 @@ class DecisionProblem(BaseEstimator, ABC):
         if not positions:
             reason = "observations=[] names none" if chosen is not None else "all have other roles"
             raise ValueError(f"X has no observation column among its {n_columns}: {reason}.")
-        twice = sorted(taken.intersection(positions)) or [
-            k for k in positions if positions.count(k) > 1
-        ]
-        if twice:
+        other = taken.intersection(positions)
+        twice = min(other) if other else repeated(positions)
+        if twice is not None:
             raise ValueError(
-                f"observations={self.observations!r} includes column {twice[0]}, which plays "
+                f"observations={self.observations!r} includes column {twice}, which plays "
                 "another role or is listed twice."
             )
         return positions

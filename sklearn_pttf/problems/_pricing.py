@@ -11,6 +11,7 @@ from sklearn_pttf._utils.checks import (
     describe_rows,
     find_column,
     numeric_columns,
+    repeated,
     row_values,
 )
 from sklearn_pttf._utils.rounding import EXACT
@@ -114,13 +115,15 @@ class Pricing(DecisionProblem):
         taken = self._taken_positions(names, n_columns)
         for name, positions in (("prices", prices), ("demands", demands)):
             others = taken | set(prices if name == "demands" else ())
-            twice = [k for k in positions if k in others or positions.count(k) > 1]
-            if twice and name == "demands":
-                raise ValueError(
-                    f"{name}={getattr(self, name)!r} includes column {twice[0]}, which plays "
-                    "another role or is listed twice."
-                )
-            if any(positions.count(k) > 1 for k in positions):
+            twice = repeated(positions)
+            if name == "demands":
+                twice = next((k for k in positions if k in others), twice)
+                if twice is not None:
+                    raise ValueError(
+                        f"{name}={getattr(self, name)!r} includes column {twice}, which plays "
+                        "another role or is listed twice."
+                    )
+            if twice is not None:
                 raise ValueError(f"{name}={getattr(self, name)!r} lists a column twice.")
         return demands
 

@@ -1,12 +1,14 @@
 """Picking rows under a capacity."""
 
+import threading
 import warnings
+from time import monotonic
 
 import numpy as np
 from scipy import optimize, sparse
 from sklearn.base import clone
 
-from sklearn_pttf._utils.checks import describe_rows, row_values
+from sklearn_pttf._utils.checks import check_real, describe_rows, row_values
 from sklearn_pttf.problems._limit import PerRow, check_amount, scaled_limit
 from sklearn_pttf.problems._values import ValueProblem
 
@@ -23,8 +25,8 @@ class Selection(ValueProblem):
     one that is better known goes first, if both are good.
 
     ``decide(X, return_info=True)`` gives ``shadow_price``, what one more unit of capacity would be
-    worth, ``used``, ``capacity``, and ``bound``, which no picks within the capacity exceed in
-    total expected value.
+    worth, ``used``, ``capacity``, ``bound``, which no picks within the capacity exceed in
+    total expected value, and ``gap``, what is left to prove of whole picks.
 
     Parameters
     ----------
@@ -38,8 +40,13 @@ class Selection(ValueProblem):
 
     integer : bool, default=False
         Whether rows are picked as a whole or not at all. With unequal weights that is a knapsack
-        problem, which is solved to proven optimality by HiGHS [1]_. False: of the last row a
-        fraction may be picked; rows that are exactly as good share what is left.
+        problem, which HiGHS solves to proven optimality [1]_ or for ``max_seconds``. False: of the
+        last row a fraction may be picked; rows that are exactly as good share what is left.
+
+    max_seconds : float, default=10.0
+        Longest time for whole picks of unequal weights. Rows whose values are nearly in proportion
+        to their weights may need far more for a proof: then the best picks that were found are
+        taken, with a warning and ``info.gap``, what the best there are may be worth more.
 
     standard_errors : float, str or Column, default=None
         Standard error of one observation of every row, as in `Estimation`.
@@ -96,6 +103,7 @@ class Selection(ValueProblem):
         *,
         weights=None,
         integer=False,
+        max_seconds=10.0,
         standard_errors=None,
         noise=None,
         trials=None,
@@ -110,6 +118,7 @@ class Selection(ValueProblem):
         self.capacity = capacity
         self.weights = weights
         self.integer = integer
+        self.max_seconds = max_seconds
         self.standard_errors = standard_errors
         self.noise = noise
         self.trials = trials
@@ -127,6 +136,7 @@ class Selection(ValueProblem):
             check_amount(self.capacity, "capacity")
         if not isinstance(self.integer, (bool, np.bool_)):
             raise ValueError(f"integer must be True or False; got {self.integer!r}.")
+        check_real("max_seconds", self.max_seconds, 1e-3, 1e6)
 
     def read_constraints(self, X, names=None):
         value = 1.0 if self.weights is None else self.weights
@@ -173,15 +183,15 @@ class Selection(ValueProblem):
         return self._pick(law, portfolio)[0]
 
     def solve_with_info(self, law, portfolio):
-        picks, price, capacity = self._pick(law, portfolio)
+        picks, price, capacity, gap = self._pick(law, portfolio)
         values, weights = law.mean(), portfolio.constraints["weights"]
         bound = np.maximum(values - price * weights, 0.0).sum() + price * capacity
         used = float((picks * weights).sum())
         info = {"shadow_price": price, "used": used, "capacity": capacity, "bound": float(bound)}
-        return picks, info
+        return picks, info | {"gap": gap}
 
     def _pick(self, law, portfolio):
-        """Picks, what one more unit of capacity would be worth, and the capacity."""
+        """Picks, what one more unit of capacity would be worth, the capacity, and the gap."""
         weights = portfolio.constraints["weights"]
         capacity = self.capacity
         if isinstance(capacity, PerRow):
@@ -194,10 +204,16 @@ class Selection(ValueProblem):
                 stacklevel=4,
             )
         values = law.mean()
-        picks, price = pick_fractions(values, weights, capacity)
+        (picks, price), gap = pick_fractions(values, weights, capacity), 0.0
         if self.integer:
-            picks = pick_whole(values, weights, capacity)
-        return picks, price, capacity
+            picks, gap = pick_whole(values, weights, capacity, self.max_seconds)
+        if gap > 0:
+            warnings.warn(
+                f"the best picks are not proven after max_seconds={self.max_seconds:g}: they may "
+                f"be worth up to {gap:g} more than the {(values * picks).sum():g} of those found.",
+                stacklevel=4,
+            )
+        return picks, price, capacity, gap
 
 
 def pick_fractions(values, weights, capacity):
@@ -230,7 +246,7 @@ def pick_fractions(values, weights, capacity):
     return share[place], price
 
 
-def pick_whole(values, weights, capacity):
+def pick_whole(values, weights, capacity, max_seconds=np.inf):
     """Best picks of 0 or 1: a knapsack.
 
     Rows that the fractional solution leaves no doubt about are settled by it: what would cost
@@ -243,24 +259,25 @@ def pick_whole(values, weights, capacity):
 
     capacity : float
 
+    max_seconds : float, default=inf
+        Longest time for a proof.
+
     Returns
     -------
-    ndarray of shape (n,)
+    picks : ndarray of shape (n,)
 
-    Raises
-    ------
-    RuntimeError
-        If HiGHS ends without a proof.
+    gap : float
+        What the best ones may be worth more, 0 where it is proven that they are not.
     """
     allowed = capacity * (1 + ROUNDING)
-    picks = np.zeros(len(values))
+    picks, gap = np.zeros(len(values)), 0.0
     rows = np.flatnonzero((values > 0) & (weights <= allowed))
     if len(rows):
-        picks[rows] = _settle(values[rows], weights[rows], allowed)
-    return picks
+        picks[rows], gap = _settle(values[rows], weights[rows], allowed, max_seconds)
+    return picks, gap
 
 
-def _settle(values, weights, capacity):
+def _settle(values, weights, capacity, max_seconds):
     """`pick_whole` of rows that gain and fit."""
     greedy = np.zeros(len(values))
     left = capacity
@@ -270,36 +287,86 @@ def _settle(values, weights, capacity):
             left -= weights[row]
     _, price = pick_fractions(values, weights, capacity)
     reduced = values - price * weights
-    gap = np.maximum(reduced, 0.0).sum() + price * capacity - (greedy * values).sum()
+    bound = np.maximum(reduced, 0.0).sum() + price * capacity
+    gap = bound - (greedy * values).sum()
     if np.ptp(weights) == 0 or gap <= 0:
-        return greedy
+        return greedy, 0.0
     unsettled = np.abs(reduced) <= gap + DOUBT * values.max()
     picks = np.where(unsettled, 0.0, reduced > 0)
     rest = capacity - (picks * weights).sum()
     unsettled &= weights <= rest
-    if unsettled.any():
-        picks[unsettled] = _knapsack(values[unsettled], weights[unsettled], rest)
-    return picks
+    if not unsettled.any():
+        return picks, 0.0
+    settled = (picks * values).sum()
+    found, most = _knapsack(values[unsettled], weights[unsettled], rest, max_seconds)
+    if most is None:
+        picks[unsettled] = found
+        return picks, 0.0
+    if found is not None:
+        picks[unsettled] = found
+    if found is None or (picks * values).sum() < (greedy * values).sum():
+        picks = greedy
+    return picks, max(float(min(bound, settled + most) - (picks * values).sum()), 0.0)
 
 
-def _knapsack(values, weights, capacity):
+def _knapsack(values, weights, capacity, max_seconds):
     """Best picks of 0 or 1 by HiGHS, which takes what is a little too heavy for feasible.
 
     What it picks beyond the capacity is ruled out by one more constraint, until nothing is.
+
+    Returns
+    -------
+    picks : ndarray of shape (n,) or None
+        None: time was too short for any.
+
+    most : float or None
+        What no picks are worth more than. None: these are proven to be best.
     """
+    ends = monotonic() + max_seconds
     rows, most = [weights / capacity], [1.0]
     while True:
-        found = optimize.milp(
+        found = _interruptible(
+            optimize.milp,
             -values / values.max(),  # gaps are absolute too
             constraints=optimize.LinearConstraint(sparse.csr_array(np.array(rows)), ub=most),
             integrality=np.ones(len(values)),
             bounds=optimize.Bounds(0, 1),
-            options={"mip_rel_gap": 0.0},
+            # presolved ones print
+            options={
+                "mip_rel_gap": 0.0,
+                "presolve": False,
+                "time_limit": max(ends - monotonic(), 1e-3),
+            },
         )
-        if found.status != 0:
-            raise RuntimeError(f"HiGHS did not prove an optimal selection: {found.message}")
+        proven = found.status == 0
+        bound = found.mip_dual_bound
+        limit = np.inf if bound is None else -bound * values.max()
+        if found.x is None:
+            return None, limit
         picks = np.rint(found.x)
         if (picks * weights).sum() <= capacity:
-            return picks
+            return picks, None if proven else limit
+        if not proven:
+            return None, limit
         rows.append(picks)
         most.append(picks.sum() - 1)
+
+
+def _interruptible(function, *args, **kwargs):
+    """What a function gives that hears no interrupt; it runs beside, and is left to itself."""
+    given = []
+
+    def run():
+        try:
+            given.append((function(*args, **kwargs), None))
+        except BaseException as error:
+            given.append((None, error))
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(0.1)
+    result, error = given[0]
+    if error is not None:
+        raise error
+    return result

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from sklearn_pttf._utils.checks import describe_rows, find_column, numeric_columns
+from sklearn_pttf._utils.checks import describe_rows, find_column, numeric_columns, repeated
 from sklearn_pttf._utils.rounding import EXACT
 from sklearn_pttf.problems._exposure import is_listed
 
@@ -44,9 +44,10 @@ def stock_positions(problem, names, n_columns):
         return []
     columns = getattr(problem, name)
     positions = [find_column(column, names, n_columns, name) for column in columns]
-    twice = [column for k, column in enumerate(columns) if positions[k] in positions[:k]]
-    if twice:
-        raise ValueError(f"{name} lists column {twice[0]!r} twice; each period has one of its own.")
+    twice = repeated(positions)
+    if twice is not None:
+        column = columns[positions.index(twice)]
+        raise ValueError(f"{name} lists column {column!r} twice; each period has one of its own.")
     return positions
 
 

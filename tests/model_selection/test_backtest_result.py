@@ -216,6 +216,13 @@ def test_interrupted_and_resumed(tmp_path, monkeypatch, fits):
     assert_array_equal(again.fit_time, resumed.fit_time)
 
 
+def test_a_call_that_was_killed_before_its_first_result_goes_on(tmp_path):
+    (tmp_path / ".key.json.0123456789abcdef.tmp").touch()
+    small_backtest(resume=tmp_path)
+    assert (tmp_path / "key.json").exists()
+    assert not list(tmp_path.glob(".key*"))
+
+
 def test_a_folder_serves_more_origins_methods_and_rules(tmp_path, fits):
     small_backtest(resume=tmp_path)
     small_backtest(resume=tmp_path, origins=[5, 10], baselines=METHODS, policy=X[:, :2])

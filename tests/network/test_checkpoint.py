@@ -12,6 +12,7 @@ import torch
 
 from sklearn_pttf import Checkpoint
 from sklearn_pttf._network import checkpoint as _checkpoint
+from sklearn_pttf._network.card import digest_of
 from sklearn_pttf._network.network import DecisionNetwork, NetworkConfig
 
 TINY = NetworkConfig(width=16, n_layers=1, n_tokens=4, n_heads=2, observation_width=8)
@@ -42,9 +43,19 @@ def path(tiny, tmp_path):
 
 
 def _change_card(path, **changes):
+    """Change entries of a card, None to remove them, and its checksum with them."""
     card_path = path.with_suffix(".json")
     card = {**json.loads(card_path.read_text()), **changes}
-    card_path.write_text(json.dumps({k: v for k, v in card.items() if v is not None}))
+    card = {k: v for k, v in card.items() if v is not None}
+    if "card_sha256" not in changes:
+        card["card_sha256"] = digest_of(card)
+    card_path.write_text(json.dumps(card))
+
+
+def _write_weights(path, content):
+    """Other bytes for the weights, with a card that agrees."""
+    path.write_bytes(content)
+    _change_card(path, sha256=hashlib.sha256(content).hexdigest())
 
 
 def test_round_trip(tiny, path):
@@ -52,7 +63,7 @@ def test_round_trip(tiny, path):
     assert _same_weights(again, tiny)
     assert again.fingerprint() == tiny.fingerprint()
     assert tiny.card.items() <= again.card.items()
-    assert set(again.card) - set(tiny.card) == {"format", "sha256"}
+    assert set(again.card) - set(tiny.card) == {"format", "sha256", "card_sha256"}
     assert again.card["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert again.card["network"] == TINY.to_dict()
     assert not _same_weights(again, _checkpoint_of(1))
@@ -159,17 +170,17 @@ def test_damaged_card(path, text):
         Checkpoint.load(path)
 
 
-@pytest.mark.parametrize("key", ["format", "sha256", "network"])
+@pytest.mark.parametrize("key", ["format", "sha256", "network", "card_sha256"])
 def test_card_lacks_a_key(path, key):
     _change_card(path, **{key: None})
     with pytest.raises(ValueError, match=rf"tiny\.json is damaged: it lacks {key}\."):
         Checkpoint.load(path)
 
 
-@pytest.mark.parametrize("version", [2, 99, "1"])
+@pytest.mark.parametrize("version", [3, 99, "1", 0, -1, True, 1.0])
 def test_newer_format(path, version):
     _change_card(path, format=version)
-    with pytest.raises(ValueError, match=rf"has format {version!r}.*up to 1\. Upgrade"):
+    with pytest.raises(ValueError, match=rf"has format {version!r}.*up to 2\. Upgrade"):
         Checkpoint.load(path)
 
 
@@ -182,8 +193,7 @@ def test_card_of_another_checkpoint(path):
 
 def test_right_digest_of_what_is_no_safetensors_file(path):
     content = b"\x10\x00\x00\x00\x00\x00\x00\x00" + b"no tensors at all"
-    path.write_bytes(content)
-    _change_card(path, sha256=hashlib.sha256(content).hexdigest())
+    _write_weights(path, content)
     with pytest.raises(ValueError, match=r"tiny\.safetensors is no safetensors file"):
         Checkpoint.load(path)
 
@@ -234,8 +244,7 @@ def test_loading_never_unpickles(path, monkeypatch, tiny):
 def test_a_pickle_is_not_run(path, monkeypatch):
     monkeypatch.chdir(path.parent)
     content = pickle.dumps(_Trap())
-    path.write_bytes(content)
-    _change_card(path, sha256=hashlib.sha256(content).hexdigest())
+    _write_weights(path, content)
     with pytest.raises(ValueError, match="no safetensors file"):
         Checkpoint.load(path)
     assert not (path.parent / "sprung").exists()

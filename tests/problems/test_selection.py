@@ -255,7 +255,7 @@ def test_large_knapsacks_against_dynamic_programming(seed):
 def test_no_capacity_picks_nothing(integer):
     picks, info = _solve(0, [1.0, 4.0, 2.0], [1.0, 2.0, 4.0], integer=integer)
     assert_array_equal(picks, 0)
-    assert info == {"shadow_price": 2.0, "used": 0.0, "capacity": 0.0, "bound": 0.0}
+    assert info == {"shadow_price": 2.0, "used": 0.0, "capacity": 0.0, "bound": 0.0, "gap": 0.0}
 
 
 @pytest.mark.parametrize("integer", [False, True])
@@ -421,7 +421,15 @@ def test_picks_are_those_of_the_largest_means(name, table):
         assert_array_equal(picks[best], [*[1] * 7, 0.5, *[0] * 32])
     assert picks.sum() == pytest.approx(7.5)
     assert_array_equal(estimator.decide(X), picks)
-    assert set(info) == {"expected_cost", "mean", "shadow_price", "used", "capacity", "bound"}
+    assert set(info) == {
+        "expected_cost",
+        "mean",
+        "shadow_price",
+        "used",
+        "capacity",
+        "bound",
+        "gap",
+    }
     assert_allclose(info.mean, means, rtol=1e-2, atol=1e-3)
     assert_allclose(info.expected_cost, -picks * info.mean)
     assert info.bound == pytest.approx(-info.expected_cost.sum())

@@ -1,10 +1,13 @@
 """Interrupted runs resume to the same weights, and refuse states that are not theirs."""
 
+import os
+
 import pytest
 import torch
 
 from sklearn_pttf import SyntheticPrior, pretrain
 from sklearn_pttf._network.network import NetworkConfig
+from sklearn_pttf._training.state import read_state
 from sklearn_pttf._training.stream import PortfolioStream
 from support.pretraining import PRIOR, ROUNDS, SMALL, same_weights
 
@@ -134,3 +137,22 @@ def test_resume_runs_no_foreign_code(content, tmp_path, capsys):
     with pytest.raises(ValueError, match="is no saved state of pretraining"):
         pretrain(PRIOR, n_steps=2, resume=state, **SMALL)
     assert capsys.readouterr().out == ""
+
+
+class Trap:
+    def __reduce__(self):
+        return os.mkdir, ("sprung",)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [{"key": Trap()}, Trap(), {"key": "{}"}, [1, 2], {"key": "x", "module": {}, "optimizer": {}}],
+)
+def test_a_state_of_something_else_is_refused_without_bad_advice(tmp_path, monkeypatch, state):
+    monkeypatch.chdir(tmp_path)
+    torch.save(state, "run.state")
+    with pytest.raises(ValueError, match="is no saved state of pretraining: it") as refused:
+        read_state("run.state")
+    assert "weights_only" not in str(refused.value)
+    assert str(refused.value).count("\n") == 0
+    assert not os.path.exists("sprung")

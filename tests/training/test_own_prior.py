@@ -1,5 +1,7 @@
 """Pretraining on one's own prior inside fit, and the folder that keeps it."""
 
+import json
+
 import joblib
 import numpy as np
 import pytest
@@ -207,3 +209,19 @@ def test_a_prior_comes_back_from_its_description():
     assert again.describe() == prior.describe()
     assert again.level.support() == prior.level.support()
     assert again.noise_families == prior.noise_families
+
+
+def test_weights_that_were_kept_for_other_settings_are_made_anew(start, tmp_path, n_runs):
+    """As if somebody had renamed files: names say nothing, the key in the card does."""
+    _estimator(start, memory=tmp_path).fit(X)
+    (path,) = tmp_path.rglob("*.safetensors")
+    other = _estimator(start, memory=tmp_path, random_state=1)
+    right = clone(other).fit(X).checkpoint_
+    (theirs,) = set(tmp_path.rglob("*.safetensors")) - {path}
+    for suffix in (".safetensors", ".json"):
+        theirs.with_suffix(suffix).write_bytes(path.with_suffix(suffix).read_bytes())
+    with pytest.warns(UserWarning, match=r"was kept for a run with other settings\. It is made"):
+        again = clone(other).fit(X).checkpoint_
+    assert len(n_runs) == 3
+    assert again.fingerprint() == right.fingerprint()
+    assert json.loads(again.card["kept_for"])["settings"]["random_state"] != 0

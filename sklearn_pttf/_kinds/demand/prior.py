@@ -27,6 +27,7 @@ from sklearn_pttf._utils.sklearn_private import (
     _check_feature_names_in,
     _fit_context,
 )
+from sklearn_pttf._utils.torch_state import plain_torch
 from sklearn_pttf.problems import Newsvendor
 
 ACCEPTED_SHARE = 0.05  # of the simulations, the nearest ones
@@ -263,6 +264,7 @@ class SyntheticPrior(PriorDraws, TransformerMixin, BaseEstimator):
     # ------------------------------------------------------------------ calibrating
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @plain_torch()
     def fit(self, X, y=None):
         """Calibrate the hyperparameters to real rows.
 
