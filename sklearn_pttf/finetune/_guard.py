@@ -15,7 +15,6 @@ from tqdm import tqdm
 
 from sklearn_pttf._kinds.registry import kind_of
 from sklearn_pttf._network.checkpoint import Checkpoint
-from sklearn_pttf._network.reading import single_threaded
 from sklearn_pttf._network.table import blended
 from sklearn_pttf._series.conditions import Look
 from sklearn_pttf._tables.periods import SHARED, later_are_alike, newest, shared_p_value
