@@ -25,7 +25,7 @@ LEAST_COVERED = 0.2  # of rows, by labels of so many
 MOST_ROWS = 1000  # of either half of a table, that the other one is tried beside
 MOST_HELD_OUT = 300  # of them, of which outcomes are held out
 PULLS = np.array([1.0, 3.0, 10.0, 30.0, 100.0, 300.0])  # rows that the whole table counts for
-CONVINCING = 3.0  # log likelihood that tables of their own have to gain
+CONVINCING = 6.0  # log likelihood that tables of their own have to gain
 AT_ONCE = 0.5  # of the likelihood of an outcome that is predicted twice
 
 
@@ -91,10 +91,12 @@ class LabelledTables:
 
     def __init__(self, networks, portfolio, trials):
         self.grouping, self.tables, self.weights = None, {}, np.zeros(0)
-        tried = [
-            (*_best(networks, portfolio, trials, each), each) for each in _groupings(portfolio)
-        ]
-        gain, pull, grouping = max(tried, key=lambda each: each[0], default=(0.0, None, None))
+        groupings = _groupings(portfolio)
+        if not groupings:
+            return
+        halves = [_Half(networks, portfolio, trials, k) for k in (0, 1)]
+        tried = [(*_best(halves, _codes(each, portfolio)), each) for each in groupings]
+        gain, pull, grouping = max(tried, key=lambda each: each[0])
         if gain < CONVINCING:
             return
         self.grouping = grouping
@@ -162,31 +164,45 @@ def _laws(tables, law, portfolio, codes):
     return PatchworkLaw(laws, places), apart
 
 
-def _best(networks, portfolio, trials, grouping):
-    """Log likelihood that is gained, and the pull that gains most."""
-    codes, gains = _codes(grouping, portfolio), np.zeros(len(PULLS))
-    order = spread_out(portfolio.observations, len(portfolio))
-    order = order[np.argsort(codes[order], kind="stable")]
-    for half in (0, 1):
-        context, tested = (
-            np.sort(_evenly(rows, most))
-            for rows, most in ((order[half::2], MOST_ROWS), (order[1 - half :: 2], MOST_HELD_OUT))
-        )
-        whole = ReadTable(networks, portfolio.take(context), agrees=False)
-        own = _tables(networks, portfolio.take(context), codes[context], False, FEWEST_ROWS // 2)
-        n_rows = np.bincount(codes[context][codes[context] >= 0], minlength=len(grouping.levels))
+class _Half:
+    """Half of a table, and outcomes of rows of the other half by it.
+
+    Laws beside all of its rows agree with them; those beside rows of a label alone do not, in
+    doubt for the whole table.
+    """
+
+    def __init__(self, networks, portfolio, trials, half):
+        order = spread_out(portfolio.observations, len(portfolio))
+        self.networks = networks
+        self.rows = np.sort(_evenly(order[half::2], MOST_ROWS))
+        self.portfolio = portfolio.take(self.rows)
+        self.tested = np.sort(_evenly(order[1 - half :: 2], MOST_HELD_OUT))
+        whole = ReadTable(networks, self.portfolio)
+        self.told = []  # of each trial: its rows, their evidence, laws, and how likely outcomes are
         for trial in trials:
-            rows = tested[np.isfinite(trial.outcomes[tested]) & np.isin(codes[tested], list(own))]
-            if not len(rows):
-                continue
+            rows = self.tested[np.isfinite(trial.outcomes[self.tested])]
             evidence = trial.evidence.take(rows)
-            law = whole.law(evidence)
-            apart, _ = _laws(own, law, evidence, codes[rows])
             seen = trial.outcomes[rows], trial.capped[rows], portfolio.integer
-            gain = log_mass(apart, *seen) - log_mass(law, *seen)
-            weight = n_rows[codes[rows]][:, None]
+            law = whole.law(evidence)
+            self.told.append((rows, evidence, law, seen, log_mass(law, *seen)))
+
+    def gains(self, codes):
+        """Log likelihood that is gained beside rows of the same code, for each of `PULLS`."""
+        own = codes[self.rows]
+        tables = _tables(self.networks, self.portfolio, own, False, FEWEST_ROWS // 2)
+        n_rows, gains = np.bincount(own[own >= 0], minlength=codes.max() + 1), np.zeros(len(PULLS))
+        for rows, evidence, law, seen, known in self.told:
+            apart, changed = _laws(tables, law, evidence, codes[rows])
+            gain = (log_mass(apart, *seen) - known)[changed][:, None]
+            weight = n_rows[codes[rows[changed]]][:, None]
             weight = weight / (weight + PULLS)
-            gains += np.logaddexp(np.log1p(-weight), np.log(weight) + gain[:, None]).sum(axis=0)
+            gains += np.logaddexp(np.log1p(-weight), np.log(weight) + gain).sum(axis=0)
+        return gains
+
+
+def _best(halves, codes):
+    """Log likelihood that is gained, and the pull that gains most."""
+    gains = sum(half.gains(codes) for half in halves)
     best = int(np.argmax(gains))
     return AT_ONCE * gains[best], PULLS[best]
 
