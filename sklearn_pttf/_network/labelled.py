@@ -26,6 +26,7 @@ MOST_ROWS = 1000  # of either half of a table, that the other one is tried besid
 MOST_HELD_OUT = 300  # of them, of which outcomes are held out
 PULLS = np.array([1.0, 3.0, 10.0, 30.0, 100.0, 300.0])  # rows that the whole table counts for
 CONVINCING = 3.0  # log likelihood that tables of their own have to gain
+N_SHUFFLED = 3  # times that labels are dealt out anew, to gain less than they do
 AT_ONCE = 0.5  # of the likelihood of an outcome that is predicted twice
 
 
@@ -92,13 +93,14 @@ class LabelledTables:
     def __init__(self, networks, portfolio, trials):
         self.grouping, self.tables, self.weights = None, {}, np.zeros(0)
         tried = [
-            (*_best(networks, portfolio, trials, each), each) for each in _groupings(portfolio)
+            _Tried(*_best(networks, portfolio, trials, _codes(each, portfolio)), each)
+            for each in _groupings(portfolio)
         ]
-        gain, pull, grouping = max(tried, key=lambda each: each[0], default=(0.0, None, None))
-        if gain < CONVINCING:
+        best = _most_convincing(tried, networks, portfolio, trials)
+        if best is None:
             return
-        self.grouping = grouping
-        codes = _codes(grouping, portfolio)
+        grouping, pull = best.grouping, best.pull
+        self.grouping, codes = grouping, _codes(grouping, portfolio)
         n_rows = np.bincount(codes[codes >= 0], minlength=len(grouping.levels))
         n_rows = np.where(n_rows < FEWEST_ROWS, 0, n_rows)
         self.weights = n_rows / (n_rows + pull)
@@ -117,6 +119,41 @@ class LabelledTables:
         """Read on with networks that were built anew, after a pickle."""
         for table in self.tables.values():
             table.attach(networks)
+
+
+class _Tried(NamedTuple):
+    """A grouping, what it gains and the pull that gains most."""
+
+    gain: float
+    pull: float
+    grouping: object
+
+
+def _most_convincing(tried, networks, portfolio, trials):
+    """What gains most beyond shuffled labels, None if nothing gains enough.
+
+    Any rows by themselves are another reading of the table, and to average two readings gains
+    something whatever rows they are of.
+    """
+    best, most = None, CONVINCING
+    for each in sorted(tried, key=lambda each: -each.gain):
+        codes, beyond = _codes(each.grouping, portfolio), each.gain
+        for seed in range(N_SHUFFLED):
+            if beyond < most:
+                break
+            chance, _ = _best(networks, portfolio, trials, _shuffled(codes, portfolio, seed))
+            beyond = min(beyond, each.gain - chance)
+        if beyond >= most:
+            best, most = each, beyond
+    return best
+
+
+def _shuffled(codes, portfolio, seed):
+    """The same number of rows of every level, whatever they are and in whatever order."""
+    order = spread_out(portfolio.observations, len(portfolio))
+    shuffled = np.full(len(codes), -1)
+    shuffled[order] = np.sort(codes[order])[np.random.RandomState(seed).permutation(len(order))]
+    return shuffled
 
 
 def _codes(grouping, portfolio):
@@ -162,9 +199,9 @@ def _laws(tables, law, portfolio, codes):
     return PatchworkLaw(laws, places), apart
 
 
-def _best(networks, portfolio, trials, grouping):
-    """Log likelihood that is gained, and the pull that gains most."""
-    codes, gains = _codes(grouping, portfolio), np.zeros(len(PULLS))
+def _best(networks, portfolio, trials, codes):
+    """Log likelihood that rows of such codes gain, and the pull that gains most."""
+    gains = np.zeros(len(PULLS))
     order = spread_out(portfolio.observations, len(portfolio))
     order = order[np.argsort(codes[order], kind="stable")]
     for half in (0, 1):
@@ -174,7 +211,7 @@ def _best(networks, portfolio, trials, grouping):
         )
         whole = ReadTable(networks, portfolio.take(context), agrees=False)
         own = _tables(networks, portfolio.take(context), codes[context], False, FEWEST_ROWS // 2)
-        n_rows = np.bincount(codes[context][codes[context] >= 0], minlength=len(grouping.levels))
+        n_rows = np.bincount(codes[context][codes[context] >= 0], minlength=codes.max() + 1)
         for trial in trials:
             rows = tested[np.isfinite(trial.outcomes[tested]) & np.isin(codes[tested], list(own))]
             if not len(rows):
