@@ -61,9 +61,7 @@ def trials_in_time(conditions, table):
 
 def _with_and_without(evidence, outcomes, portfolio, cells):
     """Trials of outcomes by evidence and by none, which may be capped in cells of a portfolio."""
-    capped = np.zeros(len(portfolio), dtype=bool)
-    if portfolio.stock is not None:
-        capped = np.take_along_axis(portfolio.capped, cells[:, None], axis=1)[:, 0] & (cells >= 0)
+    capped = portfolio.capped_at(cells)
     empty = evidence.with_observations(np.full_like(evidence.observations, np.nan))
     return [Trial(each, outcomes[:, 0], capped) for each in (evidence, empty)]
 
