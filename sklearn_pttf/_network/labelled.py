@@ -26,6 +26,7 @@ MOST_ROWS = 1000  # of either half of a table, that the other one is tried besid
 MOST_HELD_OUT = 300  # of them, of which outcomes are held out
 PULLS = np.array([1.0, 3.0, 10.0, 30.0, 100.0, 300.0])  # rows that the whole table counts for
 CONVINCING = 3.0  # log likelihood that tables of their own have to gain
+CERTAIN = 30.0  # that is far beyond chance after one comparison
 N_SHUFFLED = 3  # times that labels are dealt out anew, to gain less than they do
 AT_ONCE = 0.5  # of the likelihood of an outcome that is predicted twice
 
@@ -137,7 +138,7 @@ def _most_convincing(tried, networks, portfolio, trials):
     for each in sorted(tried, key=lambda each: -each.gain):
         codes, beyond = _codes(each.grouping, portfolio), each.gain
         for seed in range(N_SHUFFLED):
-            if beyond < most:
+            if beyond < most or (seed > 0 and beyond > CERTAIN):
                 break
             chance, _ = _best(networks, portfolio, trials, _shuffled(codes, portfolio, seed))
             beyond = min(beyond, each.gain - chance)
