@@ -374,7 +374,8 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
                 warn_of_conflict(kind, self._predict_law, portfolio, rng, noise)
             elif self._conditions is not None and table.observations.shape[1] > 1:
                 evidence, newest = newest_period(self._conditions, table)
-                hidden = self._at_levels(evidence), newest
+                last = np.full(len(table), table.observations.shape[1] - 1)
+                hidden = self._at_levels(evidence), newest, table.capped_at(last)
                 warn_of_conflict(kind, self._predict_law, portfolio, rng, noise, hidden)
             if self.verbose:
                 print(

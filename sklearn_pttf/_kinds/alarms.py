@@ -108,9 +108,10 @@ def warn_of_conflict(kind, predict, portfolio, rng, noise=None, hidden=None):
     noise : str, default=None
         What the problem was told of the noise, which may be wrong.
 
-    hidden : tuple of Portfolio and ndarray of shape (n, 1), default=None
-        Evidence of the same rows, and an outcome of each that it does not have; NaN where there is
-        none. None: an observation of each is taken out of the portfolio.
+    hidden : tuple of Portfolio, ndarray of shape (n, 1) and ndarray of shape (n,), default=None
+        Evidence of the same rows, an outcome of each that it does not have, NaN where there is
+        none, and whether stock capped it. None: an observation of each is taken out of the
+        portfolio.
     """
     told = portfolio.counts > 1 if hidden is None else ~np.isnan(hidden[1][:, 0])
     rows = np.flatnonzero(told)
@@ -120,12 +121,15 @@ def warn_of_conflict(kind, predict, portfolio, rng, noise=None, hidden=None):
     portfolio = portfolio.take(rows)
     if hidden is None:
         keys = np.where(portfolio.mask, rng.random(portfolio.mask.shape), -1.0)
-        evidence, outcomes = portfolio.held_out(keys.argmax(axis=1))
+        cells = keys.argmax(axis=1)
+        evidence, outcomes = portfolio.held_out(cells)
+        capped = portfolio.capped_at(cells)
     else:
-        evidence, outcomes = hidden[0].take(rows), hidden[1][rows]
+        evidence, outcomes, capped = hidden[0].take(rows), hidden[1][rows], hidden[2][rows]
     law, outcomes = predict(evidence), outcomes[:, 0]
     # of whole numbers and zeros, the whole mass of the outcome counts for it
     below, reached = law.cdf(outcomes - ROUNDED * (1 + np.abs(outcomes))), law.cdf(outcomes)
+    reached = np.where(capped, 1.0, reached)  # demand was anything from there on
     outside = (reached < OUTER) | (below > 1 - OUTER)
     if _too_many(outside, MOST_OUTSIDE, USUAL):
         shown = ", ".join(str(row) for row in rows[outside][:MOST_NAMED])

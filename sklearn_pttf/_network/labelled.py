@@ -25,7 +25,9 @@ LEAST_COVERED = 0.2  # of rows, by labels of so many
 MOST_ROWS = 1000  # of either half of a table, that the other one is tried beside
 MOST_HELD_OUT = 300  # of them, of which outcomes are held out
 PULLS = np.array([1.0, 3.0, 10.0, 30.0, 100.0, 300.0])  # rows that the whole table counts for
-CONVINCING = 6.0  # log likelihood that tables of their own have to gain
+CONVINCING = 3.0  # log likelihood that tables of their own have to gain
+CERTAIN = 30.0  # that is far beyond chance after one comparison
+N_SHUFFLED = 3  # times that labels are dealt out anew, to gain less than they do
 AT_ONCE = 0.5  # of the likelihood of an outcome that is predicted twice
 
 
@@ -60,9 +62,7 @@ def trials_in_time(conditions, table):
 
 def _with_and_without(evidence, outcomes, portfolio, cells):
     """Trials of outcomes by evidence and by none, which may be capped in cells of a portfolio."""
-    capped = np.zeros(len(portfolio), dtype=bool)
-    if portfolio.stock is not None:
-        capped = np.take_along_axis(portfolio.capped, cells[:, None], axis=1)[:, 0] & (cells >= 0)
+    capped = portfolio.capped_at(cells)
     empty = evidence.with_observations(np.full_like(evidence.observations, np.nan))
     return [Trial(each, outcomes[:, 0], capped) for each in (evidence, empty)]
 
@@ -95,10 +95,10 @@ class LabelledTables:
         if not groupings:
             return
         halves = [_Half(networks, portfolio, trials, k) for k in (0, 1)]
-        tried = [(*_best(halves, _codes(each, portfolio)), each) for each in groupings]
-        gain, pull, grouping = max(tried, key=lambda each: each[0])
-        if gain < CONVINCING:
+        best = _most_convincing(groupings, halves, portfolio)
+        if best is None:
             return
+        _, pull, grouping = best
         self.grouping = grouping
         codes = _codes(grouping, portfolio)
         n_rows = np.bincount(codes[codes >= 0], minlength=len(grouping.levels))
@@ -119,6 +119,42 @@ class LabelledTables:
         """Read on with networks that were built anew, after a pickle."""
         for table in self.tables.values():
             table.attach(networks)
+
+
+class _Tried(NamedTuple):
+    """What a grouping gains, and the pull that gains most."""
+
+    gain: float
+    pull: float
+    grouping: object
+
+
+def _most_convincing(groupings, halves, portfolio):
+    """What gains most beyond shuffled labels, None if nothing gains enough.
+
+    Any rows by themselves are another reading of the table, and to average two readings gains
+    something whatever rows they are of.
+    """
+    best, most = None, CONVINCING
+    tried = [_Tried(*_best(halves, _codes(each, portfolio)), each) for each in groupings]
+    for each in sorted(tried, key=lambda each: -each.gain):
+        codes, beyond = _codes(each.grouping, portfolio), each.gain
+        for seed in range(N_SHUFFLED):
+            if beyond < most or (seed > 0 and beyond > CERTAIN):
+                break
+            chance, _ = _best(halves, _shuffled(codes, portfolio, seed))
+            beyond = min(beyond, each.gain - chance)
+        if beyond >= most:
+            best, most = each, beyond
+    return best
+
+
+def _shuffled(codes, portfolio, seed):
+    """The same number of rows of every level, whatever they are and in whatever order."""
+    order = spread_out(portfolio.observations, len(portfolio))
+    shuffled = np.full(len(codes), -1)
+    shuffled[order] = np.sort(codes[order])[np.random.RandomState(seed).permutation(len(order))]
+    return shuffled
 
 
 def _codes(grouping, portfolio):

@@ -34,6 +34,7 @@ WIDE = 10.0  # times the smallest number, from which logs are taken
 MOST_OF_PAIR = 3  # attributes that are paired
 FAR = 3.0  # deviations from what is expected, from which a row counts less
 MOST_EFFECT = 6.0  # of a log level
+TRUTH = {"True": 1.0, "False": 0.0}  # of booleans that come as text
 
 
 @dataclass(frozen=True)
@@ -120,12 +121,18 @@ def _alike(values, numeric):
         return values
     if numeric:
         return np.array([_number(v) for v in values.tolist()])
-    return np.array([None if np.isnan(v) else f"{v:g}" for v in values], dtype=object)
+    return np.array([None if np.isnan(v) else label_of(v) for v in values], dtype=object)
+
+
+def label_of(value):
+    """Text of a cell; whole numbers without a point, whatever type they come in."""
+    number = isinstance(value, (float, np.floating)) and np.isfinite(value)
+    return str(int(value)) if number and value == int(value) else str(value)
 
 
 def _number(label):
     try:
-        return np.nan if label is None else float(label)
+        return np.nan if label is None else float(TRUTH.get(label, label))
     except ValueError:
         return np.nan
 
@@ -352,9 +359,9 @@ class AttributeEffects:
         attributes = {name: values[rows] for name, values in portfolio.attributes.items()}
         groupings = _groupings(attributes)
         self.rows = _Rows.of(portfolio.take(rows), [each for each in groupings if not each.even])
-        self.rows.levels = self.rows.first_levels()
         if not self.rows.total.any():
             return
+        self.rows.levels = self.rows.first_levels()
         tried = [_Part(each, attributes) for each in groupings]
         parts = self._fitted(tried)
         pairs = _pairs(tried, attributes, len(rows) // 2)

@@ -298,6 +298,12 @@ class Evidence:
         """Whether each outcome is *at least* its observation; bool ndarray, None without stock."""
         return None if self.stock is None else self.observations >= self.stock
 
+    def capped_at(self, cells):
+        """Whether stock capped one cell of every row, below 0 is none; bool (n_instances,)."""
+        if self.stock is None:
+            return np.zeros(len(self), dtype=bool)
+        return self.capped[np.arange(len(self)), cells] & (np.asarray(cells) >= 0)
+
     def coming_exposure(self):
         """What every row's next outcome is counted over; ndarray of shape (n_instances,).
 

@@ -7,6 +7,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 from narwhals.stable.v2.dependencies import is_into_dataframe
 
+from sklearn_pttf._tables.attributes import label_of
 from sklearn_pttf._utils.checks import _is_missing, find_column
 from sklearn_pttf._utils.sklearn_private import _safe_indexing
 
@@ -104,7 +105,7 @@ def _read(X, position, name):
             for cell in cells
             if cell is not None
         ):
-            return np.array([None if cell is None else str(cell) for cell in cells], dtype=object)
+            return np.array([None if c is None else label_of(c) for c in cells], dtype=object)
         values = np.array([np.nan if cell is None else float(cell) for cell in cells])
     if np.isinf(values).any():
         raise ValueError(f"attributes must be finite numbers; {name!r} has infinite ones.")

@@ -535,3 +535,25 @@ def test_shocks_that_rows_share_are_no_drift():
     trend = np.exp(np.linspace(0.0, 0.4, 8))
     X = rng.poisson(rng.gamma(2.0, 5.0, (400, 1)) * trend).astype(float)
     assert _warned(Portfolio(X), _drifts) != []
+
+
+@pytest.mark.parametrize("in_time", [False, True])
+def test_sales_that_stock_capped_break_no_law(in_time):
+    """They are at least the demand; the same numbers as demand lie far below the law."""
+    sales = np.minimum(np.random.default_rng(0).poisson(30, size=(100, 6)), 6).astype(float)
+    newest = sales[:, -1:]
+
+    def predict(some):
+        return NormalLaw(np.full(len(some), 30.0), np.full(len(some), 5.5))
+
+    def conflicts(stock):
+        portfolio = Portfolio(sales, stock=stock)
+        hidden = (portfolio, newest, np.full(100, stock is not None)) if in_time else None
+        rng = np.random.default_rng(0)
+        alarms.warn_of_conflict(kind_of(portfolio), predict, portfolio, rng, hidden=hidden)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        conflicts(np.full(sales.shape, 6.0))
+    with pytest.warns(PriorConflictWarning, match="does not fit"):
+        conflicts(None)

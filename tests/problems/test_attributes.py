@@ -291,3 +291,27 @@ def test_effects_are_of_demand_where_stock_capped_one_kind(table, ordered):
     wanted = effect(table)
     assert_allclose(effect(short, stock=shelves), wanted, atol=0.03)
     assert effect(short[[*WEEKS, "kind"]]) < wanted - 0.05
+
+
+@pytest.mark.parametrize(
+    ("at_fit", "later"),
+    [
+        (["101234567", "b"], 101234567),  # all that are new may be numbers
+        ([1.0, "b"], 1),
+        (["1", "b"], 1.0),
+        ([True, False], "True"),
+        ([1, 0], "1"),
+    ],
+)
+def test_a_label_is_the_same_in_any_type(table, at_fit, later):
+    screws, tools = at_fit
+    kinds = pd.Series([screws if kind == "screws" else tools for kind in table["kind"]])
+    estimator = fitted(table.assign(kind=kinds), newsvendor(attributes=["kind"]))
+    new = table[:1].assign(**dict.fromkeys(WEEKS, np.nan), kind=later)
+    assert_allclose(estimator.predict(new), 57, atol=4)  # 55 by geometric mean; tools have 3
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_rows_that_sold_nothing_have_no_effects(table):
+    nothing = table.assign(**dict.fromkeys(WEEKS, 0.0))
+    assert fitted(nothing, newsvendor(attributes=["kind"])).attribute_effects_ == ()

@@ -106,6 +106,16 @@ def test_labels_that_mean_nothing_change_nothing():
     np.testing.assert_array_equal(fitted.decide(X), estimator(()).fit(X).decide(X))
 
 
+@pytest.mark.parametrize("seed", [2, 21])
+def test_labels_of_chance_are_not_read_apart(seed):
+    """Rows that are very unlike each other; labels that are dealt out gain as much again."""
+    rng = np.random.default_rng(seed)
+    mean, share = rng.gamma(2, 8, 300)[:, None], rng.beta(2, 3, 300)[:, None]
+    sales = rng.poisson(mean, (300, 4)) * (rng.random((300, 4)) > share)
+    X = pd.DataFrame(sales, columns=COLUMNS).assign(kind=rng.choice(list("abc"), 300))
+    assert estimator().fit(X).attribute_weights_ == {}
+
+
 def test_few_rows_of_a_label_are_beside_all():
     rng = np.random.default_rng(3)
     kind = np.array(["steady"] * 80 + ["lumpy"] * 9)
