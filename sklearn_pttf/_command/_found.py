@@ -35,6 +35,9 @@ def found_of_stock(estimator, X, identified):
     table = estimator._read_as_it_is(X)
     capped = (table.capped & table.mask).sum() / max(table.mask.sum(), 1)
     line = f"{capped:.1%} of periods were sold out"
+    nothing = ((table.stock == 0) & ~table.mask).sum()
+    if nothing:
+        line += f", besides {nothing:,} that had nothing to sell and say nothing"
     n_rows, n_beyond = len(identified), (~identified).sum()
     if n_beyond:
         line += (

@@ -149,11 +149,14 @@ def warn_of_conflict(kind, predict, portfolio, rng, noise=None, hidden=None):
     inside = np.abs(at - 0.5) < CENTRE / 2
     if _too_many(inside, MOST_INSIDE, USUAL_INSIDE):
         told = "" if portfolio.errors is None else "look whether standard_errors are too large, "
+        baseline = "ParametricEmpiricalBayes"
+        if portfolio.stock is not None and portfolio.capped.any():
+            baseline = "CensoredEmpiricalBayes"
         warnings.warn(
             f"the predictive law is far too wide: in {inside.mean():.0%} of {len(rows):,} rows an "
             f"observation lies in the central {CENTRE:.0%} of the law that the others give. Noise "
             "is quieter than the law allows, and decisions are more cautious than they need be: "
-            f"{told}decide with a baseline such as ParametricEmpiricalBayes, "
+            f"{told}decide with a baseline such as {baseline}, "
             f"{_advice(kind, noise)}.",
             PriorConflictWarning,
             stacklevel=4,

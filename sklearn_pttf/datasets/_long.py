@@ -7,6 +7,7 @@ from numbers import Integral
 import numpy as np
 
 from sklearn_pttf._utils.checks import MOST_PERIODS
+from sklearn_pttf._utils.stock_columns import refuse_other_than_stock
 from sklearn_pttf.datasets._align import (
     check_align,
     column_names,
@@ -328,7 +329,9 @@ def from_long(
     codes, labels = _read_instances(records, instance)
     refuse = _Refusal(lambda some: labels[some].to_list())
     values, prices = _read_amounts(records, value, price, codes, refuse)
-    told = {name: _read_stock(records, name, each, codes, refuse) for name, each in told.items()}
+    told = {
+        name: _read_stock(records, name, each, values, codes, refuse) for name, each in told.items()
+    }
     moved = {name: read_column(records, name) for name in own.values()}
     together = bool(names) or return_roles
     if time is None:
@@ -523,12 +526,14 @@ def _read_amounts(records, value, price, codes, refuse):
     return values, settle_prices(prices, values, codes, named, refuse)
 
 
-def _read_stock(records, name, column, codes, refuse):
+def _read_stock(records, name, column, values, codes, refuse):
     """What records say of stock, or of being sold out; ndarray of shape (n_records,)."""
     named = f"{name}={column!r}"
     cells, infinite = records.numbers(column), name == "stock"
     told = _read_numbers(cells, codes, named, "They", refuse, infinite=infinite)
-    return settle_stock(name, told, codes, named, refuse)
+    told = settle_stock(name, told, codes, named, refuse)
+    refuse_other_than_stock(name, told, values)
+    return told
 
 
 def _read_numbers(cells, codes, parameter, what, refuse, infinite=False):

@@ -7,6 +7,7 @@ from scipy.special import ndtr, ndtri
 
 from sklearn_pttf._utils.checks import describe_rows, find_column, numeric_columns, repeated
 from sklearn_pttf._utils.rounding import EXACT
+from sklearn_pttf._utils.stock_columns import refuse_other_than_stock
 from sklearn_pttf.problems._exposure import is_listed
 
 ROLES = ("stock", "sold_out")
@@ -88,6 +89,7 @@ def read_stock(problem, X, names, observations):
             f"observations; got {len(positions)}."
         )
     cells = numeric_columns(X, positions, name, infinite=name == "stock")
+    refuse_other_than_stock(name, cells, observations)
     if name == "sold_out":
         return _capped_at_sales(cells, observations)
     return _at_least_sales(cells, observations)
