@@ -77,8 +77,11 @@ class AttributeEffect:
     >>> problem = Newsvendor(4.0, 1.0, attributes=["kind"])
     >>> pdt = PretrainedDecisionTransformer(problem, finetune=None).fit(X)
     >>> (kind,) = pdt.attribute_effects_
-    >>> kind.levels, kind.effects.round(1)
-    (('large', 'small'), array([ 1.1, -1.1]))
+    >>> kind.to_frame()[["effect", "n_rows"]].round(1)
+           effect  n_rows
+    kind
+    large     1.1      20
+    small    -1.1      20
 
     What is new is decided from its kind:
 
@@ -88,12 +91,27 @@ class AttributeEffect:
     """
 
     name: str
-    levels: tuple
+    levels: tuple = field(repr=False)
     effects: np.ndarray = field(repr=False)
     standard_errors: np.ndarray = field(repr=False)
     n_rows: np.ndarray = field(repr=False)
     spread: float
     gain: float
+
+    def to_frame(self):
+        """Levels by effect, the largest first, with standard errors and numbers of rows.
+
+        Returns
+        -------
+        DataFrame of shape (n_levels, 3)
+            Columns ``effect``, ``standard_error`` and ``n_rows``; needs pandas.
+        """
+        import pandas as pd
+
+        index = pd.Index(list(self.levels), name=self.name, tupleize_cols=False)
+        columns = {"effect": self.effects, "standard_error": self.standard_errors}
+        frame = pd.DataFrame({**columns, "n_rows": self.n_rows}, index=index)
+        return frame.sort_values("effect", ascending=False, kind="stable")
 
 
 def is_numeric(values):
