@@ -44,7 +44,7 @@ class CappedFamily(ABC):
 
     def fit(self, portfolio):
         """Hyperparameters by the marginal likelihood, as a dict, and its logarithm."""
-        rows = portfolio.take(_some_rows(portfolio, self.most_rows))
+        rows = portfolio.take(_some_rows(portfolio, self._most_rows(portfolio)))
         starts, bounds = self._starts(rows)
         middle, mode = starts[0][0], None
 
@@ -69,6 +69,9 @@ class CappedFamily(ABC):
             options=PRECISE,
         )
         return self._named(start + found.x), -found.fun * len(portfolio) / max(len(rows), 1)
+
+    def _most_rows(self, portfolio):
+        return self.most_rows
 
     def posterior(self, hyperparameters, portfolio):
         evidence = self._evidence(hyperparameters, portfolio)
@@ -143,7 +146,10 @@ class CappedGammaNegativeBinomial(CappedGammaPoisson):
     """Counts that vary more than Poisson ones, by one size, with gamma levels."""
 
     n_parameters = 3
-    most_rows = 400  # sums over rows do not tell all, so each cell is looked at
+    most_cells = 8000  # of 100 rows at least: sums over rows do not tell all
+
+    def _most_rows(self, portfolio):
+        return max(100, self.most_cells // max(portfolio.observations.shape[1], 1))
 
     def _starts(self, portfolio):
         starts, bounds = super()._starts(portfolio)

@@ -47,7 +47,7 @@ class Agreement:
             zeros = ZerosByLevel.of(law, turns)
         self.recalibration = Recalibration.of(law, some.observations, zeros)
         if capped:
-            if sold.offset is None:  # which the companion cannot read
+            if sold.offset is None:  # rows of a label are known well enough by each other
                 sold = sold.take(rows_to_compare(portfolio))
                 self.stack = CappedStack(lambda part: self.recalibration.apply(predict(part)), sold)
         elif portfolio.integer:

@@ -9,7 +9,7 @@ how far the other's, is weighed by what either said of what it had not seen (sta
 import numpy as np
 from scipy import optimize, special
 
-from sklearn_pttf._kinds.demand.held_out import HeldOut
+from sklearn_pttf._kinds.demand.held_out import HeldOut, spread_out
 from sklearn_pttf._laws.mass import log_mass
 from sklearn_pttf._laws.mixture import MixtureLaw
 from sklearn_pttf.baselines import CensoredEmpiricalBayes
@@ -17,6 +17,7 @@ from sklearn_pttf.baselines import CensoredEmpiricalBayes
 FIRST_ODDS = -1.0  # log odds of the companion, before anything is held out
 SPREAD = 2.0  # prior deviation of what is added to that
 AT_ONCE = 0.5  # of the likelihood that observations of one row would have if they were independent
+MOST_ROWS = 600  # of which outcomes are held out
 BOUNDS = (-12.0, 12.0)  # of log odds
 MOST_APART = 0.3  # of total expected demand, that a companion may add or take
 
@@ -35,7 +36,8 @@ class CappedStack:
 
     def __init__(self, predict, some):
         self.companion = CensoredEmpiricalBayes()._fit_portfolio(some)
-        gains = [self._gain(turn) for turn in HeldOut.turns(predict, some)]
+        fewer = some.take(spread_out(some.observations, MOST_ROWS))
+        gains = [self._gain(turn) for turn in HeldOut.turns(predict, fewer)]
         gains = np.concatenate(gains) if gains else np.zeros(0)
 
         def loss(odds):
