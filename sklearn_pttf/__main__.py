@@ -12,17 +12,19 @@
 """
 
 import argparse
+import codecs
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 DESCRIPTION = """\
 Read a file with one record a sale, and write a file with one line an instance (a product, a
-store, a spare part): what to stock, and what to order for it. Files are CSV or Parquet, by their
-extension. Records of the same instance in the same period are added up. Labels such as 00123 stay
-text. Periods without a record are sales of 0, in every period of the file, unless --fill and
---offered say otherwise. With --time, decisions are for the periods that follow the last one: levels
-that move, --seasons, and promotions and prices (--drivers) that are planned (--future) count."""
+store, a spare part): what to stock, and what to order for it. Files are CSV (.csv, .tsv, .txt, also
+as .gz), Excel (.xlsx) or Parquet, by their extension. Records of the same instance in the same
+period are added up. Labels such as 00123 stay text. Periods without a record are sales of 0, in
+every period of the file, unless --fill and --offered say otherwise. With --time, decisions are for
+the periods that follow the last one: levels that move, --seasons, and promotions and prices
+(--drivers) that are planned (--future) count."""
 
 COLUMNS = """\
 columns of the output:
@@ -119,6 +121,31 @@ def _season(text):
     return number
 
 
+def _one_of(signs):
+    """A sign as it is, or by its name."""
+
+    def read(text):
+        sign = signs.get(text, text)
+        if sign not in signs.values():
+            allowed = ", ".join(f"{name} ({sign!r})" for name, sign in signs.items())
+            raise argparse.ArgumentTypeError(f"must be one of {allowed}; got {text!r}")
+        return sign
+
+    return read
+
+
+def _encoding(text):
+    try:
+        return codecs.lookup(text).name
+    except LookupError:
+        raise argparse.ArgumentTypeError(f"is unknown: {text}") from None
+
+
+DECIMALS = {"point": ".", "comma": ","}
+THOUSANDS = DECIMALS | {"apostrophe": "'", "blank": " "}
+SEPARATORS = {"comma": ",", "semicolon": ";", "bar": "|", "tab": "\t"}
+FORMATS = ".csv, .tsv or .txt, also as .gz; .xlsx (its first sheet), or .parquet"
+LOOKED_AT = "What no option tells is taken from the file, and said. It holds for all files."
 VALUE = {"type": _number_or_column, "metavar": "VALUE"}
 
 
@@ -218,9 +245,33 @@ def _command(commands, name, what, description, epilog):
         epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("sales", type=Path, metavar="SALES", help="file of sales, .csv or .parquet")
+    parser.add_argument("sales", type=Path, metavar="SALES", help=f"file of sales: {FORMATS}")
     _add_records(parser.add_argument_group("what the records hold").add_argument)
+    _add_form(parser.add_argument_group("how files are written", LOOKED_AT).add_argument)
     return parser
+
+
+def _add_form(add):
+    add(
+        "--decimal",
+        type=_one_of(DECIMALS),
+        metavar="SIGN",
+        help="before the fraction of a number: . or , (point, comma). A column such as 1.600, 3 "
+        "may mean either and is refused until this or --thousands tells",
+    )
+    add(
+        "--thousands",
+        type=_one_of(THOUSANDS),
+        metavar="SIGN",
+        help="between thousands: . , ' or a blank (point, comma, apostrophe, blank)",
+    )
+    add(
+        "--sep",
+        type=_one_of(SEPARATORS),
+        metavar="SIGN",
+        help="between the cells of a line: , ; | or a tab (comma, semicolon, bar, tab)",
+    )
+    add("--encoding", type=_encoding, metavar="NAME", help="of text: utf-8, cp1252, utf-16, ...")
 
 
 def _add_records(add):
@@ -431,14 +482,18 @@ def _add_method(add, *, finetune):
     add("--quiet", action="store_true", help="only warnings and errors")
 
 
+OTHERS = [(".parquet", "pyarrow", "Parquet"), (".xlsx", "openpyxl", "Excel")]
+
+
 def _check_installed(options):
     """Refuse if what reads the files is not installed; the package does without."""
     needed = {"pandas": "files are read with pandas"}
     paths = [each for each in vars(options).values() if isinstance(each, Path)]
     if getattr(options, "html", None) is not None:
         needed["matplotlib"] = "--html draws with matplotlib"
-    if any(path.suffix.lower() == ".parquet" for path in paths):
-        needed["pyarrow"] = "Parquet needs pyarrow"
+    for suffix, package, format_ in OTHERS:
+        if any(path.suffix.lower() == suffix for path in paths):
+            needed[package] = f"{format_} needs {package}"
     for package, reason in needed.items():
         if find_spec(package) is None:
             extra = "examples" if package == "matplotlib" else "files"

@@ -10,7 +10,7 @@ import pandas as pd
 
 from sklearn_pttf._command._dates import calendar_of, date_of
 from sklearn_pttf._command._decide import estimator_of, naming, newsvendor
-from sklearn_pttf._command._files import SHOWN, flag, read, write
+from sklearn_pttf._command._files import SHOWN, flag, read, say, say_guesses, write
 from sklearn_pttf._command._found import charged_for_stock
 from sklearn_pttf._command._inputs import (
     COSTS_OF_STOCK,
@@ -21,10 +21,10 @@ from sklearn_pttf._command._inputs import (
     given,
     read_info,
     read_sales_in_time,
-    say,
     with_attributes,
 )
 from sklearn_pttf._command._page import page
+from sklearn_pttf._command._readers import Form
 from sklearn_pttf._command._replenish import replenishment, with_horizon, wrong_stock
 from sklearn_pttf._utils.files import written_whole
 from sklearn_pttf.datasets._periods import show_date
@@ -47,7 +47,7 @@ def backtest_file(options):
     """Read sales, decide and charge in their past, and write a report; its lines."""
     check_options(options, _wrong_problem)
     options = _with_defaults(options)
-    table, roles, times = read_sales_in_time(options)
+    table, roles, times, style = read_sales_in_time(options)
     roles["ordered"] = True
     table, roles = with_attributes(options, table, roles, launches=False)
     info, clipped = clip_stock(options, read_info(options, table.index))
@@ -79,7 +79,7 @@ def backtest_file(options):
     told += _reservations(options, result.periods[origins[0]])
     lines = [*_sentences(result, calendar), *told, *(f"{as_sentence(each)}." for each in clipped)]
     summary = result.summary()
-    written = _write(options, result, lines, summary)
+    written = _write(options, result, lines, summary, style)
     return [] if options.quiet else [*lines, *summary.text().splitlines(), *written]
 
 
@@ -91,13 +91,13 @@ def _start(options, info):
     return info["on_hand"].to_numpy(), info[arriving].to_numpy() if arriving else None
 
 
-def _write(options, result, lines, summary):
+def _write(options, result, lines, summary, style):
     """Write the files that are asked for; a line each."""
     files = given(options, ("out", "html"))
     if "html" in files:
         text = page(result, lines, summary, _instances(result), _settings(options))
     if "out" in files:
-        write(options.out, _cells(options, result), like=options.sales)
+        write(options.out, _cells(options, result), style)
     if "html" in files:
         with written_whole(options.html) as temporary:
             temporary.write_text(text, encoding="utf-8")
@@ -158,9 +158,10 @@ def _past_orders(options, labels, calendar, origins):
     An order is of the period that it was placed before, the first that was not known then.
     """
     columns = {"instance": options.instance, "time": options.time, "order": options.order}
-    records = read(options.policy, columns)
+    records = read(options.policy, columns, (), Form.of(options))
     rows = pd.Index(labels).get_indexer(records.labels(options.instance))
     orders = records.numbers(options.order, missing=False)
+    say_guesses(options, records)
     records.refuse(options.order, orders < 0, "negative cells", "orders are at least 0")
     times = records.times(options.time, options.time_format)
     if times.dtype.kind != calendar.dates.dtype.kind:

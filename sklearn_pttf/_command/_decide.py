@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 import pandas as pd
 
-from sklearn_pttf._command._files import SHOWN, flag, write
+from sklearn_pttf._command._files import SHOWN, flag, say, write
 from sklearn_pttf._command._found import found_in_time, found_of_stock
 from sklearn_pttf._command._inputs import (
     COSTS,
@@ -19,7 +19,6 @@ from sklearn_pttf._command._inputs import (
     given,
     read_info,
     read_sales,
-    say,
     whole_packs,
     with_attributes,
 )
@@ -43,7 +42,7 @@ QUANTILES = (0.1, 0.5, 0.9)
 def decide_file(options):
     """Read sales, decide what to stock and to order, and write it; lines that sum it up."""
     check_options(options, _wrong_costs)
-    table, roles = read_sales(options)
+    table, roles, style = read_sales(options)
     table, roles = with_attributes(options, table, roles)
     info = read_info(options, table.index)
     problem, X = newsvendor(options, table, info, roles)
@@ -56,7 +55,7 @@ def decide_file(options):
         summary = found_in_time(estimator) + found_of_stock(estimator, X, found.get("identified"))
         summary += _totals(options, result, info, found)
         summary += [_saving(estimator, X, options.seed), f"{options.out} written"]
-    write(options.out, result.reset_index(), like=options.sales)
+    write(options.out, result.reset_index(), style)
     return summary
 
 

@@ -8,8 +8,9 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
-from sklearn_pttf._command._files import EXTENSIONS, SHOWN, flag, read
+from sklearn_pttf._command._files import SHOWN, Style, flag, read, say, say_guesses
 from sklearn_pttf._command._plans import in_options, read_drivers, read_plans, wrong_names
+from sklearn_pttf._command._readers import EXTENSIONS, Form, extension
 from sklearn_pttf.datasets import from_long
 
 COSTS = ("underage", "overage", "service_level")
@@ -43,11 +44,6 @@ def given(options, names):
     return {name: value for name, value in values.items() if value is not None}
 
 
-def say(options, text):
-    if not options.quiet:
-        print(text, file=sys.stderr)
-
-
 def check_options(options, wrong_costs):
     """Refuse what can be refused before anything is read.
 
@@ -65,7 +61,7 @@ def _wrong_paths(options):
     written = {flag(name): path for name, path in given(options, WRITTEN).items()}
     for name, path in (read_from | written).items():
         extensions = PAGES if name == "--html" else EXTENSIONS
-        if path.suffix.lower() not in extensions:
+        if extension(path).lower() not in extensions:
             found, allowed = path.suffix or "missing", ", ".join(extensions)
             yield f"{name} is {path}, whose extension is {found}; it must be one of {allowed}"
     for name, path in written.items():
@@ -120,19 +116,21 @@ def arrival_names(arrivals):
 
 
 def read_sales(options):
-    """The table of `from_long`: one row an instance, whose label is in the index; and its roles.
+    """The table of `from_long`: one row an instance, whose label is in the index; roles; style.
 
-    The roles are parameters of a problem, a dict.
+    The roles are parameters of a problem, a dict. The style is that of the file, a `Style`.
     """
-    return read_sales_in_time(options)[:2]
+    table, roles, _, style = read_sales_in_time(options)
+    return table, roles, style
 
 
 def read_sales_in_time(options):
-    """The table of sales, its roles, and the dates of all records, None without any."""
+    """The table of sales, its roles, the dates of all records, None without any; and a `Style`."""
     columns, of_stock = (given(options, each) for each in (("instance", "value", "time"), OF_STOCK))
-    records = read(options.sales, columns | of_stock, options.drivers or ())
+    records = read(options.sales, columns | of_stock, options.drivers or (), Form.of(options))
     frame = pd.DataFrame({options.instance: records.labels(options.instance)})
     frame[options.value] = records.numbers(options.value)
+    style = Style.of(records)
     missing = frame[options.value].isna()
     if missing.all():
         raise ValueError(f"{options.sales}: column {options.value!r} has no number at all")
@@ -163,6 +161,7 @@ def read_sales_in_time(options):
         seasons = options.seasons or ["auto"]
         named = {"auto": "auto", "none": None}
         roles["seasons"] = named[seasons[0]] if seasons[0] in named else tuple(seasons)
+    say_guesses(options, records)
     n_periods, drivers = len(roles["observations"]), list(roles.get("drivers", ()))
     told = f", with {', '.join(drivers)}" if drivers else ""
     say(
@@ -170,7 +169,7 @@ def read_sales_in_time(options):
         f"{options.sales}: {len(frame):,} records{span}, {missing.sum():,} of them without a "
         f"value; {len(table):,} instances, {n_periods:,} periods in use{told}",
     )
-    return table, roles, times
+    return table, roles, times, style
 
 
 def _roles_without_order(table, of_stock):
@@ -216,7 +215,7 @@ def read_info(options, labels):
     if options.info is None:
         return info
     columns = _columns_of_info(options)
-    records = read(options.info, {"instance": options.instance, **columns})
+    records = read(options.info, {"instance": options.instance, **columns}, (), Form.of(options))
     records = replace(records, frame=records.frame.iloc[_rows(records, labels, options)])
     for name, column in columns.items():
         if name == "groups":
@@ -225,6 +224,7 @@ def read_info(options, labels):
             info[name] = records.numbers(column, missing=name in MAY_BE_EMPTY)
             if getattr(options, "negative_stock", "clip") == "raise":
                 _refuse_negative_stock(options, name, records, column, info[name].to_numpy() < 0)
+    say_guesses(options, records)
     info["minimum"] = info["minimum"].fillna(DEFAULTS["minimum"])
     return info
 
@@ -238,7 +238,8 @@ def with_attributes(options, table, roles, launches=True):
     names = options.attributes
     if not names:
         return table, roles
-    records = read(options.info, {"instance": options.instance, "attributes": names})
+    wanted = {"instance": options.instance, "attributes": names}
+    records = read(options.info, wanted, (), Form.of(options))
     own = pd.Index(records.labels(options.instance))
     new = own[~own.isin(table.index)].unique()
     if launches and len(new):
@@ -251,6 +252,7 @@ def with_attributes(options, table, roles, launches=True):
     rows = _rows(records, table.index, options, tell=False)
     records = replace(records, frame=records.frame.iloc[rows])
     found = {f"attribute {name}": records.attribute(name) for name in names}
+    say_guesses(options, records)
     return table.assign(**found), roles | {"attributes": list(found)}
 
 

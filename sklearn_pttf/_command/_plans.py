@@ -5,7 +5,8 @@ import re
 import numpy as np
 import pandas as pd
 
-from sklearn_pttf._command._files import SHOWN, flag, read
+from sklearn_pttf._command._files import SHOWN, flag, read, say_guesses
+from sklearn_pttf._command._readers import Form
 from sklearn_pttf.datasets import calendar_drivers
 from sklearn_pttf.datasets._drivers import MOST_LEVELS
 from sklearn_pttf.datasets._periods import regular_dates
@@ -103,13 +104,15 @@ def _refuse_absent(names, columns, where):
 
 def _read_plan(options):
     """The plan as a frame of periods, drivers, and instances if it has them."""
-    records = read(options.future, {"time": options.time}, [options.instance, *options.drivers])
+    optional = [options.instance, *options.drivers]
+    records = read(options.future, {"time": options.time}, optional, Form.of(options))
     frame = pd.DataFrame({options.time: records.times(options.time, options.time_format)})
     if options.instance in records.frame:
         frame[options.instance] = records.labels(options.instance)
     for name in options.drivers:
         if name in records.frame:
             frame[name] = records.driver(name, MOST_LEVELS)
+    say_guesses(options, records)
     return frame
 
 

@@ -21,6 +21,7 @@ from sklearn_pttf._command._inputs import (
     whole_packs,
     with_attributes,
 )
+from sklearn_pttf._command._readers import Form
 from sklearn_pttf._tables.portfolio import are_whole
 from sklearn_pttf._utils.checks import MOST_PERIODS
 from sklearn_pttf.problems import Replenishment
@@ -35,7 +36,7 @@ def replenish_file(options):
     """Read sales and stock, decide what to order, and write it; lines that sum it up."""
     check_options(options, wrong_stock)
     options = with_horizon(options)
-    table, roles, times = read_sales_in_time(options)
+    table, roles, times, style = read_sales_in_time(options)
     table, roles = with_attributes(options, table, roles)
     info, clipped = clip_stock(options, read_info(options, table.index))
     problem, X = replenishment(options, table, info, roles)
@@ -58,7 +59,7 @@ def replenish_file(options):
         summary += found_of_stock(estimator, X, found.get("identified"))
         summary += _totals(options, result, info, found)
         summary.append(f"{options.out} written")
-    write(options.out, result.reset_index(), like=options.sales)
+    write(options.out, result.reset_index(), style)
     return summary
 
 
@@ -94,7 +95,7 @@ def _longest_lead_time(options):
         return int(lead)
     if options.info is None or arrivals:  # the first of which is refused later on
         return len(arrivals or ())
-    records = read(options.info, {"lead_time": lead})
+    records = read(options.info, {"lead_time": lead}, (), Form.of(options))
     leads = records.numbers(lead, missing=False)
     most = MOST_PERIODS - options.review
     allowed = f"lead times are whole numbers of periods from 0 to {most}"

@@ -14,7 +14,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import sklearn_pttf
 from sklearn_pttf import PretrainedDecisionTransformer
 from sklearn_pttf.__main__ import _parser, main
-from sklearn_pttf._command import _files, _inputs
+from sklearn_pttf._command import _inputs, _readers
 from sklearn_pttf.problems import Newsvendor
 from support.command import COSTS, FAST, RECORDS, SMALL, TABLE, read_orders, refused, run_decide
 
@@ -124,7 +124,7 @@ def test_dialects(text):
 
 
 def test_files_are_read_in_parts(monkeypatch):
-    monkeypatch.setattr(_files, "CHUNK_LINES", 2)
+    monkeypatch.setattr(_readers, "CHUNK_LINES", 2)
     assert_array_equal(_table(text=SMALL), list(TABLE.values()))
     for k in range(2, 7):
         lines = SMALL.splitlines()
