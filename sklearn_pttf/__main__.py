@@ -276,6 +276,14 @@ def _add_form(add):
 
 def _add_records(add):
     add("--instance", required=True, metavar="COLUMN", help="labels of instances")
+    add(
+        "--labels",
+        choices=["raise", "merge", "keep"],
+        default="raise",
+        help="what labels are that differ only in case or blanks, in one file or between files: "
+        "an error (default), one instance, spelled as most often, or different ones. Blanks at the "
+        "ends of labels never count",
+    )
     add("--value", required=True, metavar="COLUMN", help="units sold")
     add(
         "--stock",

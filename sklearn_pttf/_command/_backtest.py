@@ -23,6 +23,7 @@ from sklearn_pttf._command._inputs import (
     read_sales_in_time,
     with_attributes,
 )
+from sklearn_pttf._command._labels import as_known
 from sklearn_pttf._command._page import page
 from sklearn_pttf._command._readers import Form
 from sklearn_pttf._command._replenish import replenishment, with_horizon, wrong_stock
@@ -159,7 +160,9 @@ def _past_orders(options, labels, calendar, origins):
     """
     columns = {"instance": options.instance, "time": options.time, "order": options.order}
     records = read(options.policy, columns, (), Form.of(options))
-    rows = pd.Index(labels).get_indexer(records.labels(options.instance))
+    rows = pd.Index(labels).get_indexer(
+        as_known(records, options.instance, labels, options.labels, options.sales)
+    )
     orders = records.numbers(options.order, missing=False)
     say_guesses(options, records)
     records.refuse(options.order, orders < 0, "negative cells", "orders are at least 0")

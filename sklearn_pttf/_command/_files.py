@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import sys
+import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +27,12 @@ TRUTHS = {"true": True, "false": False}
 PERIOD_NUMBER = r"-?\d{1,7}"  # eight digits are a date
 OFFSET = r"(:\S*?)\s?(Z|[+-]\d\d:?\d\d)$"  # of a time of day, from UTC
 SHOWN = 3  # bad cells that an error names
+UNSEEN = "\ufeff\u200b\u200c\u200d\u2060"  # characters that take no place
+
+
+def _trimmed(text):
+    """A label without blanks at its ends, in the one form of letters with accents."""
+    return unicodedata.normalize("NFC", text).strip().strip(UNSEEN).strip()
 
 
 @dataclass
@@ -56,8 +63,9 @@ class Records:
         )
 
     def labels(self, column):
-        """Labels as they are written; ndarray of object."""
-        labels = self.frame[column].to_numpy(dtype=object)
+        """Labels without blanks at their ends; ndarray of object."""
+        codes, texts = self._texts(column)
+        labels = np.array([_trimmed(text) for text in texts], dtype=object)[codes]
         self.refuse(column, labels == "", "cells without a label", "every record needs one")
         return labels
 

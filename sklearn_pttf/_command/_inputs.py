@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_pttf._command._files import SHOWN, Style, flag, read, say, say_guesses
+from sklearn_pttf._command._labels import as_known, settle
 from sklearn_pttf._command._plans import in_options, read_drivers, read_plans, wrong_names
 from sklearn_pttf._command._readers import EXTENSIONS, Form, extension
 from sklearn_pttf.datasets import from_long
@@ -128,7 +129,7 @@ def read_sales_in_time(options):
     """The table of sales, its roles, the dates of all records, None without any; and a `Style`."""
     columns, of_stock = (given(options, each) for each in (("instance", "value", "time"), OF_STOCK))
     records = read(options.sales, columns | of_stock, options.drivers or (), Form.of(options))
-    frame = pd.DataFrame({options.instance: records.labels(options.instance)})
+    frame = pd.DataFrame({options.instance: settle(records, options.instance, options.labels)})
     frame[options.value] = records.numbers(options.value)
     style = Style.of(records)
     missing = frame[options.value].isna()
@@ -185,7 +186,7 @@ def _read_roles(records, frame, options, times):
     drivers = read_drivers(records, options)
     for name, values in drivers.items():
         frame[name] = values
-    plans, names = read_plans(options, times)
+    plans, names = read_plans(options, times, frame[options.instance].unique())
     more = {"return_roles": True, "horizon": options.horizon}
     return more | ({"drivers": names} if names else {}) | ({"future": plans} if plans else {})
 
@@ -229,6 +230,10 @@ def read_info(options, labels):
     return info
 
 
+def labels_of_info(records, options, labels):
+    return as_known(records, options.instance, labels, options.labels, options.sales)
+
+
 def with_attributes(options, table, roles, launches=True):
     """The table with columns of attributes, and the roles with them.
 
@@ -240,7 +245,7 @@ def with_attributes(options, table, roles, launches=True):
         return table, roles
     wanted = {"instance": options.instance, "attributes": names}
     records = read(options.info, wanted, (), Form.of(options))
-    own = pd.Index(records.labels(options.instance))
+    own = pd.Index(labels_of_info(records, options, table.index))
     new = own[~own.isin(table.index)].unique()
     if launches and len(new):
         say(
@@ -307,7 +312,7 @@ def whole_packs(packs):
 
 def _rows(records, labels, options, tell=True):
     """Where the record of every label is, and a note on those of others."""
-    own = pd.Index(records.labels(options.instance))
+    own = pd.Index(labels_of_info(records, options, labels))
     records.refuse(
         options.instance, own.duplicated(), "labels again", "every instance has one record"
     )

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_pttf._command._files import SHOWN, flag, read, say_guesses
+from sklearn_pttf._command._labels import as_known
 from sklearn_pttf._command._readers import Form
 from sklearn_pttf.datasets import calendar_drivers
 from sklearn_pttf.datasets._drivers import MOST_LEVELS
@@ -58,7 +59,7 @@ def read_drivers(records, options):
     return {name: records.driver(name, MOST_LEVELS) for name in names}
 
 
-def read_plans(options, times):
+def read_plans(options, times, labels):
     """Plans of drivers as frames, and the names of all drivers.
 
     Parameters
@@ -68,6 +69,9 @@ def read_plans(options, times):
     times : ndarray of shape (n_records,)
         Dates of the sales.
 
+    labels : ndarray of shape (n_instances,)
+        Of the sales.
+
     Returns
     -------
     plans : list of DataFrame
@@ -76,7 +80,7 @@ def read_plans(options, times):
     """
     plans, names = [], list(options.drivers or ())
     if options.future is not None:
-        plans.append(_read_plan(options))
+        plans.append(_read_plan(options, labels))
         _refuse_absent(names, plans[0].columns, f"--future {options.future}")
     if options.calendar_drivers is not None:
         if names and not plans:
@@ -102,13 +106,15 @@ def _refuse_absent(names, columns, where):
         )
 
 
-def _read_plan(options):
+def _read_plan(options, labels):
     """The plan as a frame of periods, drivers, and instances if it has them."""
     optional = [options.instance, *options.drivers]
     records = read(options.future, {"time": options.time}, optional, Form.of(options))
     frame = pd.DataFrame({options.time: records.times(options.time, options.time_format)})
     if options.instance in records.frame:
-        frame[options.instance] = records.labels(options.instance)
+        frame[options.instance] = as_known(
+            records, options.instance, labels, options.labels, options.sales
+        )
     for name in options.drivers:
         if name in records.frame:
             frame[name] = records.driver(name, MOST_LEVELS)
