@@ -13,6 +13,7 @@ from sklearn_pttf._command._labels import as_known, settle
 from sklearn_pttf._command._plans import in_options, read_drivers, read_plans, wrong_names
 from sklearn_pttf._command._readers import EXTENSIONS, Form, extension
 from sklearn_pttf.datasets import from_long
+from sklearn_pttf.datasets._periods import far_dates
 
 COSTS = ("underage", "overage", "service_level")
 COSTS_OF_STOCK = ("shortage", "holding")  # where it is carried over
@@ -193,6 +194,9 @@ def _read_roles(records, frame, options, times):
 
 def _read_times(records, options):
     times = records.times(options.time, options.time_format)
+    dates, codes, counts = np.unique(times, return_inverse=True, return_counts=True)
+    far, gap = far_dates(dates, counts)
+    records.refuse(options.time, far[codes], "dates far from all others", gap)
     if times.dtype.kind == "M" and options.calendar is None:
         records.refuse(
             options.time,

@@ -11,6 +11,16 @@ from sklearn_pttf.datasets._partial import leave_out_partial
 
 SHOWN = 5  # offenders that an error message names
 KINDS = {"i": "whole numbers", "M": "dates"}  # of dates, by the kind of their dtype
+LONGEST_GAP = 3652.0  # days between two records of a file
+LONG_GAP = 730.0  # that may not be longer than all the rest, with few records beyond it
+FEW_RECORDS = 0.1  # of all
+END_ANCHORED = {  # pandas frequencies by what is meant
+    **{"ME": "MS", "QE": "QS", "YE": "YS", "BME": "BMS", "BQE": "BQS", "BYE": "BYS"},
+    **{"SME": "SMS", "CBME": "CBMS", "W": "W-MON"},
+    **{"M": "MS", "Q": "QS", "Y": "YS", "A": "YS", "BM": "BMS", "BQ": "BQS", "SM": "SMS"},
+}
+MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+FREQUENCY = re.compile(r"(\d*)([A-Z]+)(?:-([A-Z]{3}))?")
 YEAR_AND_MONTH = re.compile(r"\d{4}-\d{2}")
 
 
@@ -99,6 +109,8 @@ def place_in_time(codes, records, time, calendar, offered, partial, refuse):
         codes,
         lambda cell: show_date(dates[date_codes[cell]]),
     )
+    if calendar is None or isinstance(calendar, str):
+        _refuse_far(dates, date_codes, parameter, codes, refuse)
     periods = _read_calendar(calendar, dates, parameter)
     refuse(
         parameter,
@@ -138,6 +150,60 @@ def read_times(records, parameter, time, codes, refuse):
         lambda cell: repr(items[date_codes[cell]]),
     )
     return date_codes, dates
+
+
+def _refuse_far(dates, date_codes, parameter, codes, refuse):
+    """Refuse a few dates that are years away from all others."""
+    far, gap = far_dates(dates, np.bincount(date_codes, minlength=len(dates)))
+    refuse(
+        parameter,
+        "dates far from all others",
+        f"{gap} Mend or leave out these records, or give the dates of a calendar.",
+        far[date_codes],
+        codes,
+        lambda cell: show_date(dates[date_codes[cell]]),
+    )
+
+
+def far_dates(dates, counts):
+    """Which dates are years away from most records; and the gap, in words.
+
+    A gap between records is too long if it is of ten years, or of two and longer than the time
+    that all other records take together, with a tenth of them or less beyond it.
+
+    Parameters
+    ----------
+    dates : ndarray of shape (n_dates,)
+        Whole numbers, of which any may be, or datetime64.
+
+    counts : ndarray of shape (n_dates,)
+        Records of every date.
+
+    Returns
+    -------
+    far : bool ndarray of shape (n_dates,)
+
+    gap : str
+    """
+    far = np.zeros(len(dates), dtype=bool)
+    if dates.dtype.kind != "M" or len(dates) < 2:
+        return far, ""
+    order = np.argsort(dates, kind="stable")
+    days, n_records = dates[order].astype("datetime64[D]"), counts[order]
+    gaps = np.diff(days).astype(float)
+    share = n_records.cumsum()[:-1] / n_records.sum()
+    few = np.minimum(share, 1 - share) <= FEW_RECORDS
+    long = (gaps > LONGEST_GAP) | ((gaps > LONG_GAP) & (gaps > gaps.sum() - gaps) & few)
+    if not long.any():
+        return far, ""
+    groups = np.concatenate([[0], long.cumsum()])
+    most = np.bincount(groups, n_records).argmax()
+    far[order] = groups != most
+    k = np.flatnonzero(long)[0]
+    return far, (
+        f"There is no record in the {gaps[k] / 365.25:.0f} years between {days[k]} and "
+        f"{days[k + 1]}; is a date wrong?"
+    )
 
 
 def _span(codes, places, n_periods):
@@ -190,6 +256,7 @@ def regular_dates(frequency, dates, parameter):
             f"calendar={frequency!r} is a frequency, but {parameter} holds whole numbers; the "
             f"calendar must then be a sequence of whole numbers, or None."
         )
+    _refuse_end_anchored(frequency)
     try:
         import pandas as pd
     except ImportError:
@@ -207,6 +274,21 @@ def regular_dates(frequency, dates, parameter):
             f"{frequency!r} ({error})."
         ) from None
     return Calendar(periods.to_numpy().astype("datetime64[us]"), offset)
+
+
+def _refuse_end_anchored(frequency):
+    """Refuse a frequency of the last days of periods, with the name of that of the first ones."""
+    parts = FREQUENCY.fullmatch(frequency.strip().upper())
+    if parts is None or parts[2] not in END_ANCHORED or (parts[2] == "W" and parts[3]):
+        return
+    number, name, month = parts.groups()
+    meant = f"{number}{END_ANCHORED[name]}"
+    if month in MONTHS and month != "DEC":  # the month after it begins the year
+        meant += f"-{MONTHS[(MONTHS.index(month) + 1) % 12]}"
+    raise ValueError(
+        f"calendar={frequency!r} is the frequency of the last day of periods, but a period begins "
+        f"at its date; calendar={meant!r} has the same periods by their first days."
+    )
 
 
 def _unit_of(offset):

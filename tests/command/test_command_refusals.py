@@ -205,3 +205,19 @@ def test_interrupted(small, monkeypatch, capsys):
 def test_without_pandas_or_pyarrow(module, out, message, small, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, module, None)
     assert message in refused(capsys, *COSTS, out=out)
+
+
+@pytest.mark.parametrize("more", [[], ["--calendar", "D"]])
+def test_a_year_that_cannot_be(more, small, capsys):
+    Path("sales.csv").write_text(Path("sales.csv").read_text() + "b,2204-03-05,1\n")
+    assert refused(capsys, *COSTS, *more) == (
+        "sales.csv: column 'date' has 1 dates far from all others (line 8: '2204-03-05'); There is "
+        "no record in the 178 years between 2026-03-05 and 2204-03-05; is a date wrong?"
+    )
+
+
+def test_frequencies_of_last_days_in_words_of_options(small, capsys):
+    assert refused(capsys, *COSTS, "--calendar", "ME") == (
+        "sales.csv: --calendar ME is the frequency of the last day of periods, but a period begins "
+        "at its date; --calendar MS has the same periods by their first days."
+    )
