@@ -334,6 +334,13 @@ def _add_records(add):
         default="raise",
         help="what a period with a negative sum is: an error (default), 0, or missing",
     )
+    add(
+        "--wild",
+        choices=["keep", "missing"],
+        default="keep",
+        help="what a single number is that lies far beyond all others of its instance, such as "
+        "9999999 among tens: kept (default), or missing; a warning names it",
+    )
     add("--periods", type=_whole, metavar="K", help="use the newest K periods only")
 
 

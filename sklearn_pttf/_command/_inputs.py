@@ -144,7 +144,7 @@ def read_sales_in_time(options):
         frame[options.time] = times = _read_times(records, options)
         span = f" from {times.min()} to {times.max()}".replace("T00:00:00.000000", "")
         more = _read_roles(records, frame, options, times)
-    settings = given(options, ("calendar", "offered", "fill", "partial", "negatives"))
+    settings = given(options, ("calendar", "offered", "fill", "partial", "negatives", "wild"))
     try:
         with warnings.catch_warnings(record=True) as caught:
             found = from_long(

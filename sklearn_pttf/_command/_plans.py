@@ -14,7 +14,17 @@ from sklearn_pttf.datasets._periods import regular_dates
 
 CALENDAR = {"weekday": "weekday", "month": "month", "days": "days_in_month"}
 HOLIDAYS = "holidays="
-SPOKEN = ("instance", "value", "time", "calendar", "fill", "partial", "negatives", "horizon")
+SPOKEN = (
+    "instance",
+    "value",
+    "time",
+    "calendar",
+    "fill",
+    "partial",
+    "negatives",
+    "wild",
+    "horizon",
+)
 PYTHON = [  # what messages call things in Python, and what they are called here
     (rf"\b({'|'.join(SPOKEN)})=(?:'([^']*)'|(\d+))", r"--\1 \2\3"),
     (r"\bdrivers(?:\[\d+\]|=\[[^\]]*\]|(?=:))", "--drivers"),

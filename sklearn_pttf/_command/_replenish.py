@@ -2,11 +2,17 @@
 
 from argparse import Namespace
 
-import numpy as np
 import pandas as pd
 
 from sklearn_pttf._command._dates import calendar_of, when_stock_counts
-from sklearn_pttf._command._decide import amount, fitted, limit_of_rows, naming, used_of_limits
+from sklearn_pttf._command._decide import (
+    amount,
+    as_whole,
+    fitted,
+    limit_of_rows,
+    naming,
+    used_of_limits,
+)
 from sklearn_pttf._command._files import read, write
 from sklearn_pttf._command._found import found_in_time, found_of_stock
 from sklearn_pttf._command._inputs import (
@@ -22,7 +28,6 @@ from sklearn_pttf._command._inputs import (
     with_attributes,
 )
 from sklearn_pttf._command._readers import Form
-from sklearn_pttf._tables.portfolio import are_whole
 from sklearn_pttf._utils.checks import MOST_PERIODS
 from sklearn_pttf.problems import Replenishment
 
@@ -43,8 +48,8 @@ def replenish_file(options):
     estimator = fitted(options, problem, X)
     with naming(X.index, options):
         orders, found = estimator.decide(X, return_info=True)
-    whole = estimator.integer_ and are_whole(orders)
-    result = pd.DataFrame({"order": orders.astype(np.int64) if whole else orders}, index=X.index)
+    orders = as_whole(orders) if estimator.integer_ else orders
+    result = pd.DataFrame({"order": orders}, index=X.index)
     for name in OUTPUT:
         result[name] = found[name]
     if "identified" in found:

@@ -27,7 +27,9 @@ from sklearn_pttf.datasets._plans import (
 )
 from sklearn_pttf.datasets._prices import lay_out_prices, mean_prices, settle_prices
 from sklearn_pttf.datasets._stock import check_stock, settle_stock, stock_of_periods
+from sklearn_pttf.datasets._wild import LARGEST, settle_wild
 
+ALLOWED = "Numbers must be at most 2**53 in size; give them in a larger unit."
 MOST_CELLS = 250_000_000  # of a table whose width nobody asked for; 2 GB
 
 
@@ -48,6 +50,7 @@ def from_long(
     offered=None,
     partial="drop",
     negatives="raise",
+    wild="keep",
     width=None,
     align="end",
     unknown_age="keep",
@@ -166,6 +169,11 @@ def from_long(
         What a negative value is, such as a period with more returns than sales: an error, 0,
         or NaN. It is applied to the sums of periods, before `width`.
 
+    wild : {"keep", "missing"}, default="keep"
+        What a single value is that lies far beyond all others, such as 9,999,999 among tens: more
+        than 1,000 times the median of its instance's values above 0, and 100 times all but a tenth
+        of them. Either way a warning names it; "missing" takes it for not observed.
+
     width : int, default=None
         Number of columns: the newest `width` values of every instance, so that the
         tables of all weeks have the same columns. None: the length of the longest history, which
@@ -218,15 +226,15 @@ def from_long(
     Raises
     ------
     ValueError
-        If a parameter is not allowed, a column is unknown, the frame is empty, a label or
-        date is missing, a date cannot be read or is not in the calendar, a value is
-        infinite or no number, stock is negative, `sold_out` is neither true nor false, a value is
+        If a parameter is not allowed, a column is unknown, the frame is empty, a label or date is
+        missing, a date cannot be read or is not in the calendar, a value is infinite, larger than
+        2**53 or no number, stock is negative, `sold_out` is neither true nor false, a value is
         negative and `negatives` is "raise", no instance is left by ``unknown_age="drop"``, a record
         has a value but no price or one that is not above 0, an instance with periods to fill in has
         no price at all, or the table would have more than 250 million cells and `width` is None. Of
-        drivers: if they are infinite or of mixed kinds, text of too many levels, or
-        without any past value; if `future` lacks a driver or a coming period, or has two
-        lines of one instance and period; or two columns of the result would have one name.
+        drivers: if they are infinite or of mixed kinds, text of too many levels, or without any
+        past value; if `future` lacks a driver or a coming period, or has two lines of one instance
+        and period; or two columns of the result would have one name.
 
     ImportError
         If `calendar` is a frequency and pandas is not installed.
@@ -317,7 +325,7 @@ def from_long(
     pear       2.0    0.0
     plum       6.0    9.0
     """
-    _check_options(time, fill, calendar, offered, partial, negatives, width)
+    _check_options(time, fill, calendar, offered, partial, negatives, wild, width)
     names = _check_roles(time, price, drivers, future, horizon, return_roles)
     check_align(align, unknown_age, offered, drivers, horizon)
     told = check_stock(stock, sold_out, price)
@@ -337,12 +345,16 @@ def from_long(
         if offered is None:
             offered = _default_offered(calendar, together, align)
         placed = place_in_time(codes, records, time, calendar, offered, partial, refuse)
+    values = settle_wild(values, codes, wild, f"value={value!r}", refuse.pick, placed.dates)
     said = place_drivers(names, moved, plans, placed, codes, instance, time, labels, horizon)
     told = {
         name: stock_of_periods(name, each, values, codes, placed.places)
         for name, each in told.items()
     }
     codes, places, values, prices = _add_up(codes, placed.places, values, prices)
+    refuse(
+        f"value={value!r}", "periods of a sum that is too large", ALLOWED, _too_large(values), codes
+    )
     values = _settle_negatives(values, codes, value, negatives, refuse)
     first, last = placed.first, placed.last
     end, rows = last, np.arange(len(labels))
@@ -372,12 +384,13 @@ def from_long(
     return X, found | _roles(of_stock, roles, horizon)
 
 
-def _check_options(time, fill, calendar, offered, partial, negatives, width):
+def _check_options(time, fill, calendar, offered, partial, negatives, wild, width):
     for name, chosen, allowed in (
         ("fill", fill, ("zero", "missing")),
         ("offered", "own" if offered is None else offered, ("own", "all", "since")),
         ("partial", partial, ("drop", "keep")),
         ("negatives", negatives, ("raise", "clip", "missing")),
+        ("wild", wild, ("keep", "missing")),
     ):
         if not isinstance(chosen, str) or chosen not in allowed:
             raise ValueError(f"{name} must be one of {allowed}; got {chosen!r}.")
@@ -480,7 +493,7 @@ class _Refusal:
     """
 
     def __init__(self, pick):
-        self._pick = pick
+        self.pick = pick
 
     def __call__(self, parameter, problem, allowed, bad, codes, show=None):
         """Raise if any cell is bad.
@@ -500,7 +513,7 @@ class _Refusal:
         if len(cells) == 0:
             return
         some, first = np.unique(codes[cells], return_index=True)
-        named = [repr(label) for label in self._pick(some[:SHOWN])]
+        named = [repr(label) for label in self.pick(some[:SHOWN])]
         if show is not None:
             named = [f"{n}: {show(cell)}" for n, cell in zip(named, cells[first], strict=False)]
         more = ", ..." if len(some) > SHOWN else ""
@@ -546,7 +559,12 @@ def _read_numbers(cells, codes, parameter, what, refuse, infinite=False):
         numbers = np.array(numbers)
     if not infinite:
         refuse(parameter, "infinite cells", allowed, np.isinf(numbers), codes, show)
+    refuse(parameter, "cells that are too large", ALLOWED, _too_large(numbers), codes, show)
     return numbers
+
+
+def _too_large(numbers):
+    return (np.abs(numbers) > LARGEST) & ~np.isinf(numbers)
 
 
 def _read_number(cell):

@@ -78,6 +78,9 @@ class Placement:
     from_start : bool ndarray of shape (n_instances,), default=None
         Which instances have a record in the first period of the calendar, or before it, so that
         nobody can tell whether they had any earlier. None: the order of the file.
+
+    dates : ndarray of shape (n_records,), default=None
+        Those of the records. None: the order of the file.
     """
 
     places: np.ndarray
@@ -85,6 +88,7 @@ class Placement:
     last: np.ndarray
     calendar: Calendar | None = None
     from_start: np.ndarray | None = None
+    dates: np.ndarray | None = None
 
 
 def place_in_order(codes):
@@ -132,7 +136,7 @@ def place_in_time(codes, records, time, calendar, offered, partial, refuse):
         first[:] = 0
     if offered != "own":
         last[:] = len(periods) - 1
-    return Placement(places, first, last, periods, from_start)
+    return Placement(places, first, last, periods, from_start, dates[date_codes])
 
 
 def read_times(records, parameter, time, codes, refuse):
