@@ -21,6 +21,7 @@ from sklearn_pttf._command._inputs import (
     read_sales,
     whole_packs,
     with_attributes,
+    with_unsold,
 )
 from sklearn_pttf._command._plans import in_options
 from sklearn_pttf._estimator import PretrainedDecisionTransformer
@@ -44,6 +45,7 @@ def decide_file(options):
     """Read sales, decide what to stock and to order, and write it; lines that sum it up."""
     check_options(options, _wrong_costs)
     table, roles, style = read_sales(options)
+    table = with_unsold(options, table, roles)
     table, roles = with_attributes(options, table, roles)
     info = read_info(options, table.index)
     problem, X = newsvendor(options, table, info, roles)

@@ -11,8 +11,10 @@ import pandas as pd
 from sklearn_pttf._command._files import SHOWN, Style, flag, read, say, say_guesses
 from sklearn_pttf._command._labels import as_known, settle
 from sklearn_pttf._command._plans import in_options, read_drivers, read_plans, wrong_names
+from sklearn_pttf._command._read import say_sales
 from sklearn_pttf._command._readers import EXTENSIONS, Form, extension
 from sklearn_pttf.datasets import from_long
+from sklearn_pttf.datasets._long import NegativeSumsError
 from sklearn_pttf.datasets._periods import far_dates
 
 COSTS = ("underage", "overage", "service_level")
@@ -133,16 +135,14 @@ def read_sales_in_time(options):
     frame = pd.DataFrame({options.instance: settle(records, options.instance, options.labels)})
     frame[options.value] = records.numbers(options.value)
     style = Style.of(records)
-    missing = frame[options.value].isna()
-    if missing.all():
+    if frame[options.value].isna().all():
         raise ValueError(f"{options.sales}: column {options.value!r} has no number at all")
     for name, column in of_stock.items():
         flags = name == "sold_out"
         frame[column] = records.truths(column) if flags else records.numbers(column, infinite=True)
-    span, more, times = "", {}, None
+    more, times = {}, None
     if options.time is not None:
         frame[options.time] = times = _read_times(records, options)
-        span = f" from {times.min()} to {times.max()}".replace("T00:00:00.000000", "")
         more = _read_roles(records, frame, options, times)
     settings = given(options, ("calendar", "offered", "fill", "partial", "negatives", "wild"))
     try:
@@ -150,6 +150,11 @@ def read_sales_in_time(options):
             found = from_long(
                 frame, **columns, **of_stock, **settings, **more, width=options.periods
             )
+    except NegativeSumsError as error:
+        problem = "cells below 0, in periods that add up to less than 0"
+        allowed = "--negatives clip takes such periods for 0, --negatives missing for not known"
+        records.refuse(options.value, error.records, problem, allowed)
+        raise
     except ValueError as error:
         text = in_options(str(error), options)
         of_plan = text.startswith(f"{options.future} ")
@@ -164,13 +169,7 @@ def read_sales_in_time(options):
         named = {"auto": "auto", "none": None}
         roles["seasons"] = named[seasons[0]] if seasons[0] in named else tuple(seasons)
     say_guesses(options, records)
-    n_periods, drivers = len(roles["observations"]), list(roles.get("drivers", ()))
-    told = f", with {', '.join(drivers)}" if drivers else ""
-    say(
-        options,
-        f"{options.sales}: {len(frame):,} records{span}, {missing.sum():,} of them without a "
-        f"value; {len(table):,} instances, {n_periods:,} periods in use{told}",
-    )
+    say_sales(options, records, frame, times, table, roles)
     return table, roles, times, style
 
 
@@ -263,6 +262,37 @@ def with_attributes(options, table, roles, launches=True):
     found = {f"attribute {name}": records.attribute(name) for name in names}
     say_guesses(options, records)
     return table.assign(**found), roles | {"attributes": list(found)}
+
+
+def with_unsold(options, table, roles):
+    """The table with instances that only --info has, which have no sales.
+
+    Where all are taken to have been on offer in all periods, they never sold; else nothing is known
+    of them, as of launches. With attributes, see `with_attributes`.
+    """
+    if options.info is None or options.attributes:
+        return table
+    records = read(options.info, {"instance": options.instance}, (), Form.of(options))
+    own = pd.Index(labels_of_info(records, options, table.index))
+    new = own[~own.isin(table.index)].unique()
+    if len(new) == 0:
+        return table
+    table = _with_rows(table, new, roles)
+    zeros = options.time is not None and (options.offered, options.fill) == ("all", "zero")
+    taken = "decided like the others, as nothing is known of them"
+    if zeros:
+        table.loc[new, roles["observations"]] = 0.0
+        taken = (
+            "taken to have been on offer in all periods and never sold; for launches give "
+            "--offered own, or --attributes"
+        )
+    shown = ", ".join(map(repr, new[:SHOWN])) + (", ..." if len(new) > SHOWN else "")
+    say(
+        options,
+        f"note: {len(new):,} instances of {options.info} have no sales in {options.sales} and are "
+        f"{taken}: {shown}",
+    )
+    return table
 
 
 def _with_rows(table, labels, roles):

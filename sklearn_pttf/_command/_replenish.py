@@ -26,6 +26,7 @@ from sklearn_pttf._command._inputs import (
     read_sales_in_time,
     whole_packs,
     with_attributes,
+    with_unsold,
 )
 from sklearn_pttf._command._readers import Form
 from sklearn_pttf._utils.checks import MOST_PERIODS
@@ -42,6 +43,7 @@ def replenish_file(options):
     check_options(options, wrong_stock)
     options = with_horizon(options)
     table, roles, times, style = read_sales_in_time(options)
+    table = with_unsold(options, table, roles)
     table, roles = with_attributes(options, table, roles)
     info, clipped = clip_stock(options, read_info(options, table.index))
     problem, X = replenishment(options, table, info, roles)

@@ -351,11 +351,12 @@ def from_long(
         name: stock_of_periods(name, each, values, codes, placed.places)
         for name, each in told.items()
     }
+    read = codes, placed.places, values
     codes, places, values, prices = _add_up(codes, placed.places, values, prices)
     refuse(
         f"value={value!r}", "periods of a sum that is too large", ALLOWED, _too_large(values), codes
     )
-    values = _settle_negatives(values, codes, value, negatives, refuse)
+    values = _settle_negatives(values, codes, places, read, value, negatives, refuse)
     first, last = placed.first, placed.last
     end, rows = last, np.arange(len(labels))
     if align == "start":
@@ -597,19 +598,53 @@ def _add_up(codes, places, values, prices=None):
     return codes, places, np.add.reduceat(values, starts), prices
 
 
-def _settle_negatives(values, codes, value, negatives, refuse):
-    """Values with the negative ones refused, or replaced by 0 or NaN."""
+class NegativeSumsError(ValueError):
+    """Periods have values that add up to less than 0.
+
+    Parameters
+    ----------
+    message : str
+
+    records : bool ndarray of shape (n_records,)
+        Those below 0 in such periods.
+    """
+
+    def __init__(self, message, records):
+        super().__init__(message)
+        self.records = records
+
+
+def _settle_negatives(values, codes, places, read, value, negatives, refuse):
+    """Values with the negative ones refused, or replaced by 0 or NaN.
+
+    Parameters
+    ----------
+    values, codes, places : ndarray of shape (n_cells,)
+
+    read : tuple of ndarray of shape (n_records,)
+        Codes, places and values of records.
+
+    value, negatives : str
+
+    refuse : callable
+    """
     negative = values < 0
     if negatives == "raise":
-        refuse(
-            f"value={value!r}",
-            "negative cells",
-            "Values must not be negative under negatives='raise'; negatives='clip' makes them 0, "
-            "negatives='missing' NaN.",
-            negative,
-            codes,
-            lambda cell: str(values[cell]),
-        )
+        try:
+            refuse(
+                f"value={value!r}",
+                "negative cells",
+                "Values must not be negative under negatives='raise'; negatives='clip' makes them "
+                "0, negatives='missing' NaN.",
+                negative,
+                codes,
+                lambda cell: str(values[cell]),
+            )
+        except ValueError as error:
+            n_places = places.max() + 1
+            cells = read[0] * n_places + read[1]
+            inside = np.isin(cells, (codes * n_places + places)[negative]) & (read[1] >= 0)
+            raise NegativeSumsError(str(error), inside & (read[2] < 0)) from None
     return np.where(negative, 0.0 if negatives == "clip" else np.nan, values)
 
 

@@ -76,7 +76,8 @@ def test_a_plan(promotions, capsys):
     pdt = PretrainedDecisionTransformer(problem, finetune=None).fit(X)
     assert_array_equal(read_orders()["level"], pdt.decide(X))
     out, err = capsys.readouterr()
-    assert f"{N} instances, {M} periods in use, with promo, price\n" in err
+    assert f"  instances: {N}\n" in err
+    assert f"  periods: {M}, 0 of them without any sale; with promo, price\n" in err
     assert "warning" not in err
     factor, low, high = re.search(r"promo x (\S+) \((\S+) to (\S+)\)", out).groups()
     assert float(low) < float(factor) < float(high)
@@ -223,8 +224,8 @@ BAD_PLANS = {
         r"plan\.csv must have lines of --horizon 2 periods after .* 8; got 1: 9",
     ),
     "other instances": (
-        PLAN.replace("a,", "A,").replace("b,", "B,"),
-        r"--instance sku of plan\.csv has no label that sales\.csv has, but 'A', 'B'; in "
+        PLAN.replace("a,", "x,").replace("b,", "y,"),
+        r"--instance sku of plan\.csv has no label that sales\.csv has, but 'x', 'y'; in "
         r"sales\.csv they are like 'a'",
     ),
     "dates": (PLAN.replace(",9,", ",2026-03-09,"), r"plan\.csv: column 'date' has 2 cells"),

@@ -58,7 +58,8 @@ BAD_FILES = {
     "open quote": ('sku,date,units\n"a,2026-03-02,3\n', "cannot be read as CSV: EOF inside string"),
     "negative": (
         "sku,date,units\na,2026-03-02,-3\n",
-        r"sales\.csv: --value units has 1 negative cells among 1; first instances: 'a': -3\.0",
+        r"sales\.csv: column 'units' has 1 cells below 0, in periods that add up to less than 0 "
+        r"\(line 2: '-3'\); --negatives clip takes such periods for 0, --negatives missing for not",
     ),
 }
 

@@ -1,0 +1,75 @@
+"""The command line: what was read, in five lines; values below 0, by their lines."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from support.command import COSTS, refused, table_of
+
+WEEKS = """\
+sku,date,units
+a,2026-03-02,3
+a,2026-03-02,3
+b,2026-03-09,
+a,2026-03-09,0
+b,2026-03-30,4
+"""
+
+
+def said(capsys, *options, text=WEEKS):
+    Path("sales.csv").write_text(text)
+    table_of("sales.csv", *options)
+    return capsys.readouterr().err.splitlines()
+
+
+def test_five_lines(capsys):
+    # Mondays of five weeks, of which b sold in the last, and nothing at all in three
+    lines = said(capsys, "--calendar", "W-MON")
+    assert lines[:6] == [
+        "sales.csv: 5 records, 1 without a value",
+        "  instances: 2",
+        "  periods: 5, 3 of them without any sale",
+        "  zeros: 70.0% of their cells; missing: 10.0%",
+        "  oldest and newest: 2026-03-02, 2026-03-30",
+        "  left out: nothing",
+    ]
+    assert lines[6:] == [
+        "note: 1 of 5 lines repeat another one in all of their columns (line 3 is the first); they "
+        "are added up"
+    ]
+
+
+def test_what_was_left_out(capsys):
+    assert "  left out: 2 records of other periods" in said(capsys, "--periods", "2")
+    days = [f"2026-03-{day:02d}" for day in range(2, 12)]  # to the Wednesday of the second week
+    text = "sku,date,units\n" + "".join(f"a,{day},{1 + (day[-1] == '5') * 9**6}\n" for day in days)
+    told = "  left out: 3 records of other periods, 1 values far beyond all others"
+    assert told in said(capsys, "--calendar", "W-MON", "--wild", "missing", text=text)
+
+
+def test_without_dates(capsys):
+    Path("sales.csv").write_text(WEEKS)
+    table_of("sales.csv", records=["--instance", "sku", "--value", "units"])
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[4:] == ["  oldest and newest: the file has no dates", "  left out: nothing"]
+    records = ["--instance", "sku", "--value", "units"]
+    table_of("sales.csv", "--periods", "2", records=records)
+    assert "  left out: 1 records of other periods" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (["a,2026-03-02,5", "a,2026-03-02,-7", "b,2026-03-02,-1"], "2 cells .*line 3: '-7', line"),
+        # what is returned on a day of more sales is no accident
+        (["a,2026-03-02,5", "a,2026-03-02,-4", "b,2026-03-03,-1"], r"1 cells .*\(line 4: '-1'\)"),
+    ],
+)
+def test_values_below_0_are_named_by_their_lines(lines, told, capsys):
+    Path("sales.csv").write_text("\n".join(["sku,date,units", *lines]))
+    message = refused(capsys, *COSTS)
+    assert "column 'units' has" in message
+    assert "below 0, in periods that add up to less than 0" in message
+    assert "--negatives clip takes such periods for 0, --negatives missing for not known" in message
+    assert re.search(told, message)
