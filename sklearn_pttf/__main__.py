@@ -13,6 +13,8 @@
 
 import argparse
 import codecs
+import contextlib
+import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -37,7 +39,8 @@ columns of the output:
   identified     with --stock or --sold-out: whether stock ever let one see as much demand as the
                  level is for
 
-exit status: 0 done, 2 bad input (nothing is written), 130 interrupted"""
+exit status: 0 done; 2 bad input, 130 interrupted, 1 anything else, of all of which nothing is
+written; 3 all is written, but the summary could not be printed"""
 
 REPLENISH = """\
 Read a file with one record a sale, and write a file with one line an instance: what to order now.
@@ -62,7 +65,8 @@ columns of the output:
   identified        with --stock or --sold-out: whether stock ever let one see as much demand as
                     the order is for
 
-exit status: 0 done, 2 bad input (nothing is written), 130 interrupted"""
+exit status: 0 done; 2 bad input, 130 interrupted, 1 anything else, of all of which nothing is
+written; 3 all is written, but the summary could not be printed"""
 
 BACKTEST = """\
 Decide at earlier periods of a file of sales, each time from what was known then, and charge the
@@ -85,7 +89,8 @@ columns of --out, with a line for each method, instance and period that was deci
   forecast, outcome         units of all periods that a decision looks ahead: with --lead-time
                             those until the next order is there, of which only the last are charged
 
-exit status: 0 done, 2 bad input (nothing is written), 130 interrupted"""
+exit status: 0 done; 2 bad input, 130 interrupted, 1 anything else, of all of which nothing is
+written; 3 all is written, but the summary could not be printed"""
 
 
 def _number_or_column(text):
@@ -146,12 +151,19 @@ THOUSANDS = DECIMALS | {"apostrophe": "'", "blank": " "}
 SEPARATORS = {"comma": ",", "semicolon": ";", "bar": "|", "tab": "\t"}
 FORMATS = ".csv, .tsv or .txt, also as .gz; .xlsx (its first sheet), or .parquet"
 LOOKED_AT = "What no option tells is taken from the file, and said. It holds for all files."
+SCRIPT = "sklearn-pttf"
 VALUE = {"type": _number_or_column, "metavar": "VALUE"}
+
+
+def _program():
+    """How the command was called."""
+    name = Path(sys.argv[0]).name
+    return name if name.startswith(SCRIPT) else "python -m sklearn_pttf"
 
 
 def _parser():
     parser = argparse.ArgumentParser(
-        prog="python -m sklearn_pttf", description="Decisions from little data, for files."
+        prog=_program(), description="Decisions from little data, for files."
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_decide(commands)
@@ -167,6 +179,7 @@ def _add_decide(commands):
     what = "decide what to stock and to order, from a file of sales"
     decide = _command(commands, "decide", what, DESCRIPTION, COLUMNS)
     decide.add_argument("--out", type=Path, required=True, help="file to write, likewise")
+    _add_defuse(decide.add_argument)
     _add_time(decide, unordered=True)
     add = decide.add_argument_group("what is decided", PER_ROW).add_argument
     _add_info(add)
@@ -184,6 +197,7 @@ def _add_replenish(commands):
     what = "decide what to order now, where stock is carried over and orders take time"
     replenish = _command(commands, "replenish", what, REPLENISH, COLUMNS_OF_ORDERS)
     replenish.add_argument("--out", type=Path, required=True, help="file to write, likewise")
+    _add_defuse(replenish.add_argument)
     _add_time(replenish, unordered=True)
     group = replenish.add_argument_group("what is decided", PER_ROW)
     add = group.add_argument
@@ -202,6 +216,7 @@ def _add_backtest(commands):
     command = _command(commands, "backtest", what, BACKTEST, COLUMNS_OF_BACKTEST)
     command.add_argument("--out", type=Path, help="file of all figures to write, likewise")
     command.add_argument("--html", type=Path, help="report to write, one page with its pictures")
+    _add_defuse(command.add_argument)
     _add_time(command, unordered=False)
     add = command.add_argument_group("what is compared").add_argument
     add(
@@ -249,6 +264,15 @@ def _command(commands, name, what, description, epilog):
     _add_records(parser.add_argument_group("what the records hold").add_argument)
     _add_form(parser.add_argument_group("how files are written", LOOKED_AT).add_argument)
     return parser
+
+
+def _add_defuse(add):
+    add(
+        "--defuse",
+        action="store_true",
+        help="text in --out that begins with = + - or @, which a spreadsheet may take for a "
+        "formula and run, begins with ' instead (.csv, .tsv, .txt; in .xlsx it is text anyway)",
+    )
 
 
 def _add_form(add):
@@ -533,14 +557,39 @@ def main(argv=None):
     except KeyboardInterrupt:
         print("interrupted; nothing was written", file=sys.stderr)
         return 130
-    for line in summary:
-        print(line)
+    return _print(summary)
+
+
+def _print(lines):
+    """Print the summary of what is written; the exit status."""
+    try:
+        if hasattr(sys.stdout, "reconfigure"):  # a label may be of other letters than the terminal
+            sys.stdout.reconfigure(errors="backslashreplace")
+        for line in lines:
+            print(line)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except (OSError, ValueError, KeyboardInterrupt) as error:
+        with contextlib.suppress(OSError, ValueError):
+            _print_error(f"all is written, but the summary could not be printed: {error!r}")
+        _drop_stdout()
+        return 3
     return 0
 
 
+def _drop_stdout():
+    """Keep the interpreter from failing to flush at its end, with a status of its own."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _failed(message):
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    _print_error(message)
     return 2
+
+
+def _print_error(message):
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What orders would have cost in the past of a file of sales, and the report of it."""
 
+import contextlib
 import sys
 import warnings
 from argparse import Namespace
@@ -10,7 +11,7 @@ import pandas as pd
 
 from sklearn_pttf._command._dates import calendar_of, date_of
 from sklearn_pttf._command._decide import estimator_of, naming, newsvendor
-from sklearn_pttf._command._files import SHOWN, flag, read, say, say_guesses, write
+from sklearn_pttf._command._files import SHOWN, flag, read, say, say_guesses, write_frame
 from sklearn_pttf._command._found import charged_for_stock
 from sklearn_pttf._command._inputs import (
     COSTS_OF_STOCK,
@@ -97,11 +98,13 @@ def _write(options, result, lines, summary, style):
     files = given(options, ("out", "html"))
     if "html" in files:
         text = page(result, lines, summary, _instances(result), _settings(options))
-    if "out" in files:
-        write(options.out, _cells(options, result), style)
-    if "html" in files:
-        with written_whole(options.html) as temporary:
+    with contextlib.ExitStack() as both:  # neither is there before the other is whole
+        if "html" in files:
+            temporary = both.enter_context(written_whole(options.html))
             temporary.write_text(text, encoding="utf-8")
+        if "out" in files:
+            temporary = both.enter_context(written_whole(options.out))
+            write_frame(temporary, options.out, _cells(options, result), style)
     return [f"{path} written" for path in files.values()]
 
 
@@ -277,7 +280,7 @@ def _instances(result):
 
 def _settings(options):
     """Options that were given, in words; dict."""
-    left_out = ("command", "horizon", "quiet", "jobs", "out", "html", "unordered")
+    left_out = ("command", "horizon", "quiet", "jobs", "out", "html", "unordered", "defuse")
     told = {
         name: " ".join(map(str, value)) if isinstance(value, list) else str(value)
         for name, value in vars(options).items()

@@ -26,6 +26,7 @@ MISSING_TEXT = MISSING[:-1]  # that there is none may be a level
 TRUTHS = {"true": True, "false": False}
 PERIOD_NUMBER = r"-?\d{1,7}"  # eight digits are a date
 OFFSET = r"(:\S*?)\s?(Z|[+-]\d\d:?\d\d)$"  # of a time of day, from UTC
+FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # that begin with one of these
 SHOWN = 3  # bad cells that an error names
 UNSEEN = "\ufeff\u200b\u200c\u200d\u2060"  # characters that take no place
 
@@ -225,15 +226,17 @@ class Style:
     sep: str = ","
     decimal: str = "."
     encoding: str = "utf-8"
+    defused: bool = False  # text that spreadsheets take for formulas
 
     @classmethod
-    def of(cls, records):
+    def of(cls, records, defused=False):
         """That of records, by the numbers that were read last.
 
         Where they are no plain UTF-8 a mark says what the output is, to what people read it with.
         """
         plain = records.raw.encoding == "utf-8"
-        return cls(records.raw.sep, records.decimal, "utf-8" if plain else "utf-8-sig")
+        encoding = "utf-8" if plain else "utf-8-sig"
+        return cls(records.raw.sep, records.decimal, encoding, defused)
 
 
 def write(path, frame, style):
@@ -259,6 +262,7 @@ def write_frame(temporary, path, frame, style):
     elif kind == EXCEL:
         _write_excel(temporary, frame)
     else:
+        frame = _defused(frame) if style.defused else frame
         sep = "\t" if kind.startswith(".tsv") else style.sep
         settings = {"sep": sep, "encoding": style.encoding, "index": False}
         settings["decimal"] = style.decimal if style.decimal != sep else "."
@@ -268,6 +272,22 @@ def write_frame(temporary, path, frame, style):
                 plain = stack.enter_context(open(temporary, "wb"))
                 file = stack.enter_context(gzip.GzipFile("", "wb", fileobj=plain, mtime=0))
             frame.to_csv(file, float_format="%.10g", **settings)
+
+
+def looks_like_formula(text):
+    """Whether a spreadsheet may take a text for a formula; a number with a sign is none."""
+    return isinstance(text, str) and text.startswith(FORMULAS)
+
+
+def _defused(frame):
+    """The frame with a quote before text that looks like a formula."""
+
+    def defuse(cell):
+        return f"'{cell}" if looks_like_formula(cell) else cell
+
+    texts = frame.select_dtypes(["object", "str"]).columns
+    frame = frame.assign(**{name: frame[name].map(defuse) for name in texts})
+    return frame.rename(columns=defuse)
 
 
 def _write_excel(temporary, frame):

@@ -8,7 +8,15 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
-from sklearn_pttf._command._files import SHOWN, Style, flag, read, say, say_guesses
+from sklearn_pttf._command._files import (
+    SHOWN,
+    Style,
+    flag,
+    looks_like_formula,
+    read,
+    say,
+    say_guesses,
+)
 from sklearn_pttf._command._labels import as_known, settle
 from sklearn_pttf._command._plans import in_options, read_drivers, read_plans, wrong_names
 from sklearn_pttf._command._read import say_sales
@@ -134,7 +142,8 @@ def read_sales_in_time(options):
     records = read(options.sales, columns | of_stock, options.drivers or (), Form.of(options))
     frame = pd.DataFrame({options.instance: settle(records, options.instance, options.labels)})
     frame[options.value] = records.numbers(options.value)
-    style = Style.of(records)
+    style = Style.of(records, options.defuse)
+    _tell_of_formulas(options, frame[options.instance])
     if frame[options.value].isna().all():
         raise ValueError(f"{options.sales}: column {options.value!r} has no number at all")
     for name, column in of_stock.items():
@@ -171,6 +180,17 @@ def read_sales_in_time(options):
     say_guesses(options, records)
     say_sales(options, records, frame, times, table, roles)
     return table, roles, times, style
+
+
+def _tell_of_formulas(options, labels):
+    """Say which labels spreadsheets would run, if they are written as they are."""
+    some = [label for label in labels.unique() if looks_like_formula(label)]
+    if some and not options.defuse and options.out is not None:
+        say(
+            options,
+            f"note: {len(some):,} labels begin with = + - or @, which a spreadsheet may run as a "
+            f"formula: {', '.join(map(repr, some[:SHOWN]))}; --defuse puts a ' before them",
+        )
 
 
 def _roles_without_order(table, of_stock):
