@@ -18,6 +18,7 @@ import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 DESCRIPTION = """\
 Read a file with one record a sale, and write a file with one line an instance (a product, a
@@ -137,6 +138,14 @@ def _one_of(signs):
         return sign
 
     return read
+
+
+def _zone(text):
+    try:
+        ZoneInfo(text)
+    except (KeyError, ValueError, OSError):
+        raise argparse.ArgumentTypeError(f"must be such as Europe/Berlin; got {text!r}") from None
+    return text
 
 
 def _encoding(text):
@@ -326,6 +335,13 @@ def _add_records(add):
         help="dates (ISO 8601) or numbers of periods; without it every record is a period",
     )
     add("--time-format", metavar="FORMAT", help="of other dates, such as %%d.%%m.%%Y")
+    add(
+        "--time-zone",
+        type=_zone,
+        metavar="NAME",
+        help="whose time dates are in, such as Europe/Berlin: where periods are hours, those that "
+        "clocks skip or repeat are missing, and dates from elsewhere are told in its time",
+    )
     add(
         "--calendar",
         metavar="FREQUENCY",

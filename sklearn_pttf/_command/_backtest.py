@@ -169,7 +169,7 @@ def _past_orders(options, labels, calendar, origins):
     orders = records.numbers(options.order, missing=False)
     say_guesses(options, records)
     records.refuse(options.order, orders < 0, "negative cells", "orders are at least 0")
-    times = records.times(options.time, options.time_format)
+    times = records.times(options.time, options.time_format, options.time_zone)
     if times.dtype.kind != calendar.dates.dtype.kind:
         kind = "dates" if calendar.dates.dtype.kind == "M" else "numbers of periods"
         raise ValueError(f"{options.policy}: column {options.time!r} must hold {kind}, as in sales")

@@ -36,6 +36,17 @@ def _trimmed(text):
     return unicodedata.normalize("NFC", text).strip().strip(UNSEEN).strip()
 
 
+def _in_zone(texts, zone):
+    """Dates that say how far they are from UTC, in local time of a zone; others as they are."""
+    far = texts.str.contains(OFFSET.replace("(:", "(?::").replace("(Z", "(?:Z"), regex=True)
+    moments = pd.to_datetime(texts[far], format="ISO8601", errors="coerce", utc=True)
+    local = moments.tz_convert(zone).tz_localize(None)
+    told = pd.Series(texts.astype(object))
+    known = np.flatnonzero(far)[~local.isna()]
+    told.iloc[known] = [each.isoformat() for each in local[~local.isna()]]
+    return pd.Index(told)
+
+
 @dataclass
 class Records:
     """Columns of a file."""
@@ -130,8 +141,11 @@ class Records:
         levels[texts.str.lower().isin(MISSING_TEXT)] = None
         return levels[codes]
 
-    def times(self, column, form=None):
-        """Dates in local time, or whole numbers of periods; ndarray of datetime64 or int64."""
+    def times(self, column, form=None, zone=None):
+        """Dates in local time, or whole numbers of periods; ndarray of datetime64 or int64.
+
+        Local time is that of the file, or of a ``zone`` where dates say how far they are from UTC.
+        """
         codes, texts = self._texts(column)
         self.refuse(column, (texts == "")[codes], "empty cells", "every record needs a date")
         if form is None and texts.str.fullmatch(PERIOD_NUMBER).all():
@@ -141,10 +155,17 @@ class Records:
             allowed = (
                 "dates are whole numbers or ISO 8601 (2024-03-31); --time-format is for others"
             )
+            if zone is not None:
+                texts = _in_zone(texts, zone)
             texts = texts.str.replace(OFFSET, r"\1", regex=True)
         dates = pd.to_datetime(texts, format=form or "ISO8601", errors="coerce").tz_localize(None)
         self.refuse(column, dates.isna()[codes], "cells that are no date", allowed)
         return dates.to_numpy("datetime64[us]")[codes]
+
+    def offsets(self, column):
+        """How far dates are from UTC, as they say it; sorted list of str."""
+        _, texts = self._texts(column)
+        return sorted(texts.str.extract(OFFSET)[1].dropna().unique())
 
     def _numbers(self, column, codes, texts, absent):
         """Texts as numbers, NaN where they are none; refused where they may be two."""

@@ -43,7 +43,7 @@ PAGES = (".html", ".htm")
 OF_STOCK = ("stock", "sold_out")
 IN_TIME = ("drivers", "calendar_drivers", "seasons")
 NEEDED = {
-    **dict.fromkeys(("calendar", "time_format", "drivers", "seasons"), "time"),
+    **dict.fromkeys(("calendar", "time_format", "time_zone", "drivers", "seasons"), "time"),
     "future": "drivers",
     "calendar_drivers": "calendar",
     **dict.fromkeys(("groups", "limit_weights"), "limit"),
@@ -153,7 +153,9 @@ def read_sales_in_time(options):
     if options.time is not None:
         frame[options.time] = times = _read_times(records, options)
         more = _read_roles(records, frame, options, times)
-    settings = given(options, ("calendar", "offered", "fill", "partial", "negatives", "wild"))
+    settings = given(
+        options, ("calendar", "time_zone", "offered", "fill", "partial", "negatives", "wild")
+    )
     try:
         with warnings.catch_warnings(record=True) as caught:
             found = from_long(
@@ -211,11 +213,34 @@ def _read_roles(records, frame, options, times):
     return more | ({"drivers": names} if names else {}) | ({"future": plans} if plans else {})
 
 
+def _tell_of_clocks(options, records, times):
+    """Say what becomes of hours that clocks skip or repeat, if no time zone tells which."""
+    if options.time_zone is not None or times.dtype.kind != "M":
+        return
+    offsets, short = records.offsets(options.time), _shorter_than_a_day(options.calendar)
+    if short or (len(offsets) > 1 and (times != times.astype("datetime64[D]")).any()):
+        where = f"dates are {' and '.join(offsets[:SHOWN])} from UTC, and " if offsets else ""
+        say(
+            options,
+            f"note: {where}hours count by the clock; --time-zone Europe/Berlin, or another, leaves "
+            "out those that its clocks skip or repeat",
+        )
+
+
+def _shorter_than_a_day(frequency):
+    try:
+        offset = pd.tseries.frequencies.to_offset(frequency)
+        return offset is not None and pd.Timedelta(offset) < pd.Timedelta(days=1)
+    except ValueError:  # weeks and months, and what is refused later on
+        return False
+
+
 def _read_times(records, options):
-    times = records.times(options.time, options.time_format)
+    times = records.times(options.time, options.time_format, options.time_zone)
     dates, codes, counts = np.unique(times, return_inverse=True, return_counts=True)
     far, gap = far_dates(dates, counts)
     records.refuse(options.time, far[codes], "dates far from all others", gap)
+    _tell_of_clocks(options, records, times)
     if times.dtype.kind == "M" and options.calendar is None:
         records.refuse(
             options.time,

@@ -19,6 +19,7 @@ SPOKEN = (
     "value",
     "time",
     "calendar",
+    "time_zone",
     "fill",
     "partial",
     "negatives",
@@ -46,6 +47,7 @@ def in_options(text, options):
         text = re.sub(pattern, words, text)
     if getattr(options, "lead_time", None) is not None:  # of which the horizon is made
         text = re.sub(r"--horizon (\d+)", r"--lead-time and --review, \1", text)
+    text = text.replace("--time_zone", "--time-zone")
     if options.time is None:
         text = text.replace("do not say --unordered", "say --time if there is a column of dates")
     plans = [str(options.future)] if options.future is not None else []
@@ -120,7 +122,9 @@ def _read_plan(options, labels):
     """The plan as a frame of periods, drivers, and instances if it has them."""
     optional = [options.instance, *options.drivers]
     records = read(options.future, {"time": options.time}, optional, Form.of(options))
-    frame = pd.DataFrame({options.time: records.times(options.time, options.time_format)})
+    frame = pd.DataFrame(
+        {options.time: records.times(options.time, options.time_format, options.time_zone)}
+    )
     if options.instance in records.frame:
         frame[options.instance] = as_known(
             records, options.instance, labels, options.labels, options.sales

@@ -15,6 +15,7 @@ from sklearn_pttf.datasets._align import (
     lay_out,
     periods_of_columns,
 )
+from sklearn_pttf.datasets._clocks import check_zone, uncounted
 from sklearn_pttf.datasets._drivers import read_column
 from sklearn_pttf.datasets._frames import Records, build
 from sklearn_pttf.datasets._periods import SHOWN, brief, place_in_order, place_in_time
@@ -47,6 +48,7 @@ def from_long(
     horizon=1,
     fill="zero",
     calendar=None,
+    time_zone=None,
     offered=None,
     partial="drop",
     negatives="raise",
@@ -150,6 +152,13 @@ def from_long(
           every date of that frequency (every day, Monday, first of a month), from the first date
           in the file to the last. A record belongs to the period that it falls into. Needs pandas.
         - A sequence of dates (whole numbers, if `time` holds these).
+
+    time_zone : str, default=None
+        Whose time counts, such as ``"Europe/Berlin"``. Moments of other zones are told in its time.
+        Where a `calendar` has periods of less than a day, those that its clocks skip or repeat in
+        spring and autumn are missing, with a warning: nobody could buy anything in an hour that
+        never was, and one that came twice sold twice. None: the zone of the column, if it has one.
+        Needs pandas.
 
     offered : {"own", "all", "since"}, default=None
         The periods of an instance: those from its first to its last record, so that history begins
@@ -344,7 +353,8 @@ def from_long(
     else:
         if offered is None:
             offered = _default_offered(calendar, together, align)
-        placed = place_in_time(codes, records, time, calendar, offered, partial, refuse)
+        check_zone(time_zone)
+        placed = place_in_time(codes, records, time, calendar, offered, partial, time_zone, refuse)
     values = settle_wild(values, codes, wild, f"value={value!r}", refuse.pick, placed.dates)
     said = place_drivers(names, moved, plans, placed, codes, instance, time, labels, horizon)
     told = {
@@ -368,6 +378,10 @@ def from_long(
     start = periods_of_columns(align, first, end, width)
     own, at = history(start, first, last, width), places - start[codes]
     tables = [lay_out(codes, at, values, own, 0.0 if fill == "zero" else np.nan)]
+    if placed.calendar is not None:
+        bad = uncounted(placed.calendar, placed.calendar.zone)
+        own_periods = np.clip(start[:, None] + np.arange(width), 0, len(bad) - 1)
+        tables[0][bad[own_periods] & own] = np.nan
     columns = observations = column_names(align, width)
     if price is not None:
         named = f"price={price!r}"

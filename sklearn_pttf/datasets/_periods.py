@@ -1,8 +1,9 @@
 """The periods of a long sales file: reading dates, numbering the records."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -35,10 +36,14 @@ class Calendar:
 
     offset : pandas offset, default=None
         From a period to the next; None: dates as they are, each of which is a period of its own.
+
+    zone : str, default=None
+        Time zone of the dates; None: that is not known.
     """
 
     dates: np.ndarray
     offset: object = None
+    zone: str | None = None
 
     def __len__(self):
         return len(self.dates)
@@ -100,10 +105,10 @@ def place_in_order(codes):
     return Placement(places, np.zeros_like(counts), counts - 1)
 
 
-def place_in_time(codes, records, time, calendar, offered, partial, refuse):
+def place_in_time(codes, records, time, calendar, offered, partial, zone, refuse):
     """Number the records by their period; a `Placement`."""
     parameter = f"time={time!r}"
-    date_codes, dates = read_times(records, parameter, time, codes, refuse)
+    date_codes, dates = read_times(records, parameter, time, codes, refuse, zone)
     refuse(
         parameter,
         "dates with a time of day",
@@ -115,7 +120,8 @@ def place_in_time(codes, records, time, calendar, offered, partial, refuse):
     )
     if calendar is None or isinstance(calendar, str):
         _refuse_far(dates, date_codes, parameter, codes, refuse)
-    periods = _read_calendar(calendar, dates, parameter)
+    zone = zone or getattr(records.dtype(time), "time_zone", None)
+    periods = replace(_read_calendar(calendar, dates, parameter), zone=zone)
     refuse(
         parameter,
         "dates outside the calendar",
@@ -139,12 +145,15 @@ def place_in_time(codes, records, time, calendar, offered, partial, refuse):
     return Placement(places, first, last, periods, from_start, dates[date_codes])
 
 
-def read_times(records, parameter, time, codes, refuse):
-    """Codes of the dates of all records, and the dates, in order; see `Records.encode`."""
+def read_times(records, parameter, time, codes, refuse, zone=None):
+    """Codes of the dates of all records, and the dates, in order; see `Records.encode`.
+
+    Moments that say where they are of are told in the local time of a ``zone``, if it is given.
+    """
     date_codes, labels = records.encode(time)
     refuse(parameter, "missing dates", "Every record needs a date.", date_codes < 0, codes)
-    items = to_numpy(labels)
-    dates, readable = read_dates(items, parameter)
+    items = to_numpy(labels, zone)
+    dates, readable = read_dates(items, parameter, zone)
     refuse(
         parameter,
         "unreadable dates",
@@ -309,8 +318,8 @@ def has_time_of_day(dates):
     return dates != dates.astype("datetime64[D]")
 
 
-def read_dates(items, parameter):
-    """Dates as int64 or datetime64[us], and which of them could be read."""
+def read_dates(items, parameter, zone=None):
+    """Dates as int64 or datetime64[us], and which of them could be read; see `read_times`."""
     kind = items.dtype.kind
     if kind == "M":
         return items.astype("datetime64[us]"), ~np.isnat(items)
@@ -320,7 +329,7 @@ def read_dates(items, parameter):
         whole = np.isfinite(items) & (items == np.rint(items))
         return np.where(whole, items, 0).astype(np.int64), whole
     if kind in "OUT":
-        dates = np.array([read_date(item) for item in items], dtype="datetime64[us]")
+        dates = np.array([read_date(item, zone) for item in items], dtype="datetime64[us]")
         return dates, ~np.isnat(dates)
     raise ValueError(
         f"{parameter} must hold dates, datetimes, whole numbers or ISO 8601 strings; got values of "
@@ -328,7 +337,7 @@ def read_dates(items, parameter):
     )
 
 
-def read_date(item):
+def read_date(item, zone=None):
     """A date or a string as datetime64[us] in local time, NaT if it cannot be read."""
     if hasattr(item, "to_timestamp"):  # a pandas Period: its first moment
         item = item.to_timestamp()
@@ -339,6 +348,8 @@ def read_date(item):
         except ValueError:
             return np.datetime64("NaT", "us")
     if isinstance(item, datetime):
+        if zone is not None and item.tzinfo is not None:
+            item = item.astimezone(ZoneInfo(zone))
         item = item.replace(tzinfo=None)
     if isinstance(item, (date, np.datetime64)):
         return np.datetime64(item, "us")

@@ -3,7 +3,9 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 
 from support.command import COSTS, refused, table_of
 
@@ -73,3 +75,27 @@ def test_values_below_0_are_named_by_their_lines(lines, told, capsys):
     assert "below 0, in periods that add up to less than 0" in message
     assert "--negatives clip takes such periods for 0, --negatives missing for not known" in message
     assert re.search(told, message)
+
+
+def test_hours_of_clock_changes(capsys):
+    moments = ["00:30:00+02:00", "01:30:00+02:00", "02:30:00+02:00", "02:30:00+01:00"]
+    lines = [f"a,2024-10-27T{moment},5" for moment in [*moments, "03:30:00+01:00"]]
+    text = "\n".join(["sku,date,units", *lines])
+    assert said(capsys, "--calendar", "h", text=text)[0].startswith(
+        "note: dates are +01:00 and +02:00 from UTC, and hours count by the clock; --time-zone"
+    )
+    assert_array_equal(table_of("sales.csv", "--calendar", "h"), [[5, 5, 10, 5]])
+    blind = text.replace("+02:00", "").replace("+01:00", "")
+    assert said(capsys, "--calendar", "h", text=blind)[0].startswith("note: hours count by the cl")
+    assert "clock" not in "".join(said(capsys, "--calendar", "W-MON", text=blind))
+    Path("sales.csv").write_text(text)
+    zone = ["--time-zone", "Europe/Berlin"]
+    assert_array_equal(table_of("sales.csv", "--calendar", "h", *zone), [[5, 5, np.nan, 5]])
+    err = capsys.readouterr().err
+    assert "warning: sales.csv: clocks of Europe/Berlin changed: 2024-10-27T02:00:00" in err
+    other = ["--time-zone", "America/New_York"]  # six hours earlier
+    assert table_of("sales.csv", "--calendar", "D", *other).shape == (1, 1)
+    assert "oldest and newest: 2024-10-26T18:30:00" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        table_of("sales.csv", "--time-zone", "Berlin")
+    assert "--time-zone: must be such as Europe/Berlin; got 'Berlin'" in capsys.readouterr().err
