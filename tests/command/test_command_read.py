@@ -85,7 +85,8 @@ def test_hours_of_clock_changes(capsys):
         "note: dates are +01:00 and +02:00 from UTC, and hours count by the clock; --time-zone"
     )
     assert_array_equal(table_of("sales.csv", "--calendar", "h"), [[5, 5, 10, 5]])
-    blind = text.replace("+02:00", "").replace("+01:00", "")
+    capsys.readouterr()
+    blind = text.replace("0+02:00,", "0,").replace("0+01:00,", "0,")
     assert said(capsys, "--calendar", "h", text=blind)[0].startswith("note: hours count by the cl")
     assert "clock" not in "".join(said(capsys, "--calendar", "W-MON", text=blind))
     Path("sales.csv").write_text(text)
