@@ -158,6 +158,8 @@ def read_sales_in_time(options):
     )
     try:
         with warnings.catch_warnings(record=True) as caught:
+            # --labels keep says that they are different
+            warnings.filterwarnings("ignore", ".* differ only in case or blanks")
             found = from_long(
                 frame, **columns, **of_stock, **settings, **more, width=options.periods
             )

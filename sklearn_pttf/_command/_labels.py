@@ -4,14 +4,7 @@ from collections import Counter
 
 import numpy as np
 
-from sklearn_pttf._command._files import SHOWN
-
-CHOICES = ("raise", "merge", "keep")
-
-
-def key(label):
-    """What labels that differ only in case or blanks have in common."""
-    return "".join(label.casefold().split())
+from sklearn_pttf.datasets._labels import key, show_spellings, spellings
 
 
 def settle(records, column, how):
@@ -31,19 +24,15 @@ def settle(records, column, how):
     if how == "keep":
         return labels
     counts = Counter(labels.tolist())
-    spelled = {}
-    for label in counts:
-        spelled.setdefault(key(label), []).append(label)
-    several = [each for each in spelled.values() if len(each) > 1]
+    several = spellings(counts)
     if not several:
         return labels
     if how == "merge":
         one = {label: max(each, key=counts.get) for each in several for label in each}
         return np.array([one.get(label, label) for label in labels], dtype=object)
-    shown = "; ".join(" and ".join(map(repr, each[:SHOWN])) for each in several[:SHOWN])
     raise ValueError(
         f"{records.path}: column {column!r} has {len(several):,} labels in several spellings that "
-        f"differ only in case or blanks: {shown}{'; ...' * (len(several) > SHOWN)}. "
+        f"differ only in case or blanks: {show_spellings(several)}. "
         "--labels merge takes them for one, and --labels keep for different ones"
     )
 
@@ -65,7 +54,7 @@ def as_known(records, column, known, how, where):
     where : str
         What the file of sales is called.
     """
-    labels = records.labels(column)
+    labels = settle(records, column, how)
     if how == "keep":
         return labels
     known = list(known)

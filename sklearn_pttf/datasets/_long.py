@@ -18,6 +18,7 @@ from sklearn_pttf.datasets._align import (
 from sklearn_pttf.datasets._clocks import check_zone, uncounted
 from sklearn_pttf.datasets._drivers import read_column
 from sklearn_pttf.datasets._frames import Records, build
+from sklearn_pttf.datasets._labels import warn_of_spellings
 from sklearn_pttf.datasets._periods import SHOWN, brief, place_in_order, place_in_time
 from sklearn_pttf.datasets._plans import (
     check_drivers,
@@ -343,6 +344,7 @@ def from_long(
     records.check_columns(instance=instance, value=value, time=time, price=price, **told, **own)
     check_drivers(records, plans, names)
     codes, labels = _read_instances(records, instance)
+    warn_of_spellings(labels.to_list(), f"instance={instance!r}")
     refuse = _Refusal(lambda some: labels[some].to_list())
     values, prices = _read_amounts(records, value, price, codes, refuse)
     told = {name: _read_stock(records, name, each, codes, refuse) for name, each in told.items()}

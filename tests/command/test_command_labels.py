@@ -57,6 +57,9 @@ def test_labels_of_other_files(capsys):
     message = refused(capsys, *info)
     assert message.startswith("info.csv: column 'sku' has 1 labels that are spelled otherwise")
     assert "(line 2: 'A'); 'A' is 'a' in sales.csv. --labels merge takes them for one" in message
+    Path("more.csv").write_text("sku,margin\na,4\nb,2\nNew,3\nnew,3\n")
+    more = ["--info", "more.csv", *info[2:]]
+    assert "several spellings that differ only in case or blanks: 'New'" in refused(capsys, *more)
     assert run_decide(*info, *FAST, "--labels", "merge", "--quiet") == 0
     assert read_orders().index.tolist() == ["a", "b"]
     assert "has no record of 1 instances" in refused(capsys, *info, "--labels", "keep")
