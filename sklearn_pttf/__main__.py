@@ -27,7 +27,7 @@ as .gz), Excel (.xlsx) or Parquet, by their extension. Records of the same insta
 period are added up. Labels such as 00123 stay text. Periods without a record are sales of 0, in
 every period of the file, unless --fill and --offered say otherwise. With --time, decisions are for
 the periods that follow the last one: levels that move, --seasons, and promotions and prices
-(--drivers) that are planned (--future) count."""
+(--drivers) that are planned (--future) count. Instances that only --info has are decided too."""
 
 COLUMNS = """\
 columns of the output:
@@ -48,8 +48,9 @@ Read a file with one record a sale, and write a file with one line an instance: 
 Stock is carried over from period to period, and an order is there after its lead time. What is on
 hand and under way is read from the --info file: what there is at the start of the period after the
 last complete one, which the summary names. If a weekly --calendar leaves out a week that has only
-begun, that is the stock at the start of this week, as its sales do not count. With --attributes,
-instances that are only in the --info file, such as launches, are ordered for too."""
+begun, that is the stock at the start of this week, as its sales do not count. Instances that only
+the --info file has are ordered for too: as never sold, or as launches, with --offered own or with
+--attributes."""
 
 COLUMNS_OF_ORDERS = """\
 columns of the output:

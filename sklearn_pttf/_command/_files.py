@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sklearn_pttf._command._numbers import read_numbers
 from sklearn_pttf._command._readers import (
     EXCEL,
     PARQUET,
@@ -20,6 +19,7 @@ from sklearn_pttf._command._readers import (
     read_raw,
 )
 from sklearn_pttf._utils.files import written_whole
+from sklearn_pttf.datasets._numbers import SIGNS, read_numbers
 
 MISSING = ["", "na", "n/a", "#n/a", "nan", "null", "none"]  # numbers, in lower case
 MISSING_TEXT = MISSING[:-1]  # that there is none may be a level
@@ -177,7 +177,13 @@ class Records:
         if found.doubt is not None:
             doubtful = np.zeros(len(texts), dtype=bool)
             doubtful[written] = found.doubtful
-            self.refuse(column, doubtful[codes], "cells that may be thousands", found.doubt)
+            text, low, high = found.doubt
+            sign = next(each for each in text if each in SIGNS)
+            allowed = (
+                f"{text!r} may be {low} or {high}: --decimal {sign} says the one, and --thousands "
+                f"{sign} the other"
+            )
+            self.refuse(column, doubtful[codes], "cells that may be thousands", allowed)
         numbers[written] = found.values
         self.decimal = found.convention.decimal
         told = [self.form.decimal, self.form.thousands] != [None, None]
@@ -306,7 +312,7 @@ def _defused(frame):
     def defuse(cell):
         return f"'{cell}" if looks_like_formula(cell) else cell
 
-    texts = frame.select_dtypes(["object", "str"]).columns
+    texts = [name for name in frame if not pd.api.types.is_numeric_dtype(frame[name])]
     frame = frame.assign(**{name: frame[name].map(defuse) for name in texts})
     return frame.rename(columns=defuse)
 

@@ -19,6 +19,7 @@ from sklearn_pttf.datasets._clocks import check_zone, uncounted
 from sklearn_pttf.datasets._drivers import read_column
 from sklearn_pttf.datasets._frames import Records, build
 from sklearn_pttf.datasets._labels import warn_of_spellings
+from sklearn_pttf.datasets._numbers import read_numbers
 from sklearn_pttf.datasets._periods import SHOWN, brief, place_in_order, place_in_time
 from sklearn_pttf.datasets._plans import (
     check_drivers,
@@ -84,7 +85,8 @@ def from_long(
 
     value : str
         Column of values, usually units sold. NaN, null and None are missing observations, and
-        stay missing whatever `fill` says. Text is taken where it reads as a number.
+        stay missing whatever `fill` says. Text is taken where it reads as a number
+        of one meaning; 1.600 may be 1.6 or 1600, and is refused.
 
     time : str, default=None
         Column of the period of each record: dates, datetimes (to the microsecond; with a time
@@ -570,6 +572,7 @@ def _read_numbers(cells, codes, parameter, what, refuse, infinite=False):
 
     numbers = cells
     if cells.dtype == object:
+        _refuse_thousands(cells, parameter, codes, refuse)
         numbers = [_read_number(cell) for cell in cells]
         unreadable = np.array([number is None for number in numbers])
         refuse(parameter, "cells that are no number", allowed, unreadable, codes, show)
@@ -578,6 +581,22 @@ def _read_numbers(cells, codes, parameter, what, refuse, infinite=False):
         refuse(parameter, "infinite cells", allowed, np.isinf(numbers), codes, show)
     refuse(parameter, "cells that are too large", ALLOWED, _too_large(numbers), codes, show)
     return numbers
+
+
+def _refuse_thousands(cells, parameter, codes, refuse):
+    """Refuse text such as 1.600, which may be 1.6 or 1600."""
+    texts = sorted({cell for cell in cells if isinstance(cell, str) and "." in cell})
+    found = read_numbers(texts)
+    if found.doubt is not None:
+        doubtful = {text for text, bad in zip(texts, found.doubtful, strict=True) if bad}
+        text, low, high = found.doubt
+        refuse(
+            parameter,
+            "cells of text that may be thousands",
+            f"{text!r} may be {low} or {high}: make numbers of the text.",
+            np.array([isinstance(cell, str) and cell in doubtful for cell in cells]),
+            codes,
+        )
 
 
 def _too_large(numbers):

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from sklearn_pttf._command._numbers import read_numbers
 from sklearn_pttf._command._readers import extension
+from sklearn_pttf.datasets._numbers import read_numbers
 from support.command import COSTS, FAST, SMALL, TABLE, read_orders, refused, run_decide, table_of
 
 GERMAN = "sku;date;units\nä;2026-03-02;1.234,5\nä;2026-03-03;0,25\nb;2026-03-02;12\n"

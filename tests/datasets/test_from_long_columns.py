@@ -425,3 +425,16 @@ def test_labels_that_differ_in_case_or_blanks_are_told():
         warnings.simplefilter("error")
         from_long(frame.assign(product=[1, 2, 3, 2]), instance="product", value="units")
         from_long(frame.assign(product=list("abcb")), instance="product", value="units")
+
+
+def test_text_that_may_be_thousands_is_refused():
+    def read(*units):
+        frame = pd.DataFrame({"product": list("ab"), "units": list(units)})
+        return [from_long(f, instance="product", value="units") for f in (frame, to_polars(frame))]
+
+    for X in read("1.625", "2.5"):
+        assert_array_equal(np.asarray(X)[:, -1].astype(float), [1.625, 2.5])
+    with pytest.raises(
+        ValueError, match=r"has 1 cells of text .* 'a'\. '1\.600' may be 1\.6 or 16"
+    ):
+        read("1.600", "3")

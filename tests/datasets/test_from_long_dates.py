@@ -69,4 +69,5 @@ def test_frequencies_of_last_days_are_refused(wrong, right):
 
 @pytest.mark.parametrize("frequency", ["W-SUN", "W-MON", "MS", "D", "B", "QS-FEB"])
 def test_frequencies_of_first_days(frequency):
-    assert from_long(frame(), **LONG, calendar=frequency, partial="keep").sum(axis=None) == 60
+    X = from_long(frame(), **LONG, calendar=frequency, partial="keep")
+    assert np.nansum(X) == 60

@@ -53,8 +53,8 @@ class Numbers:
 
     convention : Convention
 
-    doubt : str or None
-        Two readings of a text that may be either, in words.
+    doubt : tuple of str or None
+        A text, and two readings of it.
 
     doubtful : bool ndarray of shape (n,)
         Which texts may be either.
@@ -62,7 +62,7 @@ class Numbers:
 
     values: np.ndarray
     convention: Convention
-    doubt: str | None
+    doubt: tuple | None
     doubtful: np.ndarray
 
 
@@ -128,11 +128,7 @@ def _values(convention, valid, texts):
 
 def _either(text, values):
     low, high = sorted(values, key=abs)[:: max(len(values) - 1, 1)]
-    sign = next(each for each in text if each in SIGNS)
-    return (
-        f"{text!r} may be {low:.12g} or {high:.12g}: --decimal {sign} says the one, and "
-        f"--thousands {sign} the other"
-    )
+    return text, f"{low:.12g}", f"{high:.12g}"
 
 
 def _padded(texts, decimal):
