@@ -37,6 +37,9 @@ def say_sales(options, records, frame, times, table, roles):
     span = "the file has no dates"
     if times is not None:
         span = f"{show_date(times.min())}, {show_date(times.max())}"
+    if options.calendar is not None:
+        newest = calendar_of(options, times, 1).dates[0]
+        span += f"; the newest period begins on {show_date(newest)}"
     n_periods = cells.shape[1]
     lines = [
         f"{records.path}: {len(frame):,} records, {np.isnan(values).sum():,} without a value",

@@ -12,8 +12,9 @@ from sklearn_pttf.datasets._partial import leave_out_partial
 
 SHOWN = 5  # offenders that an error message names
 KINDS = {"i": "whole numbers", "M": "dates"}  # of dates, by the kind of their dtype
-LONGEST_GAP = 3652.0  # days between two records of a file
-LONG_GAP = 730.0  # that may not be longer than all the rest, with few records beyond it
+LONGEST_GAP = 30 * 365.25  # days between two records of a file
+LONG_GAP = 10 * 365.25  # with few records beyond it
+FAR_GAP = 2 * 365.0  # likewise, if it is longer than all the rest
 FEW_RECORDS = 0.1  # of all
 END_ANCHORED = {  # pandas frequencies by what is meant
     **{"ME": "MS", "QE": "QS", "YE": "YS", "BME": "BMS", "BQE": "BQS", "BYE": "BYS"},
@@ -181,8 +182,8 @@ def _refuse_far(dates, date_codes, parameter, codes, refuse):
 def far_dates(dates, counts):
     """Which dates are years away from most records; and the gap, in words.
 
-    A gap between records is too long if it is of ten years, or of two and longer than the time
-    that all other records take together, with a tenth of them or less beyond it.
+    A gap between records is too long if it is of thirty years; or, with a tenth of all records or
+    less beyond it, of ten years, or of two and longer than the time that all others take together.
 
     Parameters
     ----------
@@ -206,7 +207,8 @@ def far_dates(dates, counts):
     gaps = np.diff(days).astype(float)
     share = n_records.cumsum()[:-1] / n_records.sum()
     few = np.minimum(share, 1 - share) <= FEW_RECORDS
-    long = (gaps > LONGEST_GAP) | ((gaps > LONG_GAP) & (gaps > gaps.sum() - gaps) & few)
+    far_away = (gaps > LONG_GAP) | ((gaps > FAR_GAP) & (gaps > gaps.sum() - gaps))
+    long = (gaps > LONGEST_GAP) | (far_away & few)
     if not long.any():
         return far, ""
     groups = np.concatenate([[0], long.cumsum()])

@@ -33,7 +33,7 @@ def test_five_lines(capsys):
         "  instances: 2",
         "  periods: 5, 3 of them without any sale",
         "  zeros: 70.0% of their cells; missing: 10.0%",
-        "  oldest and newest: 2026-03-02, 2026-03-30",
+        "  oldest and newest: 2026-03-02, 2026-03-30; the newest period begins on 2026-03-30",
         "  left out: nothing",
     ]
     assert lines[6:] == [
