@@ -8,6 +8,7 @@ from sklearn_pttf.datasets._periods import show_date
 from sklearn_pttf.datasets._wild import wild_cells
 
 NOTHING = "nothing"
+NO_LABEL = ("nan", "none", "null", "n/a", "#n/a")  # NA may be one
 
 
 def say_sales(options, records, frame, times, table, roles):
@@ -50,8 +51,10 @@ def say_sales(options, records, frame, times, table, roles):
         f"  oldest and newest: {span}",
         f"  left out: {_left_out(options, frame, values, times, n_periods)}",
     ]
-    repeated = _repeated(records) if times is not None else ""
-    say(options, "\n".join([*lines, *([repeated] if repeated else [])]))
+    notes = [_odd_labels(frame[options.instance].unique()), _sums(table, cells)]
+    if times is not None:
+        notes.append(_repeated(records))
+    say(options, "\n".join([*lines, *(note for note in notes if note)]))
 
 
 def _left_out(options, frame, values, times, n_periods):
@@ -64,6 +67,22 @@ def _left_out(options, frame, values, times, n_periods):
     wild = len(wild_cells(values, codes)[0]) if options.wild == "missing" else 0
     told += [f"{wild:,} values far beyond all others"] if wild else []
     return ", ".join(told) or NOTHING
+
+
+def _odd_labels(labels):
+    """Labels that other programs write where there is none; "" of none."""
+    odd = [label for label in labels if label.lower() in NO_LABEL]
+    return f"note: labels that look like missing ones: {', '.join(map(repr, odd))}" if odd else ""
+
+
+def _sums(table, cells):
+    """An instance with as much as all others together, as in a line of totals; "" of none."""
+    sums = np.nan_to_num(cells).sum(axis=1)
+    equal = (sums > 0) & (2 * sums == sums.sum())
+    if len(sums) <= 2 or not equal.any():
+        return ""
+    label = table.index[equal.argmax()]
+    return f"note: {label!r} sold as much as all others together; is it a line of totals?"
 
 
 def _repeated(records):

@@ -100,3 +100,13 @@ def test_hours_of_clock_changes(capsys):
     with pytest.raises(SystemExit):
         table_of("sales.csv", "--time-zone", "Berlin")
     assert "--time-zone: must be such as Europe/Berlin; got 'Berlin'" in capsys.readouterr().err
+
+
+def test_lines_that_are_no_product(capsys):
+    text = "sku,date,units\na,1,3\nb,1,4\nNaN,1,2\nTotal,1,9\n"
+    lines = said(capsys, text=text)
+    assert "note: labels that look like missing ones: 'NaN'" in lines
+    assert "note: 'Total' sold as much as all others together; is it a line of totals?" in lines
+    assert not any(
+        line.startswith("note") for line in said(capsys, text=text.replace("9", "8")[:24])
+    )
