@@ -107,6 +107,5 @@ def test_lines_that_are_no_product(capsys):
     lines = said(capsys, text=text)
     assert "note: labels that look like missing ones: 'NaN'" in lines
     assert "note: 'Total' sold as much as all others together; is it a line of totals?" in lines
-    assert not any(
-        line.startswith("note") for line in said(capsys, text=text.replace("9", "8")[:24])
-    )
+    text = "sku,date,units\na,1,3\nNA,1,4\nc,1,2\nd,1,8\n"
+    assert not any(line.startswith("note") for line in said(capsys, text=text))
