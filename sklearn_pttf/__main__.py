@@ -12,19 +12,24 @@
 """
 
 import argparse
+import codecs
+import contextlib
+import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from sklearn_pttf._utils.signals import exit_status, how_stopped, terminable
 
 DESCRIPTION = """\
 Read a file with one record a sale, and write a file with one line an instance (a product, a
-store, a spare part): what to stock, and what to order for it. Files are CSV or Parquet, by their
-extension. Records of the same instance in the same period are added up. Labels such as 00123 stay
-text. Periods without a record are sales of 0, in every period of the file, unless --fill and
---offered say otherwise. With --time, decisions are for the periods that follow the last one: levels
-that move, --seasons, and promotions and prices (--drivers) that are planned (--future) count."""
+store, a spare part): what to stock, and what to order for it. Files are CSV (.csv, .tsv, .txt, also
+as .gz), Excel (.xlsx) or Parquet, by their extension. Records of the same instance in the same
+period are added up. Labels such as 00123 stay text. Periods without a record are sales of 0, in
+every period of the file, unless --fill and --offered say otherwise. With --time, decisions are for
+the periods that follow the last one: levels that move, --seasons, and promotions and prices
+(--drivers) that are planned (--future) count. Instances that only --info has are decided too."""
 
 COLUMNS = """\
 columns of the output:
@@ -37,15 +42,17 @@ columns of the output:
   identified     with --stock or --sold-out: whether stock ever let one see as much demand as the
                  level is for
 
-exit status: 0 done, 2 bad input (nothing is written), 130 interrupted"""
+exit status: 0 done; 2 bad input, 130 interrupted, 1 anything else, of all of which nothing is
+written; 3 all is written, but the summary could not be printed"""
 
 REPLENISH = """\
 Read a file with one record a sale, and write a file with one line an instance: what to order now.
 Stock is carried over from period to period, and an order is there after its lead time. What is on
 hand and under way is read from the --info file: what there is at the start of the period after the
 last complete one, which the summary names. If a weekly --calendar leaves out a week that has only
-begun, that is the stock at the start of this week, as its sales do not count. With --attributes,
-instances that are only in the --info file, such as launches, are ordered for too."""
+begun, that is the stock at the start of this week, as its sales do not count. Instances that only
+the --info file has are ordered for too: as never sold, or as launches, with --offered own or with
+--attributes."""
 
 COLUMNS_OF_ORDERS = """\
 columns of the output:
@@ -62,7 +69,8 @@ columns of the output:
   identified        with --stock or --sold-out: whether stock ever let one see as much demand as
                     the order is for
 
-exit status: 0 done, 2 bad input (nothing is written), 130 interrupted"""
+exit status: 0 done; 2 bad input, 130 interrupted, 1 anything else, of all of which nothing is
+written; 3 all is written, but the summary could not be printed"""
 
 BACKTEST = """\
 Decide at earlier periods of a file of sales, each time from what was known then, and charge the
@@ -85,7 +93,8 @@ columns of --out, with a line for each method, instance and period that was deci
   forecast, outcome         units of all periods that a decision looks ahead: with --lead-time
                             those until the next order is there, of which only the last are charged
 
-exit status: 0 done, 2 bad input (nothing is written), 130 interrupted"""
+exit status: 0 done; 2 bad input, 130 interrupted, 1 anything else, of all of which nothing is
+written; 3 all is written, but the summary could not be printed"""
 
 
 def _number_or_column(text):
@@ -121,12 +130,52 @@ def _season(text):
     return number
 
 
+def _one_of(signs):
+    """A sign as it is, or by its name."""
+
+    def read(text):
+        sign = signs.get(text, text)
+        if sign not in signs.values():
+            allowed = ", ".join(f"{name} ({sign!r})" for name, sign in signs.items())
+            raise argparse.ArgumentTypeError(f"must be one of {allowed}; got {text!r}")
+        return sign
+
+    return read
+
+
+def _zone(text):
+    try:
+        ZoneInfo(text)
+    except (KeyError, ValueError, OSError):
+        raise argparse.ArgumentTypeError(f"must be such as Europe/Berlin; got {text!r}") from None
+    return text
+
+
+def _encoding(text):
+    try:
+        return codecs.lookup(text).name
+    except LookupError:
+        raise argparse.ArgumentTypeError(f"is unknown: {text}") from None
+
+
+DECIMALS = {"point": ".", "comma": ","}
+THOUSANDS = DECIMALS | {"apostrophe": "'", "blank": " "}
+SEPARATORS = {"comma": ",", "semicolon": ";", "bar": "|", "tab": "\t"}
+FORMATS = ".csv, .tsv or .txt, also as .gz; .xlsx (its first sheet), or .parquet"
+LOOKED_AT = "What no option tells is taken from the file, and said. It holds for all files."
+SCRIPT = "sklearn-pttf"
 VALUE = {"type": _number_or_column, "metavar": "VALUE"}
+
+
+def _program():
+    """How the command was called."""
+    name = Path(sys.argv[0]).name
+    return name if name.startswith(SCRIPT) else "python -m sklearn_pttf"
 
 
 def _parser():
     parser = argparse.ArgumentParser(
-        prog="python -m sklearn_pttf", description="Decisions from little data, for files."
+        prog=_program(), description="Decisions from little data, for files."
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_decide(commands)
@@ -142,6 +191,7 @@ def _add_decide(commands):
     what = "decide what to stock and to order, from a file of sales"
     decide = _command(commands, "decide", what, DESCRIPTION, COLUMNS)
     decide.add_argument("--out", type=Path, required=True, help="file to write, likewise")
+    _add_defuse(decide.add_argument)
     _add_time(decide, unordered=True)
     add = decide.add_argument_group("what is decided", PER_ROW).add_argument
     _add_info(add)
@@ -159,6 +209,7 @@ def _add_replenish(commands):
     what = "decide what to order now, where stock is carried over and orders take time"
     replenish = _command(commands, "replenish", what, REPLENISH, COLUMNS_OF_ORDERS)
     replenish.add_argument("--out", type=Path, required=True, help="file to write, likewise")
+    _add_defuse(replenish.add_argument)
     _add_time(replenish, unordered=True)
     group = replenish.add_argument_group("what is decided", PER_ROW)
     add = group.add_argument
@@ -177,6 +228,7 @@ def _add_backtest(commands):
     command = _command(commands, "backtest", what, BACKTEST, COLUMNS_OF_BACKTEST)
     command.add_argument("--out", type=Path, help="file of all figures to write, likewise")
     command.add_argument("--html", type=Path, help="report to write, one page with its pictures")
+    _add_defuse(command.add_argument)
     _add_time(command, unordered=False)
     add = command.add_argument_group("what is compared").add_argument
     add(
@@ -220,13 +272,54 @@ def _command(commands, name, what, description, epilog):
         epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("sales", type=Path, metavar="SALES", help="file of sales, .csv or .parquet")
+    parser.add_argument("sales", type=Path, metavar="SALES", help=f"file of sales: {FORMATS}")
     _add_records(parser.add_argument_group("what the records hold").add_argument)
+    _add_form(parser.add_argument_group("how files are written", LOOKED_AT).add_argument)
     return parser
+
+
+def _add_defuse(add):
+    add(
+        "--defuse",
+        action="store_true",
+        help="text in --out that begins with = + - or @, which a spreadsheet may take for a "
+        "formula and run, begins with ' instead (.csv, .tsv, .txt; in .xlsx it is text anyway)",
+    )
+
+
+def _add_form(add):
+    add(
+        "--decimal",
+        type=_one_of(DECIMALS),
+        metavar="SIGN",
+        help="before the fraction of a number: . or , (point, comma). A column such as 1.600, 3 "
+        "may mean either and is refused until this or --thousands tells",
+    )
+    add(
+        "--thousands",
+        type=_one_of(THOUSANDS),
+        metavar="SIGN",
+        help="between thousands: . , ' or a blank (point, comma, apostrophe, blank)",
+    )
+    add(
+        "--sep",
+        type=_one_of(SEPARATORS),
+        metavar="SIGN",
+        help="between the cells of a line: , ; | or a tab (comma, semicolon, bar, tab)",
+    )
+    add("--encoding", type=_encoding, metavar="NAME", help="of text: utf-8, cp1252, utf-16, ...")
 
 
 def _add_records(add):
     add("--instance", required=True, metavar="COLUMN", help="labels of instances")
+    add(
+        "--labels",
+        choices=["raise", "merge", "keep"],
+        default="raise",
+        help="what labels are that differ only in case or blanks, in one file or between files: "
+        "an error (default), one instance, spelled as most often, or different ones. Blanks at the "
+        "ends of labels never count",
+    )
     add("--value", required=True, metavar="COLUMN", help="units sold")
     add(
         "--stock",
@@ -245,6 +338,13 @@ def _add_records(add):
         help="dates (ISO 8601) or numbers of periods; without it every record is a period",
     )
     add("--time-format", metavar="FORMAT", help="of other dates, such as %%d.%%m.%%Y")
+    add(
+        "--time-zone",
+        type=_zone,
+        metavar="NAME",
+        help="whose time dates are in, such as Europe/Berlin: where periods are hours, those that "
+        "clocks skip or repeat are missing, and dates from elsewhere are told in its time",
+    )
     add(
         "--calendar",
         metavar="FREQUENCY",
@@ -276,6 +376,13 @@ def _add_records(add):
         choices=["raise", "clip", "missing"],
         default="raise",
         help="what a period with a negative sum is: an error (default), 0, or missing",
+    )
+    add(
+        "--wild",
+        choices=["keep", "missing"],
+        default="keep",
+        help="what a single number is that lies far beyond all others of its instance, such as "
+        "9999999 among tens: kept (default), or missing; a warning names it",
     )
     add("--periods", type=_whole, metavar="K", help="use the newest K periods only")
 
@@ -433,14 +540,18 @@ def _add_method(add, *, finetune):
     add("--quiet", action="store_true", help="only warnings and errors")
 
 
+OTHERS = [(".parquet", "pyarrow", "Parquet"), (".xlsx", "openpyxl", "Excel")]
+
+
 def _check_installed(options):
     """Refuse if what reads the files is not installed; the package does without."""
     needed = {"pandas": "files are read with pandas"}
     paths = [each for each in vars(options).values() if isinstance(each, Path)]
     if getattr(options, "html", None) is not None:
         needed["matplotlib"] = "--html draws with matplotlib"
-    if any(path.suffix.lower() == ".parquet" for path in paths):
-        needed["pyarrow"] = "Parquet needs pyarrow"
+    for suffix, package, format_ in OTHERS:
+        if any(path.suffix.lower() == suffix for path in paths):
+            needed[package] = f"{format_} needs {package}"
     for package, reason in needed.items():
         if find_spec(package) is None:
             extra = "examples" if package == "matplotlib" else "files"
@@ -466,14 +577,39 @@ def main(argv=None):
     except KeyboardInterrupt as stop:
         print(f"{how_stopped(stop)}; nothing was written", file=sys.stderr)
         return exit_status(stop)
-    for line in summary:
-        print(line)
+    return _print(summary)
+
+
+def _print(lines):
+    """Print the summary of what is written; the exit status."""
+    try:
+        if hasattr(sys.stdout, "reconfigure"):  # a label may be of other letters than the terminal
+            sys.stdout.reconfigure(errors="backslashreplace")
+        for line in lines:
+            print(line)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except (OSError, ValueError, KeyboardInterrupt) as error:
+        with contextlib.suppress(OSError, ValueError):
+            _print_error(f"all is written, but the summary could not be printed: {error!r}")
+        _drop_stdout()
+        return 3
     return 0
 
 
+def _drop_stdout():
+    """Keep the interpreter from failing to flush at its end, with a status of its own."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _failed(message):
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    _print_error(message)
     return 2
+
+
+def _print_error(message):
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
 
 
 if __name__ == "__main__":

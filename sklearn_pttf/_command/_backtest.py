@@ -1,5 +1,6 @@
 """What orders would have cost in the past of a file of sales, and the report of it."""
 
+import contextlib
 import sys
 import warnings
 from argparse import Namespace
@@ -10,7 +11,7 @@ import pandas as pd
 
 from sklearn_pttf._command._dates import calendar_of, date_of
 from sklearn_pttf._command._decide import estimator_of, naming, newsvendor
-from sklearn_pttf._command._files import SHOWN, flag, read, write
+from sklearn_pttf._command._files import SHOWN, flag, read, say, say_guesses, write_frame
 from sklearn_pttf._command._found import charged_for_stock
 from sklearn_pttf._command._inputs import (
     COSTS_OF_STOCK,
@@ -21,10 +22,11 @@ from sklearn_pttf._command._inputs import (
     given,
     read_info,
     read_sales_in_time,
-    say,
     with_attributes,
 )
+from sklearn_pttf._command._labels import as_known
 from sklearn_pttf._command._page import page
+from sklearn_pttf._command._readers import Form
 from sklearn_pttf._command._replenish import replenishment, with_horizon, wrong_stock
 from sklearn_pttf._utils.files import written_whole
 from sklearn_pttf.datasets._periods import show_date
@@ -47,7 +49,7 @@ def backtest_file(options):
     """Read sales, decide and charge in their past, and write a report; its lines."""
     check_options(options, _wrong_problem)
     options = _with_defaults(options)
-    table, roles, times = read_sales_in_time(options)
+    table, roles, times, style = read_sales_in_time(options)
     roles["ordered"] = True
     table, roles = with_attributes(options, table, roles, launches=False)
     info, clipped = clip_stock(options, read_info(options, table.index))
@@ -79,7 +81,7 @@ def backtest_file(options):
     told += _reservations(options, result.periods[origins[0]])
     lines = [*_sentences(result, calendar), *told, *(f"{as_sentence(each)}." for each in clipped)]
     summary = result.summary()
-    written = _write(options, result, lines, summary)
+    written = _write(options, result, lines, summary, style)
     return [] if options.quiet else [*lines, *summary.text().splitlines(), *written]
 
 
@@ -91,16 +93,18 @@ def _start(options, info):
     return info["on_hand"].to_numpy(), info[arriving].to_numpy() if arriving else None
 
 
-def _write(options, result, lines, summary):
+def _write(options, result, lines, summary, style):
     """Write the files that are asked for; a line each."""
     files = given(options, ("out", "html"))
     if "html" in files:
         text = page(result, lines, summary, _instances(result), _settings(options))
-    if "out" in files:
-        write(options.out, _cells(options, result), like=options.sales)
-    if "html" in files:
-        with written_whole(options.html) as temporary:
+    with contextlib.ExitStack() as both:  # neither is there before the other is whole
+        if "html" in files:
+            temporary = both.enter_context(written_whole(options.html))
             temporary.write_text(text, encoding="utf-8")
+        if "out" in files:
+            temporary = both.enter_context(written_whole(options.out))
+            write_frame(temporary, options.out, _cells(options, result), style)
     return [f"{path} written" for path in files.values()]
 
 
@@ -158,11 +162,14 @@ def _past_orders(options, labels, calendar, origins):
     An order is of the period that it was placed before, the first that was not known then.
     """
     columns = {"instance": options.instance, "time": options.time, "order": options.order}
-    records = read(options.policy, columns)
-    rows = pd.Index(labels).get_indexer(records.labels(options.instance))
+    records = read(options.policy, columns, (), Form.of(options))
+    rows = pd.Index(labels).get_indexer(
+        as_known(records, options.instance, labels, options.labels, options.sales)
+    )
     orders = records.numbers(options.order, missing=False)
+    say_guesses(options, records)
     records.refuse(options.order, orders < 0, "negative cells", "orders are at least 0")
-    times = records.times(options.time, options.time_format)
+    times = records.times(options.time, options.time_format, options.time_zone)
     if times.dtype.kind != calendar.dates.dtype.kind:
         kind = "dates" if calendar.dates.dtype.kind == "M" else "numbers of periods"
         raise ValueError(f"{options.policy}: column {options.time!r} must hold {kind}, as in sales")
@@ -273,7 +280,7 @@ def _instances(result):
 
 def _settings(options):
     """Options that were given, in words; dict."""
-    left_out = ("command", "horizon", "quiet", "jobs", "out", "html", "unordered")
+    left_out = ("command", "horizon", "quiet", "jobs", "out", "html", "unordered", "defuse")
     told = {
         name: " ".join(map(str, value)) if isinstance(value, list) else str(value)
         for name, value in vars(options).items()

@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 import pandas as pd
 
-from sklearn_pttf._command._files import SHOWN, flag, write
+from sklearn_pttf._command._files import SHOWN, flag, say, write
 from sklearn_pttf._command._found import found_in_time, found_of_stock
 from sklearn_pttf._command._inputs import (
     COSTS,
@@ -19,14 +19,15 @@ from sklearn_pttf._command._inputs import (
     given,
     read_info,
     read_sales,
-    say,
     whole_packs,
     with_attributes,
+    with_unsold,
 )
 from sklearn_pttf._command._plans import in_options
 from sklearn_pttf._estimator import PretrainedDecisionTransformer
 from sklearn_pttf._tables.completion import demand_of
 from sklearn_pttf._tables.portfolio import are_whole
+from sklearn_pttf.datasets._wild import LARGEST
 from sklearn_pttf.finetune import AutoFinetune
 from sklearn_pttf.problems import Newsvendor, PerRow, order_quantity
 from sklearn_pttf.problems._newsvendor import RATIO_RANGE
@@ -43,7 +44,8 @@ QUANTILES = (0.1, 0.5, 0.9)
 def decide_file(options):
     """Read sales, decide what to stock and to order, and write it; lines that sum it up."""
     check_options(options, _wrong_costs)
-    table, roles = read_sales(options)
+    table, roles, style = read_sales(options)
+    table = with_unsold(options, table, roles)
     table, roles = with_attributes(options, table, roles)
     info = read_info(options, table.index)
     problem, X = newsvendor(options, table, info, roles)
@@ -56,7 +58,7 @@ def decide_file(options):
         summary = found_in_time(estimator) + found_of_stock(estimator, X, found.get("identified"))
         summary += _totals(options, result, info, found)
         summary += [_saving(estimator, X, options.seed), f"{options.out} written"]
-    write(options.out, result.reset_index(), like=options.sales)
+    write(options.out, result.reset_index(), style)
     return summary
 
 
@@ -203,7 +205,7 @@ def _result(options, estimator, X, info, level, found):
         counts["order"] = level
     counts |= {"p10": p10, "p50": p50, "p90": p90}
     if estimator.integer_:
-        counts = {name: v.astype(np.int64) if are_whole(v) else v for name, v in counts.items()}
+        counts = {name: as_whole(v) for name, v in counts.items()}
     result = pd.DataFrame(counts, index=X.index)
     result.insert(result.columns.get_loc("p10"), "mean", found.mean)
     if options.service_level is None:
@@ -211,6 +213,13 @@ def _result(options, estimator, X, info, level, found):
     if "identified" in found:
         result["identified"] = found.identified
     return result
+
+
+def as_whole(values):
+    """Numbers as int64 where they are whole, and of a size that it has; ndarray."""
+    values = np.asarray(values)
+    whole = are_whole(values) and (np.abs(values) <= LARGEST).all()
+    return values.astype(np.int64) if whole else values
 
 
 def _totals(options, result, info, found):
@@ -249,7 +258,7 @@ def _saving(estimator, X, seed):
     time the newest, each decided from those before it.
     """
     X = X.sample(min(len(X), CHARGED), random_state=seed)
-    table = estimator._read_as_it_is(X)
+    table, labels = estimator._read_as_it_is(X), X.index
     in_time = table.in_time
     costs = np.full((1, 2, len(X)), np.nan)
     with contextlib.suppress(ValueError):  # these rows may need more than their share of a limit
@@ -269,6 +278,13 @@ def _saving(estimator, X, seed):
         squares = max(squares, squares + of_periods - (off**2).sum())
         how = _rolled_over(n_periods, estimator.problem_.horizon)
     error = np.sqrt(squares) / saa.sum()
+    if share < -1 or error > 1:
+        worst = labels[np.argmax(np.maximum(mine, saa))]
+        how = how.rstrip(",")
+        return (
+            f"no saving over sample averages (SAA) can be told: {how} costs {amount(mine.sum())} "
+            f"against {amount(saa.sum())}, most of it for {worst!r}; is a cell of it wrong?"
+        )
     few = "; with so few instances it is told too high" if n_charged < FEW else ""
     return (
         f"expected saving over sample averages (SAA, each instance on its own): {share:.1%} +- "

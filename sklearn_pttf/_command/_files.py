@@ -1,22 +1,50 @@
-"""Files of records: read as text, checked line by line, and written whole."""
+"""Files of records: columns of text, checked line by line, and files that are written whole."""
 
-from dataclasses import dataclass
+import contextlib
+import gzip
+import sys
+import unicodedata
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from sklearn_pttf._command._readers import (
+    EXCEL,
+    PARQUET,
+    Form,
+    Raw,
+    extension,
+    read_raw,
+)
 from sklearn_pttf._utils.files import written_whole
+from sklearn_pttf.datasets._numbers import SIGNS, read_numbers
 
-EXTENSIONS = (".csv", ".parquet")
-CHUNK_LINES = 200_000
-SEPARATORS = ",;\t|"
 MISSING = ["", "na", "n/a", "#n/a", "nan", "null", "none"]  # numbers, in lower case
 MISSING_TEXT = MISSING[:-1]  # that there is none may be a level
 TRUTHS = {"true": True, "false": False}
 PERIOD_NUMBER = r"-?\d{1,7}"  # eight digits are a date
 OFFSET = r"(:\S*?)\s?(Z|[+-]\d\d:?\d\d)$"  # of a time of day, from UTC
+FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # that begin with one of these
 SHOWN = 3  # bad cells that an error names
+UNSEEN = "\ufeff\u200b\u200c\u200d\u2060"  # characters that take no place
+
+
+def _trimmed(text):
+    """A label without blanks at its ends, in the one form of letters with accents."""
+    return unicodedata.normalize("NFC", text).strip().strip(UNSEEN).strip()
+
+
+def _in_zone(texts, zone):
+    """Dates that say how far they are from UTC, in local time of a zone; others as they are."""
+    far = texts.str.contains(OFFSET.replace("(:", "(?::").replace("(Z", "(?:Z"), regex=True)
+    moments = pd.to_datetime(texts[far], format="ISO8601", errors="coerce", utc=True)
+    local = moments.tz_convert(zone).tz_localize(None)
+    told = pd.Series(texts.astype(object))
+    known = np.flatnonzero(far)[~local.isna()]
+    told.iloc[known] = [each.isoformat() for each in local[~local.isna()]]
+    return pd.Index(told)
 
 
 @dataclass
@@ -24,8 +52,16 @@ class Records:
     """Columns of a file."""
 
     path: Path
-    frame: pd.DataFrame  # of text, as categories; its index numbers the lines, or records, from 1
-    unit: str  # what the index numbers
+    raw: Raw
+    frame: pd.DataFrame  # of `raw`, without blank lines
+    form: Form
+    guesses: list = field(default_factory=list)  # of how numbers are written, in words
+    decimal: str = "."  # of the newest column of numbers that was read
+
+    @property
+    def unit(self):
+        """What the index of the frame numbers."""
+        return self.raw.unit
 
     def refuse(self, column, bad, problem, allowed):
         """Raise if any cell of a column is bad, and say where."""
@@ -39,16 +75,17 @@ class Records:
         )
 
     def labels(self, column):
-        """Labels as they are written; ndarray of object."""
-        labels = self.frame[column].to_numpy(dtype=object)
+        """Labels without blanks at their ends; ndarray of object."""
+        codes, texts = self._texts(column)
+        labels = np.array([_trimmed(text) for text in texts], dtype=object)[codes]
         self.refuse(column, labels == "", "cells without a label", "every record needs one")
         return labels
 
     def numbers(self, column, *, missing=True, infinite=False):
         """Finite numbers, or infinite ones, NaN where missing, if cells may be; float64 ndarray."""
         codes, texts = self._texts(column)
-        numbers = pd.to_numeric(texts, errors="coerce").to_numpy(dtype=float)
         absent = texts.str.strip().str.lower().isin(MISSING)
+        numbers = self._numbers(column, codes, texts, absent)
         good = ~np.isnan(numbers) if infinite else np.isfinite(numbers)
         bad = ~(good | absent)
         self.refuse(column, bad[codes], "cells that are no number", "numbers look like 12 or 3.5")
@@ -76,9 +113,11 @@ class Records:
         """
         codes, texts = self._texts(column)
         texts = texts.str.strip()
-        lower, numbers = texts.str.lower(), pd.to_numeric(texts, errors="coerce").to_numpy(float)
+        lower = texts.str.lower()
+        absent = lower.isin(MISSING)
+        numbers = self._numbers(column, codes, texts, absent)
         self.refuse(column, np.isinf(numbers)[codes], "infinite cells", "drivers are finite")
-        absent, known = lower.isin(MISSING), ~np.isnan(numbers)
+        known = ~np.isnan(numbers)
         if (known | absent).all():
             return numbers[codes]
         if (lower.isin(TRUTHS) | lower.isin(MISSING_TEXT)).all():
@@ -95,15 +134,18 @@ class Records:
         codes, texts = self._texts(column)
         texts = texts.str.strip()
         absent = texts.str.lower().isin(MISSING)
-        numbers = pd.to_numeric(texts, errors="coerce").to_numpy(float)
+        numbers = self._numbers(column, codes, texts, absent)
         if (np.isfinite(numbers) | absent).all():
             return np.where(absent, np.nan, numbers)[codes]
         levels = texts.to_numpy(dtype=object).copy()
         levels[texts.str.lower().isin(MISSING_TEXT)] = None
         return levels[codes]
 
-    def times(self, column, form=None):
-        """Dates in local time, or whole numbers of periods; ndarray of datetime64 or int64."""
+    def times(self, column, form=None, zone=None):
+        """Dates in local time, or whole numbers of periods; ndarray of datetime64 or int64.
+
+        Local time is that of the file, or of a ``zone`` where dates say how far they are from UTC.
+        """
         codes, texts = self._texts(column)
         self.refuse(column, (texts == "")[codes], "empty cells", "every record needs a date")
         if form is None and texts.str.fullmatch(PERIOD_NUMBER).all():
@@ -113,10 +155,41 @@ class Records:
             allowed = (
                 "dates are whole numbers or ISO 8601 (2024-03-31); --time-format is for others"
             )
+            if zone is not None:
+                texts = _in_zone(texts, zone)
             texts = texts.str.replace(OFFSET, r"\1", regex=True)
         dates = pd.to_datetime(texts, format=form or "ISO8601", errors="coerce").tz_localize(None)
         self.refuse(column, dates.isna()[codes], "cells that are no date", allowed)
         return dates.to_numpy("datetime64[us]")[codes]
+
+    def offsets(self, column):
+        """How far dates are from UTC, as they say it; sorted list of str."""
+        _, texts = self._texts(column)
+        return sorted(texts.str.extract(OFFSET)[1].dropna().unique())
+
+    def _numbers(self, column, codes, texts, absent):
+        """Texts as numbers, NaN where they are none; refused where they may be two."""
+        typed = texts.isin(self.raw.typed.get(column, ()))
+        numbers = np.full(len(texts), np.nan)
+        numbers[typed] = texts[typed].astype(float)
+        written = np.flatnonzero(~(typed | absent))
+        found = read_numbers(texts[written], self.form.decimal, self.form.thousands)
+        if found.doubt is not None:
+            doubtful = np.zeros(len(texts), dtype=bool)
+            doubtful[written] = found.doubtful
+            text, low, high = found.doubt
+            sign = next(each for each in text if each in SIGNS)
+            allowed = (
+                f"{text!r} may be {low} or {high}: --decimal {sign} says the one, and --thousands "
+                f"{sign} the other"
+            )
+            self.refuse(column, doubtful[codes], "cells that may be thousands", allowed)
+        numbers[written] = found.values
+        self.decimal = found.convention.decimal
+        told = [self.form.decimal, self.form.thousands] != [None, None]
+        for words in [] if told else found.convention.named(texts[written]):
+            self.guesses.append(f"{words} in {column}")
+        return numbers
 
     def _texts(self, column):
         """Codes of the cells, and the texts they stand for."""
@@ -124,61 +197,18 @@ class Records:
         return cells.codes.to_numpy(), cells.categories
 
 
-def read(path, columns, optional=()):
+def read(path, columns, optional=(), form=None):
     """`Records` of the columns that options name (dict to a str, or several), without blank ones.
 
-    Those of ``optional``, a list of names, only if they are there.
+    Those of ``optional``, a list of names, only if they are there. ``form`` is as options tell it.
     """
-    parquet = _is_parquet(path)
-    columns = (columns, optional)
-    frame = _read_parquet(path, columns) if parquet else _read_csv(path, columns)
-    frame.index += 1
-    frame = frame[(frame != "").any(axis=1)]
-    if frame.empty:
+    form = form or Form()
+    raw = read_raw(path, lambda header: _find(path, header, (columns, optional)), form)
+    used = (raw.frame != "").any(axis=1)
+    if not used.any():
         raise ValueError(f"{path} has no records")
-    return Records(path, frame, "record" if parquet else "line")
-
-
-def _is_parquet(path):
-    return path.suffix.lower() == ".parquet"
-
-
-def _read_csv(path, columns):
-    settings = {"header": None, "dtype": object, "na_filter": False, "skip_blank_lines": False}
-    try:
-        settings |= {"sep": _separator(path), "encoding": "utf-8-sig"}
-        header = pd.read_csv(path, nrows=1, **settings).iloc[0].tolist()
-        names = _find(path, header, columns)
-        # all columns of a part, not usecols, with which pandas lets lines be too long
-        with pd.read_csv(path, chunksize=CHUNK_LINES, **settings) as parts:
-            frame = pd.concat([part.set_axis(header, axis=1)[names] for part in parts])
-    except pd.errors.EmptyDataError:
-        raise ValueError(f"{path} is empty; its first line must name its columns") from None
-    except pd.errors.ParserError as error:
-        problem = str(error).removeprefix("Error tokenizing data. C error: ")
-        raise ValueError(f"{path} cannot be read as CSV: {problem}") from None
-    except UnicodeDecodeError:
-        raise ValueError(f"{path} is no UTF-8 text; save it as UTF-8") from None
-    return frame.iloc[1:].astype("category")
-
-
-def _separator(path):
-    """What separates the cells of a CSV file."""
-    with open(path, encoding="utf-8-sig") as file:
-        return max(SEPARATORS, key=file.readline().count)
-
-
-def _read_parquet(path, columns):
-    import pyarrow as pa
-    from pyarrow.parquet import ParquetFile
-
-    try:
-        with ParquetFile(path) as file:
-            table = file.read(columns=_find(path, file.schema_arrow.names, columns))
-        cells = {name: table[name].cast("string").fill_null("") for name in table.column_names}
-    except pa.ArrowException as error:
-        raise ValueError(f"{path} cannot be read as Parquet: {error}") from None
-    return pa.table(cells).to_pandas(strings_to_categorical=True)
+    raw.repeats = raw.repeats[used.to_numpy()]
+    return Records(path, raw, raw.frame[used], form, list(raw.guesses))
 
 
 def _find(path, header, wanted):
@@ -199,15 +229,98 @@ def _find(path, header, wanted):
     return list(dict.fromkeys(name for _, name in wanted))
 
 
+def say(options, text):
+    if not options.quiet:
+        print(text, file=sys.stderr)
+
+
+def say_guesses(options, records):
+    """What was guessed of how a file is written, in a line."""
+    if records.guesses:
+        guesses = ", ".join(dict.fromkeys(records.guesses))
+        told = "--sep, --encoding, --decimal and --thousands tell it"
+        say(options, f"{records.path}: guessed {guesses} ({told})")
+
+
 def flag(option):
     return f"--{option.replace('_', '-')}"
 
 
-def write(path, frame, like):
-    """Write a frame, whole or not at all, with the separator of another file."""
+@dataclass(frozen=True)
+class Style:
+    """How text files are written beside one that was read."""
+
+    sep: str = ","
+    decimal: str = "."
+    encoding: str = "utf-8"
+    defused: bool = False  # text that spreadsheets take for formulas
+
+    @classmethod
+    def of(cls, records, defused=False):
+        """That of records, by the numbers that were read last.
+
+        Where they are no plain UTF-8 a mark says what the output is, to what people read it with.
+        """
+        plain = records.raw.encoding == "utf-8"
+        encoding = "utf-8" if plain else "utf-8-sig"
+        return cls(records.raw.sep, records.decimal, encoding, defused)
+
+
+def write(path, frame, style):
+    """Write a frame, whole or not at all, with the separator and decimals of another file.
+
+    Parameters
+    ----------
+    path : Path
+
+    frame : DataFrame
+
+    style : Style
+    """
     with written_whole(path) as temporary:
-        if _is_parquet(path):
-            frame.to_parquet(temporary, index=False, engine="pyarrow")
-        else:
-            sep = "," if _is_parquet(like) else _separator(like)
-            frame.to_csv(temporary, index=False, sep=sep, float_format="%.10g")
+        write_frame(temporary, path, frame, style)
+
+
+def write_frame(temporary, path, frame, style):
+    """Write a frame to a file that will be ``path``."""
+    kind = extension(path)
+    if kind == PARQUET:
+        frame.to_parquet(temporary, index=False, engine="pyarrow")
+    elif kind == EXCEL:
+        _write_excel(temporary, frame)
+    else:
+        frame = _defused(frame) if style.defused else frame
+        sep = "\t" if kind.startswith(".tsv") else style.sep
+        settings = {"sep": sep, "encoding": style.encoding, "index": False}
+        settings["decimal"] = style.decimal if style.decimal != sep else "."
+        with contextlib.ExitStack() as stack:
+            file = temporary
+            if kind.endswith(".gz"):  # without a name and a time, which would differ each time
+                plain = stack.enter_context(open(temporary, "wb"))
+                file = stack.enter_context(gzip.GzipFile("", "wb", fileobj=plain, mtime=0))
+            frame.to_csv(file, float_format="%.10g", **settings)
+
+
+def looks_like_formula(text):
+    """Whether a spreadsheet may take a text for a formula; a number with a sign is none."""
+    return isinstance(text, str) and text.startswith(FORMULAS)
+
+
+def _defused(frame):
+    """The frame with a quote before text that looks like a formula."""
+
+    def defuse(cell):
+        return f"'{cell}" if looks_like_formula(cell) else cell
+
+    texts = [name for name in frame if not pd.api.types.is_numeric_dtype(frame[name])]
+    frame = frame.assign(**{name: frame[name].map(defuse) for name in texts})
+    return frame.rename(columns=defuse)
+
+
+def _write_excel(temporary, frame):
+    """Write a workbook, in which text that begins with = is no formula."""
+    with open(temporary, "wb") as file, pd.ExcelWriter(file, engine="openpyxl") as book:
+        frame.to_excel(book, index=False)
+        (sheet,) = book.sheets.values()
+        for cell in (cell for row in sheet.iter_rows() for cell in row if cell.data_type == "f"):
+            cell.data_type = "s"

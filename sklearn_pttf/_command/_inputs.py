@@ -8,10 +8,23 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
-from sklearn_pttf._command._files import EXTENSIONS, SHOWN, flag, read
+from sklearn_pttf._command._files import (
+    SHOWN,
+    Style,
+    flag,
+    looks_like_formula,
+    read,
+    say,
+    say_guesses,
+)
+from sklearn_pttf._command._labels import as_known, settle
 from sklearn_pttf._command._plans import in_options, read_drivers, read_plans, wrong_names
+from sklearn_pttf._command._read import say_sales
+from sklearn_pttf._command._readers import EXTENSIONS, Form, extension
 from sklearn_pttf._utils.files import refuse_unwritable
 from sklearn_pttf.datasets import from_long
+from sklearn_pttf.datasets._long import NegativeSumsError
+from sklearn_pttf.datasets._periods import far_dates
 
 COSTS = ("underage", "overage", "service_level")
 COSTS_OF_STOCK = ("shortage", "holding")  # where it is carried over
@@ -31,7 +44,7 @@ PAGES = (".html", ".htm")
 OF_STOCK = ("stock", "sold_out")
 IN_TIME = ("drivers", "calendar_drivers", "seasons")
 NEEDED = {
-    **dict.fromkeys(("calendar", "time_format", "drivers", "seasons"), "time"),
+    **dict.fromkeys(("calendar", "time_format", "time_zone", "drivers", "seasons"), "time"),
     "future": "drivers",
     "calendar_drivers": "calendar",
     **dict.fromkeys(("groups", "limit_weights"), "limit"),
@@ -42,11 +55,6 @@ def given(options, names):
     """Those of the options that are given; dict."""
     values = {name: getattr(options, name, None) for name in names}
     return {name: value for name, value in values.items() if value is not None}
-
-
-def say(options, text):
-    if not options.quiet:
-        print(text, file=sys.stderr)
 
 
 def check_options(options, wrong_costs):
@@ -66,7 +74,7 @@ def _wrong_paths(options):
     written = {flag(name): path for name, path in given(options, WRITTEN).items()}
     for name, path in (read_from | written).items():
         extensions = PAGES if name == "--html" else EXTENSIONS
-        if path.suffix.lower() not in extensions:
+        if extension(path).lower() not in extensions:
             found, allowed = path.suffix or "missing", ", ".join(extensions)
             yield f"{name} is {path}, whose extension is {found}; it must be one of {allowed}"
     for name, path in written.items():
@@ -126,36 +134,46 @@ def arrival_names(arrivals):
 
 
 def read_sales(options):
-    """The table of `from_long`: one row an instance, whose label is in the index; and its roles.
+    """The table of `from_long`: one row an instance, whose label is in the index; roles; style.
 
-    The roles are parameters of a problem, a dict.
+    The roles are parameters of a problem, a dict. The style is that of the file, a `Style`.
     """
-    return read_sales_in_time(options)[:2]
+    table, roles, _, style = read_sales_in_time(options)
+    return table, roles, style
 
 
 def read_sales_in_time(options):
-    """The table of sales, its roles, and the dates of all records, None without any."""
+    """The table of sales, its roles, the dates of all records, None without any; and a `Style`."""
     columns, of_stock = (given(options, each) for each in (("instance", "value", "time"), OF_STOCK))
-    records = read(options.sales, columns | of_stock, options.drivers or ())
-    frame = pd.DataFrame({options.instance: records.labels(options.instance)})
+    records = read(options.sales, columns | of_stock, options.drivers or (), Form.of(options))
+    frame = pd.DataFrame({options.instance: settle(records, options.instance, options.labels)})
     frame[options.value] = records.numbers(options.value)
-    missing = frame[options.value].isna()
-    if missing.all():
+    style = Style.of(records, options.defuse)
+    _tell_of_formulas(options, frame[options.instance])
+    if frame[options.value].isna().all():
         raise ValueError(f"{options.sales}: column {options.value!r} has no number at all")
     for name, column in of_stock.items():
         flags = name == "sold_out"
         frame[column] = records.truths(column) if flags else records.numbers(column, infinite=True)
-    span, more, times = "", {}, None
+    more, times = {}, None
     if options.time is not None:
         frame[options.time] = times = _read_times(records, options)
-        span = f" from {times.min()} to {times.max()}".replace("T00:00:00.000000", "")
         more = _read_roles(records, frame, options, times)
-    settings = given(options, ("calendar", "offered", "fill", "partial", "negatives"))
+    settings = given(
+        options, ("calendar", "time_zone", "offered", "fill", "partial", "negatives", "wild")
+    )
     try:
         with warnings.catch_warnings(record=True) as caught:
+            # --labels keep says that they are different
+            warnings.filterwarnings("ignore", ".* differ only in case or blanks")
             found = from_long(
                 frame, **columns, **of_stock, **settings, **more, width=options.periods
             )
+    except NegativeSumsError as error:
+        problem = "cells below 0, in periods that add up to less than 0"
+        allowed = "--negatives clip takes such periods for 0, --negatives missing for not known"
+        records.refuse(options.value, error.records, problem, allowed)
+        raise
     except ValueError as error:
         text = in_options(str(error), options)
         of_plan = text.startswith(f"{options.future} ")
@@ -169,14 +187,20 @@ def read_sales_in_time(options):
         seasons = options.seasons or ["auto"]
         named = {"auto": "auto", "none": None}
         roles["seasons"] = named[seasons[0]] if seasons[0] in named else tuple(seasons)
-    n_periods, drivers = len(roles["observations"]), list(roles.get("drivers", ()))
-    told = f", with {', '.join(drivers)}" if drivers else ""
-    say(
-        options,
-        f"{options.sales}: {len(frame):,} records{span}, {missing.sum():,} of them without a "
-        f"value; {len(table):,} instances, {n_periods:,} periods in use{told}",
-    )
-    return table, roles, times
+    say_guesses(options, records)
+    say_sales(options, records, frame, times, table, roles)
+    return table, roles, times, style
+
+
+def _tell_of_formulas(options, labels):
+    """Say which labels spreadsheets would run, if they are written as they are."""
+    some = [label for label in labels.unique() if looks_like_formula(label)]
+    if some and not options.defuse and options.out is not None:
+        say(
+            options,
+            f"note: {len(some):,} labels begin with = + - or @, which a spreadsheet may run as a "
+            f"formula: {', '.join(map(repr, some[:SHOWN]))}; --defuse puts a ' before them",
+        )
 
 
 def _roles_without_order(table, of_stock):
@@ -192,13 +216,39 @@ def _read_roles(records, frame, options, times):
     drivers = read_drivers(records, options)
     for name, values in drivers.items():
         frame[name] = values
-    plans, names = read_plans(options, times)
+    plans, names = read_plans(options, times, frame[options.instance].unique())
     more = {"return_roles": True, "horizon": options.horizon}
     return more | ({"drivers": names} if names else {}) | ({"future": plans} if plans else {})
 
 
+def _tell_of_clocks(options, records, times):
+    """Say what becomes of hours that clocks skip or repeat, if no time zone tells which."""
+    if options.time_zone is not None or times.dtype.kind != "M":
+        return
+    offsets, short = records.offsets(options.time), _shorter_than_a_day(options.calendar)
+    if short or (len(offsets) > 1 and (times != times.astype("datetime64[D]")).any()):
+        where = f"dates are {' and '.join(offsets[:SHOWN])} from UTC, and " if offsets else ""
+        say(
+            options,
+            f"note: {where}hours count by the clock; --time-zone Europe/Berlin, or another, leaves "
+            "out those that its clocks skip or repeat",
+        )
+
+
+def _shorter_than_a_day(frequency):
+    try:
+        offset = pd.tseries.frequencies.to_offset(frequency)
+        return offset is not None and pd.Timedelta(offset) < pd.Timedelta(days=1)
+    except ValueError:  # weeks and months, and what is refused later on
+        return False
+
+
 def _read_times(records, options):
-    times = records.times(options.time, options.time_format)
+    times = records.times(options.time, options.time_format, options.time_zone)
+    dates, codes, counts = np.unique(times, return_inverse=True, return_counts=True)
+    far, gap = far_dates(dates, counts)
+    records.refuse(options.time, far[codes], "dates far from all others", gap)
+    _tell_of_clocks(options, records, times)
     if times.dtype.kind == "M" and options.calendar is None:
         records.refuse(
             options.time,
@@ -222,7 +272,7 @@ def read_info(options, labels):
     if options.info is None:
         return info
     columns = _columns_of_info(options)
-    records = read(options.info, {"instance": options.instance, **columns})
+    records = read(options.info, {"instance": options.instance, **columns}, (), Form.of(options))
     records = replace(records, frame=records.frame.iloc[_rows(records, labels, options)])
     for name, column in columns.items():
         if name == "groups":
@@ -231,8 +281,13 @@ def read_info(options, labels):
             info[name] = records.numbers(column, missing=name in MAY_BE_EMPTY)
             if getattr(options, "negative_stock", "clip") == "raise":
                 _refuse_negative_stock(options, name, records, column, info[name].to_numpy() < 0)
+    say_guesses(options, records)
     info["minimum"] = info["minimum"].fillna(DEFAULTS["minimum"])
     return info
+
+
+def labels_of_info(records, options, labels):
+    return as_known(records, options.instance, labels, options.labels, options.sales)
 
 
 def with_attributes(options, table, roles, launches=True):
@@ -244,8 +299,9 @@ def with_attributes(options, table, roles, launches=True):
     names = options.attributes
     if not names:
         return table, roles
-    records = read(options.info, {"instance": options.instance, "attributes": names})
-    own = pd.Index(records.labels(options.instance))
+    wanted = {"instance": options.instance, "attributes": names}
+    records = read(options.info, wanted, (), Form.of(options))
+    own = pd.Index(labels_of_info(records, options, table.index))
     new = own[~own.isin(table.index)].unique()
     if launches and len(new):
         say(
@@ -257,7 +313,39 @@ def with_attributes(options, table, roles, launches=True):
     rows = _rows(records, table.index, options, tell=False)
     records = replace(records, frame=records.frame.iloc[rows])
     found = {f"attribute {name}": records.attribute(name) for name in names}
+    say_guesses(options, records)
     return table.assign(**found), roles | {"attributes": list(found)}
+
+
+def with_unsold(options, table, roles):
+    """The table with instances that only --info has, which have no sales.
+
+    Where all are taken to have been on offer in all periods, they never sold; else nothing is known
+    of them, as of launches. With attributes, see `with_attributes`.
+    """
+    if options.info is None or options.attributes:
+        return table
+    records = read(options.info, {"instance": options.instance}, (), Form.of(options))
+    own = pd.Index(labels_of_info(records, options, table.index))
+    new = own[~own.isin(table.index)].unique()
+    if len(new) == 0:
+        return table
+    table = _with_rows(table, new, roles)
+    zeros = options.time is not None and (options.offered, options.fill) == ("all", "zero")
+    taken = "decided like the others, as nothing is known of them"
+    if zeros:
+        table.loc[new, roles["observations"]] = 0.0
+        taken = (
+            "taken to have been on offer in all periods and never sold; for launches give "
+            "--offered own, or --attributes"
+        )
+    shown = ", ".join(map(repr, new[:SHOWN])) + (", ..." if len(new) > SHOWN else "")
+    say(
+        options,
+        f"note: {len(new):,} instances of {options.info} have no sales in {options.sales} and are "
+        f"{taken}: {shown}",
+    )
+    return table
 
 
 def _with_rows(table, labels, roles):
@@ -311,7 +399,7 @@ def whole_packs(packs):
 
 def _rows(records, labels, options, tell=True):
     """Where the record of every label is, and a note on those of others."""
-    own = pd.Index(records.labels(options.instance))
+    own = pd.Index(labels_of_info(records, options, labels))
     records.refuse(
         options.instance, own.duplicated(), "labels again", "every instance has one record"
     )

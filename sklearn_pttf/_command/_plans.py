@@ -5,14 +5,27 @@ import re
 import numpy as np
 import pandas as pd
 
-from sklearn_pttf._command._files import SHOWN, flag, read
+from sklearn_pttf._command._files import SHOWN, flag, read, say_guesses
+from sklearn_pttf._command._labels import as_known
+from sklearn_pttf._command._readers import Form
 from sklearn_pttf.datasets import calendar_drivers
 from sklearn_pttf.datasets._drivers import MOST_LEVELS
 from sklearn_pttf.datasets._periods import regular_dates
 
 CALENDAR = {"weekday": "weekday", "month": "month", "days": "days_in_month"}
 HOLIDAYS = "holidays="
-SPOKEN = ("instance", "value", "time", "calendar", "fill", "partial", "negatives", "horizon")
+SPOKEN = (
+    "instance",
+    "value",
+    "time",
+    "calendar",
+    "time_zone",
+    "fill",
+    "partial",
+    "negatives",
+    "wild",
+    "horizon",
+)
 PYTHON = [  # what messages call things in Python, and what they are called here
     (rf"\b({'|'.join(SPOKEN)})=(?:'([^']*)'|(\d+))", r"--\1 \2\3"),
     (r"\bdrivers(?:\[\d+\]|=\[[^\]]*\]|(?=:))", "--drivers"),
@@ -34,6 +47,7 @@ def in_options(text, options):
         text = re.sub(pattern, words, text)
     if getattr(options, "lead_time", None) is not None:  # of which the horizon is made
         text = re.sub(r"--horizon (\d+)", r"--lead-time and --review, \1", text)
+    text = text.replace("--time_zone", "--time-zone")
     if options.time is None:
         text = text.replace("do not say --unordered", "say --time if there is a column of dates")
     plans = [str(options.future)] if options.future is not None else []
@@ -57,7 +71,7 @@ def read_drivers(records, options):
     return {name: records.driver(name, MOST_LEVELS) for name in names}
 
 
-def read_plans(options, times):
+def read_plans(options, times, labels):
     """Plans of drivers as frames, and the names of all drivers.
 
     Parameters
@@ -67,6 +81,9 @@ def read_plans(options, times):
     times : ndarray of shape (n_records,)
         Dates of the sales.
 
+    labels : ndarray of shape (n_instances,)
+        Of the sales.
+
     Returns
     -------
     plans : list of DataFrame
@@ -75,7 +92,7 @@ def read_plans(options, times):
     """
     plans, names = [], list(options.drivers or ())
     if options.future is not None:
-        plans.append(_read_plan(options))
+        plans.append(_read_plan(options, labels))
         _refuse_absent(names, plans[0].columns, f"--future {options.future}")
     if options.calendar_drivers is not None:
         if names and not plans:
@@ -101,15 +118,21 @@ def _refuse_absent(names, columns, where):
         )
 
 
-def _read_plan(options):
+def _read_plan(options, labels):
     """The plan as a frame of periods, drivers, and instances if it has them."""
-    records = read(options.future, {"time": options.time}, [options.instance, *options.drivers])
-    frame = pd.DataFrame({options.time: records.times(options.time, options.time_format)})
+    optional = [options.instance, *options.drivers]
+    records = read(options.future, {"time": options.time}, optional, Form.of(options))
+    frame = pd.DataFrame(
+        {options.time: records.times(options.time, options.time_format, options.time_zone)}
+    )
     if options.instance in records.frame:
-        frame[options.instance] = records.labels(options.instance)
+        frame[options.instance] = as_known(
+            records, options.instance, labels, options.labels, options.sales
+        )
     for name in options.drivers:
         if name in records.frame:
             frame[name] = records.driver(name, MOST_LEVELS)
+    say_guesses(options, records)
     return frame
 
 

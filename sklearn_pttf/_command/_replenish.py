@@ -2,11 +2,17 @@
 
 from argparse import Namespace
 
-import numpy as np
 import pandas as pd
 
 from sklearn_pttf._command._dates import calendar_of, when_stock_counts
-from sklearn_pttf._command._decide import amount, fitted, limit_of_rows, naming, used_of_limits
+from sklearn_pttf._command._decide import (
+    amount,
+    as_whole,
+    fitted,
+    limit_of_rows,
+    naming,
+    used_of_limits,
+)
 from sklearn_pttf._command._files import read, write
 from sklearn_pttf._command._found import found_in_time, found_of_stock
 from sklearn_pttf._command._inputs import (
@@ -20,8 +26,9 @@ from sklearn_pttf._command._inputs import (
     read_sales_in_time,
     whole_packs,
     with_attributes,
+    with_unsold,
 )
-from sklearn_pttf._tables.portfolio import are_whole
+from sklearn_pttf._command._readers import Form
 from sklearn_pttf._utils.checks import MOST_PERIODS
 from sklearn_pttf.problems import Replenishment
 
@@ -35,15 +42,16 @@ def replenish_file(options):
     """Read sales and stock, decide what to order, and write it; lines that sum it up."""
     check_options(options, wrong_stock)
     options = with_horizon(options)
-    table, roles, times = read_sales_in_time(options)
+    table, roles, times, style = read_sales_in_time(options)
+    table = with_unsold(options, table, roles)
     table, roles = with_attributes(options, table, roles)
     info, clipped = clip_stock(options, read_info(options, table.index))
     problem, X = replenishment(options, table, info, roles)
     estimator = fitted(options, problem, X)
     with naming(X.index, options):
         orders, found = estimator.decide(X, return_info=True)
-    whole = estimator.integer_ and are_whole(orders)
-    result = pd.DataFrame({"order": orders.astype(np.int64) if whole else orders}, index=X.index)
+    orders = as_whole(orders) if estimator.integer_ else orders
+    result = pd.DataFrame({"order": orders}, index=X.index)
     for name in OUTPUT:
         result[name] = found[name]
     if "identified" in found:
@@ -58,7 +66,7 @@ def replenish_file(options):
         summary += found_of_stock(estimator, X, found.get("identified"))
         summary += _totals(options, result, info, found)
         summary.append(f"{options.out} written")
-    write(options.out, result.reset_index(), like=options.sales)
+    write(options.out, result.reset_index(), style)
     return summary
 
 
@@ -94,7 +102,7 @@ def _longest_lead_time(options):
         return int(lead)
     if options.info is None or arrivals:  # the first of which is refused later on
         return len(arrivals or ())
-    records = read(options.info, {"lead_time": lead})
+    records = read(options.info, {"lead_time": lead}, (), Form.of(options))
     leads = records.numbers(lead, missing=False)
     most = MOST_PERIODS - options.review
     allowed = f"lead times are whole numbers of periods from 0 to {most}"

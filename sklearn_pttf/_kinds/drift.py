@@ -82,28 +82,51 @@ def warn_of_drift(observations, measure):
     bool
         Whether it warned.
     """
-    change = measure.of_rows(*_halves(observations))
-    if len(change) < FEWEST_ROWS:
+    found = _drift(observations, measure)
+    if found is None:
         return False
-    mean, error = change.mean(), change.std(ddof=1) / np.sqrt(len(change))
-    if abs(mean) <= stats.t.isf(CHANCE / 2, len(change) - 1) * error:
-        return False
-    by_chance, shared = _drift_of_periods(_period_effects(observations, measure))
-    if by_chance > CHANCE_OF_PERIODS:
-        return False
-    told = measure.told(mean, error, shared, observations)
-    if told is None:
-        return False
+    n_rows, mean, told = found
+    advice = (
+        "Periods of a row are taken to be exchangeable, so decisions lag behind a trend or season: "
+        "say ordered=True if columns are in the order of time, or use newer periods only."
+    )
+    alone = _end_that_differs(observations, measure)
+    if alone is not None:
+        advice = (
+            f"It is the {alone} period alone that differs: leave it out if it is covered in part. "
+            "Periods of a row are taken to be exchangeable."
+        )
     warnings.warn(
-        f"observations drift: over {len(change):,} rows, those in the later half of a row are "
+        f"observations drift: over {n_rows:,} rows, those in the later half of a row are "
         f"{told[0]} {'higher' if mean > 0 else 'lower'} on average (standard error {told[1]}) than "
-        "those in its earlier half. Periods of a row are taken to be exchangeable, so decisions "
-        "lag behind a trend or season: say ordered=True if columns are in the order of time, or "
-        "use newer periods only.",
+        f"those in its earlier half. {advice}",
         DriftWarning,
         stacklevel=4,
     )
     return True
+
+
+def _drift(observations, measure):
+    """Rows that tell of a change, its mean, and size and standard error in words; None of none."""
+    change = measure.of_rows(*_halves(observations))
+    if len(change) < FEWEST_ROWS:
+        return None
+    mean, error = change.mean(), change.std(ddof=1) / np.sqrt(len(change))
+    if abs(mean) <= stats.t.isf(CHANCE / 2, len(change) - 1) * error:
+        return None
+    by_chance, shared = _drift_of_periods(_period_effects(observations, measure))
+    if by_chance > CHANCE_OF_PERIODS:
+        return None
+    told = measure.told(mean, error, shared, observations)
+    return None if told is None else (len(change), mean, told)
+
+
+def _end_that_differs(observations, measure):
+    """The period at an end without which there is no drift, as one that a file covers in part."""
+    if observations.shape[1] <= 2:
+        return None
+    ends = {"last": observations[:, :-1], "first": observations[:, 1:]}
+    return next((name for name, rest in ends.items() if _drift(rest, measure) is None), None)
 
 
 def _period_effects(x, measure):

@@ -107,9 +107,14 @@ def _factorize(column):
     return ranks[codes], nw.from_native(labels, series_only=True)
 
 
-def to_numpy(labels):
-    """Labels as an array of numbers, dates in local time, text or objects."""
+def to_numpy(labels, zone=None):
+    """Labels as an array of numbers, dates in local time, text or objects.
+
+    Local time is that of the labels, or of a ``zone`` if they have one.
+    """
     if getattr(labels.dtype, "time_zone", None) is not None:
+        if zone is not None:
+            labels = labels.dt.convert_time_zone(zone)
         labels = labels.dt.replace_time_zone(None)
     items = labels.to_native().to_numpy()  # narwhals makes np.str_ of text
     numeric = items.dtype == object and all(isinstance(item, Real) for item in items)

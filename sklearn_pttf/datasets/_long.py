@@ -16,8 +16,11 @@ from sklearn_pttf.datasets._align import (
     lay_out,
     periods_of_columns,
 )
+from sklearn_pttf.datasets._clocks import check_zone, uncounted
 from sklearn_pttf.datasets._drivers import read_column
 from sklearn_pttf.datasets._frames import Records, build
+from sklearn_pttf.datasets._labels import warn_of_spellings
+from sklearn_pttf.datasets._numbers import read_numbers
 from sklearn_pttf.datasets._periods import SHOWN, brief, place_in_order, place_in_time
 from sklearn_pttf.datasets._plans import (
     check_drivers,
@@ -28,7 +31,9 @@ from sklearn_pttf.datasets._plans import (
 )
 from sklearn_pttf.datasets._prices import lay_out_prices, mean_prices, settle_prices
 from sklearn_pttf.datasets._stock import check_stock, settle_stock, stock_of_periods
+from sklearn_pttf.datasets._wild import LARGEST, settle_wild
 
+ALLOWED = "Numbers must be at most 2**53 in size; give them in a larger unit."
 MOST_CELLS = 250_000_000  # of a table whose width nobody asked for; 2 GB
 
 
@@ -46,9 +51,11 @@ def from_long(
     horizon=1,
     fill="zero",
     calendar=None,
+    time_zone=None,
     offered=None,
     partial="drop",
     negatives="raise",
+    wild="keep",
     width=None,
     align="end",
     unknown_age="keep",
@@ -79,7 +86,8 @@ def from_long(
 
     value : str
         Column of values, usually units sold. NaN, null and None are missing observations, and
-        stay missing whatever `fill` says. Text is taken where it reads as a number.
+        stay missing whatever `fill` says. Text is taken where it reads as a number
+        of one meaning; 1.600 may be 1.6 or 1600, and is refused.
 
     time : str, default=None
         Column of the period of each record: dates, datetimes (to the microsecond; with a time
@@ -149,6 +157,13 @@ def from_long(
           in the file to the last. A record belongs to the period that it falls into. Needs pandas.
         - A sequence of dates (whole numbers, if `time` holds these).
 
+    time_zone : str, default=None
+        Whose time counts, such as ``"Europe/Berlin"``. Moments of other zones are told in its time.
+        Where a `calendar` has periods of less than a day, those that its clocks skip or repeat in
+        spring and autumn are missing, with a warning: nobody could buy anything in an hour that
+        never was, and one that came twice sold twice. None: the zone of the column, if it has one.
+        Needs pandas.
+
     offered : {"own", "all", "since"}, default=None
         The periods of an instance: those from its first to its last record, so that history begins
         and ends with a sale; all of the calendar, for instances that were on offer all along; or
@@ -166,6 +181,11 @@ def from_long(
     negatives : {"raise", "clip", "missing"}, default="raise"
         What a negative value is, such as a period with more returns than sales: an error, 0,
         or NaN. It is applied to the sums of periods, before `width`.
+
+    wild : {"keep", "missing"}, default="keep"
+        What a single value is that lies far beyond all others, such as 9,999,999 among tens: more
+        than 1,000 times the median of its instance's values above 0, and 100 times all but a tenth
+        of them. Either way a warning names it; "missing" takes it for not observed.
 
     width : int, default=None
         Number of columns: the newest `width` values of every instance, so that the
@@ -219,15 +239,15 @@ def from_long(
     Raises
     ------
     ValueError
-        If a parameter is not allowed, a column is unknown, the frame is empty, a label or
-        date is missing, a date cannot be read or is not in the calendar, a value is
-        infinite or no number, stock is negative, `sold_out` is neither true nor false, a value is
+        If a parameter is not allowed, a column is unknown, the frame is empty, a label or date is
+        missing, a date cannot be read or is not in the calendar, a value is infinite, larger than
+        2**53 or no number, stock is negative, `sold_out` is neither true nor false, a value is
         negative and `negatives` is "raise", no instance is left by ``unknown_age="drop"``, a record
         has a value but no price or one that is not above 0, an instance with periods to fill in has
         no price at all, or the table would have more than 250 million cells and `width` is None. Of
-        drivers: if they are infinite or of mixed kinds, text of too many levels, or
-        without any past value; if `future` lacks a driver or a coming period, or has two
-        lines of one instance and period; or two columns of the result would have one name.
+        drivers: if they are infinite or of mixed kinds, text of too many levels, or without any
+        past value; if `future` lacks a driver or a coming period, or has two lines of one instance
+        and period; or two columns of the result would have one name.
 
     ImportError
         If `calendar` is a frequency and pandas is not installed.
@@ -318,7 +338,7 @@ def from_long(
     pear       2.0    0.0
     plum       6.0    9.0
     """
-    _check_options(time, fill, calendar, offered, partial, negatives, width)
+    _check_options(time, fill, calendar, offered, partial, negatives, wild, width)
     names = _check_roles(time, price, drivers, future, horizon, return_roles)
     check_align(align, unknown_age, offered, drivers, horizon)
     told = check_stock(stock, sold_out, price)
@@ -327,6 +347,7 @@ def from_long(
     records.check_columns(instance=instance, value=value, time=time, price=price, **told, **own)
     check_drivers(records, plans, names)
     codes, labels = _read_instances(records, instance)
+    warn_of_spellings(labels.to_list(), f"instance={instance!r}")
     refuse = _Refusal(lambda some: labels[some].to_list())
     values, prices = _read_amounts(records, value, price, codes, refuse)
     told = {
@@ -339,14 +360,20 @@ def from_long(
     else:
         if offered is None:
             offered = _default_offered(calendar, together, align)
-        placed = place_in_time(codes, records, time, calendar, offered, partial, refuse)
+        check_zone(time_zone)
+        placed = place_in_time(codes, records, time, calendar, offered, partial, time_zone, refuse)
+    values = settle_wild(values, codes, wild, f"value={value!r}", refuse.pick, placed.dates)
     said = place_drivers(names, moved, plans, placed, codes, instance, time, labels, horizon)
     told = {
         name: stock_of_periods(name, each, values, codes, placed.places)
         for name, each in told.items()
     }
+    read = codes, placed.places, values
     codes, places, values, prices = _add_up(codes, placed.places, values, prices)
-    values = _settle_negatives(values, codes, value, negatives, refuse)
+    refuse(
+        f"value={value!r}", "periods of a sum that is too large", ALLOWED, _too_large(values), codes
+    )
+    values = _settle_negatives(values, codes, places, read, value, negatives, refuse)
     first, last = placed.first, placed.last
     end, rows = last, np.arange(len(labels))
     if align == "start":
@@ -358,6 +385,10 @@ def from_long(
     start = periods_of_columns(align, first, end, width)
     own, at = history(start, first, last, width), places - start[codes]
     tables = [lay_out(codes, at, values, own, 0.0 if fill == "zero" else np.nan)]
+    if placed.calendar is not None:
+        bad = uncounted(placed.calendar, placed.calendar.zone)
+        own_periods = np.clip(start[:, None] + np.arange(width), 0, len(bad) - 1)
+        tables[0][bad[own_periods] & own] = np.nan
     columns = observations = column_names(align, width)
     if price is not None:
         named = f"price={price!r}"
@@ -375,12 +406,13 @@ def from_long(
     return X, found | _roles(of_stock, roles, horizon)
 
 
-def _check_options(time, fill, calendar, offered, partial, negatives, width):
+def _check_options(time, fill, calendar, offered, partial, negatives, wild, width):
     for name, chosen, allowed in (
         ("fill", fill, ("zero", "missing")),
         ("offered", "own" if offered is None else offered, ("own", "all", "since")),
         ("partial", partial, ("drop", "keep")),
         ("negatives", negatives, ("raise", "clip", "missing")),
+        ("wild", wild, ("keep", "missing")),
     ):
         if not isinstance(chosen, str) or chosen not in allowed:
             raise ValueError(f"{name} must be one of {allowed}; got {chosen!r}.")
@@ -483,7 +515,7 @@ class _Refusal:
     """
 
     def __init__(self, pick):
-        self._pick = pick
+        self.pick = pick
 
     def __call__(self, parameter, problem, allowed, bad, codes, show=None):
         """Raise if any cell is bad.
@@ -503,7 +535,7 @@ class _Refusal:
         if len(cells) == 0:
             return
         some, first = np.unique(codes[cells], return_index=True)
-        named = [repr(label) for label in self._pick(some[:SHOWN])]
+        named = [repr(label) for label in self.pick(some[:SHOWN])]
         if show is not None:
             named = [f"{n}: {show(cell)}" for n, cell in zip(named, cells[first], strict=False)]
         more = ", ..." if len(some) > SHOWN else ""
@@ -545,13 +577,35 @@ def _read_numbers(cells, codes, parameter, what, refuse, infinite=False):
 
     numbers = cells
     if cells.dtype == object:
+        _refuse_thousands(cells, parameter, codes, refuse)
         numbers = [_read_number(cell) for cell in cells]
         unreadable = np.array([number is None for number in numbers])
         refuse(parameter, "cells that are no number", allowed, unreadable, codes, show)
         numbers = np.array(numbers)
     if not infinite:
         refuse(parameter, "infinite cells", allowed, np.isinf(numbers), codes, show)
+    refuse(parameter, "cells that are too large", ALLOWED, _too_large(numbers), codes, show)
     return numbers
+
+
+def _refuse_thousands(cells, parameter, codes, refuse):
+    """Refuse text such as 1.600, which may be 1.6 or 1600."""
+    texts = sorted({cell for cell in cells if isinstance(cell, str) and "." in cell})
+    found = read_numbers(texts)
+    if found.doubt is not None:
+        doubtful = {text for text, bad in zip(texts, found.doubtful, strict=True) if bad}
+        text, low, high = found.doubt
+        refuse(
+            parameter,
+            "cells of text that may be thousands",
+            f"{text!r} may be {low} or {high}: make numbers of the text.",
+            np.array([isinstance(cell, str) and cell in doubtful for cell in cells]),
+            codes,
+        )
+
+
+def _too_large(numbers):
+    return (np.abs(numbers) > LARGEST) & ~np.isinf(numbers)
 
 
 def _read_number(cell):
@@ -584,19 +638,53 @@ def _add_up(codes, places, values, prices=None):
     return codes, places, np.add.reduceat(values, starts), prices
 
 
-def _settle_negatives(values, codes, value, negatives, refuse):
-    """Values with the negative ones refused, or replaced by 0 or NaN."""
+class NegativeSumsError(ValueError):
+    """Periods have values that add up to less than 0.
+
+    Parameters
+    ----------
+    message : str
+
+    records : bool ndarray of shape (n_records,)
+        Those below 0 in such periods.
+    """
+
+    def __init__(self, message, records):
+        super().__init__(message)
+        self.records = records
+
+
+def _settle_negatives(values, codes, places, read, value, negatives, refuse):
+    """Values with the negative ones refused, or replaced by 0 or NaN.
+
+    Parameters
+    ----------
+    values, codes, places : ndarray of shape (n_cells,)
+
+    read : tuple of ndarray of shape (n_records,)
+        Codes, places and values of records.
+
+    value, negatives : str
+
+    refuse : callable
+    """
     negative = values < 0
     if negatives == "raise":
-        refuse(
-            f"value={value!r}",
-            "negative cells",
-            "Values must not be negative under negatives='raise'; negatives='clip' makes them 0, "
-            "negatives='missing' NaN.",
-            negative,
-            codes,
-            lambda cell: str(values[cell]),
-        )
+        try:
+            refuse(
+                f"value={value!r}",
+                "negative cells",
+                "Values must not be negative under negatives='raise'; negatives='clip' makes them "
+                "0, negatives='missing' NaN.",
+                negative,
+                codes,
+                lambda cell: str(values[cell]),
+            )
+        except ValueError as error:
+            n_places = places.max() + 1
+            cells = read[0] * n_places + read[1]
+            inside = np.isin(cells, (codes * n_places + places)[negative]) & (read[1] >= 0)
+            raise NegativeSumsError(str(error), inside & (read[2] < 0)) from None
     return np.where(negative, 0.0 if negatives == "clip" else np.nan, values)
 
 

@@ -1,8 +1,9 @@
 """The periods of a long sales file: reading dates, numbering the records."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -11,6 +12,17 @@ from sklearn_pttf.datasets._partial import leave_out_partial
 
 SHOWN = 5  # offenders that an error message names
 KINDS = {"i": "whole numbers", "M": "dates"}  # of dates, by the kind of their dtype
+LONGEST_GAP = 30 * 365.25  # days between two records of a file
+LONG_GAP = 10 * 365.25  # with few records beyond it
+FAR_GAP = 2 * 365.0  # likewise, if it is longer than all the rest
+FEW_RECORDS = 0.1  # of all
+END_ANCHORED = {  # pandas frequencies by what is meant
+    **{"ME": "MS", "QE": "QS", "YE": "YS", "BME": "BMS", "BQE": "BQS", "BYE": "BYS"},
+    **{"SME": "SMS", "CBME": "CBMS", "W": "W-MON"},
+    **{"M": "MS", "Q": "QS", "Y": "YS", "A": "YS", "BM": "BMS", "BQ": "BQS", "SM": "SMS"},
+}
+MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+FREQUENCY = re.compile(r"(\d*)([A-Z]+)(?:-([A-Z]{3}))?")
 YEAR_AND_MONTH = re.compile(r"\d{4}-\d{2}")
 
 
@@ -25,10 +37,14 @@ class Calendar:
 
     offset : pandas offset, default=None
         From a period to the next; None: dates as they are, each of which is a period of its own.
+
+    zone : str, default=None
+        Time zone of the dates; None: that is not known.
     """
 
     dates: np.ndarray
     offset: object = None
+    zone: str | None = None
 
     def __len__(self):
         return len(self.dates)
@@ -68,6 +84,9 @@ class Placement:
     from_start : bool ndarray of shape (n_instances,), default=None
         Which instances have a record in the first period of the calendar, or before it, so that
         nobody can tell whether they had any earlier. None: the order of the file.
+
+    dates : ndarray of shape (n_records,), default=None
+        Those of the records. None: the order of the file.
     """
 
     places: np.ndarray
@@ -75,6 +94,7 @@ class Placement:
     last: np.ndarray
     calendar: Calendar | None = None
     from_start: np.ndarray | None = None
+    dates: np.ndarray | None = None
 
 
 def place_in_order(codes):
@@ -86,10 +106,10 @@ def place_in_order(codes):
     return Placement(places, np.zeros_like(counts), counts - 1)
 
 
-def place_in_time(codes, records, time, calendar, offered, partial, refuse):
+def place_in_time(codes, records, time, calendar, offered, partial, zone, refuse):
     """Number the records by their period; a `Placement`."""
     parameter = f"time={time!r}"
-    date_codes, dates = read_times(records, parameter, time, codes, refuse)
+    date_codes, dates = read_times(records, parameter, time, codes, refuse, zone)
     refuse(
         parameter,
         "dates with a time of day",
@@ -99,7 +119,10 @@ def place_in_time(codes, records, time, calendar, offered, partial, refuse):
         codes,
         lambda cell: show_date(dates[date_codes[cell]]),
     )
-    periods = _read_calendar(calendar, dates, parameter)
+    if calendar is None or isinstance(calendar, str):
+        _refuse_far(dates, date_codes, parameter, codes, refuse)
+    zone = zone or getattr(records.dtype(time), "time_zone", None)
+    periods = replace(_read_calendar(calendar, dates, parameter), zone=zone)
     refuse(
         parameter,
         "dates outside the calendar",
@@ -120,15 +143,18 @@ def place_in_time(codes, records, time, calendar, offered, partial, refuse):
         first[:] = 0
     if offered != "own":
         last[:] = len(periods) - 1
-    return Placement(places, first, last, periods, from_start)
+    return Placement(places, first, last, periods, from_start, dates[date_codes])
 
 
-def read_times(records, parameter, time, codes, refuse):
-    """Codes of the dates of all records, and the dates, in order; see `Records.encode`."""
+def read_times(records, parameter, time, codes, refuse, zone=None):
+    """Codes of the dates of all records, and the dates, in order; see `Records.encode`.
+
+    Moments that say where they are of are told in the local time of a ``zone``, if it is given.
+    """
     date_codes, labels = records.encode(time)
     refuse(parameter, "missing dates", "Every record needs a date.", date_codes < 0, codes)
-    items = to_numpy(labels)
-    dates, readable = read_dates(items, parameter)
+    items = to_numpy(labels, zone)
+    dates, readable = read_dates(items, parameter, zone)
     refuse(
         parameter,
         "unreadable dates",
@@ -138,6 +164,61 @@ def read_times(records, parameter, time, codes, refuse):
         lambda cell: repr(items[date_codes[cell]]),
     )
     return date_codes, dates
+
+
+def _refuse_far(dates, date_codes, parameter, codes, refuse):
+    """Refuse a few dates that are years away from all others."""
+    far, gap = far_dates(dates, np.bincount(date_codes, minlength=len(dates)))
+    refuse(
+        parameter,
+        "dates far from all others",
+        f"{gap} Mend or leave out these records, or give the dates of a calendar.",
+        far[date_codes],
+        codes,
+        lambda cell: show_date(dates[date_codes[cell]]),
+    )
+
+
+def far_dates(dates, counts):
+    """Which dates are years away from most records; and the gap, in words.
+
+    A gap between records is too long if it is of thirty years; or, with a tenth of all records or
+    less beyond it, of ten years, or of two and longer than the time that all others take together.
+
+    Parameters
+    ----------
+    dates : ndarray of shape (n_dates,)
+        Whole numbers, of which any may be, or datetime64.
+
+    counts : ndarray of shape (n_dates,)
+        Records of every date.
+
+    Returns
+    -------
+    far : bool ndarray of shape (n_dates,)
+
+    gap : str
+    """
+    far = np.zeros(len(dates), dtype=bool)
+    if dates.dtype.kind != "M" or len(dates) < 2:
+        return far, ""
+    order = np.argsort(dates, kind="stable")
+    days, n_records = dates[order].astype("datetime64[D]"), counts[order]
+    gaps = np.diff(days).astype(float)
+    share = n_records.cumsum()[:-1] / n_records.sum()
+    few = np.minimum(share, 1 - share) <= FEW_RECORDS
+    far_away = (gaps > LONG_GAP) | ((gaps > FAR_GAP) & (gaps > gaps.sum() - gaps))
+    long = (gaps > LONGEST_GAP) | (far_away & few)
+    if not long.any():
+        return far, ""
+    groups = np.concatenate([[0], long.cumsum()])
+    most = np.bincount(groups, n_records).argmax()
+    far[order] = groups != most
+    k = np.flatnonzero(long)[0]
+    return far, (
+        f"There is no record in the {gaps[k] / 365.25:.0f} years between {days[k]} and "
+        f"{days[k + 1]}; is a date wrong?"
+    )
 
 
 def _span(codes, places, n_periods):
@@ -190,6 +271,7 @@ def regular_dates(frequency, dates, parameter):
             f"calendar={frequency!r} is a frequency, but {parameter} holds whole numbers; the "
             f"calendar must then be a sequence of whole numbers, or None."
         )
+    _refuse_end_anchored(frequency)
     try:
         import pandas as pd
     except ImportError:
@@ -209,6 +291,21 @@ def regular_dates(frequency, dates, parameter):
     return Calendar(periods.to_numpy().astype("datetime64[us]"), offset)
 
 
+def _refuse_end_anchored(frequency):
+    """Refuse a frequency of the last days of periods, with the name of that of the first ones."""
+    parts = FREQUENCY.fullmatch(frequency.strip().upper())
+    if parts is None or parts[2] not in END_ANCHORED or (parts[2] == "W" and parts[3]):
+        return
+    number, name, month = parts.groups()
+    meant = f"{number}{END_ANCHORED[name]}"
+    if month in MONTHS and month != "DEC":  # the month after it begins the year
+        meant += f"-{MONTHS[(MONTHS.index(month) + 1) % 12]}"
+    raise ValueError(
+        f"calendar={frequency!r} is the frequency of the last day of periods, but a period begins "
+        f"at its date; calendar={meant!r} has the same periods by their first days."
+    )
+
+
 def _unit_of(offset):
     """What the first period begins on: a day, or less if the frequency is finer."""
     try:
@@ -223,8 +320,8 @@ def has_time_of_day(dates):
     return dates != dates.astype("datetime64[D]")
 
 
-def read_dates(items, parameter):
-    """Dates as int64 or datetime64[us], and which of them could be read."""
+def read_dates(items, parameter, zone=None):
+    """Dates as int64 or datetime64[us], and which of them could be read; see `read_times`."""
     kind = items.dtype.kind
     if kind == "M":
         return items.astype("datetime64[us]"), ~np.isnat(items)
@@ -234,7 +331,7 @@ def read_dates(items, parameter):
         whole = np.isfinite(items) & (items == np.rint(items))
         return np.where(whole, items, 0).astype(np.int64), whole
     if kind in "OUT":
-        dates = np.array([read_date(item) for item in items], dtype="datetime64[us]")
+        dates = np.array([read_date(item, zone) for item in items], dtype="datetime64[us]")
         return dates, ~np.isnat(dates)
     raise ValueError(
         f"{parameter} must hold dates, datetimes, whole numbers or ISO 8601 strings; got values of "
@@ -242,7 +339,7 @@ def read_dates(items, parameter):
     )
 
 
-def read_date(item):
+def read_date(item, zone=None):
     """A date or a string as datetime64[us] in local time, NaT if it cannot be read."""
     if hasattr(item, "to_timestamp"):  # a pandas Period: its first moment
         item = item.to_timestamp()
@@ -253,6 +350,8 @@ def read_date(item):
         except ValueError:
             return np.datetime64("NaT", "us")
     if isinstance(item, datetime):
+        if zone is not None and item.tzinfo is not None:
+            item = item.astimezone(ZoneInfo(zone))
         item = item.replace(tzinfo=None)
     if isinstance(item, (date, np.datetime64)):
         return np.datetime64(item, "us")

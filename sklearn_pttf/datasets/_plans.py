@@ -154,7 +154,7 @@ def _times(plan, time, calendar):
             some = "" if show is None else f": {show(np.flatnonzero(bad)[0])}"
             raise ValueError(f"{parameter} has {np.sum(bad)} {problem}{some}. {allowed}")
 
-    codes, dates = read_times(plan, parameter, time, None, refuse)
+    codes, dates = read_times(plan, parameter, time, None, refuse, calendar.zone)
     kind, own = calendar.dates.dtype.kind, dates.dtype.kind
     if kind != own:
         raise ValueError(

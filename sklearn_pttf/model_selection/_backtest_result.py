@@ -17,6 +17,7 @@ OF_CELLS = (
     *("cost", "decision", "promised", "forecast"),
     *("held", "missed", "left", "served", "in_stock"),
 )
+LARGEST_SHARE = 10.0  # that says anything
 SAME = 1e-9  # relative difference of costs that are equal but for rounding
 LABELS = {"estimator": "this estimator", POLICY: "today's rule"}  # of methods, in words
 
@@ -195,7 +196,7 @@ class BacktestResult:
         saved, half = (float(each[0]) for each in self.saving(name, in_money=True))
         share, half_of_share = (float(each[0]) for each in self.saving(name))
         told = f"{_with_half(abs(saved), half, money)} {'saved' if saved >= 0 else 'lost'}"
-        if not np.isnan(share):
+        if abs(share) <= LARGEST_SHARE:
             percent = _with_half(100 * abs(share), 100 * half_of_share, _one_place)
             told = f"{told}, {percent} % of it"
         if np.isnan(half):
@@ -430,6 +431,8 @@ def _percent(value):
 
 
 def _signed(value, of=None):
+    if abs(value) > LARGEST_SHARE:  # of next to nothing
+        return f"{'>' if value > 0 else '< -'} {100 * LARGEST_SHARE:.0f} %".replace("- ", "-")
     return f"{100 * value:+.1f} %"
 
 

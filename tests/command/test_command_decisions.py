@@ -13,7 +13,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn_pttf import PretrainedDecisionTransformer
 from sklearn_pttf._command import _decide
 from sklearn_pttf.problems import Newsvendor, order_quantity
-from support.command import COSTS, DAYS, FAST, SMALL, read_orders, run_decide
+from support.command import COSTS, DAYS, FAST, SMALL, read_orders, refused, run_decide
 
 NAN = np.nan
 IN_TIME = {"ordered": True, "seasons": "auto"}  # as tables with --time are read
@@ -138,17 +138,25 @@ def test_limit_of_groups(limit, sales, capsys):
         assert f"limit of {store}: {used[store]:.4g} of {amount} used; " in out
 
 
-def test_products_without_sales_are_left_out(small, capsys):
+def test_products_that_only_the_info_has_are_decided(small, capsys):
+    Path("products.csv").write_text("sku,margin\nnew,4\n00123,4\nNA,4\nb,4\n")
+    of_info = ["--underage", "margin", "--overage", "1", "--info", "products.csv", *FAST]
+    assert run_decide(*of_info) == 0
+    note = "note: 1 instances of products.csv have no sales in sales.csv and are "
+    taken = "taken to have been on offer in all periods and never sold"
+    assert f"{note}{taken}" in capsys.readouterr().err
+    X = pd.concat([small, pd.DataFrame(0.0, index=["new"], columns=small.columns)])
+    pdt = PretrainedDecisionTransformer(Newsvendor(4.0, 1.0, **IN_TIME), finetune=None)
+    assert read_orders().index.tolist() == [*small.index, "new"]
+    assert_array_equal(read_orders()["level"], pdt.fit(X).decide(X))
+    # of launches nothing is known
+    assert run_decide(*of_info, "--offered", "own") == 0
+    assert f"{note}decided like the others, as nothing is known" in capsys.readouterr().err
+    own = read_orders()["level"]
+    assert own["new"] > 0
     Path("products.csv").write_text("sku,margin\nnew,\n00123,4\nNA,4\nb,4\n")
-    assert (
-        run_decide("--underage", "margin", "--overage", "1", "--info", "products.csv", *FAST) == 0
-    )
-    assert "note: 1 instances of products.csv have no sales in sales.csv and are left out" in (
-        capsys.readouterr().err
-    )
-    priced = read_orders()
-    assert run_decide(*COSTS, *FAST) == 0
-    assert priced.equals(read_orders())
+    message = "products.csv: column 'margin' has 1 empty cells (line 2: '')"
+    assert message in refused(capsys, *of_info)
 
 
 def test_orders_that_are_not_whole(capsys):

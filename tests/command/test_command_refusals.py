@@ -25,8 +25,8 @@ BAD_FILES = {
     ),
     "no number": (
         'sku,date,units\na,2026-03-02,3\n\na,2026-03-03,"3,5"\nb,2026-03-03,x\n',
-        r"sales\.csv: column 'units' has 2 cells that are no number "
-        r"\(line 4: '3,5', line 5: 'x'\); numbers look like 12 or 3.5",
+        r"sales\.csv: column 'units' has 1 cells that are no number "
+        r"\(line 5: 'x'\); numbers look like 12 or 3.5",
     ),
     "infinite": ("sku,date,units\na,2026-03-02,inf\n", r"no number \(line 2: 'inf'\)"),
     "no numbers": ("sku,date,units\na,2026-03-02,\n", "column 'units' has no number at all"),
@@ -56,13 +56,10 @@ BAD_FILES = {
         r"sales\.csv cannot be read as CSV: Expected 3 fields in line 2, saw 4",
     ),
     "open quote": ('sku,date,units\n"a,2026-03-02,3\n', "cannot be read as CSV: EOF inside string"),
-    "not UTF-8": (
-        "sku,date,units\nä,2026-03-02,3\n".encode("latin-1"),
-        r"sales\.csv is no UTF-8 text; save it as UTF-8",
-    ),
     "negative": (
         "sku,date,units\na,2026-03-02,-3\n",
-        r"sales\.csv: --value units has 1 negative cells among 1; first instances: 'a': -3\.0",
+        r"sales\.csv: column 'units' has 1 cells below 0, in periods that add up to less than 0 "
+        r"\(line 2: '-3'\); --negatives clip takes such periods for 0, --negatives missing for not",
     ),
 }
 
@@ -209,3 +206,19 @@ def test_interrupted(small, monkeypatch, capsys):
 def test_without_pandas_or_pyarrow(module, out, message, small, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, module, None)
     assert message in refused(capsys, *COSTS, out=out)
+
+
+@pytest.mark.parametrize("more", [[], ["--calendar", "D"]])
+def test_a_year_that_cannot_be(more, small, capsys):
+    Path("sales.csv").write_text(Path("sales.csv").read_text() + "b,2204-03-05,1\n")
+    assert refused(capsys, *COSTS, *more) == (
+        "sales.csv: column 'date' has 1 dates far from all others (line 8: '2204-03-05'); There is "
+        "no record in the 178 years between 2026-03-05 and 2204-03-05; is a date wrong?"
+    )
+
+
+def test_frequencies_of_last_days_in_words_of_options(small, capsys):
+    assert refused(capsys, *COSTS, "--calendar", "ME") == (
+        "sales.csv: --calendar ME is the frequency of the last day of periods, but a period begins "
+        "at its date; --calendar MS has the same periods by their first days."
+    )

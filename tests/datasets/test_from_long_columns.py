@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+import warnings
 from decimal import Decimal
 
 import numpy as np
@@ -412,3 +413,28 @@ def test_refused_columns():
     labels = pl.Series("product", ["a"], dtype=pl.Object)
     with pytest.raises(ValueError, match="column 'product' has the polars dtype Object"):
         from_long(pl.DataFrame([labels, pl.Series("units", [1])]), **ARGS)
+
+
+def test_labels_that_differ_in_case_or_blanks_are_told():
+    frame = pd.DataFrame({"product": ["P 01", "p01", "q", "p01"], "units": [1, 2, 3, 4]})
+    message = "instance='product' has 1 labels in several spellings .* own: 'P 01' and 'p01'"
+    for source in (frame, to_polars(frame)):
+        with pytest.warns(UserWarning, match=message):
+            assert len(from_long(source, instance="product", value="units")) == 3
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        from_long(frame.assign(product=[1, 2, 3, 2]), instance="product", value="units")
+        from_long(frame.assign(product=list("abcb")), instance="product", value="units")
+
+
+def test_text_that_may_be_thousands_is_refused():
+    def read(*units):
+        frame = pd.DataFrame({"product": list("ab"), "units": list(units)})
+        return [from_long(f, instance="product", value="units") for f in (frame, to_polars(frame))]
+
+    for X in read("1.625", "2.5"):
+        assert_array_equal(np.asarray(X)[:, -1].astype(float), [1.625, 2.5])
+    with pytest.raises(
+        ValueError, match=r"has 1 cells of text .* 'a'\. '1\.600' may be 1\.6 or 16"
+    ):
+        read("1.600", "3")

@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
+from sklearn_pttf import PretrainedDecisionTransformer
 from sklearn_pttf.datasets import from_long
-from sklearn_pttf.exceptions import PartialPeriodsWarning
+from sklearn_pttf.exceptions import DriftWarning, PartialPeriodsWarning
+from sklearn_pttf.problems import Newsvendor
 from support.frames import to_polars
 from support.long_tables import TIMED
 
@@ -144,3 +146,27 @@ def test_every_week_that_is_left_has_seven_days(start, length):
         X = from_long(frame, **WEEKLY)
     assert_array_equal(X, [[7] * ((length - (-start) % 7) // 7)])
     assert bool(caught) == (start > 0 or (start + length) % 7 > 0)
+
+
+@pytest.mark.parametrize(("first", "last", "end"), [(4, 20, "last"), (6, 24, "first")])
+def test_a_drift_of_a_partial_period_is_no_season(first, last, end):
+    # 2024-03-04 is a Monday: three weeks, one of which has some of its days only
+    days = pd.date_range(f"2024-03-{first:02d}", f"2024-03-{last:02d}")
+    units = np.random.default_rng(0).poisson(5, (100, len(days)))
+    frame = pd.DataFrame(
+        {"product": np.repeat(np.arange(100), len(days)), "day": np.tile(days, 100)}
+    ).assign(units=units.ravel())
+    model = PretrainedDecisionTransformer(Newsvendor(4.0, 1.0), finetune=None)
+    with pytest.warns(DriftWarning, match=f"It is the {end} period alone that differs: leave it"):
+        model.fit(quiet(frame, partial="keep"))
+    with pytest.warns(PartialPeriodsWarning):
+        X = from_long(frame, **WEEKLY)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DriftWarning)
+        model.fit(X)
+
+
+def test_a_trend_is_no_partial_period():
+    X = np.random.default_rng(0).poisson(np.full((100, 1), 20.0) * [1.0, 1.5, 2.0])
+    with pytest.warns(DriftWarning, match="lag behind a trend or season"):
+        PretrainedDecisionTransformer(Newsvendor(4.0, 1.0), finetune=None).fit(X)

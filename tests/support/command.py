@@ -4,7 +4,8 @@ import os
 
 import pandas as pd
 
-from sklearn_pttf.__main__ import main
+from sklearn_pttf.__main__ import _parser, main
+from sklearn_pttf._command._inputs import read_sales
 
 DAYS = pd.date_range("2026-03-02", periods=4)
 RECORDS = ["--instance", "sku", "--value", "units", "--time", "date"]
@@ -42,3 +43,9 @@ def refused(capsys, *options, **settings):
     assert not any(each.startswith("error: ") for each in progress)
     assert sorted(os.listdir()) == before
     return line.removeprefix("error: ")
+
+
+def table_of(sales, *options, records=RECORDS):
+    """The table that the command makes of a file."""
+    argv = ["decide", sales, *records, "--out", "orders.csv", *COSTS, *options]
+    return read_sales(_parser().parse_args(argv))[0]
