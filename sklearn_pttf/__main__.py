@@ -586,7 +586,7 @@ def _print(lines):
         if hasattr(sys.stdout, "reconfigure"):  # a label may be of other letters than the terminal
             sys.stdout.reconfigure(errors="backslashreplace")
         for line in lines:
-            print(line)
+            print(line, flush=True)  # the next one may take its time
         if sys.stdout is not None:
             sys.stdout.flush()
     except (OSError, ValueError, KeyboardInterrupt) as error:

@@ -42,7 +42,10 @@ QUANTILES = (0.1, 0.5, 0.9)
 
 
 def decide_file(options):
-    """Read sales, decide what to stock and to order, and write it; lines that sum it up."""
+    """Read sales, decide what to stock and to order, and write it; lines that sum it up.
+
+    They are told one by one, once all is written.
+    """
     check_options(options, _wrong_costs)
     table, roles, style = read_sales(options)
     table = with_unsold(options, table, roles)
@@ -53,13 +56,17 @@ def decide_file(options):
     with naming(X.index, options):
         level, found = estimator.decide(X, return_info=True)
         result = _result(options, estimator, X, info, level, found)
-    summary = []
-    if not options.quiet:
-        summary = found_in_time(estimator) + found_of_stock(estimator, X, found.get("identified"))
-        summary += _totals(options, result, info, found)
-        summary += [_saving(estimator, X, options.seed), f"{options.out} written"]
     write(options.out, result.reset_index(), style)
-    return summary
+    return [] if options.quiet else _summed_up(options, estimator, X, info, result, found)
+
+
+def _summed_up(options, estimator, X, info, result, found):
+    """Lines on what is written; the saving takes longest and comes last."""
+    yield f"{options.out} written"
+    yield from found_in_time(estimator)
+    yield from found_of_stock(estimator, X, found.get("identified"))
+    yield from _totals(options, result, info, found)
+    yield _saving(estimator, X, options.seed)
 
 
 def _wrong_costs(options):

@@ -1,6 +1,7 @@
 """Which column a period is in: rows that end together, or that begin together."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 
@@ -35,6 +36,34 @@ def check_align(align, unknown_age, offered, drivers, horizon):
                 f"{name}={given!r} must go without align='start', as columns are then not the same "
                 "periods for all instances, and no period follows the last column of all."
             )
+
+
+def born(placed, codes, places, values, told):
+    """The placement, in which instances begin with the first period that says anything of them.
+
+    A shelf that was empty, before anything was on it, is no part of a life.
+
+    Parameters
+    ----------
+    placed : Placement
+
+    codes, places, values : ndarray of shape (n_cells,)
+        Instance, period and value of the cells that have a record.
+
+    told : dict of ndarray of shape (n_cells,)
+        What is told of their stock, by ``"stock"`` or ``"sold_out"``.
+    """
+    empty = np.zeros(len(codes), dtype=bool)
+    for name, each in told.items():
+        empty |= each == (0 if name == "stock" else 1)
+    says = ~(empty & ~(values > 0))
+    first = np.full(len(placed.first), np.iinfo(np.int64).max)
+    np.minimum.at(first, codes[says], places[says])
+    first = np.where(first > placed.last, placed.first, first)  # of what never was on sale
+    from_start = placed.from_start
+    if from_start is not None:
+        from_start = from_start & (first == placed.first)
+    return replace(placed, first=first, from_start=from_start)
 
 
 def known_ages(placed, unknown_age, labels, parameter):

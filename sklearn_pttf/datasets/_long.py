@@ -9,6 +9,7 @@ import numpy as np
 from sklearn_pttf._utils.checks import MOST_PERIODS
 from sklearn_pttf._utils.stock_columns import refuse_other_than_stock
 from sklearn_pttf.datasets._align import (
+    born,
     check_align,
     column_names,
     history,
@@ -199,8 +200,9 @@ def from_long(
         lived to see is NaN, on the right. A period without a record up to the end of the calendar
         is one of no sales (see `fill`), also after the last record, since a launch that failed is
         one of few records; for instances that were taken off the market say ``offered="own"``:
-        theirs then end with their last record. Goes without `drivers`, a `horizon` above 1, and
-        ``offered="all"``. The first period may be shorter than others if launches are in the
+        theirs then end with their last record. Empty shelves before the first sale, as `stock` or
+        `sold_out` tells them, are no part of a life. Goes without `drivers`, a `horizon` above 1,
+        and ``offered="all"``. The first period may be shorter than others if launches are in the
         middle of one.
 
     unknown_age : {"keep", "drop"}, default="keep"
@@ -374,6 +376,8 @@ def from_long(
         f"value={value!r}", "periods of a sum that is too large", ALLOWED, _too_large(values), codes
     )
     values = _settle_negatives(values, codes, places, read, value, negatives, refuse)
+    if align == "start":
+        placed = born(placed, codes, places, values, told)
     first, last = placed.first, placed.last
     end, rows = last, np.arange(len(labels))
     if align == "start":

@@ -13,7 +13,7 @@ import pytest
 
 import sklearn_pttf
 from sklearn_pttf import __main__
-from sklearn_pttf._command import _files
+from sklearn_pttf._command import _decide, _files
 from support.command import COSTS, FAST, RECORDS, SMALL, read_orders, refused, run_decide
 
 ROOT = Path(sklearn_pttf.__file__).parents[1]
@@ -43,6 +43,20 @@ def test_a_summary_that_cannot_be_printed(small, monkeypatch, capsys):
     assert run_decide(*COSTS, *FAST) == 3
     assert len(read_orders()) == 3
     assert "error: all is written, but the summary could not be printed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("stop", [ValueError("no saving"), KeyboardInterrupt()])
+def test_orders_do_not_wait_for_what_they_save(small, monkeypatch, capsys, stop):
+    def no_saving(*args):
+        assert len(read_orders()) == 3
+        raise stop
+
+    monkeypatch.setattr(_decide, "_saving", no_saving)
+    assert run_decide(*COSTS, *FAST) == 3
+    assert len(read_orders()) == 3
+    out, err = capsys.readouterr()
+    assert "orders.csv written" in out
+    assert "error: all is written, but the summary could not be printed" in err
 
 
 def test_letters_that_the_terminal_lacks(monkeypatch):

@@ -188,6 +188,17 @@ def test_when_the_launch_was_does_not_matter(records, later):
     assert_array_equal(from_long(moved, **told), from_long(frame, **told))
 
 
+@pytest.mark.parametrize(
+    ("name", "told"), [("stock", [0, 0, 9, 0, 9, 9]), ("sold_out", [1, 1, 0, 1, 0, 0])]
+)
+def test_a_shelf_that_was_empty_before_is_no_part_of_a_life(name, told):
+    """Records of every week, also of those before a product was there."""
+    frame = sales(product=["a"] * 6, day=range(6), units=[0, 0, 5, 0, 7, 0]).assign(told=told)
+    X = from_long(frame, **TIMED, align="start", unknown_age="drop", **{name: "told"})
+    assert_array_equal(X.filter(regex="^age"), [[5, 0, 7, 0]])
+    assert_array_equal(X.filter(like=name), [told[2:]])
+
+
 # ---- refusals
 
 
