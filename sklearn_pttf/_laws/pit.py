@@ -6,6 +6,7 @@ from scipy import stats
 from sklearn.utils import Bunch, check_array, check_random_state
 
 from sklearn_pttf._laws.base import PredictiveDistribution, check_levels
+from sklearn_pttf._utils.frames import unmasked
 
 CHUNK_CELLS = 200_000  # outcomes whose cdf is asked for in one call, or one column
 LEVELS = (0.1, 0.5, 0.9, 0.95)  # that coverage is told of unless others are asked for
@@ -177,7 +178,11 @@ def row_variance(deviations, n_seen):
 def _numbers(values, name):
     """1-D or 2-D numbers or NaN."""
     return check_array(
-        values, dtype=np.float64, ensure_2d=False, ensure_all_finite="allow-nan", input_name=name
+        unmasked(values),
+        dtype=np.float64,
+        ensure_2d=False,
+        ensure_all_finite="allow-nan",
+        input_name=name,
     )
 
 

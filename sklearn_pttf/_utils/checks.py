@@ -11,6 +11,7 @@ from narwhals.stable.v2.dependencies import is_into_dataframe, is_pandas_datafra
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import validate_data
 
+from sklearn_pttf._utils.frames import unmasked
 from sklearn_pttf._utils.sklearn_private import _get_feature_names, _num_features, _safe_indexing
 
 MOST_PERIODS = 100  # of a horizon
@@ -191,8 +192,10 @@ def find_column(column, names, n_columns, parameter):
 def as_table(X):
     """X as a frame or a 2-D array.
 
-    Cells are left as they are: text may ride along until columns are taken.
+    Cells are left as they are, but masked ones are NaN: text may ride along until columns are
+    taken.
     """
+    X = unmasked(X)
     try:
         frame = nw.from_native(X, pass_through=True)
     except DuplicateError as error:
@@ -222,6 +225,11 @@ def check_table(estimator, X, *, reset):
 
 def check_outcomes(y, X, problem):
     """Later outcomes as ``(n, m)`` float64, a row for every row of X; NaN = not observed."""
+    y = unmasked(y)
+    if is_into_dataframe(y):
+        y = numeric_columns(y, range(y.shape[1]), "y")
+    elif isinstance(y, np.ndarray) and y.dtype.kind == "O" and y.ndim:
+        y = _without_na(y)
     y = check_array(
         y, dtype=np.float64, ensure_2d=False, ensure_all_finite="allow-nan", input_name="y"
     )
@@ -245,9 +253,19 @@ def numeric_columns(X, positions, name="X", *, infinite=False):
     if is_pandas_dataframe(X) and "O" in {dtype.kind for dtype in X.dtypes}:
         # pandas NA among Python objects is nothing that NumPy takes for a number
         X = X.to_numpy(dtype=object, na_value=np.nan)
+    elif is_pandas_dataframe(X) and any(hasattr(dtype, "fill_value") for dtype in X.dtypes):
+        X = X.to_numpy()  # scikit-learn would make a sparse matrix of sparse columns
+    elif isinstance(X, np.ndarray) and X.dtype.kind == "O":
+        X = _without_na(X)
     finite = False if infinite else "allow-nan"
     values = check_array(X, dtype=np.float64, ensure_all_finite=finite, input_name=name)
     return within_limits(values, name)
+
+
+def _without_na(cells):
+    """Python objects with NaN for the NA of a frame, which NumPy takes for no number."""
+    absent = [cell is not None and _is_missing(cell) for cell in cells.flat]
+    return np.where(np.reshape(absent, cells.shape), np.nan, cells)
 
 
 def within_limits(values, name):

@@ -13,6 +13,7 @@ from sklearn_pttf._utils.checks import (
     column_references,
     numeric_columns,
 )
+from sklearn_pttf._utils.frames import unmasked
 
 FLOORS = ("law", "foresight")
 
@@ -89,6 +90,7 @@ def check_decision(decision):
         raise ValueError(
             f"decision must be 1-D, one decision a row; got {np.ndim(decision)} dimensions."
         )
+    decision = unmasked(decision)
     return check_array(decision, dtype=np.float64, ensure_2d=False, input_name="decision")
 
 

@@ -6,6 +6,7 @@ from narwhals.stable.v2.dependencies import is_into_series
 from sklearn.utils import check_array, check_consistent_length
 
 from sklearn_pttf._utils.checks import describe_rows
+from sklearn_pttf._utils.frames import unmasked
 from sklearn_pttf._utils.rounding import ROUNDED
 
 
@@ -91,7 +92,7 @@ def _numbers(value, name):
         return np.asarray(number)
     if np.ndim(value) > 1:
         raise ValueError(f"{name} must be a number or 1-D; got {np.ndim(value)} dimensions.")
-    return check_array(value, dtype=np.float64, ensure_2d=False, input_name=name)
+    return check_array(unmasked(value), dtype=np.float64, ensure_2d=False, input_name=name)
 
 
 def _like(order, given):
