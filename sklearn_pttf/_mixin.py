@@ -41,6 +41,7 @@ from sklearn_pttf._utils.checks import (
     check_table,
     check_whole,
 )
+from sklearn_pttf._utils.output import DecisionOutput, as_column, as_frame, container_of
 from sklearn_pttf.problems import Newsvendor
 from sklearn_pttf.problems._attributes import check_same_attributes
 from sklearn_pttf.problems._exposure import same_exposure
@@ -77,10 +78,11 @@ def saved_share(cost, reference):
     return float((reference - cost) / scale) if scale > 0 else 0.0
 
 
-class DecisionMixin:
+class DecisionMixin(DecisionOutput):
     """Base of estimators that decide, to be inherited from left of ``BaseEstimator``.
 
-    It gives `decide`, `predict`, `predict_quantiles`, `predict_distribution` and `score`. A
+    It gives `decide`, `predict`, `predict_quantiles`, `predict_distribution`, `score` and
+    `set_output`. A
     subclass has a ``problem`` parameter (a `DecisionProblem`, or None for ``Newsvendor()``) and
     writes two methods:
 
@@ -487,26 +489,27 @@ class DecisionMixin:
             Another problem to decide, without a refit: other costs, say. Observation columns
             stay as fitted. None: the problem of `fit`.
 
-        return_info : bool, default=False
-            Whether to give also what the decisions are expected to cost.
+        return_info : bool or "frame", default=False
+            Whether to give also what the decisions are expected to cost. ``"frame"``: as a data
+            frame.
 
         Returns
         -------
-        decisions : ndarray of shape (n_instances,)
-            In units of the outcome.
+        decisions : ndarray or Series of shape (n_instances,)
+            In units of the outcome. A Series of its library if X is a data frame, in pandas with
+            its index, unless `set_output` says otherwise.
 
-        info : Bunch
-            Only if ``return_info``. ``expected_cost``: ndarray of shape (n_instances,), in
-            money; ``mean``: ndarray of shape (n_instances,), the expected outcome (over the
-            horizon of the problem). ``risk``: ndarray of shape (n_instances,), if the problem's is
-            not the mean. Under a limit ``shadow_price``, what one more unit of it would save,
-            ``used``, ``limit``, each a float, or a dict by group, and ``dual_bound``, a float:
-            no orders within the limit have a smaller sum of expected costs. With drivers
-            ``extrapolates``: bool ndarray of shape (n_instances,), whether one is planned beyond
-            all that was seen of it. With stock ``identified``: bool ndarray of shape
-            (n_instances,), whether stock ever let one see as much demand as the order is for, on
-            average over its periods: where it is False the order rests on the prior and on other
-            rows. What other problems give, their pages say.
+        info : Bunch or data frame
+            Only if ``return_info``. A frame has the ``decision`` and all that is one number a row,
+            and the index of X. A Bunch has ndarrays of shape (n_instances,): ``expected_cost``, in
+            money; ``mean``, the expected outcome (over the horizon of the problem); ``risk``, if
+            the problem's is not the mean. Under a limit it has ``shadow_price``, what one more unit
+            of it would save, ``used``, ``limit``, each a float, or a dict by group, and
+            ``dual_bound``, a float: no orders within the limit have a smaller sum of expected
+            costs. With drivers ``extrapolates``, bool: whether one is planned beyond all that was
+            seen of it. With stock ``identified``, bool: whether stock ever let one see as much
+            demand as the order is for, on average over its periods: where it is False the order
+            rests on the prior and on other rows. What other problems give, their pages say.
 
         Raises
         ------
@@ -516,6 +519,22 @@ class DecisionMixin:
         ValueError
             If X has other columns than at `fit`, or values that cannot be.
         """
+        if not isinstance(return_info, str | bool | np.bool_) or (
+            isinstance(return_info, str) and return_info != "frame"
+        ):
+            raise ValueError(f"return_info must be True, False or 'frame'; got {return_info!r}.")
+        decisions, info = self._decided(X, problem, bool(return_info))
+        container = container_of(self)
+        column = as_column(X, decisions, "decision", container)
+        if not return_info:
+            return column
+        if isinstance(return_info, str):
+            rows = {name: each for name, each in info.items() if np.shape(each) == decisions.shape}
+            info = as_frame(X, {"decision": decisions, **rows}, container)
+        return column, info
+
+    def _decided(self, X, problem, told):
+        """Decisions as an array, and if they are to be told the Bunch of `decide`, else None."""
         check_is_fitted(self)
         problem = self.problem_ if problem is None else check_problem(problem)
         portfolio = self._read_as_it_is(X, problem)
@@ -523,17 +542,17 @@ class DecisionMixin:
         portfolio = self._at_conditions(portfolio, problem.horizon, problem.of_paths)
         if problem.of_prices:
             problem.warn_of_losses(portfolio)
-        laws = self._laws_to_decide(portfolio, problem, spread=return_info)
+        laws = self._laws_to_decide(portfolio, problem, spread=told)
         decisions, rows, of_all = [], [], {}
         for law, piece in laws:
-            if not return_info:
+            if not told:
                 decisions.append(problem.solve(law, piece))
                 continue
             found, of_all = problem.solve_with_info(law, piece)
             decisions.append(found)
             rows.append(problem.row_info(found, law, piece))
-        if not return_info:
-            return np.concatenate(decisions)
+        if not told:
+            return np.concatenate(decisions), None
         by_row = {name: np.concatenate([each[name] for each in rows]) for name in rows[0]}
         if extrapolates is not None:
             by_row["extrapolates"] = extrapolates

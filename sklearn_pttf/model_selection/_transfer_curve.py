@@ -477,7 +477,7 @@ def _run(task, estimator, X, outcomes, n_common, seed):
     fit_time = perf_counter() - began
     result = {"common": None, "portfolio": None, "fit_time": fit_time, "chosen": None}
     if fitted is not None:
-        decisions = fitted.decide(X)
+        decisions = np.asarray(fitted.decide(X))
         costs = decision_cost(outcomes, decisions, problem=fitted.problem_, X=X, per_row=True)
         result["common"] = float(np.nanmean(costs[:n_common]))
         result["portfolio"] = float(np.nanmean(costs))
