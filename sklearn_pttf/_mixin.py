@@ -37,6 +37,7 @@ from sklearn_pttf._tables.attributes import AttributeEffects
 from sklearn_pttf._tables.completion import completed, demand_of
 from sklearn_pttf._utils.checks import (
     MOST_PERIODS,
+    check_later_table,
     check_outcomes,
     check_table,
     check_whole,
@@ -282,14 +283,13 @@ class DecisionMixin(DecisionOutput):
                 "them is about prices and the other is not."
             )
         self._check_noise(problem)
-        X = check_table(self, X, reset=False)
-        names = getattr(self, "feature_names_in_", None)
-        problem.check_roles(names, self.n_features_in_, self.observation_columns_)
+        X, names = check_later_table(self, X, problem.columns_taken)
+        problem.check_roles(names, X.shape[1], self.observation_columns_)
         if problem.of_prices:
-            self._check_prices(problem, names)
+            self._check_prices(problem, names, X.shape[1])
         self._check_exposure(problem)
-        self._check_stock(problem)
-        self._check_time(problem)
+        self._check_stock(problem, names, X.shape[1])
+        self._check_time(problem, names, X.shape[1])
         portfolio = problem.read(X, names, self.observation_columns_, self.integer_)
         if self.problem_.has_exposure and not problem.has_exposure:  # as it was seen
             found = self.problem_.read_exposure(X, names, portfolio.observations)
@@ -320,11 +320,10 @@ class DecisionMixin(DecisionOutput):
                     f"{name} stays as fitted, {fitted!r}, or is left None for that; got {told!r}."
                 )
 
-    def _check_stock(self, problem):
+    def _check_stock(self, problem, names, n_columns):
         """Refuse another problem that has other columns of stock."""
-        names = getattr(self, "feature_names_in_", None)
         told, fitted = (
-            (told_of_stock(each), stock_positions(each, names, self.n_features_in_))
+            (told_of_stock(each), stock_positions(each, names, n_columns))
             for each in (problem, self.problem_)
         )
         if told[0] is not None and told != fitted:
@@ -333,16 +332,15 @@ class DecisionMixin(DecisionOutput):
                 f"for that; got {getattr(problem, told[0])!r}."
             )
 
-    def _check_time(self, problem):
+    def _check_time(self, problem, names, n_columns):
         """Refuse another problem that says of time what `fit` was not told."""
-        names = getattr(self, "feature_names_in_", None)
 
         def roles(each):
-            drivers = driver_positions(each, names, self.n_features_in_)
+            drivers = driver_positions(each, names, n_columns)
             seasons = season_lengths(each.seasons)
             return {"ordered": each.ordered, "drivers": drivers, "seasons": seasons}
 
-        check_same_attributes(problem, self.problem_, names, self.n_features_in_)
+        check_same_attributes(problem, self.problem_, names, n_columns)
         told, fitted = roles(problem), roles(self.problem_)
         for name in told:
             is_said = getattr(problem, name) is not None and getattr(problem, name) is not False
@@ -361,11 +359,9 @@ class DecisionMixin(DecisionOutput):
             coming = np.ceil(coming)  # trials
         return replace(portfolio, coming=coming)
 
-    def _check_prices(self, problem, names):
+    def _check_prices(self, problem, names, n_columns):
         """Refuse another problem that pairs demand with other prices."""
-        own, fitted = (
-            each.price_positions(names, self.n_features_in_) for each in (problem, self.problem_)
-        )
+        own, fitted = (each.price_positions(names, n_columns) for each in (problem, self.problem_))
         if own != fitted:
             raise ValueError(
                 f"problem={problem!r} names other columns of prices than fit did, or in another "
@@ -482,12 +478,13 @@ class DecisionMixin(DecisionOutput):
         Parameters
         ----------
         X : array-like or data frame of shape (n_instances, n_features_in_)
-            The instances, with the columns that `fit` saw. A row without any observation is
-            decided from the context alone.
+            The instances, with the columns that `fit` saw, and those that only ``problem`` names. A
+            row without any observation is decided from the context alone.
 
         problem : DecisionProblem, default=None
             Another problem to decide, without a refit: other costs, say. Observation columns
-            stay as fitted. None: the problem of `fit`.
+            stay as fitted. Of a data frame it may name columns that came after `fit`: today's
+            stock, say. None: the problem of `fit`.
 
         return_info : bool or "frame", default=False
             Whether to give also what the decisions are expected to cost. ``"frame"``: as a data
@@ -517,7 +514,8 @@ class DecisionMixin(DecisionOutput):
             If `fit` has not been called.
 
         ValueError
-            If X has other columns than at `fit`, or values that cannot be.
+            If X lacks columns of `fit`, has others that ``problem`` does not name, or values that
+            cannot be.
         """
         if not isinstance(return_info, str | bool | np.bool_) or (
             isinstance(return_info, str) and return_info != "frame"

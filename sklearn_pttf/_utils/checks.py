@@ -223,6 +223,30 @@ def check_table(estimator, X, *, reset):
     return X
 
 
+def check_later_table(estimator, X, taken):
+    """X as a table with the columns of `fit`, and behind them those that came after it; its names.
+
+    In frames columns may have come that ``taken(names, n_columns)`` gives the positions of.
+    """
+    X = as_table(X)
+    fitted = getattr(estimator, "feature_names_in_", None)
+    names = column_names(X) if fitted is not None and is_into_dataframe(X) else None
+    known = set(() if fitted is None else fitted)
+    later = [] if names is None else [k for k, name in enumerate(names) if name not in known]
+    if not later:
+        validate_data(estimator, X, skip_check_array=True, reset=False)
+        return X, fitted
+    own = [k for k, name in enumerate(names) if name in known]
+    order = own + later
+    X, names = _safe_indexing(X, order, axis=1), np.asarray(names, dtype=object)[order]
+    of_fit = _safe_indexing(X, list(range(len(own))), axis=1)
+    validate_data(estimator, of_fit, skip_check_array=True, reset=False)
+    if set(range(len(own), len(names))) - taken(names, len(names)):
+        # says which columns were not there at `fit`
+        validate_data(estimator, X, skip_check_array=True, reset=False)
+    return X, names
+
+
 def check_outcomes(y, X, problem):
     """Later outcomes as ``(n, m)`` float64, a row for every row of X; NaN = not observed."""
     y = unmasked(y)

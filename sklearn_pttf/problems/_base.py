@@ -175,6 +175,10 @@ class DecisionProblem(BaseEstimator, ABC):
         taken.update(stock_positions(self, names, n_columns))
         return taken.union(*driver_positions(self, names, n_columns))
 
+    def columns_taken(self, names, n_columns):
+        """Positions of all columns that the problem names but for observations; a set of int."""
+        return self._taken_positions(names, n_columns)
+
     def check_roles(self, names, n_columns, positions):
         """Refuse to decide rows whose observations, as fitted, play another role here.
 
