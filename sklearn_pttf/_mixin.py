@@ -686,17 +686,7 @@ class DecisionMixin(DecisionOutput):
         Both decide with one observation a row less than later decisions have, which hurts SAA
         more.
         """
-        portfolio = self._read_as_it_is(X)
-        outcomes = None if y is None else self._check_outcomes(X, y)
-        if portfolio.in_time:
-            costs = self._rolled_costs(portfolio, outcomes)
-        elif y is not None:
-            costs = [self._row_costs(portfolio, outcomes)]
-        else:
-            n_parts = portfolio.observations.shape[1] // self.problem_.horizon
-            demand = demand_of(portfolio)
-            costs = [self._held_out_costs(portfolio, k, demand) for k in range(n_parts)]
-        costs = np.array(costs)
+        costs = self._costs_of_rows(X, y)
         if np.isnan(costs).all():
             horizon = self.problem_.horizon
             fewer = f", or are fewer than the {horizon} periods in a row that a decision covers"
@@ -704,6 +694,21 @@ class DecisionMixin(DecisionOutput):
                 f"there is no outcome to charge: all are missing{fewer if horizon > 1 else ''}."
             )
         return saved_share(*np.nansum(costs, axis=(0, 2)))
+
+    def _costs_of_rows(self, X, y=None, most=None):
+        """Mean costs of rows, own and SAA's, as `score` charges them; ndarray of shape (k, 2, n).
+
+        Without ``y`` and an order of time at ``most`` so many horizons of observations are charged.
+        """
+        portfolio = self._read_as_it_is(X)
+        outcomes = None if y is None else self._check_outcomes(X, y)
+        if portfolio.in_time:
+            return np.array(self._rolled_costs(portfolio, outcomes))
+        if y is not None:
+            return np.array([self._row_costs(portfolio, outcomes)])
+        n_parts = portfolio.observations.shape[1] // self.problem_.horizon
+        demand, parts = demand_of(portfolio), range(n_parts)[:most]
+        return np.array([self._held_out_costs(portfolio, k, demand) for k in parts])
 
     def _check_outcomes(self, X, y):
         return check_outcomes(y, X, self.problem_)

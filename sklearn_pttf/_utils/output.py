@@ -50,11 +50,9 @@ def as_column(X, values, name, container="default"):
     if container == "numpy" or (container == "default" and not is_into_dataframe(X)):
         return np.asarray(values)
     space, index = _library(X, container)
-    return (
-        space.Series(values, index=index, name=name)
-        if index is not None
-        else (nw.new_series(name, values, backend=space).to_native())
-    )
+    if index is not None:
+        return space.Series(values, index=index, name=name)
+    return nw.new_series(name, values, backend=space).to_native()
 
 
 def as_frame(X, columns, container="default"):
@@ -65,6 +63,12 @@ def as_frame(X, columns, container="default"):
     if index is not None:
         return space.DataFrame(columns, index=index)
     return nw.from_dict(columns, backend=space).to_native()
+
+
+def row_labels_of(X):
+    """Labels of the rows of a frame that has an index, as a list; else None."""
+    index = nw.maybe_get_index(nw.from_native(X, eager_only=True)) if is_into_dataframe(X) else None
+    return None if index is None else list(index)
 
 
 def _library(X, container):

@@ -408,6 +408,29 @@ class DecisionProblem(BaseEstimator, ABC):
             lambda outcomes: self._charged(decision, outcomes, portfolio.costs), decision
         )
 
+    def costs_of_cases(self, decisions, law, portfolio):
+        """Costs of decisions in the cases that laws come down to.
+
+        Parameters
+        ----------
+        decisions : sequence of ndarray of shape (n,)
+            Several for each row, which are charged in the same cases.
+
+        law : PredictiveDistribution
+
+        portfolio : Portfolio
+
+        Returns
+        -------
+        costs : list of ndarray of shape (n, q)
+            In the order of ``decisions``.
+
+        weights : ndarray of shape (n, q)
+            Probabilities of the cases.
+        """
+        outcomes, weights = law.nodes(decisions[0])
+        return [self._charged(each, outcomes, portfolio.costs) for each in decisions], weights
+
     def row_info(self, decision, law, portfolio):
         """What is told of every row's decision; dict of ndarray of shape (n,)."""
         info = {
