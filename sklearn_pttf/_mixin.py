@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from sklearn_pttf._laws.at_prices import DemandAtPrices, PriceRange
 from sklearn_pttf._laws.atoms import WeightedAtoms, pooled_atoms
