@@ -55,9 +55,15 @@ def law_of_total(predict, portfolio, law, horizon):
     """
     if horizon == 1:
         return law
-    quantiles = np.empty((len(law), len(LEVELS)))
-    for rows, own in _tables(law, portfolio.integer):
-        quantiles[rows] = _quantiles_of_totals(predict, portfolio.take(rows), own, horizon)
+    tables = list(_tables(law, portfolio.integer))
+    first, quantiles = np.empty((len(law), len(FEW_LEVELS))), np.empty((len(law), len(LEVELS)))
+    for rows, own in tables:
+        first[rows] = own.quantile(FEW_LEVELS[None, :])
+    means = _means_after(predict, portfolio, first)
+    for rows, own in tables:
+        nodes = _sorted_nodes(own)
+        covariance = _covariance(nodes, first[rows], means[rows], _cubics)
+        quantiles[rows] = _quantiles_of_totals(own, nodes, covariance, horizon, portfolio.integer)
     return QuantileGrid(quantiles, LEVELS, portfolio.integer, means=horizon * law.mean())
 
 
@@ -73,10 +79,8 @@ def _tables(law, whole):
         yield rows, law.take(rows)
 
 
-def _quantiles_of_totals(predict, portfolio, law, horizon):
+def _quantiles_of_totals(law, nodes, covariance, horizon, whole):
     """Quantiles of the totals of rows that are looked at together; ``(n, k)``."""
-    nodes, whole = _sorted_nodes(law), portfolio.integer
-    covariance = covariance_of_periods(predict, portfolio, law, FEW_LEVELS, _cubics, nodes)
     correlation = copula_correlation(law, covariance, nodes)
     start, step, sizes = _grid(law, covariance, horizon, whole, nodes)
     out = np.empty((len(law), len(LEVELS)))
@@ -118,32 +122,40 @@ def sample_average_total(portfolio, pooled, horizon):
     return law_of_total(predict, portfolio, predict(portfolio), horizon)
 
 
-def _linear(x, knots, values):
-    """Lines between values at knots ``(n, k)``, constant beyond, at ``(n, q)`` numbers."""
-    return np.stack([np.interp(*row) for row in zip(x, knots, values, strict=True)])
-
-
-def covariance_of_periods(
-    predict, portfolio, law, levels=FIRST_LEVELS, between=_linear, nodes=None
-):
+def covariance_of_periods(predict, portfolio, law):
     """Covariance of two later outcomes of every row; ``(n,)``, at least 0.
 
-    It is that of the first and of the mean that is then predicted for the second, which is
-    found ``between`` the values of the first that are tried, its quantiles at ``levels``.
+    It is that of the first and of the mean that is then predicted for the second, which is linear
+    between the values of the first that are tried.
     """
-    first = law.quantile(levels[None, :])
-    means = np.zeros(first.shape)
+    first = law.quantile(FIRST_LEVELS[None, :])
+    means = _means_after(predict, portfolio, first)
+    return _covariance(_sorted_nodes(law), first, means, _linear)
+
+
+def _means_after(predict, portfolio, first):
+    """Means that are predicted once values ``(n, k)`` were seen, one at a time; (n, k)."""
+    means = np.empty(first.shape)
     for k, values in enumerate(first.T):
-        rows = np.arange(len(law)) if k == 0 else np.flatnonzero(values != first[:, k - 1])
-        means[:, k] = means[:, k - 1]
-        if len(rows):  # which a value before has not told
-            some = portfolio.take(rows)
-            after = np.column_stack([some.observations, values[rows]])
-            means[rows, k] = predict(some.with_observations(after)).mean()
-    outcomes, weights = _sorted_nodes(law) if nodes is None else nodes
+        if k and np.array_equal(values, first[:, k - 1]):
+            means[:, k] = means[:, k - 1]
+            continue
+        after = np.column_stack([portfolio.observations, values])
+        means[:, k] = predict(portfolio.with_observations(after)).mean()
+    return means
+
+
+def _covariance(nodes, first, means, between):
+    """Covariance of outcomes at nodes and the means after them, which are told at ``first``."""
+    outcomes, weights = nodes
     second = between(outcomes, first, means)
     centred = outcomes - (outcomes * weights).sum(axis=1, keepdims=True)
     return np.maximum((centred * second * weights).sum(axis=1), 0.0)
+
+
+def _linear(x, knots, values):
+    """Lines between values at knots ``(n, k)``, constant beyond, at ``(n, q)`` numbers."""
+    return np.stack([np.interp(*row) for row in zip(x, knots, values, strict=True)])
 
 
 def _cubics(x, knots, values):
