@@ -390,7 +390,7 @@ class DecisionMixin(DecisionOutput):
             law = self._predict_law(portfolio)
             if isinstance(law, (PoissonMixture, BetaBinomialMixture, SharedLaw)):
                 return law.over(horizon)
-            return law_of_total(self._predict_law, portfolio, law, horizon)
+            return law_of_total(self._predict_law, portfolio, law, horizon, by_row=True)
 
         return over_doubt(total, portfolio)
 

@@ -130,6 +130,20 @@ def test_pipelines_give_what_their_last_step_gives():
     assert type(dozens.fit(SALES).decide(SALES)) is np.ndarray
 
 
+def test_searches_decide_by_their_best_estimator():
+    y = [4.0, 1.0, 9.0]
+    scoring = make_decision_scorer("cost", problem=Newsvendor(underage=4.0, overage=1.0))
+    search = GridSearchCV(SAA, {"problem__underage": [1.0, 4.0]}, scoring=scoring, cv=3)
+    search.fit(FRAME, y)
+    assert not hasattr(search, "decide")  # scikit-learn hands on what it knows
+    best = search.best_estimator_
+    assert best.problem_.underage == search.best_params_["problem__underage"]
+    assert best.decide(FRAME).index.equals(FRAME.index)
+    dear = best.decide(FRAME, problem=Newsvendor(underage=4.0, overage=1.0))
+    assert dear.to_list() == ORDERS
+    assert search.score(FRAME, y) == scoring(best, FRAME, y)
+
+
 def test_what_charges_decisions_reads_series():
     rng = np.random.default_rng(0)
     table = rng.poisson(rng.gamma(2.0, 5.0, (40, 1)), (40, 12)).astype(float)

@@ -34,7 +34,7 @@ STEEPEST = 1e6  # times a number above 0, of one below it
 LEVELS = 1 / (1 + np.exp(-np.linspace(-7.6, 7.6, 77)))  # of the total's quantile function
 
 
-def law_of_total(predict, portfolio, law, horizon):
+def law_of_total(predict, portfolio, law, horizon, by_row=False):
     """Law of the sum of every row's next ``horizon`` outcomes.
 
     Parameters
@@ -49,6 +49,9 @@ def law_of_total(predict, portfolio, law, horizon):
 
     horizon : int
 
+    by_row : bool, default=False
+        Whether ``predict`` takes some of the rows too.
+
     Returns
     -------
     PredictiveDistribution
@@ -59,7 +62,7 @@ def law_of_total(predict, portfolio, law, horizon):
     first, quantiles = np.empty((len(law), len(FEW_LEVELS))), np.empty((len(law), len(LEVELS)))
     for rows, own in tables:
         first[rows] = own.quantile(FEW_LEVELS[None, :])
-    means = _means_after(predict, portfolio, first)
+    means = _means_after(predict, portfolio, first, by_row)
     for rows, own in tables:
         nodes = _sorted_nodes(own)
         covariance = _covariance(nodes, first[rows], means[rows], _cubics)
@@ -133,15 +136,20 @@ def covariance_of_periods(predict, portfolio, law):
     return _covariance(_sorted_nodes(law), first, means, _linear)
 
 
-def _means_after(predict, portfolio, first):
-    """Means that are predicted once values ``(n, k)`` were seen, one at a time; (n, k)."""
-    means = np.empty(first.shape)
+def _means_after(predict, portfolio, first, by_row=False):
+    """Means that are predicted once values ``(n, k)`` were seen, one at a time; (n, k).
+
+    Those after a value that is the same as the one before are not predicted again.
+    """
+    means, new = np.empty(first.shape), np.ones(first.shape, dtype=bool)
+    new[:, 1:] = np.diff(first, axis=1) != 0
     for k, values in enumerate(first.T):
-        if k and np.array_equal(values, first[:, k - 1]):
-            means[:, k] = means[:, k - 1]
-            continue
-        after = np.column_stack([portfolio.observations, values])
-        means[:, k] = predict(portfolio.with_observations(after)).mean()
+        means[:, k] = means[:, max(k - 1, 0)]
+        rows = np.flatnonzero(new[:, k]) if by_row else np.arange(len(first))
+        if new[rows, k].any():
+            some = portfolio.take(rows) if len(rows) < len(first) else portfolio
+            after = np.column_stack([some.observations, values[rows]])
+            means[rows, k] = predict(some.with_observations(after)).mean()
     return means
 
 

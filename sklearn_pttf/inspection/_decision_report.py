@@ -153,7 +153,7 @@ def decision_report(estimator, X, *, y=None, today=None, coverage=0.95):
     >>> bayes = ParametricEmpiricalBayes(Newsvendor(underage=4.0, overage=1.0)).fit(X)
     >>> report = decision_report(bayes, X, today=[6, 2, 6])
     >>> report[["decision", "saa", "today"]].loc["rum"].to_list()
-    [1.0, 1.0, 2.0]
+    [2.0, 1.0, 2.0]
     """
     return report_of(figures_of(estimator, X, y, today, coverage), X)
 
