@@ -24,6 +24,7 @@ N_FACTOR = (9, 61)  # fewest and most values of the common factor, to four devia
 FACTOR_END = 4.0  # deviations, beyond which 6e-5 of a normal law lie
 FACTOR_STEP = 1.2  # of the total's mean between two of them, in its deviations given one
 N_REAL = 192  # numbers of values of one period, of any amounts
+WIDE = 0.6  # times its mean a standard deviation, from which on that is too coarse
 GRIDS = (32, 64, 128, 256, 512)  # numbers of values of one period; for whole ones, if they do
 GRID_SD = 8.0  # standard deviations of the total that the grid reaches above its mean
 GRID_LEVELS = (1e-5, 0.9995)  # of one period that the grid reaches from and to, at least
@@ -290,8 +291,9 @@ def _grid(law, covariance, horizon, whole, nodes):
     width = end - horizon * start
     largest = np.full(len(law), GRIDS[-1])
     if not whole:
-        step = width / (N_REAL - 1)
-        return start, np.where(step > 0, step, 1.0), np.full(len(law), N_REAL)
+        sizes = np.where(variance > (WIDE * mean) ** 2, GRIDS[-1], N_REAL)
+        step = width / (sizes - 1)
+        return start, np.where(step > 0, step, 1.0), sizes
     # odd, so that as many whole numbers are rounded up as down
     step = 2 * np.ceil(np.maximum(width / (GRIDS[-1] - 1) - 1, 0.0) / 2) + 1
     fit = np.minimum(np.searchsorted(GRIDS, width + 1), len(GRIDS) - 1)
