@@ -31,6 +31,7 @@ from sklearn_pttf._tables.portfolio import are_whole
 from sklearn_pttf._training.own_prior import pretrained_on
 from sklearn_pttf._utils.checks import refuse_fractions
 from sklearn_pttf._utils.device import check_device
+from sklearn_pttf._utils.progress import showing
 from sklearn_pttf._utils.sklearn_private import Interval, StrOptions, _fit_context
 from sklearn_pttf._utils.torch_state import plain_torch
 from sklearn_pttf._version import __version__
@@ -124,8 +125,9 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         Seed of pretraining, and how rows are split for finetuning.
 
     verbose : int, default=0
-        1: `fit` prints a line about every step and about what it did, and many rows show their
-        progress.
+        1: `fit` prints a line about every step and about what it did, says after the first epochs
+        how long training will take if that is more than a minute, and shows a bar for every phase
+        that takes more than two seconds, as do many rows when they are decided.
 
     Attributes
     ----------
@@ -299,6 +301,9 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
             If ``y`` has outcomes of one period only, or, where rows share shocks, of fewer than
             four. They decide nothing.
 
+        LongFitWarning
+            If training will take more than a minute, and ``verbose`` is 0.
+
         PriorConflictWarning
             If more than 5 % of the rows have an observation outside of the central 99 % of the law
             that their others give, or more than 65 % in its central half; if counts that are said
@@ -317,7 +322,7 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
         -----
         A fit that fails or is interrupted leaves the estimator as it was.
         """
-        with _all_or_nothing(self), plain_torch():
+        with _all_or_nothing(self), plain_torch(), showing(self.verbose):
             began = perf_counter()
             seeds = check_random_state(self.random_state).randint(2**31 - 1, size=2)
             before = (

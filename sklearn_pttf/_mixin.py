@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from sklearn_pttf._laws.at_prices import DemandAtPrices, PriceRange
 from sklearn_pttf._laws.atoms import WeightedAtoms, pooled_atoms
@@ -38,10 +38,12 @@ from sklearn_pttf._tables.attributes import AttributeEffects
 from sklearn_pttf._tables.completion import completed, demand_of
 from sklearn_pttf._utils.checks import (
     MOST_PERIODS,
+    check_later_table,
     check_outcomes,
     check_table,
     check_whole,
 )
+from sklearn_pttf._utils.output import DecisionOutput, as_column, as_frame, container_of
 from sklearn_pttf.problems import Newsvendor
 from sklearn_pttf.problems._attributes import check_same_attributes
 from sklearn_pttf.problems._exposure import same_exposure
@@ -78,10 +80,11 @@ def saved_share(cost, reference):
     return float((reference - cost) / scale) if scale > 0 else 0.0
 
 
-class DecisionMixin:
+class DecisionMixin(DecisionOutput):
     """Base of estimators that decide, to be inherited from left of ``BaseEstimator``.
 
-    It gives `decide`, `predict`, `predict_quantiles`, `predict_distribution` and `score`. A
+    It gives `decide`, `predict`, `predict_quantiles`, `predict_distribution`, `score` and
+    `set_output`. A
     subclass has a ``problem`` parameter (a `DecisionProblem`, or None for ``Newsvendor()``) and
     writes two methods:
 
@@ -282,14 +285,13 @@ class DecisionMixin:
                 "them is about prices and the other is not."
             )
         self._check_noise(problem)
-        X = check_table(self, X, reset=False)
-        names = getattr(self, "feature_names_in_", None)
-        problem.check_roles(names, self.n_features_in_, self.observation_columns_)
+        X, names = check_later_table(self, X, problem.columns_taken)
+        problem.check_roles(names, X.shape[1], self.observation_columns_)
         if problem.of_prices:
-            self._check_prices(problem, names)
+            self._check_prices(problem, names, X.shape[1])
         self._check_exposure(problem)
-        self._check_stock(problem)
-        self._check_time(problem)
+        self._check_stock(problem, names, X.shape[1])
+        self._check_time(problem, names, X.shape[1])
         portfolio = problem.read(X, names, self.observation_columns_, self.integer_)
         if self.problem_.has_exposure and not problem.has_exposure:  # as it was seen
             found = self.problem_.read_exposure(X, names, portfolio.observations)
@@ -320,11 +322,10 @@ class DecisionMixin:
                     f"{name} stays as fitted, {fitted!r}, or is left None for that; got {told!r}."
                 )
 
-    def _check_stock(self, problem):
+    def _check_stock(self, problem, names, n_columns):
         """Refuse another problem that has other columns of stock."""
-        names = getattr(self, "feature_names_in_", None)
         told, fitted = (
-            (told_of_stock(each), stock_positions(each, names, self.n_features_in_))
+            (told_of_stock(each), stock_positions(each, names, n_columns))
             for each in (problem, self.problem_)
         )
         if told[0] is not None and told != fitted:
@@ -333,16 +334,15 @@ class DecisionMixin:
                 f"for that; got {getattr(problem, told[0])!r}."
             )
 
-    def _check_time(self, problem):
+    def _check_time(self, problem, names, n_columns):
         """Refuse another problem that says of time what `fit` was not told."""
-        names = getattr(self, "feature_names_in_", None)
 
         def roles(each):
-            drivers = driver_positions(each, names, self.n_features_in_)
+            drivers = driver_positions(each, names, n_columns)
             seasons = season_lengths(each.seasons)
             return {"ordered": each.ordered, "drivers": drivers, "seasons": seasons}
 
-        check_same_attributes(problem, self.problem_, names, self.n_features_in_)
+        check_same_attributes(problem, self.problem_, names, n_columns)
         told, fitted = roles(problem), roles(self.problem_)
         for name in told:
             is_said = getattr(problem, name) is not None and getattr(problem, name) is not False
@@ -361,11 +361,9 @@ class DecisionMixin:
             coming = np.ceil(coming)  # trials
         return replace(portfolio, coming=coming)
 
-    def _check_prices(self, problem, names):
+    def _check_prices(self, problem, names, n_columns):
         """Refuse another problem that pairs demand with other prices."""
-        own, fitted = (
-            each.price_positions(names, self.n_features_in_) for each in (problem, self.problem_)
-        )
+        own, fitted = (each.price_positions(names, n_columns) for each in (problem, self.problem_))
         if own != fitted:
             raise ValueError(
                 f"problem={problem!r} names other columns of prices than fit did, or in another "
@@ -394,7 +392,7 @@ class DecisionMixin:
             law = self._predict_law(portfolio)
             if isinstance(law, (PoissonMixture, BetaBinomialMixture, SharedLaw)):
                 return law.over(horizon)
-            return law_of_total(self._predict_law, portfolio, law, horizon)
+            return law_of_total(self._predict_law, portfolio, law, horizon, by_row=True)
 
         return over_doubt(total, portfolio)
 
@@ -482,33 +480,35 @@ class DecisionMixin:
         Parameters
         ----------
         X : array-like or data frame of shape (n_instances, n_features_in_)
-            The instances, with the columns that `fit` saw. A row without any observation is
-            decided from the context alone.
+            The instances, with the columns that `fit` saw, and those that only ``problem`` names. A
+            row without any observation is decided from the context alone.
 
         problem : DecisionProblem, default=None
             Another problem to decide, without a refit: other costs, say. Observation columns
-            stay as fitted. None: the problem of `fit`.
+            stay as fitted. Of a data frame it may name columns that came after `fit`: today's
+            stock, say. None: the problem of `fit`.
 
-        return_info : bool, default=False
-            Whether to give also what the decisions are expected to cost.
+        return_info : bool or "frame", default=False
+            Whether to give also what the decisions are expected to cost. ``"frame"``: as a data
+            frame.
 
         Returns
         -------
-        decisions : ndarray of shape (n_instances,)
-            In units of the outcome.
+        decisions : ndarray or Series of shape (n_instances,)
+            In units of the outcome. A Series of its library if X is a data frame, in pandas with
+            its index, unless `set_output` says otherwise.
 
-        info : Bunch
-            Only if ``return_info``. ``expected_cost``: ndarray of shape (n_instances,), in
-            money; ``mean``: ndarray of shape (n_instances,), the expected outcome (over the
-            horizon of the problem). ``risk``: ndarray of shape (n_instances,), if the problem's is
-            not the mean. Under a limit ``shadow_price``, what one more unit of it would save,
-            ``used``, ``limit``, each a float, or a dict by group, and ``dual_bound``, a float:
-            no orders within the limit have a smaller sum of expected costs. With drivers
-            ``extrapolates``: bool ndarray of shape (n_instances,), whether one is planned beyond
-            all that was seen of it. With stock ``identified``: bool ndarray of shape
-            (n_instances,), whether stock ever let one see as much demand as the order is for, on
-            average over its periods: where it is False the order rests on the prior and on other
-            rows. What other problems give, their pages say.
+        info : Bunch or data frame
+            Only if ``return_info``. A frame has the ``decision`` and all that is one number a row,
+            and the index of X. A Bunch has ndarrays of shape (n_instances,): ``expected_cost``, in
+            money; ``mean``, the expected outcome (over the horizon of the problem); ``risk``, if
+            the problem's is not the mean. Under a limit it has ``shadow_price``, what one more unit
+            of it would save, ``used``, ``limit``, each a float, or a dict by group, and
+            ``dual_bound``, a float: no orders within the limit have a smaller sum of expected
+            costs. With drivers ``extrapolates``, bool: whether one is planned beyond all that was
+            seen of it. With stock ``identified``, bool: whether stock ever let one see as much
+            demand as the order is for, on average over its periods: where it is False the order
+            rests on the prior and on other rows. What other problems give, their pages say.
 
         Raises
         ------
@@ -516,8 +516,25 @@ class DecisionMixin:
             If `fit` has not been called.
 
         ValueError
-            If X has other columns than at `fit`, or values that cannot be.
+            If X lacks columns of `fit`, has others that ``problem`` does not name, or values that
+            cannot be.
         """
+        if not isinstance(return_info, str | bool | np.bool_) or (
+            isinstance(return_info, str) and return_info != "frame"
+        ):
+            raise ValueError(f"return_info must be True, False or 'frame'; got {return_info!r}.")
+        decisions, info = self._decided(X, problem, bool(return_info))
+        container = container_of(self)
+        column = as_column(X, decisions, "decision", container)
+        if not return_info:
+            return column
+        if isinstance(return_info, str):
+            rows = {name: each for name, each in info.items() if np.shape(each) == decisions.shape}
+            info = as_frame(X, {"decision": decisions, **rows}, container)
+        return column, info
+
+    def _decided(self, X, problem, told):
+        """Decisions as an array, and if they are to be told the Bunch of `decide`, else None."""
         check_is_fitted(self)
         problem = self.problem_ if problem is None else check_problem(problem)
         portfolio = self._read_as_it_is(X, problem)
@@ -525,17 +542,17 @@ class DecisionMixin:
         portfolio = self._at_conditions(portfolio, problem.horizon, problem.of_paths)
         if problem.of_prices:
             problem.warn_of_losses(portfolio)
-        laws = self._laws_to_decide(portfolio, problem, spread=return_info)
+        laws = self._laws_to_decide(portfolio, problem, spread=told)
         decisions, rows, of_all = [], [], {}
         for law, piece in laws:
-            if not return_info:
+            if not told:
                 decisions.append(problem.solve(law, piece))
                 continue
             found, of_all = problem.solve_with_info(law, piece)
             decisions.append(found)
             rows.append(problem.row_info(found, law, piece))
-        if not return_info:
-            return np.concatenate(decisions)
+        if not told:
+            return np.concatenate(decisions), None
         by_row = {name: np.concatenate([each[name] for each in rows]) for name in rows[0]}
         if extrapolates is not None:
             by_row["extrapolates"] = extrapolates
@@ -671,17 +688,7 @@ class DecisionMixin:
         Both decide with one observation a row less than later decisions have, which hurts SAA
         more.
         """
-        portfolio = self._read_as_it_is(X)
-        outcomes = None if y is None else self._check_outcomes(X, y)
-        if portfolio.in_time:
-            costs = self._rolled_costs(portfolio, outcomes)
-        elif y is not None:
-            costs = [self._row_costs(portfolio, outcomes)]
-        else:
-            n_parts = portfolio.observations.shape[1] // self.problem_.horizon
-            demand = demand_of(portfolio)
-            costs = [self._held_out_costs(portfolio, k, demand) for k in range(n_parts)]
-        costs = np.array(costs)
+        costs = self._costs_of_rows(X, y)
         if np.isnan(costs).all():
             horizon = self.problem_.horizon
             fewer = f", or are fewer than the {horizon} periods in a row that a decision covers"
@@ -689,6 +696,21 @@ class DecisionMixin:
                 f"there is no outcome to charge: all are missing{fewer if horizon > 1 else ''}."
             )
         return saved_share(*np.nansum(costs, axis=(0, 2)))
+
+    def _costs_of_rows(self, X, y=None, most=None):
+        """Mean costs of rows, own and SAA's, as `score` charges them; ndarray of shape (k, 2, n).
+
+        Without ``y`` and an order of time at ``most`` so many horizons of observations are charged.
+        """
+        portfolio = self._read_as_it_is(X)
+        outcomes = None if y is None else self._check_outcomes(X, y)
+        if portfolio.in_time:
+            return np.array(self._rolled_costs(portfolio, outcomes))
+        if y is not None:
+            return np.array([self._row_costs(portfolio, outcomes)])
+        n_parts = portfolio.observations.shape[1] // self.problem_.horizon
+        demand, parts = demand_of(portfolio), range(n_parts)[:most]
+        return np.array([self._held_out_costs(portfolio, k, demand) for k in parts])
 
     def _check_outcomes(self, X, y):
         return check_outcomes(y, X, self.problem_)

@@ -4,6 +4,7 @@ __all__ = [
     "BinaryOutcomesWarning",
     "DriftWarning",
     "FewPeriodsWarning",
+    "LongFitWarning",
     "PartialPeriodsWarning",
     "PriorConflictWarning",
 ]
@@ -41,6 +42,17 @@ class FewPeriodsWarning(UserWarning):
     unless they drift. Give ``y`` more columns, one for each later period: four or more.
 
     Filter it with ``warnings.simplefilter("ignore", FewPeriodsWarning)``.
+    """
+
+
+class LongFitWarning(UserWarning):
+    """Finetuning in `fit` will take more than a minute.
+
+    It is told by the first epochs. ``verbose=1`` shows how far `fit` is, in place of this warning.
+    ``finetune=None`` takes the pretrained weights as they are, and ``FullFinetune(max_seconds=60)``
+    ends training after a minute.
+
+    Filter it with ``warnings.simplefilter("ignore", LongFitWarning)``.
     """
 
 

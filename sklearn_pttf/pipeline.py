@@ -1,10 +1,13 @@
 """A pipeline whose last step decides."""
 
+import numpy as np
 from sklearn import get_config
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.metadata_routing import process_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
+
+from sklearn_pttf._utils.output import as_column, as_frame, container_of
 
 __all__ = ["DecisionPipeline", "make_decision_pipeline"]
 
@@ -91,18 +94,20 @@ class DecisionPipeline(Pipeline):
             Another problem to decide, without a refit. Its columns are those of the transformed
             X. None: the problem of `fit`.
 
-        return_info : bool, default=False
-            Whether to give also what the decisions are expected to cost.
+        return_info : bool or "frame", default=False
+            Whether to give also what the decisions are expected to cost, and whether as a data
+            frame.
 
         **params : dict of str to object
             Metadata; see the Notes of the class.
 
         Returns
         -------
-        decisions : ndarray of shape (n_instances,)
-            In units of the outcome, as the last step sees it.
+        decisions : ndarray or Series of shape (n_instances,)
+            In units of the outcome, as the last step sees it. A Series if X is a data frame, in
+            pandas with its index, unless `set_output` says otherwise.
 
-        info : Bunch
+        info : Bunch or data frame
             Only if ``return_info``; as the last step gives it.
 
         Raises
@@ -110,8 +115,38 @@ class DecisionPipeline(Pipeline):
         sklearn.exceptions.NotFittedError
             If `fit` has not been called.
         """
-        X, params = self._before_last_step(X, params)
-        return self._final_estimator.decide(X, problem=problem, return_info=return_info, **params)
+        last = self._final_estimator
+        seen, params = self._before_last_step(X, params)
+        found = last.decide(seen, problem=problem, return_info=return_info, **params)
+        decisions, *info = found if return_info else (found,)
+        # a step before the last may have made an array of the frame
+        decisions = as_column(X, np.asarray(decisions), "decision", container_of(last))
+        if isinstance(return_info, str):
+            columns = {name: info[0][name].to_numpy() for name in info[0].columns}
+            info = [as_frame(X, columns, container_of(last))]
+        return (decisions, *info) if return_info else decisions
+
+    def set_output(self, *, transform=None, decide=None):
+        """Set what `transform` and `decide` give their results as.
+
+        Parameters
+        ----------
+        transform : {"default", "pandas", "polars"}, default=None
+            Of all steps that transform, as in `sklearn.pipeline.Pipeline`.
+
+        decide : {"default", "numpy", "pandas", "polars"}, default=None
+            Of the last step, as in `DecisionMixin`.
+
+        Returns
+        -------
+        DecisionPipeline
+            The pipeline itself.
+        """
+        if transform is not None:
+            super().set_output(transform=transform)
+        if decide is not None:
+            self._final_estimator.set_output(decide=decide)
+        return self
 
     @available_if(_last_step_has("predict_quantiles"))
     def predict_quantiles(self, X, quantiles, **params):
@@ -223,10 +258,10 @@ def make_decision_pipeline(*steps, memory=None, transform_input=None, verbose=Fa
     ... ).set_output(transform="pandas")
     >>> saa = SampleAverage(Newsvendor(underage="margin", overage=1.0))
     >>> pipe = make_decision_pipeline(numbers, saa).fit(X)
-    >>> pipe.decide(X)
-    array([5., 0.])
-    >>> pipe.decide(X, problem=Newsvendor(underage=1.0, overage="margin"))
-    array([3., 0.])
+    >>> pipe.decide(X).to_list()
+    [5.0, 0.0]
+    >>> pipe.decide(X, problem=Newsvendor(underage=1.0, overage="margin")).to_list()
+    [3.0, 0.0]
     """
     return DecisionPipeline(
         make_pipeline(*steps).steps,

@@ -48,7 +48,7 @@ decisions = {name: decider.decide(seen) for name, decider in deciders.items()}
 # The mean cost a year over the fifteen years that followed, for every corps.
 
 costs = {
-    name: problem.cost(orders[:, None], later.to_numpy()).mean(axis=1)
+    name: problem.cost(orders.to_numpy()[:, None], later.to_numpy()).mean(axis=1)
     for name, orders in decisions.items()
 }
 table = pd.DataFrame({"mean of 5 years": seen.mean(axis=1)})

@@ -23,6 +23,7 @@ import pandas as pd
 from sklearn_pttf import PretrainedDecisionTransformer
 from sklearn_pttf.baselines import SampleAverage
 from sklearn_pttf.datasets import from_long
+from sklearn_pttf.inspection import DecisionDisplay
 from sklearn_pttf.problems import Newsvendor
 
 folder = Path(tempfile.mkdtemp())
@@ -103,3 +104,16 @@ jitter = np.random.default_rng(0).uniform(-0.3, 0.3, size=(2, len(saa)))
 axis.plot(saa + jitter[0], order + jitter[1], ".", alpha=0.4)
 axis.set(xlabel="SAA's order", ylabel="the network's order", title="300 products, four weeks")
 figure.savefig("orders.png", dpi=120)
+
+# %%
+# For the boss
+# ------------
+# Today the house orders the mean of the last week. `DecisionDisplay` shows the products on which
+# most is at stake, and what all orders save: what is expected, by the network's own laws, and what
+# was measured on the day that followed, apart.
+
+last_week = np.ceil(X[roles["observations"][-7:]].mean(axis=1))
+display = DecisionDisplay.from_estimator(pdt, X, y=next_day[skus], today=last_week)
+print(display.verdict())
+print(display.report(X).iloc[:4, :5].round(2).to_string())
+display.figure_.savefig("worth.png", dpi=120)

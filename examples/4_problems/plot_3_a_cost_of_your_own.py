@@ -92,8 +92,8 @@ critical = np.arange(300) % 5 == 0
 X.loc[critical, "floor"] = pdt.predict_quantiles(X[critical], 0.95)[:, 0]
 with_floor = pdt.decide(X)
 enough = {
-    "own cost": (y <= orders["own cost"][:, None]).mean(axis=1)[critical],
-    "with a floor": (y <= with_floor[:, None]).mean(axis=1)[critical],
+    "own cost": (y <= orders["own cost"].to_numpy()[:, None]).mean(axis=1)[critical],
+    "with a floor": (y <= with_floor.to_numpy()[:, None]).mean(axis=1)[critical],
 }
 for (name, share), order in zip(enough.items(), (orders["own cost"], with_floor), strict=True):
     cost = decision_cost(y[critical], order[critical], problem=problem, X=X[critical])

@@ -77,7 +77,7 @@ problem = Pricing(
     unit_cost="cost",
     bounds=("low", "high"),
 )
-pdt = PretrainedDecisionTransformer(problem, finetune=None).fit(X)
+pdt = PretrainedDecisionTransformer(problem, finetune=None).fit(X).set_output(decide="numpy")
 price, info = pdt.decide(X, return_info=True)
 old = X["price_1"].to_numpy()
 as_before = (old - X["cost"]) * pdt.predict_distribution(X, price=old).mean()
@@ -102,7 +102,7 @@ print(table.head(6).round(2).to_string())
 # it happened to be high in the dear weeks, and prices them as high as it may. It promises the most,
 # and keeps the least.
 
-alone = PerRowDemandCurve(problem).fit(X)
+alone = PerRowDemandCurve(problem).fit(X).set_output(decide="numpy")
 alone_price, alone_info = alone.decide(X, return_info=True)
 allowed = np.linspace(X["low"], X["high"], 200, axis=1)
 

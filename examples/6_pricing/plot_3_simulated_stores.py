@@ -123,7 +123,7 @@ def charge(chain, n_weeks, most, floor):
         "network": PretrainedDecisionTransformer(problem, finetune=None),
     }
     for name, method in methods.items():
-        price = method.fit(X).decide(X)
+        price = method.fit(X).decide(X).to_numpy()
         laws = [method.predict_distribution(X, price=p) for p in chain.later_prices.T]
         losses = [
             pinball(law.quantile(LEVELS[None, :]), sold)

@@ -31,6 +31,10 @@ class PredictiveDistribution(ABC):
     def cdf(self, x):
         """Probability that the outcome is at most ``x``."""
 
+    def cdf_of_run(self, first, size):
+        """Cdf at so many whole numbers from ``first`` on; ndarray of shape (n, size)."""
+        return self.cdf(first[:, None] + np.arange(size))
+
     @abstractmethod
     def quantile(self, tau):
         """Smallest outcome whose cdf reaches ``tau``."""

@@ -86,6 +86,11 @@ class MixtureLaw(PredictiveDistribution):
     def cdf(self, x):
         return np.minimum(self._average(law.cdf(x) for law in self.components), 1.0)
 
+    def cdf_of_run(self, first, size):
+        return np.minimum(
+            self._average(law.cdf_of_run(first, size) for law in self.components), 1.0
+        )
+
     def quantile(self, tau):
         """By bisection between the components' quantiles, to the last digit."""
         tau, flat = self._columns(check_levels(tau))

@@ -218,6 +218,22 @@ class NegativeBinomialLaw(CountLaw):
         mean = size * (1 - p) / p
         return mean, mean / p
 
+    def cdf_of_run(self, first, size):
+        """By the ratios of neighbouring probabilities, from the most likely number on."""
+        large, _ = self._large()
+        if large.any():
+            return super().cdf_of_run(first, size)
+        number, p = self.parameters
+        mode = np.clip(np.floor((number - 1) * (1 - p) / p), first, first + size - 1)
+        at = first[:, None] + np.arange(1, size)
+        logs = np.log((at - 1 + number[:, None]) * (1 - p)[:, None] / at)
+        logs = np.concatenate([np.zeros((len(p), 1)), logs.cumsum(axis=1)], axis=1)
+        place = (mode - first).astype(int)[:, None]
+        logs -= np.take_along_axis(logs, place, axis=1)
+        mass = np.exp(logs) * stats.nbinom.pmf(mode, number, p)[:, None]
+        mass[:, 0] = stats.nbinom.cdf(first, number, p)
+        return np.minimum(mass.cumsum(axis=1), 1.0)
+
     def _excess(self, x, size, p):
         q = np.ceil(x)
         above = size * (1 - p) / p * stats.nbinom.sf(q - 2, size + 1, p)

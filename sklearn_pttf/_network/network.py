@@ -365,7 +365,7 @@ class DecisionNetwork(nn.Module):
             states = layer.update_rows(states, tokens)
         return self._answer(states, rows, units, candidates)
 
-    def encode_context(self, chunks, whole):
+    def encode_context(self, chunks, whole, told=lambda: None):
         """The context of one portfolio, from its rows in pieces of bounded size.
 
         Parameters
@@ -375,6 +375,9 @@ class DecisionNetwork(nn.Module):
 
         whole : bool
             Whether outcomes are whole numbers.
+
+        told : callable, default=None
+            Called after every piece of every layer.
 
         Returns
         -------
@@ -393,6 +396,7 @@ class DecisionNetwork(nn.Module):
             for piece, mask in zip(states, counted, strict=True):
                 new = layer.gather_partial(tokens, piece, mask)
                 partial = new if partial is None else Attention.merge(partial, new)
+                told()
             tokens = layer.update_tokens(tokens, partial)
             kept.append(tokens)
             if layer is not self.layers[-1] or self.kind.levelled:

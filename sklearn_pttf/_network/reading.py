@@ -15,6 +15,7 @@ from sklearn_pttf._laws.grid import QuantileGrid
 from sklearn_pttf._laws.scaled import ScaledLaw
 from sklearn_pttf._network.network import Context
 from sklearn_pttf._tables.bands import Bands
+from sklearn_pttf._utils.progress import bar
 from sklearn_pttf._utils.torch_state import plain_torch, single_threaded
 
 CHUNK_CELLS = 50_000  # cells of X that are computed on at a time
@@ -75,7 +76,9 @@ def _encode(network, portfolio):
     device = next(network.parameters()).device
     with single_threaded():
         chunks = list(_chunks(network.kind.evidence(portfolio), device))
-        return network.encode_context(chunks, portfolio.integer)
+        total = len(chunks) * len(network.layers)
+        with bar(what="reading", unit="part", total=total) as progress:
+            return network.encode_context(chunks, portfolio.integer, progress.update)
 
 
 @plain_torch()
@@ -157,7 +160,8 @@ def _in_chunks(output_of, network, evidence):
             done = [in_numpy(chunks[0])]
         else:
             with ThreadPoolExecutor(n_threads) as pool:
-                done = list(pool.map(in_numpy, chunks))
+                done = pool.map(in_numpy, chunks)
+                done = list(bar(done, what="laws", unit="part", total=len(chunks)))
     quantiles, means = (np.concatenate(parts) for parts in zip(*done, strict=True))
     # cumulated sums of positive steps may still repeat or, by rounding, step back
     return np.maximum.accumulate(quantiles, axis=1), means

@@ -5,6 +5,7 @@ from dataclasses import KW_ONLY, dataclass, field, fields, replace
 import numpy as np
 
 from sklearn_pttf._utils.checks import describe_rows
+from sklearn_pttf._utils.frames import unmasked
 
 
 def per_row(flat=False, least=None, **more):
@@ -380,7 +381,7 @@ def as_numbers(values, name):
     if isinstance(values, np.ndarray) and values.dtype.kind == "b":
         return values
     try:
-        return np.asarray(values, dtype=float)
+        return np.asarray(unmasked(values), dtype=float)
     except (TypeError, ValueError):
         raise ValueError(f"{name} must be an array of numbers; got {values!r}.") from None
 

@@ -2,8 +2,12 @@
 
 import time
 
+import numpy as np
 from skorch.callbacks import Callback
-from tqdm import tqdm
+from tqdm.auto import tqdm
+
+FIRST_STEPS = 5  # that tell how long all will take; the fastest, as the first have to warm up
+LONG = 60.0  # seconds, from which on that is said
 
 
 class Schedule(Callback):
@@ -43,16 +47,30 @@ class Progress(Callback):
             mininterval=1.0,
         )
         self.rows_, self.start_, self.loss_ = 0, time.perf_counter(), None
+        self.steps_, self.least_ = 0, np.inf
+
+    def on_batch_begin(self, net, batch=None, training=None, **kwargs):
+        self.began_ = time.perf_counter()
 
     def on_batch_end(self, net, batch=None, training=None, loss=None, **kwargs):
         if not training:
             return
         value = loss.item()
+        self.least_ = min(self.least_, time.perf_counter() - self.began_)
         self.loss_ = value if self.loss_ is None else 0.99 * self.loss_ + 0.01 * value
         self.rows_ += batch[0]["in_context"].numel()
         speed = self.rows_ / (time.perf_counter() - self.start_)
+        self.steps_ += 1
+        if self.steps_ == FIRST_STEPS and self.verbose:
+            self._say((self.n_steps - self.first_step) * self.least_)
         self.bar_.set_postfix_str(f"loss {self.loss_:.4f}, {speed:,.0f} rows/s", refresh=False)
         self.bar_.update()
+
+    def _say(self, seconds):
+        """How long all steps take, if that is more than a minute."""
+        if seconds >= LONG:
+            minutes = max(1, round(seconds / 60))
+            self.bar_.write(f"{self.n_steps - self.first_step:,} steps take about {minutes} min.")
 
     def on_epoch_end(self, net, **kwargs):
         if self.verbose:

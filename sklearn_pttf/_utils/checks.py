@@ -14,6 +14,7 @@ from scipy.sparse import issparse
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import validate_data
 
+from sklearn_pttf._utils.frames import unmasked
 from sklearn_pttf._utils.sklearn_private import _get_feature_names, _num_features, _safe_indexing
 
 MOST_PERIODS = 100  # of a horizon
@@ -217,8 +218,10 @@ def find_column(column, names, n_columns, parameter):
 def as_table(X):
     """X as a frame or a 2-D array.
 
-    Cells are left as they are: text may ride along until columns are taken.
+    Cells are left as they are, but masked ones are NaN: text may ride along until columns are
+    taken.
     """
+    X = unmasked(X)
     try:
         frame = nw.from_native(X, pass_through=True)
     except DuplicateError as error:
@@ -246,10 +249,38 @@ def check_table(estimator, X, *, reset):
     return X
 
 
+def check_later_table(estimator, X, taken):
+    """X as a table with the columns of `fit`, and behind them those that came after it; its names.
+
+    In frames columns may have come that ``taken(names, n_columns)`` gives the positions of.
+    """
+    X = as_table(X)
+    fitted = getattr(estimator, "feature_names_in_", None)
+    names = column_names(X) if fitted is not None and is_into_dataframe(X) else None
+    known = set(() if fitted is None else fitted)
+    later = [] if names is None else [k for k, name in enumerate(names) if name not in known]
+    if not later:
+        validate_data(estimator, X, skip_check_array=True, reset=False)
+        return X, fitted
+    own = [k for k, name in enumerate(names) if name in known]
+    order = own + later
+    X, names = _safe_indexing(X, order, axis=1), np.asarray(names, dtype=object)[order]
+    of_fit = _safe_indexing(X, list(range(len(own))), axis=1)
+    validate_data(estimator, of_fit, skip_check_array=True, reset=False)
+    if set(range(len(own), len(names))) - taken(names, len(names)):
+        # says which columns were not there at `fit`
+        validate_data(estimator, X, skip_check_array=True, reset=False)
+    return X, names
+
+
 def check_outcomes(y, X, problem):
     """Later outcomes as ``(n, m)`` float64, a row for every row of X; NaN = not observed."""
     if not issparse(y) and np.ndim(y) == 0:
         raise ValueError(f"y must have an outcome for every row of X; got {shown(y)}.")
+    if is_into_dataframe(y):
+        y = numeric_columns(y, range(y.shape[1]), "y")
+    elif isinstance(y, np.ndarray) and y.dtype.kind == "O" and not np.ma.isMA(y):
+        y = _without_na(y)
     y = as_numbers(y, "y", ensure_2d=False)
     check_consistent_length(X, y)
     y = within_limits(y.reshape(len(y), -1), "y")
@@ -271,6 +302,10 @@ def numeric_columns(X, positions, name="X", *, infinite=False):
     if is_pandas_dataframe(X) and "O" in {dtype.kind for dtype in X.dtypes}:
         # pandas NA among Python objects is nothing that NumPy takes for a number
         X = X.to_numpy(dtype=object, na_value=np.nan)
+    elif is_pandas_dataframe(X) and any(hasattr(dtype, "fill_value") for dtype in X.dtypes):
+        X = X.to_numpy()  # scikit-learn would make a sparse matrix of sparse columns
+    elif isinstance(X, np.ndarray) and X.dtype.kind == "O":
+        X = _without_na(X)
     finite = False if infinite else "allow-nan"
     return within_limits(as_numbers(X, name, ensure_all_finite=finite), name)
 
@@ -283,6 +318,7 @@ def as_numbers(values, name, *, ensure_2d=True, ensure_all_finite="allow-nan"):
     ValueError
         If it holds text, even digits, or dates, or numbers that no float can be.
     """
+    values = unmasked(values)
     if not issparse(values):
         _refuse_no_numbers(np.asarray(values), name)
     try:
@@ -317,6 +353,12 @@ def _refuse_no_numbers(array, name):
             f"{name} holds {held} (such as {str(cell)!r}) where numbers are needed: give numbers, "
             "as by .astype(float); beside labels, in a data frame or an array of objects."
         )
+
+
+def _without_na(cells):
+    """Python objects with NaN for the NA of a frame, which NumPy takes for no number."""
+    absent = [cell is not None and _is_missing(cell) for cell in cells.flat]
+    return np.where(np.reshape(absent, cells.shape), np.nan, cells)
 
 
 def within_limits(values, name):

@@ -5,6 +5,22 @@ import numpy as np
 from narwhals.stable.v2.dependencies import is_into_dataframe
 
 
+def unmasked(values):
+    """A masked array as one with NaN where it is masked; all else as it is.
+
+    So is a list of masked rows.
+    """
+    if isinstance(values, (list, tuple)):
+        if not any(isinstance(row, np.ma.MaskedArray) for row in values):
+            return values
+        values = np.ma.stack(values)
+    if not isinstance(values, np.ma.MaskedArray):
+        return values
+    if not np.ma.is_masked(values):
+        return values.data
+    return values.astype(np.float64 if values.dtype.kind in "biuf" else object).filled(np.nan)
+
+
 def with_columns(X, positions, values):
     """A table with other values in some columns.
 

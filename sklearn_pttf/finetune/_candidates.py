@@ -10,6 +10,7 @@ from sklearn_pttf._network.reading import encode_context, predict_law
 from sklearn_pttf._network.table import ReadTable
 from sklearn_pttf._series.conditions import over_doubt
 from sklearn_pttf._tables.periods import students_errors, two_way_error
+from sklearn_pttf._utils.progress import bar
 from sklearn_pttf.finetune._rounds import cell_costs, n_periods, periods_of, row_means
 
 
@@ -19,7 +20,7 @@ def network_laws(network, rounds, of_mean=False):
     With ``of_mean`` that of its mean, where the network has one.
     """
     of_mean = of_mean and network.kind.of_means
-    evidence = (round.evidence for round in rounds)
+    evidence = bar([round.evidence for round in rounds], what="charging", unit="period")
     return [predict_law(network, encode_context(network, each), each, of_mean) for each in evidence]
 
 
@@ -30,7 +31,8 @@ def cross_fitted_laws(problem, trained, before, rounds, folds):
     of ``before``, and so does one in a round that charges nothing of its half.
     """
     quantiles = [law.quantiles.copy() for law in before]
-    for fold, rows in zip(trained, folds, strict=True):
+    pairs = list(zip(trained, folds, strict=True))
+    for fold, rows in bar(pairs, what="charging", unit="fold"):
 
         @functools.cache  # both halves may have chosen the same network
         def context_of(network, k):
@@ -51,6 +53,7 @@ def laws_in_time(networks, rounds):
 
     They agree with the evidence of their own round, and are mixed over doubt of its conditions.
     """
+    rounds = bar(rounds, what="charging", unit="period")
     return [_law_in_time(networks, round.evidence) for round in rounds]
 
 

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from sklearn_pttf._kinds.registry import kind_of
 from sklearn_pttf._network.checkpoint import Checkpoint
@@ -54,6 +53,7 @@ from sklearn_pttf.finetune._rounds import (
     periods_of,
     rounds_of_the_window,
 )
+from sklearn_pttf.finetune._watch import Watch
 from sklearn_pttf.problems import DecisionProblem
 
 EVEN = 0.4  # power that makes p-values of later outcomes those of held-out observations
@@ -281,17 +281,19 @@ def train_folds(task, parts, folds):
     strategy, device = task.strategy, task.device
     prior = _prior_of(task.start) if strategy.replay else None
     trained, ends = [], strategy.max_seconds and time.monotonic() + strategy.max_seconds
-    progress = tqdm(parts, desc="finetuning", unit="fold", disable=not task.verbose)
-    for k, data in enumerate(progress):
-        if ends is not None:  # what is left is for all folds that are left
-            left = max(ends - time.monotonic(), 1e-9) / (len(folds) - k)
-            strategy = copy.copy(strategy).set_params(max_seconds=left)
-        rows = np.concatenate([fold for j, fold in enumerate(folds) if j != k]), folds[k]
-        network, seed = task.start.build_network(device), task.seed + k
-        with single_threaded():
-            fold = strategy.train(network, task.problem, data, *rows, seed, device, prior)
-        of_half = tuple(each.double() for each in fold.for_half)
-        trained.append(fold._replace(network=fold.network.double(), for_half=of_half))
+    watch = Watch(strategy, len(folds), task.tell if task.verbose else None)
+    with watch:
+        for k, data in enumerate(parts):
+            if ends is not None:  # what is left is for all folds that are left
+                left = max(ends - time.monotonic(), 1e-9) / (len(folds) - k)
+                strategy = copy.copy(strategy).set_params(max_seconds=left)
+            rows = np.concatenate([fold for j, fold in enumerate(folds) if j != k]), folds[k]
+            network, seed = task.start.build_network(device), task.seed + k
+            with single_threaded():
+                fold = strategy.train(network, task.problem, data, *rows, seed, device, prior)
+            of_half = tuple(each.double() for each in fold.for_half)
+            trained.append(fold._replace(network=fold.network.double(), for_half=of_half))
+            watch.end_fold()
     return trained
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from sklearn_pttf._series.conditions import Conditions, Look
+from sklearn_pttf._utils.progress import bar
 from sklearn_pttf.finetune._auto import FEW_ROWS, AutoFinetune, is_doubted
 from sklearn_pttf.finetune._candidates import (
     averaged,
@@ -145,7 +146,7 @@ def _pretrained_charged(task, history, rng):
     """The rounds, and the pretrained laws in them; `_Charging`."""
     periods = periods_to_charge(history.width)
     task.tell(f"charging the pretrained weights in {len(periods)} periods")
-    rounds = [history.round(period) for period in periods]
+    rounds = [history.round(period) for period in bar(periods, what="reading", unit="period")]
     rows = np.flatnonzero(~np.isnan(charged_of(rounds)).all(axis=1))
     network = task.checkpoint.build_network(task.device, torch.float64)
     laws = laws_in_time([network], rounds)

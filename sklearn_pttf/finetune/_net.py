@@ -13,6 +13,7 @@ from sklearn_pttf.finetune._callbacks import (
     StopInTime,
     StopWithoutGain,
 )
+from sklearn_pttf.finetune._watch import WatchedEpochs
 
 CLIP = 1.0
 OWN = "own_"  # what names of the user's callbacks begin with, as none of ours do
@@ -142,6 +143,7 @@ def net_of(strategy, network, problem, validation, device):
     FinetuneNet
     """
     callbacks = [
+        ("watch", WatchedEpochs()),
         ("clip", GradientNormClipping(CLIP)),
         ("mean", Averaging(strategy._averaging)),
         ("halves", BestByHalf()),

@@ -12,6 +12,7 @@ from sklearn_pttf._series.conditions import Conditions
 from sklearn_pttf._series.rolling import newest_period, of_known_rows
 from sklearn_pttf._tables.attributes import AttributeEffects
 from sklearn_pttf._tables.completion import completed, demand_of
+from sklearn_pttf._utils.progress import bar
 from sklearn_pttf.finetune._data import finetune_data, make_batch
 from sklearn_pttf.finetune._rounds import Round
 
@@ -129,7 +130,7 @@ class DataInTime(NamedTuple):
 def data_in_time(config, problem, history, periods, device):
     """`DataInTime` of some periods of a `History`, without those that nothing is to learn from."""
     found, width = {}, min(MOST_READ, max(periods, default=0))
-    for period in periods:
+    for period in bar(periods, what="reading", unit="period"):
         evidence, outcomes = history.lesson(period)
         part = finetune_data(config, problem, _newest(evidence, width), outcomes, device)
         if np.nanmax(outcomes, initial=0.0) > 0 and np.isfinite(part.worth).all():

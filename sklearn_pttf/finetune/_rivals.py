@@ -6,6 +6,7 @@ import numpy as np
 
 from sklearn_pttf._kinds.registry import kind_of
 from sklearn_pttf._utils.checks import Column
+from sklearn_pttf._utils.progress import bar
 from sklearn_pttf.baselines import (
     ExponentialSmoothing,
     LagBoosting,
@@ -76,7 +77,7 @@ def baseline_laws(baseline, problem, rounds):
     That of every row's mean has no spread.
     """
     laws = []
-    for round in rounds:
+    for round in bar(rounds, what=baseline.__name__, unit="period"):
         evidence = round.table if baseline._reads_time else round.evidence
         fitted = fitted_baseline(baseline, evidence, problem)
         with warnings.catch_warnings():

@@ -1,5 +1,6 @@
 """Decision metrics as scorers: greater is better."""
 
+import numpy as np
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
@@ -122,7 +123,7 @@ class DecisionScorer:
                 "charges each observation of X on decisions made from the others."
             )
         estimator, X = _deciding_step(estimator, X)
-        decision = estimator.decide(X)
+        decision = np.asarray(estimator.decide(X))
         problem = _problem_to_charge(self._problem, estimator)
         refuse_further_periods(y, getattr(estimator, "problem_", problem))
         return self._signed(self._metric(y, decision, problem=problem, X=X, **self._kwargs))

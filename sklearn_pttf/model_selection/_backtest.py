@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from sklearn_pttf._estimator import PretrainedDecisionTransformer
 from sklearn_pttf._mixin import DecisionMixin

@@ -11,7 +11,7 @@ from scipy import stats
 from sklearn.base import clone
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.parallel import Parallel, delayed
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from sklearn_pttf._estimator import PretrainedDecisionTransformer
 from sklearn_pttf._kinds.registry import KINDS, kind_of
@@ -25,6 +25,7 @@ from sklearn_pttf.baselines import LagBoosting, SampleAverage
 from sklearn_pttf.exceptions import (
     BinaryOutcomesWarning,
     DriftWarning,
+    LongFitWarning,
     PriorConflictWarning,
 )
 from sklearn_pttf.finetune._guard import FEWEST_ROWS
@@ -471,13 +472,14 @@ def _run(task, estimator, X, outcomes, n_common, seed):
     began = perf_counter()
     with warnings.catch_warnings():  # what is wrong with a method shows in its costs
         warnings.simplefilter("ignore", DriftWarning)
+        warnings.simplefilter("ignore", LongFitWarning)
         warnings.simplefilter("ignore", PriorConflictWarning)
         warnings.simplefilter("ignore", BinaryOutcomesWarning)
         fitted = _fitted(task.method, estimator, X, seed)
     fit_time = perf_counter() - began
     result = {"common": None, "portfolio": None, "fit_time": fit_time, "chosen": None}
     if fitted is not None:
-        decisions = fitted.decide(X)
+        decisions = np.asarray(fitted.decide(X))
         costs = decision_cost(outcomes, decisions, problem=fitted.problem_, X=X, per_row=True)
         result["common"] = float(np.nanmean(costs[:n_common]))
         result["portfolio"] = float(np.nanmean(costs))

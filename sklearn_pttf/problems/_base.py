@@ -175,6 +175,10 @@ class DecisionProblem(BaseEstimator, ABC):
         taken.update(stock_positions(self, names, n_columns))
         return taken.union(*driver_positions(self, names, n_columns))
 
+    def columns_taken(self, names, n_columns):
+        """Positions of all columns that the problem names but for observations; a set of int."""
+        return self._taken_positions(names, n_columns)
+
     def check_roles(self, names, n_columns, positions):
         """Refuse to decide rows whose observations, as fitted, play another role here.
 
@@ -403,6 +407,29 @@ class DecisionProblem(BaseEstimator, ABC):
         return law.expected(
             lambda outcomes: self._charged(decision, outcomes, portfolio.costs), decision
         )
+
+    def costs_of_cases(self, decisions, law, portfolio):
+        """Costs of decisions in the cases that laws come down to.
+
+        Parameters
+        ----------
+        decisions : sequence of ndarray of shape (n,)
+            Several for each row, which are charged in the same cases.
+
+        law : PredictiveDistribution
+
+        portfolio : Portfolio
+
+        Returns
+        -------
+        costs : list of ndarray of shape (n, q)
+            In the order of ``decisions``.
+
+        weights : ndarray of shape (n, q)
+            Probabilities of the cases.
+        """
+        outcomes, weights = law.nodes(decisions[0])
+        return [self._charged(each, outcomes, portfolio.costs) for each in decisions], weights
 
     def row_info(self, decision, law, portfolio):
         """What is told of every row's decision; dict of ndarray of shape (n,)."""

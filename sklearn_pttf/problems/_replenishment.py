@@ -441,6 +441,20 @@ class Replenishment(Newsvendor):
             info["identified"] = self.is_identified(portfolio, asked / periods, ratio, periods)
         return info
 
+    def costs_of_cases(self, decisions, law, portfolio):
+        blocks = self._blocks(law, portfolio)
+        parts = [
+            [self._charge_drawn(each[rows], paths, part.costs) for each in decisions]
+            for rows, paths, part in blocks
+        ]
+        costs = [np.concatenate(each) for each in zip(*parts, strict=True)]
+        return costs, np.full(costs[0].shape, 1 / costs[0].shape[1])
+
+    def _charge_drawn(self, decision, paths, costs):
+        """Costs of orders on drawn paths ``(n, p, horizon)``; (n, p)."""
+        left, short, *_ = self._played(decision, paths, costs)
+        return _money(left, short, costs)
+
     # -- hindsight
 
     def hindsight_cost(self, decision, outcomes, costs):

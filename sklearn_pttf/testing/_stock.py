@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils import check_array
 
 from sklearn_pttf._utils.checks import LARGEST, check_flag, check_whole, describe_rows
+from sklearn_pttf._utils.frames import unmasked
 from sklearn_pttf._utils.stock import not_below_by_rounding
 
 LONGEST_LEAD_TIME = 1000  # periods
@@ -269,7 +270,9 @@ def _lock(*arrays):
 
 def _check_demand(demand):
     """Demand as floats, stored by period, not for writing."""
-    demand = check_array(demand, dtype=np.float64, ensure_all_finite=False, input_name="demand")
+    demand = check_array(
+        unmasked(demand), dtype=np.float64, ensure_all_finite=False, input_name="demand"
+    )
     bad = ~((demand >= 0) & (demand <= LARGEST))
     if bad.any():
         shown = demand[np.arange(len(demand)), bad.argmax(axis=1)]

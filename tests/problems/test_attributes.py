@@ -91,7 +91,7 @@ def test_pickled_and_by_the_row(estimator, table):
     some = pd.concat([table.iloc[:5], new_rows(["tools", "toys"])])
     orders = estimator.decide(some)
     np.testing.assert_array_equal(again.decide(some), orders)
-    by_row = [estimator.decide(some.iloc[[k]])[0] for k in range(len(some))]
+    by_row = [estimator.decide(some.iloc[[k]]).iloc[0] for k in range(len(some))]
     np.testing.assert_array_equal(by_row, orders)
 
 
