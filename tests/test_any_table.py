@@ -162,7 +162,7 @@ def outcome(table, n_columns, problem, estimator):
             quantiles = np.asarray(fitted.predict_quantiles(table, [0.05, 0.5, 0.95]))
         except (ValueError, TypeError) as error:
             return error
-    assert np.isfinite(decisions).all()
+    assert np.isfinite(np.asarray(decisions, dtype=float)).all()
     assert all(np.isfinite(np.asarray(value, dtype=float)).all() for value in info.values())
     assert np.isfinite(quantiles).all()
     assert (np.diff(quantiles, axis=1) >= 0).all()

@@ -2,6 +2,7 @@
 
 import threading
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -67,6 +68,7 @@ def sales():
 
 def test_fits_show_every_phase(sales, monkeypatch, capsys):
     monkeypatch.setattr(progress, "SECONDS", 0.0)
+    monkeypatch.setattr(progress, "tqdm", partial(progress.tqdm, mininterval=0.0))
     monkeypatch.setattr(_watch, "LONG", 0.0)
     strategy = FullFinetune(max_epochs=2)
     PretrainedDecisionTransformer(finetune=strategy, random_state=0, verbose=1).fit(sales)
