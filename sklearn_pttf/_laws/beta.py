@@ -68,6 +68,10 @@ class BetaMixture(PredictiveDistribution):
     def quantile(self, tau):
         tau, flat = self._columns(check_levels(tau))
         out = np.stack([self._quantile(level) for level in tau.T], axis=1)
+        # by rounding a higher level may have a lower quantile, in the last digits
+        order = np.argsort(tau, axis=1, kind="stable")
+        rising = np.maximum.accumulate(np.take_along_axis(out, order, axis=1), axis=1)
+        np.put_along_axis(out, order, rising, axis=1)
         return out[:, 0] if flat else out
 
     def excess(self, x):

@@ -10,6 +10,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_pttf import Checkpoint, Portfolio, PretrainedDecisionTransformer, _estimator
+from sklearn_pttf._network import labelled
 from sklearn_pttf._series.conditions import Look
 from sklearn_pttf._series.rolling import continued
 from sklearn_pttf.baselines import (
@@ -163,6 +164,7 @@ def test_tables_with_attributes_are_charged_as_they_are_decided(monkeypatch):
         order = _fitted(past, problem=problem, checkpoint="auto", finetune=None).decide(past)
         return problem.cost(order, X[:, -1])
 
+    monkeypatch.setattr(labelled, "CONVINCING", np.inf)  # candidates are compared beside all rows
     seen = _choosing(monkeypatch, "pretrained")
     monkeypatch.setattr(_in_time, "_strategy", lambda task, charging: None)  # nothing is trained
     _fitted(frame, problem=newsvendor(M, True), finetune="auto", checkpoint="auto")
