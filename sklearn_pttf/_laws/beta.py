@@ -68,10 +68,6 @@ class BetaMixture(PredictiveDistribution):
     def quantile(self, tau):
         tau, flat = self._columns(check_levels(tau))
         out = np.stack([self._quantile(level) for level in tau.T], axis=1)
-        # by rounding a higher level may have a lower quantile, in the last digits
-        order = np.argsort(tau, axis=1, kind="stable")
-        rising = np.maximum.accumulate(np.take_along_axis(out, order, axis=1), axis=1)
-        np.put_along_axis(out, order, rising, axis=1)
         return out[:, 0] if flat else out
 
     def excess(self, x):
@@ -420,7 +416,13 @@ class SharedLaw(PredictiveDistribution):
         return self._once("cdf", x)
 
     def quantile(self, tau):
-        return self._once("quantile", check_levels(tau))
+        tau, flat = self._columns(check_levels(tau))
+        out = self._once("quantile", tau)
+        # by rounding a higher level may have a lower quantile, in the last digits
+        order = np.argsort(tau, axis=1, kind="stable")
+        rising = np.maximum.accumulate(np.take_along_axis(out, order, axis=1), axis=1)
+        np.put_along_axis(out, order, rising, axis=1)
+        return out[:, 0] if flat else out
 
     def excess(self, x):
         return self._once("excess", x)
