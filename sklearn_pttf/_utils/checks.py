@@ -263,6 +263,8 @@ def check_later_table(estimator, X, taken):
         validate_data(estimator, X, skip_check_array=True, reset=False)
         return X, fitted
     own = [k for k, name in enumerate(names) if name in known]
+    if len(own) < len(known):  # says which columns of `fit` are missing
+        validate_data(estimator, X, skip_check_array=True, reset=False)
     order = own + later
     X, names = _safe_indexing(X, order, axis=1), np.asarray(names, dtype=object)[order]
     of_fit = _safe_indexing(X, list(range(len(own))), axis=1)
