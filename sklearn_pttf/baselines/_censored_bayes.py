@@ -16,6 +16,7 @@ from sklearn_pttf.baselines._values import (
 from sklearn_pttf.problems import DecisionProblem
 
 OF_COUNTS = ("gamma-poisson", "gamma-negative-binomial")
+AMOUNTS = 1000.0  # on average, from which counts that vary more than Poisson ones are amounts
 FOR_VALUES = "ParametricEmpiricalBayes or JamesStein"
 
 
@@ -39,9 +40,10 @@ class CensoredEmpiricalBayes(DecisionMixin, BaseEstimator):
         What is decided. None: ``Newsvendor()``, at equal costs.
 
     family : {"auto", "gamma-poisson", "gamma-negative-binomial", "lognormal"}, default="auto"
-        The family. "auto": of whole numbers the likeliest one, parameters discounted (Akaike), of
-        counts over an exposure one of counts, and where the problem says ``noise="poisson"``
-        "gamma-poisson"; else "lognormal". Those of counts need whole numbers.
+        The family. "auto": of whole numbers the likeliest one, parameters discounted (Akaike), but
+        no negative binomial one where they are thousands; of counts over an exposure one of
+        counts; where the problem says ``noise="poisson"`` "gamma-poisson"; else "lognormal". Those
+        of counts need whole numbers.
 
     Attributes
     ----------
@@ -152,7 +154,9 @@ class CensoredEmpiricalBayes(DecisionMixin, BaseEstimator):
             return ["lognormal"]
         if is_poisson(problem):
             return ["gamma-poisson"]
-        return list(FAMILIES if portfolio.exposure is None else OF_COUNTS)
+        names = FAMILIES if portfolio.exposure is None else OF_COUNTS
+        few = np.nanmean(portfolio.observations) < AMOUNTS if portfolio.mask.any() else True
+        return [name for name in names if few or name != "gamma-negative-binomial"]
 
     def _refuse_values(self, portfolio):
         refuse_values(portfolio, "CensoredEmpiricalBayes", FOR_VALUES)

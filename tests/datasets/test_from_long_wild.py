@@ -57,7 +57,7 @@ def test_neighbours_of_a_wild_cell_do_not_move():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         orders = [
-            PretrainedDecisionTransformer(problem, finetune=None).fit(X).decide(X)
+            PretrainedDecisionTransformer(problem, finetune=None).fit(X).decide(X).to_numpy()
             for X in (usual, wild, out)
         ]
     others = np.arange(40) != 3
