@@ -16,6 +16,7 @@ from sklearn_pttf._utils.checks import (
 )
 from sklearn_pttf._utils.rounding import EXACT
 from sklearn_pttf.problems._base import DecisionProblem, mean_of_seen
+from sklearn_pttf.problems._stock import stock_positions, told_of_stock
 
 N_PRICES = 33  # of the grid that is searched first: 9 % apart where bounds are 16-fold
 N_REFINED = 7  # between the neighbours of the best, until they are close: 4 times as near a round
@@ -95,12 +96,24 @@ class Pricing(DecisionProblem):
     default_checkpoint = "prices"
     of_prices = True
 
-    def __init__(self, prices, demands, *, unit_cost=0.0, bounds=None, posted=None):
+    def __init__(
+        self,
+        prices,
+        demands,
+        *,
+        unit_cost=0.0,
+        bounds=None,
+        posted=None,
+        stock=None,
+        sold_out=None,
+    ):
         self.prices = prices
         self.demands = demands
         self.unit_cost = unit_cost
         self.bounds = bounds
         self.posted = posted
+        self.stock = stock
+        self.sold_out = sold_out
 
     # ------------------------------------------------------------------ columns
 
@@ -112,6 +125,11 @@ class Pricing(DecisionProblem):
                 "prices and demands must pair up, a column of each in the same order; got "
                 f"{len(prices)} columns of prices and {len(demands)} of demands."
             )
+        stock = stock_positions(self, names, n_columns)
+        twice = next((k for k in stock if k in prices), None)
+        if twice is not None:
+            name = told_of_stock(self)
+            raise ValueError(f"{name}={getattr(self, name)!r} includes column {twice} of prices.")
         taken = self._taken_positions(names, n_columns)
         for name, positions in (("prices", prices), ("demands", demands)):
             others = taken | set(prices if name == "demands" else ())
@@ -153,6 +171,7 @@ class Pricing(DecisionProblem):
             for parameter, columns in self._references().items()
             for column in columns
         }
+        others.update(stock_positions(self, names, n_columns))
         return others | set(self.price_positions(names, n_columns))
 
     def check_roles(self, names, n_columns, positions):
@@ -218,15 +237,6 @@ class Pricing(DecisionProblem):
                 f"one and a half of it); got (low, high) {describe_rows(low > high, pairs)}."
             )
         return {"low": low, "high": high}
-
-    def check(self):
-        super().check()
-        if self.has_stock:
-            raise ValueError(
-                "stock and sold_out must be None for a problem of prices, which does not read "
-                f"them; got stock={self.stock!r}, sold_out={self.sold_out!r}. Leave sold-out "
-                "periods missing."
-            )
 
     def check_costs(self, costs):
         cost = costs["unit_cost"]
