@@ -63,6 +63,16 @@ class Pricing(DecisionProblem):
         Column of the price at which the next outcome is made: that of `predict`, and of ``y`` in
         `fit` and `score`. None: the row's usual price.
 
+    stock : list of str or int, default=None
+        What could be sold at most: one column for each column of ``demands``, in their order. A
+        sale that is all of its stock is at least the demand at its price; a period that had none
+        says nothing. Missing, or inf: there was enough. Where it is below the sale, the sale
+        counts. None: there was always enough.
+
+    sold_out : list of str or int, default=None
+        Where only that is known: one column for each column of ``demands``, True or 1 where nothing
+        was left, so that demand was at least the sale. Not together with ``stock``.
+
     See Also
     --------
     sklearn_pttf.baselines.PerRowDemandCurve : Every row on its own.
@@ -74,6 +84,10 @@ class Pricing(DecisionProblem):
     where prices went with demand, what was seen misleads. So finetuning and `score` charge the law
     of demand at the prices that were set: by the pinball loss, averaged over levels from 5 to 95 %.
     `score` is one minus that over that of a regression of each row on its own.
+
+    In the place of sales that stock capped, all estimators read, and are charged on, the demand
+    that is expected beyond them: given the row's other pairs, and what rows of `fit` share, which
+    are laws of levels, elasticities and noise, fitted by the marginal likelihood.
 
     References
     ----------
