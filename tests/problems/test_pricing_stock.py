@@ -17,6 +17,7 @@ COLUMNS = {"prices": list(range(6)), "demands": list(range(6, 12))}
 GIVEN = {**COLUMNS, "unit_cost": 3.0, "bounds": (2.0, 20.0)}
 STOCKED = Pricing(**GIVEN, stock=list(range(12, 18)))
 PLAIN = Pricing(**GIVEN)
+NEGATIVE = np.where(np.arange(720).reshape(-1, 6) == 7, -1.0, STOCK)
 NAMES = list(pricing_estimators())
 
 
@@ -120,7 +121,7 @@ def test_stock_stays_as_fitted():
     [
         (
             STOCKED,
-            {"stock": np.where(np.arange(720).reshape(-1, 6) == 7, -1.0, STOCK)},
+            {"stock": NEGATIVE},
             "stock must be at least 0",
         ),
         (STOCKED, {"stock": STOCK - SALES}, "stock must be what could be sold at most"),
