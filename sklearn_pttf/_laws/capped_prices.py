@@ -28,9 +28,11 @@ LEAST_ROWS = 50  # whatever these say
 # mean and standard deviation of weak priors: of the middle, from the mean log sale
 MIDDLE, LOG_SPREAD, LOG_NOISE = (0.0, 1.0), (np.log(0.7), 1.5), (np.log(0.3), 1.0)
 ELASTICITY, LOG_ELASTICITY_SPREAD, BY_STOCK = (2.0, 2.0), (np.log(0.5), 1.0), (0.0, 1.0)
+STEEPENING = (0.5, 1.5)
 FARTHEST = 5.0  # of the middle from the mean log sale
 SCALES = np.log([1e-2, 4.0])  # that spreads and noise lie between
-BY_STOCK_BOUNDS = (0.0, 1.5)
+BY_STOCK_BOUNDS, STEEPENING_BOUNDS = (0.0, 1.5), (-1.0, 5.0)
+FARTHEST_CURVE = 30.0  # of the log of expected demand over that at the usual price
 DIFFER = 1e-4  # of parameters, to either side
 MOST_OVER = 20.0  # times the sale that demand is taken to be at most
 PRECISE = {"ftol": 1e-8, "gtol": 1e-3, "maxiter": 60}
@@ -46,19 +48,22 @@ class _Hyperparameters(NamedTuple):
     middle: float  # mean log level
     spread: float  # of log levels
     noise: float
-    elasticity: float
+    elasticity: float  # at the usual price
     elasticity_spread: float
     by_stock: float  # rise of log levels with rows' mean log stock
+    steepening: float  # power of price over the usual one that elasticities go along with
 
 
 class CappedDemandAtPrices:
     """What demand is expected to be where stock capped it, by what the rows of `fit` share.
 
-    A row's demand has constant elasticity. Levels of rows are lognormal, elasticities normal; what
-    varies around the curve is negative binomial if demand is whole numbers, else lognormal but for
-    zeros, which tell nothing. Rows with more stock have higher levels, as far as they are seen to:
-    else rows that mostly sold out would be taken for average ones, whatever was ordered for them.
-    All this is of the largest marginal likelihood; given it every row stands for itself.
+    Elasticities of rows are normal at usual prices, and go along with a power of the price: 0 of
+    curves of constant elasticity, 1 of exponential ones, more where demand is full at low prices.
+    Levels are lognormal. What varies around a curve is negative binomial if demand is whole
+    numbers, else lognormal but for zeros, which tell nothing. Rows with more stock have higher
+    levels, as far as they are seen to: else rows that mostly sold out would be taken for average
+    ones, whatever was ordered for them. All this is of the largest marginal likelihood; given it
+    every row stands for itself.
 
     Parameters
     ----------
@@ -78,7 +83,15 @@ class CappedDemandAtPrices:
         positive = portfolio.observations[portfolio.observations > 0]
         centre = np.log(positive).mean() if len(positive) else 0.0
         prior, widths = np.transpose(
-            [MIDDLE, LOG_SPREAD, LOG_NOISE, ELASTICITY, LOG_ELASTICITY_SPREAD, BY_STOCK]
+            [
+                MIDDLE,
+                LOG_SPREAD,
+                LOG_NOISE,
+                ELASTICITY,
+                LOG_ELASTICITY_SPREAD,
+                BY_STOCK,
+                STEEPENING,
+            ]
         )
         prior[0] += centre
         self.shared = _named(prior)
@@ -101,7 +114,8 @@ class CappedDemandAtPrices:
             return (away**2).sum() / 2 - found.log_evidence, slope
 
         middle = (centre - FARTHEST, centre + FARTHEST)
-        bounds = [middle, SCALES, SCALES, (0.0, STEEPEST), SCALES, BY_STOCK_BOUNDS]
+        bounds = [middle, SCALES, SCALES, (0.0, STEEPEST), SCALES]
+        bounds += [BY_STOCK_BOUNDS, STEEPENING_BOUNDS]
         found = optimize.minimize(
             loss, prior, jac=True, method="L-BFGS-B", bounds=bounds, options=PRECISE
         )
@@ -171,13 +185,17 @@ class _Stacked:
         self.nodes = np.tile(NODES, self.n_rows)
         self.seen = (self.rows.observations > 0) & ~self.rows.capped
 
-    def _log_curves(self, shared, change=0.0):
-        """Log of expected demand over a level; of elasticities that are changed by some."""
-        elasticities = shared.elasticity + shared.elasticity_spread * self.nodes + change
-        return (shared.by_stock * self.more)[:, None] - elasticities[:, None] * self.x
+    def _log_curves(self, shared):
+        """Log of expected demand over a level."""
+        elasticities = shared.elasticity + shared.elasticity_spread * self.nodes
+        steep, x = shared.steepening, self.x
+        x = x if abs(steep) < DIFFER / 2 else np.expm1(steep * x) / steep
+        curves = (shared.by_stock * self.more)[:, None] - elasticities[:, None] * x
+        return np.clip(curves, -FARTHEST_CURVE, FARTHEST_CURVE)
 
-    def _evidence(self, noise, log_curves):
+    def _evidence(self, shared):
         """What rows show of their levels; and what the log density of demand is above theirs."""
+        log_curves, noise = self._log_curves(shared), shared.noise
         curve = np.exp(log_curves)
         if self.whole:
             return CappedNegativeBinomial(replace(self.rows, exposure=curve), noise**-2), 0.0
@@ -186,7 +204,7 @@ class _Stacked:
         return CappedLognormal(rates, noise), -np.where(self.seen, log_curves, 0.0).sum(axis=1)
 
     def posterior(self, shared, mode=None):
-        evidence, above = self._evidence(shared.noise, self._log_curves(shared))
+        evidence, above = self._evidence(shared)
         prior = NormalLevels(shared.middle, shared.spread)
         found = posterior_of_levels(prior, evidence, mode, N_LEVELS)
         of_nodes = (found.log_evidence + above).reshape(-1, len(NODES)) + np.log(WEIGHTS)
@@ -199,22 +217,27 @@ class _Stacked:
         weights, logs = posterior.weights, posterior.logs
         away = (logs - shared.middle) / shared.spread
 
-        def likelihood(noise, change):
-            evidence, above = self._evidence(noise, self._log_curves(shared, change))
-            return (weights * (evidence.log_likelihood(logs) + np.reshape(above, (-1, 1)))).sum(1)
+        def slope(name, step):
+            """Of every stacked row by a parameter, at given levels; ndarray of shape (n * K,)."""
+            ends = []
+            for value in (getattr(shared, name) + step, getattr(shared, name) - step):
+                evidence, above = self._evidence(shared._replace(**{name: value}))
+                likelihood = evidence.log_likelihood(logs) + np.reshape(above, (-1, 1))
+                likelihood = np.where(weights > 0, likelihood, 0.0)  # may be minus infinity
+                ends.append((weights * likelihood).sum(axis=1))
+            return (ends[0] - ends[1]) / (2 * step)
 
-        up, down = shared.noise * np.exp([DIFFER, -DIFFER])
-        of_noise = likelihood(up, 0.0) - likelihood(down, 0.0)
-        of_each = likelihood(shared.noise, DIFFER) - likelihood(shared.noise, -DIFFER)
         of_middle = (weights * away).sum(axis=1) / shared.spread
+        of_elasticity = slope("elasticity", DIFFER)
         return np.array(
             [
                 of_middle.sum(),
                 (weights * (away**2 - 1)).sum(),
-                of_noise.sum() / (2 * DIFFER),
-                of_each.sum() / (2 * DIFFER),
-                (of_each * self.nodes).sum() / (2 * DIFFER) * shared.elasticity_spread,
+                slope("noise", DIFFER * shared.noise).sum() * shared.noise,
+                of_elasticity.sum(),
+                (of_elasticity * self.nodes).sum() * shared.elasticity_spread,
                 (of_middle * self.more).sum(),
+                slope("steepening", DIFFER).sum(),
             ]
         )
 
@@ -245,6 +268,14 @@ def _log_stock(portfolio):
 
 
 def _named(parameters):
-    middle, spread, noise, elasticity, elasticity_spread, by_stock = map(float, parameters)
-    spread, noise, elasticity_spread = map(float, np.exp([spread, noise, elasticity_spread]))
-    return _Hyperparameters(middle, spread, noise, elasticity, elasticity_spread, by_stock)
+    middle, spread, noise, elasticity, elasticity_spread, by_stock, steepening = parameters
+    found = (
+        middle,
+        np.exp(spread),
+        np.exp(noise),
+        elasticity,
+        np.exp(elasticity_spread),
+        by_stock,
+        steepening,
+    )
+    return _Hyperparameters(*(float(each) for each in found))

@@ -10,7 +10,7 @@ from sklearn_pttf._laws.capped_prices import CappedDemandAtPrices, _Hyperparamet
 from support.pricing import capped_rows
 
 NAN = np.nan
-SHARED = _Hyperparameters(3.0, 0.5, 0.4, 2.0, 0.6, 0.0)
+SHARED = _Hyperparameters(3.0, 0.5, 0.4, 2.0, 0.6, 0.0, 1.5)
 ROWS = {
     "prices": np.array([[4.0, 5.0, 6.0], [4.5, 5.5, NAN], [5.0, 5.0, 5.0]]),
     "observations": np.array([[30.0, 20.0, 9.0], [25.0, 40.0, NAN], [8.0, 0.0, 11.0]]),
@@ -30,7 +30,7 @@ def by_integration(row, whole):
     x = np.log(prices) - np.log(prices).mean()
     level = np.linspace(-5, 5, 401) * SHARED.spread + SHARED.middle
     slope = np.linspace(-5, 5, 201) * SHARED.elasticity_spread + SHARED.elasticity
-    log_mean = level[:, None, None] - slope[None, :, None] * x
+    log_mean = level[:, None, None] - slope[None, :, None] * (np.exp(1.5 * x) - 1) / 1.5
     weight = stats.norm.pdf(np.linspace(-5, 5, 401))[:, None] * stats.norm.pdf(
         np.linspace(-5, 5, 201)
     )
@@ -95,12 +95,12 @@ def test_what_lies_beyond_a_cap():
 def test_slopes_are_those_of_the_likelihood(whole):
     portfolio, _ = portfolio_of(n_rows=20, whole=whole)
     rows = CappedDemandAtPrices(portfolio)._stacked(portfolio)
-    at, step = np.array([3.8, -0.4, -1.0, 2.3, -0.5, 0.4]), 1e-4
+    at, step = np.array([3.8, -0.4, -1.0, 2.3, -0.5, 0.4, 0.7]), 1e-4
 
     def likelihood(parameters):
         return rows.posterior(_named(parameters)).log_evidence
 
-    steps = step * np.eye(6)
+    steps = step * np.eye(7)
     expected = [(likelihood(at + h) - likelihood(at - h)) / (2 * step) for h in steps]
     slopes = rows.slopes(_named(at), rows.posterior(_named(at)))
     np.testing.assert_allclose(slopes, expected, rtol=5e-3, atol=0.02)
