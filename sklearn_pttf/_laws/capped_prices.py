@@ -20,10 +20,10 @@ from sklearn_pttf._laws.capped_levels import (
     posterior_of_levels,
 )
 
-NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(7)  # of elasticities of rows
+NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(5)  # of elasticities of rows
 WEIGHTS = WEIGHTS / WEIGHTS.sum()
-N_LEVELS = 15  # nodes of levels, for each of those
-MOST_CELLS = {True: 1200, False: 6000}  # that the hyperparameters of counts and others rest on
+N_LEVELS = 13  # nodes of levels, for each of those
+MOST_CELLS = {True: 1000, False: 6000}  # that the hyperparameters of counts and others rest on
 LEAST_ROWS = 50  # whatever these say
 # mean and standard deviation of weak priors: of the middle, from the mean log sale
 MIDDLE, LOG_SPREAD, LOG_NOISE = (0.0, 1.0), (np.log(0.7), 1.5), (np.log(0.3), 1.0)
@@ -35,7 +35,7 @@ BY_STOCK_BOUNDS, STEEPENING_BOUNDS = (0.0, 1.5), (-1.0, 5.0)
 FARTHEST_CURVE = 30.0  # of the log of expected demand over that at the usual price
 DIFFER = 1e-4  # of parameters, to either side
 MOST_OVER = 20.0  # times the sale that demand is taken to be at most
-PRECISE = {"ftol": 1e-8, "gtol": 1e-3, "maxiter": 60}
+PRECISE = {"ftol": 1e-7, "gtol": 1e-3, "maxiter": 50}
 
 
 class _Hyperparameters(NamedTuple):
