@@ -512,8 +512,7 @@ class DecisionMixin:
             ``used``, ``limit``, each a float, or a dict by group, and ``dual_bound``, a float:
             no orders within the limit have a smaller sum of expected costs. With drivers
             ``extrapolates``: bool ndarray of shape (n_instances,), whether one is planned beyond
-            all that was seen of it. With stock, orders have
-            ``identified``: bool ndarray of shape
+            all that was seen of it. With stock ``identified``: bool ndarray of shape
             (n_instances,), whether stock ever let one see as much demand as the order is for, on
             average over its periods: where it is False the order rests on the prior and on other
             rows. What other problems give, their pages say.

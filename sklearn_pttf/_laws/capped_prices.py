@@ -23,7 +23,7 @@ from sklearn_pttf._laws.capped_levels import (
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(5)  # of elasticities of rows
 WEIGHTS = WEIGHTS / WEIGHTS.sum()
 N_LEVELS = 13  # nodes of levels, for each of those
-MOST_CELLS = {True: 1000, False: 6000}  # that the hyperparameters of counts and others rest on
+MOST_CELLS = {True: 1500, False: 6000}  # that the hyperparameters of counts and others rest on
 LEAST_ROWS = 50  # whatever these say
 # mean and standard deviation of weak priors: of the middle, from the mean log sale
 MIDDLE, LOG_SPREAD, LOG_NOISE = (0.0, 1.0), (np.log(0.7), 1.5), (np.log(0.3), 1.0)
