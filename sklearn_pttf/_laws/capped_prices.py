@@ -76,6 +76,9 @@ class CappedDemandAtPrices:
 
     whole : bool
         Whether demand is whole numbers.
+
+    unit : float
+        Of demand, in which levels are given.
     """
 
     def __init__(self, portfolio):
@@ -93,7 +96,9 @@ class CappedDemandAtPrices:
                 STEEPENING,
             ]
         )
-        prior[0] += centre
+        # the steps of the search do not depend on the unit of what is no count
+        self.unit = 1.0 if self.whole else float(np.exp(centre))
+        prior[0] += centre if self.whole else 0.0
         self.shared = _named(prior)
         # where it is but told what was sold out, stock is the sale
         logs = _log_stock(portfolio)
@@ -113,7 +118,7 @@ class CappedDemandAtPrices:
             slope = away / widths - rows.slopes(shared, found)
             return (away**2).sum() / 2 - found.log_evidence, slope
 
-        middle = (centre - FARTHEST, centre + FARTHEST)
+        middle = (prior[0] - FARTHEST, prior[0] + FARTHEST)
         bounds = [middle, SCALES, SCALES, (0.0, STEEPEST), SCALES]
         bounds += [BY_STOCK_BOUNDS, STEEPENING_BOUNDS]
         found = optimize.minimize(
@@ -141,7 +146,7 @@ class CappedDemandAtPrices:
         rows = self._stacked(portfolio.take(np.flatnonzero(touched)))
         sales = portfolio.observations[capped]
         observations = portfolio.observations.copy()
-        demand = rows.expected(self.shared, capped[touched])
+        demand = self.unit * rows.expected(self.shared, capped[touched])
         observations[capped] = np.clip(demand, sales, MOST_OVER * sales)
         return replace(portfolio, observations=observations, stock=None)
 
@@ -149,7 +154,8 @@ class CappedDemandAtPrices:
         more = np.zeros(len(rows))
         if self.usual_stock is not None:
             more = np.nan_to_num(_log_stock(rows) - self.usual_stock)
-        return _Stacked(rows, more, self.whole)
+        sales, stock = rows.observations / self.unit, rows.stock / self.unit
+        return _Stacked(replace(rows, observations=sales, stock=stock), more, self.whole)
 
     def _some_rows(self, portfolio):
         """Rows with demand, of many an even choice by what they sold."""

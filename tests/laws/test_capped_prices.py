@@ -67,7 +67,7 @@ def by_integration(row, whole):
 def test_demand_beyond_caps_is_that_of_an_integral(whole):
     portfolio = Portfolio(**ROWS, integer=whole)
     fitted = CappedDemandAtPrices(portfolio)
-    fitted.shared, fitted.usual_stock = SHARED, None
+    fitted.shared, fitted.usual_stock, fitted.unit = SHARED, None, 1.0
     found = fitted.completed(portfolio)
     assert found.stock is None
     capped = portfolio.capped
@@ -130,6 +130,19 @@ def test_flags_say_nothing_of_stock():
     assert CappedDemandAtPrices(portfolio).usual_stock == pytest.approx(
         np.log(portfolio.stock).mean()
     )
+
+
+@pytest.mark.parametrize(("of_demand", "of_prices"), [(1e-9, 1.0), (1e9, 1.0), (1.0, 1e6)])
+def test_units_do_not_matter(of_demand, of_prices):
+    portfolio, _ = portfolio_of(n_rows=20)
+    found = CappedDemandAtPrices(portfolio).completed(portfolio).observations
+    other = Portfolio(
+        portfolio.observations * of_demand,
+        prices=portfolio.prices * of_prices,
+        stock=portfolio.stock * of_demand,
+    )
+    changed = CappedDemandAtPrices(other).completed(other).observations
+    np.testing.assert_allclose(changed / of_demand, found, rtol=1e-6)
 
 
 def test_no_positive_demand_is_no_error():
