@@ -28,10 +28,10 @@ def by_integration(row, whole):
     seen = ~np.isnan(ROWS["observations"][row])
     prices, sales, stock = (ROWS[name][row][seen] for name in ("prices", "observations", "stock"))
     x = np.log(prices) - np.log(prices).mean()
-    level = np.linspace(-5, 5, 401) * SHARED.spread + SHARED.middle
+    level = np.linspace(-5, 5, 201) * SHARED.spread + SHARED.middle
     slope = np.linspace(-5, 5, 201) * SHARED.elasticity_spread + SHARED.elasticity
     log_mean = level[:, None, None] - slope[None, :, None] * (np.exp(1.5 * x) - 1) / 1.5
-    weight = stats.norm.pdf(np.linspace(-5, 5, 401))[:, None] * stats.norm.pdf(
+    weight = stats.norm.pdf(np.linspace(-5, 5, 201))[:, None] * stats.norm.pdf(
         np.linspace(-5, 5, 201)
     )
     capped = sales >= stock
@@ -49,17 +49,17 @@ def by_integration(row, whole):
     out = []
     for k in np.flatnonzero(capped):
         if whole:
-            coarse = slice(None, None, 8)
+            coarse = slice(None, None, 4)
             mean = np.exp(log_mean[coarse, coarse, k])[..., None]
             mass = stats.nbinom.pmf(counts, size, size / (size + mean))
             beyond = (mass * counts * (counts >= sales[k])).sum(axis=2) / above[coarse, coarse, k]
             out.append((weight[coarse, coarse] * beyond).sum() / weight[coarse, coarse].sum())
         else:
-            logs = np.log(sales[k]) + np.linspace(0, 8, 4001)[1:] - 0.001
-            some = log_mean[::8, ::8, k]
+            logs = np.log(sales[k]) + np.linspace(0, 6, 1501)[1:] - 0.002
+            some = log_mean[::4, ::4, k]
             density = stats.norm.pdf(logs, some[..., None], SHARED.noise)
             beyond = (density * np.exp(logs)).sum(axis=2) / density.sum(axis=2)
-            out.append((weight[::8, ::8] * beyond).sum() / weight[::8, ::8].sum())
+            out.append((weight[::4, ::4] * beyond).sum() / weight[::4, ::4].sum())
     return out
 
 
@@ -106,10 +106,10 @@ def test_slopes_are_those_of_the_likelihood(whole):
     np.testing.assert_allclose(slopes, expected, rtol=5e-3, atol=0.02)
 
 
-@pytest.mark.parametrize("settings", [{}, {"follows": False}, {"whole": True, "n_rows": 80}])
+@pytest.mark.parametrize("settings", [{}, {"follows": False}, {"whole": True, "n_rows": 60}])
 def test_drawn_rows_are_found_again(settings):
     """Elasticity 2.5, noise 0.3 (none of counts), and demand beyond caps, within chance."""
-    portfolio, demand = portfolio_of(1, **{"n_rows": 300, **settings})
+    portfolio, demand = portfolio_of(1, **{"n_rows": 200, **settings})
     fitted = CappedDemandAtPrices(portfolio)
     assert 0.35 < portfolio.capped.mean() < 0.45
     assert fitted.shared.elasticity == pytest.approx(2.5, rel=0.06)
