@@ -13,7 +13,9 @@ segments of elasticity; lost against the price that knows the row's true curve. 
 row has had one price, of several over the portfolio; profit against keeping the old price.
 ``real``: weekly sales of orange juice; n of the weeks before the last ten are seen, and demand in
 the last ten, at the prices that were set, is charged by the pinball loss. ``finetune``: the same
-with 800 rows, finetuned and as pretrained. ``speed``: rows a second.
+with 800 rows, finetuned and as pretrained. ``stock``: curves, of whose demand shelves that hold a
+multiple of what their row usually sells capped a part; lost by those who know all demand, are told
+stock, take sales for demand, or leave capped ones out. ``speed``: rows a second.
 
 Methods are paired: they see the same draws. ``+-`` is the half width of a 95 % interval over draws.
 """
@@ -43,6 +45,7 @@ LINEAR = {  # each with bounds of at least 40 % around the best price
     "unlike": (LinearDemand(100.0, 10.0, 15.0, 1.6, 0.9, 4.0, (4.4, 6.6)), (3.0, 7.9)),
     "noisy": (LinearDemand(100.0, 10.0, 12.0, 1.2, 0.9, 7.0, (4.4, 6.6)), (3.0, 7.9)),
 }
+READINGS = ("full demand", "stock=", "sold_out=", "as sold", "left out")
 LAST_WEEKS = 10
 LEVELS = np.arange(1, 20) / 20
 
@@ -243,6 +246,57 @@ def single(options, pretrained, lines):
     verdict(f"network better than the old prices on average: {gain[0]:+.2f} %", gain[0] > 0)
 
 
+def stock_profits(seed, curve, N, n, share, pretrained):
+    """True mean profit with full information, and of readings of capped sales, by the methods."""
+    rng = np.random.default_rng([seed, N, n])
+    rows = curve.draw_rows(rng, N)
+    usual = rows["usual"][:, None]
+    prices = usual * np.exp(rng.uniform(-0.3, 0.3, (N, n)))
+    demand = curve.sales(rng, rows, prices)
+    shelf = curve.demand(rows, usual) * np.exp(0.3 * rng.normal(size=(N, 1)))
+    stock = shelf * np.quantile(demand / shelf, 1 - share) * np.ones(n)
+    stock = np.maximum(np.rint(stock), 1.0) if curve.counts else stock
+    sales = np.minimum(demand, stock)
+    capped = sales >= stock
+    cost, low, high = 0.5 * rows["usual"], 0.6 * rows["usual"], 1.7 * rows["usual"]
+    grid = low[:, None] + (high - low)[:, None] * np.linspace(0, 1, 400)
+    best = ((grid - cost[:, None]) * curve.demand(rows, grid)).max(axis=1)
+    profits = [best.mean()]
+    told = list(range(2 * n + 3, 3 * n + 3))
+    for values, cells, roles in (
+        (demand, stock, {}),
+        (sales, stock, {"stock": told}),
+        (sales, capped, {"sold_out": told}),
+        (sales, stock, {}),
+        (np.where(capped, np.nan, sales), stock, {}),
+    ):
+        X, columns = table_of(prices, values, cost, low, high, cells)
+        bounds = Column(2 * n + 1), Column(2 * n + 2)
+        problem = Pricing(**columns, unit_cost=Column(2 * n), bounds=bounds, **roles)
+        for each in (clone(pretrained).set_params(problem=problem), PooledDemandCurve(problem)):
+            chosen = each.fit(X).decide(X)
+            profits.append(((chosen - cost) * curve.demand(rows, chosen)).mean())
+    return profits
+
+
+def stock(options, pretrained, lines):
+    """Demand that stock capped, mostly that at low prices."""
+    print("\nstock: lost profit, %; the network's, then the pooled curve's")
+    print(f"{'':32}" + "".join(f"{name:>20}" for name in READINGS))
+    for curve, share in product((CURVES[2], CURVES[1], CURVES[5]), (0.3, 0.6)):
+        function = partial(stock_profits, curve=curve, N=200, n=6, share=share)
+        profits = run(partial(function, pretrained=pretrained), seeds_of(options), options.jobs)
+        values, widths = (each.reshape(-1, 2) for each in lost(profits))
+        cell = f"{curve}, {100 * share:.0f} % capped"
+        row = "".join(f"{a:13.1f} {b:6.1f}" for a, b in values)
+        print(f"{cell:32}{row}", flush=True)
+        lines += [
+            dict(part="stock", cell=cell, method=f"{method}, {name}", lost=v, half_width=w)
+            for name, pair, half in zip(READINGS, values, widths, strict=True)
+            for method, v, w in zip(METHODS[:2], pair, half, strict=True)
+        ]
+
+
 # ------------------------------------------------------------------ real prices
 
 
@@ -368,7 +422,7 @@ def seeds_of(options):
 
 
 def main():
-    parts = {part.__name__: part for part in (linear, curves, single, real, finetune, speed)}
+    parts = {part.__name__: part for part in (linear, curves, single, stock, real, finetune, speed)}
     parser = make_parser(__doc__.splitlines()[0], figure=False)
     parser.set_defaults(checkpoint="price")
     parser.add_argument("--part", nargs="+", choices=parts, help="default: those without a table")
@@ -377,7 +431,7 @@ def main():
         "--table", type=Path, help="weekly sales with store, brand, week, units, price"
     )
     options = parser.parse_args()
-    chosen = options.part or ["linear", "curves", "single", "speed"]
+    chosen = options.part or ["linear", "curves", "single", "stock", "speed"]
     if {"real", "finetune"} & set(chosen) and options.table is None:
         parser.error("parts real and finetune need --table")
     lines = []

@@ -12,6 +12,7 @@ from sklearn_pttf._laws.at_prices import DemandAtPrices, PriceRange
 from sklearn_pttf._laws.atoms import WeightedAtoms, pooled_atoms
 from sklearn_pttf._laws.base import check_levels
 from sklearn_pttf._laws.beta import BetaBinomialMixture, SharedLaw
+from sklearn_pttf._laws.capped_prices import CappedDemandAtPrices
 from sklearn_pttf._laws.horizon import covariance_of_periods, law_of_total
 from sklearn_pttf._laws.means import law_of_mean
 from sklearn_pttf._laws.paths import DemandPaths
@@ -171,6 +172,10 @@ class DecisionMixin(DecisionOutput):
                 "of any sign, as X has values below 0 or that are not whole, or standard errors."
             )
         self.integer_ = portfolio.integer
+        self._capped_demand = None
+        if self.problem_.of_prices and portfolio.stock is not None:
+            self._capped_demand = CappedDemandAtPrices(portfolio)
+            portfolio = self._capped_demand.completed(portfolio)
         self._pooled = pooled_atoms(portfolio.as_rates().observations, portfolio.exposures())
         self._mean_exposure = portfolio.mean_exposure()
         portfolio = self._with_coming(portfolio)
@@ -299,6 +304,8 @@ class DecisionMixin(DecisionOutput):
         if self.problem_.has_stock and not problem.has_stock:
             stock = self.problem_.read_stock(X, names, portfolio.observations)
             portfolio = replace(portfolio, stock=stock)
+        if self.problem_.of_prices and portfolio.stock is not None:
+            portfolio = self._capped_demand.completed(portfolio)
         if problem is not self.problem_:
             portfolio = self.problem_.in_time(portfolio, X, names)
             portfolio = self.problem_.with_attributes(portfolio, X, names)

@@ -23,13 +23,13 @@ LOG_ROOT_TWO_PI = 0.5 * np.log(2 * np.pi)
 class LevelPosterior(NamedTuple):
     """Logarithms of levels with weights, and how likely rows are whatever their level."""
 
-    logs: np.ndarray  # (n, N_NODES)
-    weights: np.ndarray  # (n, N_NODES), rows sum to 1
+    logs: np.ndarray  # (n, n_nodes)
+    weights: np.ndarray  # (n, n_nodes), rows sum to 1
     log_evidence: np.ndarray  # (n,)
     mode: np.ndarray  # (n,)
 
 
-def posterior_of_levels(prior, evidence, start=None):
+def posterior_of_levels(prior, evidence, start=None, n_nodes=N_NODES):
     """Posterior of the logarithms of rows' levels.
 
     Parameters
@@ -40,6 +40,8 @@ def posterior_of_levels(prior, evidence, start=None):
 
     start : ndarray of shape (n,), default=None
         Where to look for the mode first. None: at the prior's middle.
+
+    n_nodes : int, default=41
 
     Returns
     -------
@@ -55,7 +57,7 @@ def posterior_of_levels(prior, evidence, start=None):
         mode = np.minimum(mode + step, LARGEST_LOG)
         if np.all(np.abs(step) * np.sqrt(curvature) < LAST_STEP):
             break
-    at, gap = np.linspace(-FAR, FAR, N_NODES, retstep=True)
+    at, gap = np.linspace(-FAR, FAR, n_nodes, retstep=True)
     width = 1 / np.sqrt(curvature)[:, None]
     logs = mode[:, None] + width * np.sinh(at)
     density = prior.log_density(logs) + evidence.log_likelihood(logs)
@@ -307,3 +309,24 @@ def is_capped(portfolio):
     """Which cells are capped; bool, as observations."""
     capped = portfolio.capped
     return np.zeros(portfolio.observations.shape, dtype=bool) if capped is None else capped
+
+
+# ------------------------------------------------------------------ what lies beyond a cap
+
+
+def lognormal_beyond(log_cap, log_level, noise):
+    """Expected outcome that is at least its cap, where its log is normal around the log level."""
+    z = (log_level - log_cap) / noise
+    above = special.log_ndtr(z + noise) - special.log_ndtr(z)
+    return np.exp(np.minimum(log_level + noise**2 / 2 + above, LARGEST_LOG))
+
+
+def count_beyond(cap, mean, size):
+    """Expected negative binomial count of some mean and size that is at least its cap, from 1 up.
+
+    Counts weighted by themselves are 1 more than counts of a size that is larger by 1.
+    """
+    p, q = mean / (mean + size), size / (mean + size)
+    least = np.maximum(cap - 1, 1)
+    above = np.where(cap > 1, _log_beta(least, size + 1, p, q), 0.0) - _log_beta(cap, size, p, q)
+    return np.exp(np.minimum(np.log(mean) + above, LARGEST_LOG))

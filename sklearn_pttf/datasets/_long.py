@@ -110,7 +110,7 @@ def from_long(
         for at least that, and one without any says nothing. Where any of several records of one
         instance in one period sold all that it had, the stock of the period is what it sold; else
         it is the sum of theirs, missing if one is. A period without a record is taken to have had
-        enough: one that had nothing needs a record of value 0 and stock 0. Goes without `price`.
+        enough: one that had nothing needs a record of value 0 and stock 0.
 
     sold_out : str, default=None
         Where only that is known: column that is true or 1 where nothing was left, and false or 0,
@@ -343,7 +343,7 @@ def from_long(
     _check_options(time, fill, calendar, offered, partial, negatives, wild, width)
     names = _check_roles(time, price, drivers, future, horizon, return_roles)
     check_align(align, unknown_age, offered, drivers, horizon)
-    told = check_stock(stock, sold_out, price)
+    told = check_stock(stock, sold_out)
     records, plans = Records(frame), read_plans(future)
     own = driver_roles([name for name in names if name in records])
     records.check_columns(instance=instance, value=value, time=time, price=price, **told, **own)

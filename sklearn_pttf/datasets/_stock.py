@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def check_stock(stock, sold_out, price):
+def check_stock(stock, sold_out):
     """Name of what is told, and its column; None of nothing."""
     given = {"stock": stock, "sold_out": sold_out}
     given = {name: column for name, column in given.items() if column is not None}
@@ -11,12 +11,6 @@ def check_stock(stock, sold_out, price):
         raise ValueError(
             f"stock and sold_out must not both be given; got stock={stock!r} and "
             f"sold_out={sold_out!r}."
-        )
-    if given and price is not None:
-        (named,) = given.items()
-        raise ValueError(
-            f"{named[0]}={named[1]!r} must go without price, as a problem of prices reads no "
-            f"stock; got price={price!r}."
         )
     return given
 

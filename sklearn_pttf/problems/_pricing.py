@@ -16,6 +16,7 @@ from sklearn_pttf._utils.checks import (
 )
 from sklearn_pttf._utils.rounding import EXACT
 from sklearn_pttf.problems._base import DecisionProblem, mean_of_seen
+from sklearn_pttf.problems._stock import stock_positions, told_of_stock
 
 N_PRICES = 33  # of the grid that is searched first: 9 % apart where bounds are 16-fold
 N_REFINED = 7  # between the neighbours of the best, until they are close: 4 times as near a round
@@ -62,6 +63,16 @@ class Pricing(DecisionProblem):
         Column of the price at which the next outcome is made: that of `predict`, and of ``y`` in
         `fit` and `score`. None: the row's usual price.
 
+    stock : list of str or int, default=None
+        What could be sold at most: one column for each column of ``demands``, in their order. A
+        sale that is all of its stock is at least the demand at its price; a period that had none
+        says nothing. Missing, or inf: there was enough. Where it is below the sale, the sale
+        counts. None: there was always enough.
+
+    sold_out : list of str or int, default=None
+        Where only that is known: one column for each column of ``demands``, True or 1 where nothing
+        was left, so that demand was at least the sale. Not together with ``stock``.
+
     See Also
     --------
     sklearn_pttf.baselines.PerRowDemandCurve : Every row on its own.
@@ -73,6 +84,10 @@ class Pricing(DecisionProblem):
     where prices went with demand, what was seen misleads. So finetuning and `score` charge the law
     of demand at the prices that were set: by the pinball loss, averaged over levels from 5 to 95 %.
     `score` is one minus that over that of a regression of each row on its own.
+
+    In the place of sales that stock capped, all estimators read, and are charged on, the demand
+    that is expected beyond them: given the row's other pairs, and what rows of `fit` share, which
+    are laws of levels, elasticities and noise, fitted by the marginal likelihood.
 
     References
     ----------
@@ -95,12 +110,24 @@ class Pricing(DecisionProblem):
     default_checkpoint = "prices"
     of_prices = True
 
-    def __init__(self, prices, demands, *, unit_cost=0.0, bounds=None, posted=None):
+    def __init__(
+        self,
+        prices,
+        demands,
+        *,
+        unit_cost=0.0,
+        bounds=None,
+        posted=None,
+        stock=None,
+        sold_out=None,
+    ):
         self.prices = prices
         self.demands = demands
         self.unit_cost = unit_cost
         self.bounds = bounds
         self.posted = posted
+        self.stock = stock
+        self.sold_out = sold_out
 
     # ------------------------------------------------------------------ columns
 
@@ -112,6 +139,11 @@ class Pricing(DecisionProblem):
                 "prices and demands must pair up, a column of each in the same order; got "
                 f"{len(prices)} columns of prices and {len(demands)} of demands."
             )
+        stock = stock_positions(self, names, n_columns)
+        twice = next((k for k in stock if k in prices), None)
+        if twice is not None:
+            name = told_of_stock(self)
+            raise ValueError(f"{name}={getattr(self, name)!r} includes column {twice} of prices.")
         taken = self._taken_positions(names, n_columns)
         for name, positions in (("prices", prices), ("demands", demands)):
             others = taken | set(prices if name == "demands" else ())
@@ -153,6 +185,7 @@ class Pricing(DecisionProblem):
             for parameter, columns in self._references().items()
             for column in columns
         }
+        others.update(stock_positions(self, names, n_columns))
         return others | set(self.price_positions(names, n_columns))
 
     def check_roles(self, names, n_columns, positions):
@@ -218,15 +251,6 @@ class Pricing(DecisionProblem):
                 f"one and a half of it); got (low, high) {describe_rows(low > high, pairs)}."
             )
         return {"low": low, "high": high}
-
-    def check(self):
-        super().check()
-        if self.has_stock:
-            raise ValueError(
-                "stock and sold_out must be None for a problem of prices, which does not read "
-                f"them; got stock={self.stock!r}, sold_out={self.sold_out!r}. Leave sold-out "
-                "periods missing."
-            )
 
     def check_costs(self, costs):
         cost = costs["unit_cost"]

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from sklearn_pttf.datasets import from_long
-from sklearn_pttf.problems import Newsvendor
+from sklearn_pttf.problems import Newsvendor, Pricing
 from support.frames import to_polars
 
 pd = pytest.importorskip("pandas")
@@ -91,10 +91,39 @@ def test_stock_and_drivers_lie_side_by_side(shop):
         ({"shelf": "many"}, {"stock": "shelf"}, "stock='shelf' has 6 cells that are no number"),
         ({"gone": 2}, {"sold_out": "gone"}, "sold_out='gone' has 6 cells that are neither true"),
         ({}, {"stock": "shelf", "sold_out": "gone"}, "must not both be given"),
-        ({}, {"stock": "shelf", "price": "units"}, "must go without price"),
         ({}, {"stock": "nothing"}, "stock='nothing'"),
     ],
 )
 def test_bad_stock_is_refused(shop, changes, settings, message):
     with pytest.raises(ValueError, match=message):
         from_long(shop.assign(**changes), **ARGS, **settings)
+
+
+@pytest.mark.parametrize("name", ["stock", "sold_out"])
+def test_stock_stands_beside_prices(name):
+    """Pears are gone in week 2, plums have no record there: enough, at the price before."""
+    frame = pd.DataFrame(
+        {
+            "row": ["pear", "pear", "plum"],
+            "week": [1, 2, 1],
+            "units": [3.0, 5.0, 2.0],
+            "price": [4.0, 3.0, 6.0],
+            "stock": [9.0, 5.0, 7.0],
+            "sold_out": [0, 1, 0],
+        }
+    )
+    X = from_long(
+        frame,
+        instance="row",
+        value="units",
+        time="week",
+        price="price",
+        **{name: name},
+        offered="all",
+    )
+    told = {"stock": [[9, 5], [7, np.nan]], "sold_out": [[0, 1], [0, np.nan]]}[name]
+    assert list(X) == ["lag_2", "lag_1", "price_2", "price_1", f"{name}_2", f"{name}_1"]
+    np.testing.assert_array_equal(X, np.hstack([[[3, 5], [2, 0]], [[4, 3], [6, 6]], told]))
+    roles = {name: [f"{name}_2", f"{name}_1"]}
+    problem = Pricing(["price_2", "price_1"], ["lag_2", "lag_1"], **roles)
+    np.testing.assert_array_equal(problem.read(X, list(X)).capped, [[0, 1], [0, 0]])

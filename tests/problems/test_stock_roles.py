@@ -27,7 +27,7 @@ from sklearn_pttf.model_selection import backtest
 from sklearn_pttf.model_selection._origins import RollingTable
 from sklearn_pttf.model_selection._rows import hold_out
 from sklearn_pttf.model_selection._transfer_curve import _newest_period_as_y
-from sklearn_pttf.problems import DecisionProblem, Newsvendor, Pricing, Replenishment
+from sklearn_pttf.problems import DecisionProblem, Newsvendor, Replenishment
 from support.frames import to_polars
 
 NAN = np.nan
@@ -178,14 +178,6 @@ def test_names_in_another_order_are_refused():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         SampleAverage(Newsvendor(ordered=True, **told)).fit(X)
-
-
-def test_prices_read_no_stock():
-    class Stocked(Pricing):
-        stock = [0]
-
-    with pytest.raises(ValueError, match="must be None for a problem of prices"):
-        Stocked(demands=[1], prices=[2]).check()
 
 
 def test_another_problem_keeps_the_stock_of_fit():

@@ -43,3 +43,21 @@ def pricing_table(n=24, whole=False, seed=0):
 
 X = pricing_table()
 COUNTS = pricing_table(whole=True)
+
+
+def capped_rows(seed=0, n_rows=120, n=6, whole=False, follows=True, share=0.4):
+    """Prices within 35 % of usual ones, demand of elasticity 2.5, and stock that caps a share.
+
+    Stock is alike in all rows, or goes along with the row's level: it sells out at low prices.
+    """
+    rng = np.random.default_rng(seed)
+    usual = np.exp(1.6 + 0.3 * rng.normal(size=(n_rows, 1)))
+    level = np.exp(4.0 + 0.6 * rng.normal(size=(n_rows, 1)))
+    relative = np.exp(rng.uniform(-0.3, 0.3, (n_rows, n)))
+    mean = level * relative**-2.5
+    demand = rng.poisson(mean).astype(float)
+    if not whole:
+        demand = mean * np.exp(0.3 * rng.normal(size=mean.shape) - 0.045)
+    stock = (level if follows else 50.0) * np.exp(0.3 * rng.normal(size=mean.shape))
+    stock *= np.quantile(demand / stock, 1 - share)
+    return usual * relative, demand, np.maximum(np.rint(stock), 1.0) if whole else stock
