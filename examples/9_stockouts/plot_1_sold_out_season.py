@@ -110,11 +110,11 @@ print(table.round(0).astype(int).to_string())
 # out, they fall from week to week, since it is the good weeks that sell out, and each order makes
 # the next one lower.
 #
-# With ``stock`` the first orders are too high, by half. Hardly a row is *identified* then: the
+# With ``stock`` the first orders are too high, by a quarter. Hardly a row is *identified* then: the
 # guess never let one see as much as these orders are for, and the network can only say what is
 # likely beyond it. But such orders show what was hidden, and come down from week to week. That has
-# its price: somebody who knew the laws would have had the season for a quarter less. Five weeks
-# are few, too: with other seeds it was 7 to 24 % cheaper than as sold.
+# its price: somebody who knew the laws would have had the season for a fifth less. Five weeks
+# are few, too: with other seeds it was 13 to 27 % cheaper than as sold.
 
 print("identified rows, week by week:", [f"{share:.0%}" for share in found["stock"][1]])
 
