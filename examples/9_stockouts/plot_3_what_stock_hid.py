@@ -78,10 +78,10 @@ print(pd.DataFrame(lines).T.round(2).to_string())
 
 # %%
 # Orders that are identified are a little low, and mostly near. The others are off twice as often,
-# and here they are a seventh too high. What lies beyond a cap is a matter of the form of demand, which the
-# network knows only broadly; and whoever filled these shelves knew more of each product than the
-# table tells. In another shop they may be too low. No sale of such a row could contradict its
-# order, and that is what the flag is for.
+# and here they are a seventh too high. What lies beyond a cap is a matter of the form of demand,
+# which the network knows only broadly; and whoever filled these shelves knew more of each product
+# than the table tells. In another shop they may be too low. No sale of such a row could contradict
+# its order, and that is what the flag is for.
 
 # %%
 # Buying what is missing
