@@ -191,12 +191,12 @@ class PretrainedDecisionTransformer(DecisionMixin, BaseEstimator):
 
     Notes
     -----
-    `fit` keeps of its rows the states of a few tokens (the context), so a fitted
-    estimator is small, later rows are decided one by one, and a row's decision does not
-    depend on which other rows are in the same call. Besides it, and its pickle, keeps at most 1,000
-    quantiles of the observations of all rows together, which `score` compares rows without
-    observations with; they are values that were observed, though not of which row. Where a baseline
-    is in use, ``baseline_`` keeps what it fitted.
+    `fit` keeps of its rows the states of a few tokens (the context, and one more for each label
+    that is read apart), so a fitted estimator is small, later rows are decided one by one, and a
+    row's decision does not depend on which other rows are in the same call. Besides it, and its
+    pickle, keeps at most 1,000 quantiles of the observations of all rows together, which `score`
+    compares rows without observations with; they are values that were observed, though not of which
+    row. Where a baseline is in use, ``baseline_`` keeps what it fitted.
 
     References
     ----------

@@ -51,7 +51,7 @@ class CensoredEmpiricalBayes(DecisionMixin, BaseEstimator):
         The family in use.
 
     hyperparameters_ : dict of str to float
-        As of `ParametricEmpiricalBayes`.
+        As of `ParametricEmpiricalBayes`, and the ``size`` of negative binomial counts.
 
     problem_ : DecisionProblem
         The problem in use.

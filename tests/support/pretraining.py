@@ -7,6 +7,14 @@ from support.networks import TINY
 
 PRIOR = SyntheticPrior(level=(1.0, 20.0), noise_families=("poisson",))
 SMALL = {"network": TINY, "rows": 50, "verbose": 0}
+TINY_NETWORK = """
+[network]
+width = 16
+n_layers = 1
+n_tokens = 4
+n_heads = 2
+observation_width = 8
+"""  # of a recipe, as `TINY`
 ROUNDS = {**SMALL, "n_steps": 11, "round_steps": 4}  # the last round is shorter
 
 

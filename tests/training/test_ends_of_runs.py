@@ -13,17 +13,12 @@ from sklearn_pttf._training.state import read_state
 from sklearn_pttf._training.stream import PortfolioStream
 from sklearn_pttf._utils.signals import Terminated, exit_status, how_stopped, terminable
 from sklearn_pttf.pretraining import main
-from support.pretraining import ROUNDS
+from support.pretraining import ROUNDS, TINY_NETWORK
 
-RECIPE = """
+RECIPE = f"""
 [prior]
 n_instances = [5, 10]
-[network]
-width = 16
-n_layers = 1
-n_tokens = 4
-n_heads = 2
-observation_width = 8
+{TINY_NETWORK}
 [training]
 n_steps = 6
 rows = 20

@@ -18,10 +18,10 @@ from sklearn_pttf._network.network import NetworkConfig
 from sklearn_pttf._training.stream import PortfolioStream
 from sklearn_pttf.pretraining import load_recipe, main, recipe_names
 from sklearn_pttf.problems import Newsvendor
-from support.pretraining import same_weights
+from support.pretraining import TINY_NETWORK, same_weights
 
 PACKAGE = Path(sklearn_pttf.__file__).parent
-RECIPE = """
+RECIPE = f"""
 name = "tiny"
 problem = "newsvendor"
 
@@ -30,13 +30,7 @@ level = [1.0, 20.0]
 noise_families = ["poisson"]
 n_instances = [2, 50]
 
-[network]
-width = 16
-n_layers = 1
-n_tokens = 4
-n_heads = 2
-observation_width = 8
-
+{TINY_NETWORK}
 [training]
 n_steps = 300
 rows = 50
